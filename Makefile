@@ -1,0 +1,62 @@
+# Two commands from a fresh clone: `make demo` and `make test`. `make help` lists the rest.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+KAFKA_DIR := .kafka
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check kafka docs lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# uv installs the same packages from the same registry as pip, in seconds instead of minutes.
+$(BIN)/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "nerstream needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12 ..." >&2; exit 2; }
+	@echo "making $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/uv
+	@echo "installing nerstream and what it needs (the first time downloads torch)"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	@echo "installing what the tests need"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[dev]'
+	@touch $@
+
+install: $(VENV)/.installed ## .venv with the command nerstream in it
+
+demo: install ## the whole way of an article on this machine: embedded broker, worker, bundled model
+	@$(BIN)/nerstream demo
+
+# Apache Kafka from its Maven artefacts. Where Java or Maven are missing the tests that need it
+# skip and say so, except under CI=true; so this target must not fail there.
+kafka: $(KAFKA_DIR)/.installed ## Apache Kafka for the tests (Java 17, Maven)
+
+$(KAFKA_DIR)/.installed: tests/integration/kafka/pom.xml
+	@bash tests/integration/kafka/install.sh $(KAFKA_DIR)
+
+test: $(VENV)/.installed-dev ## every test, on Apache Kafka
+	@bash tests/integration/kafka/install.sh $(KAFKA_DIR) --if-possible
+	@$(BIN)/python -m pytest
+
+check: $(VENV)/.installed-dev ## ruff, mypy --strict, import-linter
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+docs: $(VENV)/.installed-dev ## generate the references in docs/
+	@$(BIN)/python -m consumer.commands.references docs
+
+lock: $(BIN)/uv ## choose new versions: rewrites constraints.txt
+	@$(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --all-extras \
+		--no-header --no-annotate --no-emit-index-url pyproject.toml -o constraints.txt
+	@echo 'uv==$(shell $(BIN)/uv --version | cut -d" " -f2)' >> constraints.txt
+
+clean: ## remove the environment, Kafka and the caches
+	rm -rf $(VENV) $(KAFKA_DIR) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

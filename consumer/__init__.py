@@ -1,0 +1,3 @@
+"""nerstream: Kafka in, named entities out."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,83 @@
+"""Every error that nerstream raises on purpose.
+
+::
+
+    NerstreamError
+    ├── SettingsError            a setting or an argument is wrong (exit code 2)
+    ├── ModelError               the model cannot be loaded or is not a token classifier
+    ├── KafkaProblem             Kafka refused something and trying again will not help
+    │   └── AbortableError       the transaction is lost, the worker is not: abort, rewind, go on
+    ├── DeadLetterLimitExceeded  too large a share of the input is being rejected
+    ├── StageFailed              a pipeline thread ended with an unexpected exception
+    ├── ShutdownTimeout          the drain did not finish within `shutdown_timeout_s`
+    └── RejectedMessage          one message cannot be processed; it becomes a dead letter
+
+`RejectedMessage` never reaches a user: the pipeline turns it into a `Rejected` that travels to
+the dead-letter topic. All others end the command with one line on standard error.
+"""
+
+from __future__ import annotations
+
+
+class NerstreamError(Exception):
+    """Base of every error below; its text is written for the person who runs the worker."""
+
+    #: Exit code of a command that ends with this error.
+    exit_code = 1
+
+
+class SettingsError(NerstreamError):
+    """A setting has a wrong value.
+
+    Args:
+        setting: name of the setting as the person wrote it (`--batch-tokens`,
+            `NERSTREAM_BATCH_TOKENS`, `batch_tokens in worker.toml`).
+        problem: what is wrong with the value.
+        remedy: what would be right.
+    """
+
+    exit_code = 2
+
+    def __init__(self, setting: str, problem: str, remedy: str) -> None:
+        super().__init__(f"{setting}: {problem}; {remedy}")
+        self.setting = setting
+        self.problem = problem
+        self.remedy = remedy
+
+
+class ModelError(NerstreamError):
+    """The model cannot be loaded, or is not one that can tag tokens."""
+
+
+class KafkaProblem(NerstreamError):
+    """Kafka refused something and the same call again would not help."""
+
+
+class AbortableError(KafkaProblem):
+    """The open transaction cannot be committed; after an abort and a rewind the worker goes on."""
+
+
+class DeadLetterLimitExceeded(NerstreamError):
+    """A larger share of the input was rejected than `dead_letter_max_ratio` allows."""
+
+
+class StageFailed(NerstreamError):
+    """A pipeline thread ended with an exception that nobody expected; it is the `__cause__`."""
+
+
+class ShutdownTimeout(NerstreamError):
+    """The drain did not finish in time; what was in flight is uncommitted and will be read again."""
+
+
+class RejectedMessage(NerstreamError):
+    """One message cannot be processed.
+
+    Args:
+        code: one of `consumer.articles.RejectCode`.
+        message: what is wrong with the message and what would be right, for a person.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message

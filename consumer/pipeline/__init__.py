@@ -1,0 +1,1 @@
+"""Threads, queues, batches and offsets; imports no vendor library."""
