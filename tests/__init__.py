@@ -1,0 +1,1 @@
+"""The tests, one file a module; those that need Apache Kafka are in `integration`."""

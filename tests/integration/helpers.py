@@ -1,0 +1,258 @@
+"""What the integration tests do to Kafka from outside the worker: feed it and look at it.
+
+Everything here blocks until it is done or raises; nothing uses the code under test.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic, OffsetSpec
+
+Headers = tuple[tuple[str, bytes | None], ...]
+
+#: Longest wait for one answer of the broker.
+CALL_TIMEOUT_S = 30.0
+
+#: An article of 10 MB and what comes with it.
+_MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One message: to write (position and timestamp may be left to Kafka), or as read."""
+
+    value: bytes | None
+    key: bytes | None = None
+    headers: Headers = ()
+    timestamp_ms: int | None = None
+    partition: int | None = None
+    offset: int | None = None
+
+
+def admin(bootstrap: str) -> AdminClient:
+    """A client for everything that is not a message; keep it until its futures are done."""
+    return AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+
+
+def create_topic(
+    bootstrap: str, name: str, partitions: int = 1, config: Mapping[str, str] | None = None
+) -> str:
+    """Create a topic and wait until the broker shows it; gives its name."""
+    client = admin(bootstrap)
+    topic = NewTopic(name, partitions, 1, config=dict(config or {}))
+    client.create_topics([topic])[name].result(CALL_TIMEOUT_S)
+    deadline = time.monotonic() + CALL_TIMEOUT_S
+    while time.monotonic() < deadline:
+        found = client.list_topics(timeout=CALL_TIMEOUT_S).topics.get(name)
+        if found and found.error is None and len(found.partitions) == partitions:
+            leaders = [part.leader for part in found.partitions.values()]
+            if all(leader >= 0 for leader in leaders):
+                return name
+        time.sleep(0.02)
+    raise AssertionError(f"topic {name} did not appear")
+
+
+def add_partitions(bootstrap: str, name: str, total: int) -> None:
+    """Grow a topic to `total` partitions."""
+    client = admin(bootstrap)
+    client.create_partitions([NewPartitions(name, total)])[name].result(CALL_TIMEOUT_S)
+
+
+def delete_topics(bootstrap: str, names: Iterable[str]) -> None:
+    """Delete topics; one that is gone already is fine."""
+    wanted = list(names)
+    if not wanted:
+        return
+    client = admin(bootstrap)
+    for future in client.delete_topics(wanted).values():
+        try:
+            future.result(CALL_TIMEOUT_S)
+        except KafkaException as problem:
+            if problem.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise
+
+
+def delete_records(bootstrap: str, topic: str, before: Mapping[int, int]) -> None:
+    """Remove everything before an offset of each partition, as retention does."""
+    parts = [TopicPartition(topic, number, offset) for number, offset in before.items()]
+    client = admin(bootstrap)
+    for future in client.delete_records(parts).values():
+        future.result(CALL_TIMEOUT_S)
+
+
+def producer(bootstrap: str, **properties: str | int | float | bool) -> Producer:
+    """A plain producer; properties are librdkafka's with `_` for `.`."""
+    config: dict[str, str | int | float | bool] = {
+        "bootstrap.servers": bootstrap,
+        "log_level": 0,
+        "acks": "all",
+        "linger.ms": 5,
+        "message.max.bytes": _MAX_MESSAGE_BYTES,
+    }
+    config.update({name.replace("_", "."): value for name, value in properties.items()})
+    return Producer(config)
+
+
+def put(
+    client: Producer,
+    topic: str,
+    records: Iterable[Record],
+    on_delivery: Callable[[KafkaError | None, Message], None] | None = None,
+) -> None:
+    """Queue records on a producer of one's own, in order; `flush` or a commit is the caller's."""
+    for record in records:
+        extra: dict[str, Any] = {"headers": list(record.headers), "on_delivery": on_delivery}
+        if record.timestamp_ms is not None:
+            extra["timestamp"] = record.timestamp_ms
+        if record.partition is not None:
+            extra["partition"] = record.partition
+        while True:
+            try:
+                client.produce(topic, record.value, record.key, **extra)
+                break
+            except BufferError:
+                client.poll(0.1)
+        client.poll(0)
+
+
+def produce(bootstrap: str, topic: str, records: Iterable[Record | bytes]) -> None:
+    """Write records (or bare values) in order and wait until each is acknowledged."""
+    failed: list[str] = []
+
+    def delivered(error: KafkaError | None, _: Message) -> None:
+        if error is not None:
+            failed.append(error.str())
+
+    client = producer(bootstrap)
+    whole = (one if isinstance(one, Record) else Record(one) for one in records)
+    put(client, topic, whole, delivered)
+    left = client.flush(2 * CALL_TIMEOUT_S)
+    assert not left, f"{left} messages of {topic} were not acknowledged"
+    assert not failed, f"{topic}: {failed[0]}"
+
+
+def end_offsets(bootstrap: str, topic: str, isolation: str = "read_committed") -> dict[int, int]:
+    """End offset of each partition; under read_committed the last stable offset."""
+    client = admin(bootstrap)
+    found = client.list_topics(topic, timeout=CALL_TIMEOUT_S).topics[topic]
+    if found.error is not None:
+        raise KafkaException(found.error)
+    level = {
+        "read_committed": IsolationLevel.READ_COMMITTED,
+        "read_uncommitted": IsolationLevel.READ_UNCOMMITTED,
+    }[isolation]
+    asked = {TopicPartition(topic, part): OffsetSpec.latest() for part in found.partitions}
+    answers = client.list_offsets(asked, isolation_level=level, request_timeout=CALL_TIMEOUT_S)
+    return {part.partition: one.result(CALL_TIMEOUT_S).offset for part, one in answers.items()}
+
+
+def read_all(
+    bootstrap: str,
+    topic: str,
+    isolation: str = "read_committed",
+    timeout_s: float = 60.0,
+) -> list[Record]:
+    """Every message up to the end offsets at call time, by partition, then offset.
+
+    Under `read_committed` the end is the last stable offset: what stands behind an open
+    transaction is left out, as for every such reader.
+    """
+    return _read(bootstrap, topic, isolation, timeout_s, end_offsets(bootstrap, topic, isolation))
+
+
+def wait_for_records(
+    bootstrap: str,
+    topic: str,
+    count: int,
+    timeout_s: float = 60.0,
+    isolation: str = "read_committed",
+) -> list[Record]:
+    """`read_all` again and again until there are at least `count`; fails after `timeout_s`."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        records = read_all(bootstrap, topic, isolation)
+        if len(records) >= count:
+            return records
+        assert time.monotonic() < deadline, f"{topic} has {len(records)} records, not {count}"
+        time.sleep(0.2)
+
+
+def committed_offsets(bootstrap: str, group: str, topic: str) -> dict[int, int]:
+    """The offsets that a group has committed, transactions included; none, no entry."""
+    client = admin(bootstrap)
+    parts = [TopicPartition(topic, number) for number in end_offsets(bootstrap, topic)]
+    asked = [ConsumerGroupTopicPartitions(group, parts)]
+    # A transaction whose end is being written leaves its offsets unstable for a moment; asking
+    # for stable ones waits for it.
+    answer = client.list_consumer_group_offsets(asked, require_stable=True)[group]
+    found = answer.result(CALL_TIMEOUT_S).topic_partitions
+    return {part.partition: part.offset for part in found if part.offset >= 0}
+
+
+def _read(
+    bootstrap: str, topic: str, isolation: str, timeout_s: float, ends: Mapping[int, int]
+) -> list[Record]:
+    config: dict[str, str | int | float | bool] = {
+        "bootstrap.servers": bootstrap,
+        "group.id": f"{topic}-reader",
+        "log_level": 0,
+        "isolation.level": isolation,
+        "enable.auto.commit": False,
+        "enable.partition.eof": True,
+        "auto.offset.reset": "earliest",
+        "fetch.message.max.bytes": _MAX_MESSAGE_BYTES,
+    }
+    consumer = Consumer(config)
+    consumer.assign([TopicPartition(topic, part, OFFSET_BEGINNING) for part in ends])
+    records: dict[int, list[Record]] = {part: [] for part in ends}
+    unfinished = {part for part, end in ends.items() if end > 0}
+    deadline = time.monotonic() + timeout_s
+    try:
+        while unfinished:
+            assert time.monotonic() < deadline, f"{topic} was not read to its end in {timeout_s} s"
+            message = consumer.poll(0.2)
+            if message is None:
+                continue
+            part, offset = message.partition(), message.offset()
+            error = message.error()
+            if error is not None:
+                # At the end, markers and aborted messages have been passed as well.
+                if error.code() == KafkaError._PARTITION_EOF:
+                    unfinished.discard(part)
+                elif not error.retriable():
+                    raise KafkaException(error)
+                continue
+            if offset < ends[part]:
+                records[part].append(_record(message))
+            if offset + 1 >= ends[part]:
+                unfinished.discard(part)
+    finally:
+        consumer.close()
+    return [record for part in sorted(records) for record in records[part]]
+
+
+def _record(message: Message) -> Record:
+    _, timestamp_ms = message.timestamp()
+    return Record(
+        value=message.value(),
+        key=message.key(),
+        headers=tuple(message.headers() or ()),
+        timestamp_ms=timestamp_ms,
+        partition=message.partition(),
+        offset=message.offset(),
+    )

@@ -1,0 +1,50 @@
+"""The helpers say what is in Kafka: checked against a broker before anything rests on them."""
+
+from __future__ import annotations
+
+from tests.conftest import TopicFactory
+from tests.integration import helpers
+from tests.integration.helpers import Record
+
+
+def test_records_come_back_as_they_were_written(kafka: str, topics: TopicFactory) -> None:
+    topic = topics(partitions=2)
+    first = Record(b"one", b"k", (("a", b"1"), ("a", None)), timestamp_ms=1_000, partition=1)
+    second = Record(None, None, (), timestamp_ms=2_000, partition=0)
+    helpers.produce(kafka, topic, [first, second])
+
+    read = helpers.read_all(kafka, topic)
+
+    assert read == [
+        Record(None, None, (), 2_000, 0, 0),
+        Record(b"one", b"k", (("a", b"1"), ("a", None)), 1_000, 1, 0),
+    ]
+
+
+def test_an_aborted_transaction_is_read_only_uncommitted(kafka: str, topics: TopicFactory) -> None:
+    topic = topics()
+    client = helpers.producer(kafka, transactional_id=topic)
+    client.init_transactions(30)
+    client.begin_transaction()
+    helpers.put(client, topic, [Record(b"aborted")])
+    client.flush(30)
+    client.abort_transaction(30)
+    client.begin_transaction()
+    helpers.put(client, topic, [Record(b"committed")])
+    client.commit_transaction(30)
+    client.begin_transaction()
+    helpers.put(client, topic, [Record(b"open")])
+    client.flush(30)
+
+    committed = helpers.read_all(kafka, topic)
+    everything = helpers.read_all(kafka, topic, isolation="read_uncommitted")
+    client.abort_transaction(30)
+
+    assert [record.value for record in committed] == [b"committed"]
+    assert [record.value for record in everything] == [b"aborted", b"committed", b"open"]
+
+
+def test_committed_offsets_of_an_unknown_group_are_none(
+    kafka: str, topics: TopicFactory, group: str
+) -> None:
+    assert helpers.committed_offsets(kafka, group, topics(partitions=2)) == {}
