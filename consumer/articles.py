@@ -27,6 +27,7 @@ class RejectCode(StrEnum):
     EMPTY_ID = "empty_id"  # `id` is the empty string
     WRONG_TYPE = "wrong_type"  # `id` or a text field is not a string
     NO_TEXT = "no_text"  # no text field, or only empty ones
+    TOKENIZATION_FAILED = "tokenization_failed"  # the tokenizer raised on this text alone
     OUT_OF_MEMORY = "out_of_memory"  # a single article that the device cannot hold
     NOT_A_NUMBER = "not_a_number"  # the model answered with NaN or infinite logits
     TOO_LARGE = "too_large"  # the enriched message exceeds what the output topic takes

@@ -41,7 +41,7 @@ class Observer(Protocol):
         """So many messages were read from the input topics."""
 
     def stage_seconds(self, stage: str, seconds: float) -> None:
-        """A stage (`poll`, `prepare`, `tag`, `publish`, `commit`) worked for so long on one unit."""
+        """A step (`poll`, `prepare`, `tag`, `publish`, `commit`) worked so long on one unit."""
 
     def batch_closed(self, articles: int, tokens: int, waited_s: float) -> None:
         """A batch left for the tagger, `waited_s` after its first article came."""

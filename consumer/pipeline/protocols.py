@@ -12,6 +12,7 @@ from consumer.articles import (
     Encoding,
     ModelInfo,
     Outgoing,
+    Position,
     PreparedArticle,
     RawMessage,
     TaggingResult,
@@ -119,7 +120,9 @@ class Sink(Protocol):
             AbortableError, KafkaProblem: as `commit`.
         """
 
-    def commit(self, offsets: Mapping[TopicPartition, int], still_owned: Callable[[], bool]) -> None:
+    def commit(
+        self, offsets: Mapping[TopicPartition, int], still_owned: Callable[[], bool]
+    ) -> None:
         """Make the messages and the offsets final: both or neither under exactly_once; the
         offsets after every message is acknowledged under at_least_once.
 
@@ -142,10 +145,9 @@ class Sink(Protocol):
             KafkaProblem: the producer is fenced or broken; stop.
         """
 
-    def oversized(self) -> frozenset[tuple[TopicPartition, int]]:
-        """Input positions whose output the broker refused as too large, since the start.
-
-        After the abort and the rewind these come by again and must be rejected.
+    def refused(self, topic: str, position: Position) -> bool:
+        """Whether the broker has refused, since the start, this input's message to this topic as
+        too large. After the abort and the rewind the input comes by again and must go elsewhere.
         """
         ...
 
@@ -172,7 +174,9 @@ class Tagger(Protocol):
         """
         ...
 
-    def tag(self, articles: Sequence[PreparedArticle], progress: Callable[[], None]) -> TaggingResult:
+    def tag(
+        self, articles: Sequence[PreparedArticle], progress: Callable[[], None]
+    ) -> TaggingResult:
         """Run the model.
 
         Args:

@@ -1,0 +1,90 @@
+"""Dead letters: how a rejected message is written, and when too many of them stop the worker."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+
+from consumer.articles import Outgoing, RejectCode, Rejected
+from consumer.errors import DeadLetterLimitExceeded
+
+#: Prefix of the headers that say why, after the manner of Kafka Connect and KIP-1034.
+HEADER_PREFIX = "__nerstream.errors."
+
+
+def dead_letter(rejected: Rejected, topic: str, partition: int | None, version: str) -> Outgoing:
+    """The dead letter of a rejected message: its bytes, key and headers, and the reason.
+
+    Headers of an earlier rejection, which a replayed message may carry, are replaced.
+
+    Args:
+        topic: the dead-letter topic.
+        partition: a fixed partition, or None where the key decides.
+        version: nerstream's.
+    """
+    raw = rejected.raw
+    reasons = {
+        "code": rejected.code.value,
+        "message": rejected.message,
+        "stage": rejected.stage.value,
+        "topic": raw.position.topic_partition.topic,
+        "partition": str(raw.position.topic_partition.partition),
+        "offset": str(raw.position.offset),
+        "timestamp": "" if raw.timestamp_ms is None else str(raw.timestamp_ms),
+        "version": version,
+    }
+    kept = tuple(header for header in raw.headers if not header[0].startswith(HEADER_PREFIX))
+    added = tuple(
+        # A message quotes from the input, which may hold lone surrogates.
+        (HEADER_PREFIX + name, text.encode("utf-8", "backslashreplace"))
+        for name, text in reasons.items()
+    )
+    return Outgoing(
+        topic=topic,
+        key=raw.key,
+        value=raw.value,
+        headers=kept + added,
+        timestamp_ms=raw.timestamp_ms,
+        partition=partition,
+        position=raw.position,
+    )
+
+
+class DeadLetterLimit:
+    """Stops the worker before a broken producer moves a whole topic to the dead letters.
+
+    Args:
+        max_ratio: `dead_letter_max_ratio`.
+        window: `dead_letter_window_messages`; nothing is judged before so many were seen.
+    """
+
+    def __init__(self, max_ratio: float, window: int) -> None:
+        self._max_ratio = max_ratio
+        self._window = window
+        self._recent: deque[Rejected | None] = deque()
+        self._rejected: Counter[RejectCode] = Counter()
+
+    def note(self, rejected: Rejected | None) -> None:
+        """One more message has its outcome; `rejected` is None for a good one.
+
+        Raises:
+            DeadLetterLimitExceeded: the share over the window is above the limit.
+        """
+        self._recent.append(rejected)
+        if rejected is not None:
+            self._rejected[rejected.code] += 1
+        if len(self._recent) > self._window:
+            oldest = self._recent.popleft()
+            if oldest is not None:
+                self._rejected[oldest.code] -= 1
+        count = self._rejected.total()
+        if len(self._recent) == self._window and count > self._max_ratio * self._window:
+            codes = ", ".join(f"{code} {n}" for code, n in self._rejected.most_common() if n)
+            last = next(one for one in reversed(self._recent) if one is not None)
+            raise DeadLetterLimitExceeded(
+                f"{count} of the last {self._window} messages were rejected ({codes}), more than "
+                f"dead_letter_max_ratio={self._max_ratio:g} allows; the last one, "
+                f"{last.raw.position.topic_partition.topic}"
+                f"[{last.raw.position.topic_partition.partition}]"
+                f"@{last.raw.position.offset}: {last.message}. Mend the producer upstream, or "
+                "raise dead_letter_max_ratio to let them through"
+            )

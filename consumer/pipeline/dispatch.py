@@ -1,0 +1,124 @@
+"""Dispatcher: which message an outcome becomes, and what happens when Kafka will not take it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from consumer.articles import (
+    ModelInfo,
+    Outcome,
+    Outgoing,
+    RawMessage,
+    RejectCode,
+    Rejected,
+    TaggedArticle,
+    Tombstone,
+)
+from consumer.articles import (
+    Stage as StageName,
+)
+from consumer.errors import KafkaProblem, RejectedMessage
+from consumer.pipeline.dead_letters import dead_letter
+from consumer.pipeline.protocols import Sink
+
+
+class Encoder(Protocol):
+    """The half of the codec that this stage needs."""
+
+    def encode(self, tagged: TaggedArticle, info: ModelInfo, tagged_at_ms: int) -> bytes:
+        """The value of the enriched message."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where outcomes go and what they say of their origin."""
+
+    output_topic: str
+    dead_letter_topic: str
+    model: ModelInfo
+    version: str
+
+
+class Dispatcher:
+    """Sends the message of each outcome through the sink.
+
+    Args:
+        wall_clock: seconds since the epoch.
+    """
+
+    def __init__(
+        self, sink: Sink, encoder: Encoder, route: Route, wall_clock: Callable[[], float]
+    ) -> None:
+        self._sink = sink
+        self._encoder = encoder
+        self._route = route
+        self._wall_clock = wall_clock
+
+    def send(self, outcome: Outcome) -> Outcome:
+        """Send an outcome's message, or its dead letter where the message is too large.
+
+        Returns:
+            The outcome that it has in the end.
+
+        Raises:
+            AbortableError, KafkaProblem: as `Sink.send`.
+        """
+        if isinstance(outcome, Rejected):
+            self._send_dead_letter(outcome)
+            return outcome
+        try:
+            self._send_to(self._route.output_topic, self._enriched(outcome))
+            return outcome
+        except RejectedMessage as reason:
+            rejected = Rejected(
+                outcome.raw, RejectCode(reason.code), reason.message, StageName.PUBLISH
+            )
+        self._send_dead_letter(rejected)
+        return rejected
+
+    def _send_dead_letter(self, rejected: Rejected) -> None:
+        topic = self._route.dead_letter_topic
+        partition = self._partition(rejected.raw, topic)
+        try:
+            self._send_to(topic, dead_letter(rejected, topic, partition, self._route.version))
+        except RejectedMessage as reason:
+            raw = rejected.raw
+            raise KafkaProblem(
+                f"the dead-letter topic {topic} does not take the message at {raw.position} "
+                f"({raw.size_bytes} bytes): raise its max.message.bytes above that of the input "
+                "topics, with some room for the headers that say why"
+            ) from reason
+
+    def _send_to(self, topic: str, message: Outgoing) -> None:
+        """Send, unless the broker has refused this very message before the inputs were rewound."""
+        if self._sink.refused(topic, message.position):
+            raise RejectedMessage(
+                RejectCode.TOO_LARGE,
+                f"the message for {topic} is larger than that topic takes; "
+                "raise its max.message.bytes",
+            )
+        self._sink.send(message)
+
+    def _enriched(self, outcome: TaggedArticle | Tombstone) -> Outgoing:
+        raw = outcome.raw
+        value = None
+        if isinstance(outcome, TaggedArticle):
+            value = self._encoder.encode(outcome, self._route.model, int(self._wall_clock() * 1000))
+        return Outgoing(
+            topic=self._route.output_topic,
+            key=raw.key,
+            value=value,
+            headers=raw.headers,
+            timestamp_ms=raw.timestamp_ms,
+            partition=self._partition(raw, self._route.output_topic),
+            position=raw.position,
+        )
+
+    def _partition(self, raw: RawMessage, topic: str) -> int | None:
+        """Without a key the input's partition decides, so that its order holds."""
+        if raw.key is not None:
+            return None
+        return raw.position.topic_partition.partition % self._sink.partition_count(topic)

@@ -1,0 +1,35 @@
+"""What the publish stage is told: outcomes by the tag stage, commands by the poll stage."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from consumer.articles import TaggedBatch, TopicPartition
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """These partitions are read under these assignment numbers from now on."""
+
+    assignments: Mapping[TopicPartition, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """These partitions go away: commit what is finished, let go the rest, then set `done`."""
+
+    partitions: tuple[TopicPartition, ...]
+    done: threading.Event
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """These partitions are gone: commit nothing of them."""
+
+    partitions: tuple[TopicPartition, ...]
+
+
+PublishMessage: TypeAlias = TaggedBatch | Assigned | Revoked | Lost

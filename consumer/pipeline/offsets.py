@@ -1,0 +1,94 @@
+"""OffsetTracker: which offsets may be committed, and what must be read again after an abort."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from consumer.articles import RawMessage, TopicPartition
+from consumer.pipeline.observer import ReleaseReason
+
+
+@dataclass(slots=True)
+class _Pending:
+    first: int
+    next: int
+
+
+class OffsetTracker:
+    """Keeps, for each assigned partition, what the open transaction has resolved.
+
+    Messages come in the order of their partition, since batches leave in the order in which
+    they were made; so the offset to commit is the last resolved one plus one, and nothing
+    unresolved lies before it. The tracker refuses a message that breaks this.
+    """
+
+    def __init__(self) -> None:
+        self._assignments: dict[TopicPartition, int] = {}
+        self._last: dict[TopicPartition, int] = {}
+        self._pending: dict[TopicPartition, _Pending] = {}
+        self._rewinding: set[TopicPartition] = set()
+
+    def assign(self, assignments: Mapping[TopicPartition, int]) -> None:
+        """These partitions are read from their committed offset, or again, from now on."""
+        for partition, assignment in assignments.items():
+            self._assignments[partition] = assignment
+            self._last.pop(partition, None)
+            self._rewinding.discard(partition)
+
+    def revoke(self, partitions: Iterable[TopicPartition]) -> None:
+        """Forget these partitions. Their pending offsets must be committed or aborted before."""
+        for partition in partitions:
+            assert partition not in self._pending, f"{partition} has uncommitted outcomes"
+            self._assignments.pop(partition, None)
+            self._last.pop(partition, None)
+            self._rewinding.discard(partition)
+
+    def accepts(self, raw: RawMessage) -> bool:
+        """Whether the message was read under the current assignment of its partition."""
+        return self._assignments.get(raw.position.topic_partition) == raw.assignment
+
+    def release_reason(self, raw: RawMessage) -> ReleaseReason:
+        """Why a message that is not accepted was let go."""
+        partition = raw.position.topic_partition
+        if partition in self._rewinding or partition in self._assignments:
+            return ReleaseReason.REWOUND
+        return ReleaseReason.REVOKED
+
+    def resolve(self, raw: RawMessage) -> None:
+        """The message has its outcome in the open transaction.
+
+        Raises:
+            RuntimeError: an offset at or before the last one of its partition; a defect of ours,
+                which must stop the worker before it commits.
+        """
+        partition, offset = raw.position.topic_partition, raw.position.offset
+        last = self._last.get(partition)
+        if last is not None and offset <= last:
+            raise RuntimeError(f"{partition} came out of order: {offset} after {last}")
+        self._last[partition] = offset
+        pending = self._pending.get(partition)
+        if pending is None:
+            self._pending[partition] = _Pending(offset, offset + 1)
+        else:
+            pending.next = offset + 1
+
+    def pending(self) -> dict[TopicPartition, int]:
+        """For each partition touched since the last commit: the offset to commit."""
+        return {partition: pending.next for partition, pending in self._pending.items()}
+
+    def committed(self) -> None:
+        """What was pending is final."""
+        self._pending.clear()
+
+    def aborted(self) -> dict[TopicPartition, int]:
+        """What was pending is void: the partitions to read again, each from which offset.
+
+        Nothing more of these partitions is accepted until `assign` names them again.
+        """
+        rewinds = {partition: pending.first for partition, pending in self._pending.items()}
+        for partition in rewinds:
+            self._assignments.pop(partition, None)
+            self._rewinding.add(partition)
+        self._pending.clear()
+        return rewinds

@@ -1,0 +1,87 @@
+"""Ownership: which partitions this worker holds, and how far each of them is committed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+
+from consumer.articles import TopicPartition
+
+
+class Ownership:
+    """Written by the poll thread (what is assigned) and the publish thread (what is committed).
+
+    The publish thread asks `owns` between taking the group metadata and committing. A partition
+    that was taken away before is seen here; one taken away after is fenced by the metadata.
+    """
+
+    def __init__(self) -> None:
+        self._delivered: dict[TopicPartition, tuple[int, int] | None] = {}
+        self._committed: dict[TopicPartition, int] = {}
+        self._lock = threading.Lock()
+
+    def add(self, partitions: Iterable[TopicPartition]) -> None:
+        """These partitions are assigned, or are read again after a rewind."""
+        with self._lock:
+            for partition in partitions:
+                self._delivered[partition] = None
+                self._committed.pop(partition, None)
+
+    def drop(self, partitions: Iterable[TopicPartition]) -> None:
+        """These partitions are no longer ours."""
+        with self._lock:
+            for partition in partitions:
+                self._delivered.pop(partition, None)
+                self._committed.pop(partition, None)
+
+    @property
+    def count(self) -> int:
+        """How many partitions are ours."""
+        return len(self._delivered)
+
+    def owns(self, partitions: Iterable[TopicPartition]) -> bool:
+        """Whether all of these are ours."""
+        with self._lock:
+            return all(partition in self._delivered for partition in partitions)
+
+    def delivered(self, partition: TopicPartition, offset: int) -> None:
+        """A message was handed to the pipeline."""
+        with self._lock:
+            if partition in self._delivered:
+                span = self._delivered[partition]
+                self._delivered[partition] = (span[0] if span else offset, offset + 1)
+
+    def committed(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """These offsets, each the last resolved plus one, are final."""
+        with self._lock:
+            for partition, offset in offsets.items():
+                if partition in self._delivered:
+                    self._committed[partition] = offset
+
+    def lags(
+        self, ends: Mapping[TopicPartition, int], reads: Mapping[TopicPartition, int]
+    ) -> dict[TopicPartition, int]:
+        """Messages between the committed position and the end, where both are known.
+
+        Where everything delivered is committed, the position is where reading stands: that is
+        past the transaction markers, which take offsets but are never delivered.
+
+        Args:
+            ends: end offset of each partition.
+            reads: offset that is read next, markers passed.
+        """
+        lags = {}
+        with self._lock:
+            for partition, span in self._delivered.items():
+                position: int | None
+                committed = self._committed.get(partition)
+                if span is None or committed == span[1]:
+                    position = max(
+                        (x for x in (committed, reads.get(partition)) if x is not None),
+                        default=None,
+                    )
+                else:
+                    position = span[0] if committed is None else committed
+                if position is not None and partition in ends:
+                    lags[partition] = max(0, ends[partition] - position)
+        return lags

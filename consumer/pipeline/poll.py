@@ -1,0 +1,186 @@
+"""PollStage: Kafka to `incoming`, and nothing else, so that a slow model never costs membership."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+
+import structlog
+
+from consumer.articles import RawMessage, TopicPartition
+from consumer.pipeline.channel import Channel
+from consumer.pipeline.in_flight import InFlight
+from consumer.pipeline.inbox import Assigned, Lost, PublishMessage, Revoked
+from consumer.pipeline.observer import Observer, RebalanceEvent
+from consumer.pipeline.ownership import Ownership
+from consumer.pipeline.protocols import Source
+from consumer.pipeline.stage import Stage
+
+#: Messages taken from the client at once; more only lengthens the way of the first of them.
+POLL_MESSAGES = 500
+#: Longest wait for a message; bounds how late a rewind or a stop is noticed.
+POLL_S = 0.1
+#: The same while paused, when a resume may be due at any moment.
+PAUSED_POLL_S = 0.01
+#: How often lag and freshness are reported.
+LAG_INTERVAL_S = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+class PollStage(Stage):
+    """Owns the source. Hears of rebalances (as its `RebalanceListener`) and tells the publisher.
+
+    Args:
+        tagged: the publish stage's inbox.
+        revoke_timeout_s: how long a revoke waits for what is finished to be committed.
+        drained: set when the publish stage has ended; only then is the group left, so that the
+            last commit is made by a member.
+        wall_clock: seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        *,
+        source: Source,
+        incoming: Channel[RawMessage],
+        tagged: Channel[PublishMessage],
+        in_flight: InFlight,
+        ownership: Ownership,
+        revoke_timeout_s: float,
+        drained: threading.Event,
+        observer: Observer,
+        clock: Callable[[], float],
+        wall_clock: Callable[[], float],
+    ) -> None:
+        super().__init__("poll", clock)
+        self._source = source
+        self._incoming = incoming
+        self._tagged = tagged
+        self._in_flight = in_flight
+        self._ownership = ownership
+        self._revoke_timeout_s = revoke_timeout_s
+        self._drained = drained
+        self._observer = observer
+        self._wall_clock = wall_clock
+        self._stop = threading.Event()
+        self._rewinds: deque[Mapping[TopicPartition, int]] = deque()
+        self._paused = False
+        self._lag_due_at = 0.0
+
+    def stop(self) -> None:
+        """Read nothing more; drain, then leave the group. Any thread, also a signal handler."""
+        self._stop.set()
+
+    def rewind(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Read these partitions again from these offsets. Any thread."""
+        self._rewinds.append(offsets)
+
+    def work(self) -> None:
+        """Poll until `stop`, then close `incoming` and keep the membership until `drained`."""
+        self.progress()
+        self._source.open(self)
+        try:
+            while not self._stop.is_set() and not self._drained.is_set():
+                self._poll()
+            self._source.pause()
+            self._incoming.close()
+            while not self._drained.is_set():
+                # Paused: this only serves the group. What slips through is not in flight and
+                # stays uncommitted.
+                self._source.poll(1, PAUSED_POLL_S)
+                self.progress()
+        finally:
+            self._source.close()
+
+    def _poll(self) -> None:
+        self.progress()
+        while self._rewinds:
+            self._rewind(self._rewinds.popleft())
+        self._regulate()
+        limit = max(1, min(POLL_MESSAGES, self._in_flight.room))
+        messages = self._source.poll(limit, PAUSED_POLL_S if self._paused else POLL_S)
+        started = self._clock()
+        if messages:
+            size_bytes = sum(message.size_bytes for message in messages)
+            self._in_flight.add(len(messages), size_bytes)
+            self._observer.consumed(len(messages), size_bytes)
+            for message in messages:
+                self._ownership.delivered(message.position.topic_partition, message.position.offset)
+                self._incoming.put(message)
+            self._observer.queue_depth("incoming", len(self._incoming))
+            self._observer.stage_seconds(self.name, self._clock() - started)
+        if started >= self._lag_due_at:
+            self._lag_due_at = started + LAG_INTERVAL_S
+            self._report()
+
+    def _rewind(self, offsets: Mapping[TopicPartition, int]) -> None:
+        assignments = self._source.rewind(offsets)
+        self._ownership.add(assignments)
+        self._tagged.put_urgent(Assigned(assignments))
+
+    def _regulate(self) -> None:
+        """Back-pressure: pause at the in-flight bound, resume well under it, poll all the time."""
+        if not self._paused and self._in_flight.must_pause:
+            self._source.pause()
+            self._paused = True
+            self._observer.paused(True)
+        elif self._paused and self._in_flight.may_resume:
+            self._source.resume()
+            self._paused = False
+            self._observer.paused(False)
+
+    def _report(self) -> None:
+        lags = self._ownership.lags(self._source.end_offsets(), self._source.read_offsets())
+        self._observer.lag(lags)
+        at_end = tuple(partition for partition, lag in lags.items() if lag == 0)
+        if at_end:
+            self._observer.partitions_moved(at_end, self._wall_clock())
+        self._observer.in_flight(self._in_flight.messages, self._in_flight.size_bytes)
+
+    # --- RebalanceListener, called on this thread inside `Source.poll` and `Source.close`
+
+    def on_assigned(self, partitions: Sequence[TopicPartition]) -> None:
+        """Tell the publisher under which numbers the new partitions are read."""
+        current = self._source.assignments()
+        assignments = {one: current[one] for one in partitions if one in current}
+        self._ownership.add(assignments)
+        self._tagged.put_urgent(Assigned(assignments))
+        self._observer.rebalanced(RebalanceEvent.ASSIGNED, len(partitions))
+        self._observer.partitions_moved(tuple(assignments), self._wall_clock())
+        log.info("partitions assigned", partitions=_names(partitions))
+
+    def on_revoked(self, partitions: Sequence[TopicPartition]) -> None:
+        """Have what is finished committed, within `revoke_timeout_s`, and give up the rest."""
+        self._observer.rebalanced(RebalanceEvent.REVOKED, len(partitions))
+        if not self._drained.is_set():
+            done = threading.Event()
+            self._tagged.put_urgent(Revoked(tuple(partitions), done))
+            self._await(done)
+        self._ownership.drop(partitions)
+        self._observer.partitions_dropped(partitions)
+        log.info("partitions revoked", partitions=_names(partitions))
+
+    def on_lost(self, partitions: Sequence[TopicPartition]) -> None:
+        """Someone else has them already: whatever is open must not commit."""
+        self._observer.rebalanced(RebalanceEvent.LOST, len(partitions))
+        self._ownership.drop(partitions)
+        self._tagged.put_urgent(Lost(tuple(partitions)))
+        self._observer.partitions_dropped(partitions)
+        log.warning("partitions lost", partitions=_names(partitions))
+
+    def _await(self, done: threading.Event) -> None:
+        deadline = self._clock() + self._revoke_timeout_s
+        while not done.wait(PAUSED_POLL_S) and not self._drained.is_set():
+            if self._clock() >= deadline:
+                # Dropping the ownership makes the late commit fail, so nothing is doubled.
+                log.warning(
+                    "revoke went on without the last commit; its inputs will be read again",
+                    revoke_timeout_s=self._revoke_timeout_s,
+                )
+                return
+
+
+def _names(partitions: Sequence[TopicPartition]) -> list[str]:
+    return [f"{one.topic}[{one.partition}]" for one in partitions]

@@ -1,0 +1,265 @@
+"""PublishStage: outcomes to Kafka, together with the offsets that they resolve."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import structlog
+
+from consumer.articles import (
+    Outcome,
+    RawMessage,
+    RejectCode,
+    Rejected,
+    TaggedArticle,
+    TaggedBatch,
+    Tombstone,
+    TopicPartition,
+)
+from consumer.errors import AbortableError, KafkaProblem
+from consumer.pipeline.channel import Channel, ChannelClosed
+from consumer.pipeline.commit_policy import CommitPolicy
+from consumer.pipeline.dead_letters import DeadLetterLimit
+from consumer.pipeline.dispatch import Dispatcher
+from consumer.pipeline.in_flight import InFlight
+from consumer.pipeline.inbox import Assigned, Lost, PublishMessage, Revoked
+from consumer.pipeline.observer import Observer, ReleaseReason, TransactionOutcome
+from consumer.pipeline.offsets import OffsetTracker
+from consumer.pipeline.ownership import Ownership
+from consumer.pipeline.protocols import Sink
+from consumer.pipeline.stage import Stage
+
+#: Longest pause after an abort; the pauses double from a hundredth of it while aborts go on.
+MAX_ABORT_PAUSE_S = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Group:
+    """What the open transaction holds."""
+
+    opened_at: float
+    messages: int = 0
+    size_bytes: int = 0
+    published: int = 0
+    tombstones: int = 0
+    rejected: Counter[RejectCode] = field(default_factory=Counter)
+    entities: Counter[str] = field(default_factory=Counter)
+    timestamps_ms: list[int] = field(default_factory=list)
+
+
+class PublishStage(Stage):
+    """Owns the sink and the offset tracker; takes outcomes and commands from `tagged`.
+
+    Args:
+        rewind: asks the poll thread to read partitions again from these offsets; answered by an
+            `Assigned`.
+        ready: set once the sink is open.
+        wall_clock: seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        *,
+        tagged: Channel[PublishMessage],
+        sink: Sink,
+        dispatcher: Dispatcher,
+        policy: CommitPolicy,
+        limit: DeadLetterLimit,
+        in_flight: InFlight,
+        ownership: Ownership,
+        rewind: Callable[[Mapping[TopicPartition, int]], None],
+        ready: threading.Event,
+        observer: Observer,
+        clock: Callable[[], float],
+        wall_clock: Callable[[], float],
+        pause: Callable[[float], None],
+    ) -> None:
+        super().__init__("publish", clock)
+        self._tagged = tagged
+        self._sink = sink
+        self._dispatcher = dispatcher
+        self._policy = policy
+        self._limit = limit
+        self._in_flight = in_flight
+        self._ownership = ownership
+        self._rewind = rewind
+        self._ready = ready
+        self._observer = observer
+        self._wall_clock = wall_clock
+        self._pause = pause
+        self._tracker = OffsetTracker()
+        self._group: _Group | None = None
+        self._aborts_in_a_row = 0
+        self._last_batch_at: float | None = None
+        self._batch_gap_s: float | None = None
+
+    def work(self) -> None:
+        """Publish until `tagged` ends, commit what is left, release the sink."""
+        try:
+            self.progress()
+            self._sink.open()
+            self._ready.set()
+            while self._step():
+                pass
+            self._commit_last()
+        finally:
+            # Also on the way out of a failure: an open transaction must not outlive the worker.
+            self._sink.close()
+
+    def _step(self) -> bool:
+        """One message or one commit; whether there may be more."""
+        wait_s = self._wait_s()
+        if wait_s is not None and wait_s <= 0:
+            self._commit()
+            return True
+        self.idle()
+        try:
+            message = self._tagged.get(wait_s)
+        except ChannelClosed:
+            return False
+        finally:
+            self.progress()
+        match message:
+            case TaggedBatch():
+                self._take(message)
+            case Assigned(assignments):
+                self._tracker.assign(assignments)
+            case Revoked(partitions, done):
+                self._revoke(partitions, done)
+            case Lost(partitions):
+                self._lose(partitions)
+        return True
+
+    def _wait_s(self) -> float | None:
+        if self._group is None:
+            return None
+        return self._policy.wait_s(
+            opened_at=self._group.opened_at,
+            now=self._clock(),
+            nothing_upstream=self._in_flight.messages <= self._group.messages,
+            batch_gap_s=self._batch_gap_s,
+        )
+
+    def _take(self, batch: TaggedBatch) -> None:
+        now = self._clock()
+        if self._last_batch_at is not None:
+            self._batch_gap_s = now - self._last_batch_at
+        self._last_batch_at = now
+        self._observer.queue_depth("tagged", len(self._tagged))
+        for outcome in batch.outcomes:
+            if self._tracker.accepts(outcome.raw):
+                try:
+                    self._publish(outcome)
+                except AbortableError as reason:
+                    self._abort(reason)
+            else:
+                self._release(outcome.raw)
+            self.progress()
+        self._observer.stage_seconds(self.name, self._clock() - now)
+
+    def _release(self, raw: RawMessage) -> None:
+        self._observer.released(self._tracker.release_reason(raw), 1)
+        self._in_flight.remove(1, raw.size_bytes)
+
+    def _publish(self, outcome: Outcome) -> None:
+        """Resolve the outcome and send its message.
+
+        It is resolved first: if sending fails, the rewind must bring this message back too.
+        """
+        raw = outcome.raw
+        if self._group is None:
+            self._sink.begin()
+            self._group = _Group(self._clock())
+        group = self._group
+        self._tracker.resolve(raw)
+        group.messages += 1
+        group.size_bytes += raw.size_bytes
+        sent = self._dispatcher.send(outcome)
+        self._limit.note(sent if isinstance(sent, Rejected) else None)
+        match sent:
+            case TaggedArticle():
+                group.published += 1
+                group.entities.update(entity.type for entity in sent.entities)
+            case Rejected():
+                group.rejected[sent.code] += 1
+            case Tombstone():
+                group.tombstones += 1
+        if raw.timestamp_ms is not None:
+            group.timestamps_ms.append(raw.timestamp_ms)
+
+    def _commit(self) -> None:
+        group = self._group
+        if group is None:
+            return
+        started = self._clock()
+        offsets = self._tracker.pending()
+        try:
+            self._sink.commit(offsets, lambda: self._ownership.owns(offsets))
+        except AbortableError as reason:
+            self._abort(reason)
+            return
+        self._group = None
+        self._aborts_in_a_row = 0
+        self._tracker.committed()
+        self._ownership.committed(offsets)
+        self._in_flight.remove(group.messages, group.size_bytes)
+        now = self._wall_clock()
+        self._observer.stage_seconds("commit", self._clock() - started)
+        self._observer.transaction_ended(TransactionOutcome.COMMITTED)
+        self._observer.partitions_moved(tuple(offsets), now)
+        self._observer.committed(
+            group.published,
+            group.tombstones,
+            group.rejected,
+            group.entities,
+            [max(0.0, now - timestamp_ms / 1000) for timestamp_ms in group.timestamps_ms],
+        )
+
+    def _commit_last(self) -> None:
+        """End of the drain: there is no reading again, so an abort must not look like success."""
+        self._commit()
+        if self._aborts_in_a_row:
+            raise KafkaProblem(
+                "the last transaction was aborted while the worker was stopping; nothing is lost, "
+                "the next worker reads its inputs again"
+            )
+
+    def _abort(self, reason: Exception) -> None:
+        """Void the open transaction and have its inputs read again."""
+        group = self._group
+        self._group = None
+        self._sink.abort()
+        rewinds = self._tracker.aborted()
+        log.warning(
+            "transaction aborted, reading its inputs again",
+            reason=str(reason),
+            messages=group.messages if group else 0,
+        )
+        self._observer.transaction_ended(TransactionOutcome.ABORTED)
+        if group is not None:
+            self._in_flight.remove(group.messages, group.size_bytes)
+            self._observer.released(ReleaseReason.REWOUND, group.messages)
+        self._rewind(rewinds)
+        self._aborts_in_a_row += 1
+        if self._aborts_in_a_row > 1:
+            # A broker that refuses everything must not be hammered.
+            doubled = MAX_ABORT_PAUSE_S / 100 * 2.0 ** min(self._aborts_in_a_row, 10)
+            self._pause(min(MAX_ABORT_PAUSE_S, doubled))
+
+    def _revoke(self, partitions: tuple[TopicPartition, ...], done: threading.Event) -> None:
+        while (waiting := self._tagged.get_ready()) is not None:
+            if isinstance(waiting, TaggedBatch):
+                self._take(waiting)
+        self._commit()
+        self._tracker.revoke(partitions)
+        done.set()
+
+    def _lose(self, partitions: tuple[TopicPartition, ...]) -> None:
+        if self._group is not None and set(partitions) & set(self._tracker.pending()):
+            self._abort(AbortableError("its partitions were lost to another worker"))
+        self._tracker.revoke(partitions)

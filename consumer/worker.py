@@ -1,0 +1,234 @@
+"""Worker: builds the stages, runs them, drains them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from consumer import __version__
+from consumer.articles import Batch, RawMessage
+from consumer.codec import Codec
+from consumer.errors import NerstreamError, ShutdownTimeout, StageFailed
+from consumer.pipeline.batching import BatchBuilder
+from consumer.pipeline.channel import Channel, ChannelClosed
+from consumer.pipeline.commit_policy import CommitPolicy
+from consumer.pipeline.dead_letters import DeadLetterLimit
+from consumer.pipeline.dispatch import Dispatcher, Route
+from consumer.pipeline.in_flight import InFlight
+from consumer.pipeline.inbox import PublishMessage
+from consumer.pipeline.observer import Observer
+from consumer.pipeline.ownership import Ownership
+from consumer.pipeline.poll import PollStage
+from consumer.pipeline.prepare import PrepareStage
+from consumer.pipeline.protocols import Sink, Source, Tagger
+from consumer.pipeline.publish import PublishStage
+from consumer.pipeline.stage import Stage
+from consumer.pipeline.tag import TagStage
+from consumer.settings import Settings
+
+#: How long the stages may take to let go after a failure before the process ends without them.
+ABORT_S = 10.0
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerState:
+    """How the worker does, for the health endpoints.
+
+    Attributes:
+        alive: no stage has failed or stalled.
+        ready: partitions are assigned and the producer is ready.
+        reasons: why not, for a person; empty when alive and ready.
+    """
+
+    alive: bool
+    ready: bool
+    reasons: tuple[str, ...]
+
+
+class Worker:
+    """The four stages and the channels between them.
+
+    `start`, then `wait` until `stop` was called or a stage failed. One use only.
+
+    Args:
+        clock: monotonic seconds; wall_clock: seconds since the epoch; pause: sleeps so long.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        source: Source,
+        sink: Sink,
+        tagger: Tagger,
+        codec: Codec,
+        observer: Observer,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._ended = threading.Event()
+        self._ready = threading.Event()
+        self._drained = threading.Event()
+        self._stop_at: float | None = None
+        self._ownership = Ownership()
+        self._in_flight = InFlight(settings.in_flight_articles, settings.in_flight_bytes)
+        # Not bounded by itself: the poll stage pauses at the in-flight bound of articles and bytes.
+        incoming: Channel[RawMessage] = Channel(None)
+        # One: the next batch is ready when the device is, and no more waits in memory.
+        batches: Channel[Batch] = Channel(1, on_demand=incoming.wake)
+        # Two: the device goes on while one batch is being published and another is committed.
+        tagged: Channel[PublishMessage] = Channel(2)
+        self._channels: tuple[Channel[RawMessage], Channel[Batch], Channel[PublishMessage]] = (
+            incoming,
+            batches,
+            tagged,
+        )
+        self._poll = PollStage(
+            source=source,
+            incoming=incoming,
+            tagged=tagged,
+            in_flight=self._in_flight,
+            ownership=self._ownership,
+            revoke_timeout_s=settings.revoke_timeout_s,
+            drained=self._drained,
+            observer=observer,
+            clock=clock,
+            wall_clock=wall_clock,
+        )
+        prepare = PrepareStage(
+            incoming=incoming,
+            batches=batches,
+            decoder=codec,
+            tagger=tagger,
+            builder=BatchBuilder(
+                settings.batch_tokens, settings.batch_articles, settings.batch_wait_ms / 1000
+            ),
+            observer=observer,
+            clock=clock,
+        )
+        tag = TagStage(
+            batches=batches, tagged=tagged, tagger=tagger, observer=observer, clock=clock
+        )
+        route = Route(settings.output_topic, settings.dead_letter_topic, tagger.info, __version__)
+        self._publish = PublishStage(
+            tagged=tagged,
+            sink=sink,
+            dispatcher=Dispatcher(sink, codec, route, wall_clock),
+            policy=CommitPolicy(settings.commit_interval_ms / 1000),
+            limit=DeadLetterLimit(
+                settings.dead_letter_max_ratio, settings.dead_letter_window_messages
+            ),
+            in_flight=self._in_flight,
+            ownership=self._ownership,
+            rewind=self._poll.rewind,
+            ready=self._ready,
+            observer=observer,
+            clock=clock,
+            wall_clock=wall_clock,
+            pause=pause,
+        )
+        self._stages: tuple[Stage, ...] = (self._poll, prepare, tag, self._publish)
+
+    def start(self) -> None:
+        """Start the stages, the last first, so that nothing is read before it can be written."""
+        self._publish.start(self._publish_ended)
+        # A worker that cannot write must not take partitions from one that can.
+        while not self._ready.wait(0.05):
+            if self._stop_at is not None or not self._publish.running:
+                return
+        for stage in (self._stages[2], self._stages[1], self._stages[0]):
+            stage.start(self._ended.set)
+
+    def stop(self) -> None:
+        """Read nothing more, finish what was read, commit, leave the group. Any thread."""
+        if self._stop_at is None:
+            self._stop_at = self._clock() + self._settings.shutdown_timeout_s
+        self._poll.stop()
+        self._ended.set()
+
+    def wait(self) -> None:
+        """Block until the worker has drained and left the group.
+
+        Raises:
+            NerstreamError: what a stage raised; `StageFailed` around what nobody expected.
+            ShutdownTimeout: the drain took longer than `shutdown_timeout_s`.
+        """
+        while any(stage.running for stage in self._stages):
+            if self._stop_at is not None and not self._poll.running and not self._drained.is_set():
+                return  # stopped before anything was read: there is nothing to drain
+            # Short, so that a signal and a deadline are noticed.
+            self._ended.wait(0.1)
+            self._ended.clear()
+            failure = self._failure()
+            if failure is not None:
+                self.abort()
+                raise failure
+            if self._stop_at is not None and self._clock() > self._stop_at:
+                self.abort()
+                raise ShutdownTimeout(
+                    "the drain did not finish within shutdown_timeout_s="
+                    f"{self._settings.shutdown_timeout_s:g}; {self._in_flight.messages} messages "
+                    "are uncommitted and will be read again"
+                )
+        failure = self._failure()
+        if failure is not None:
+            raise failure
+
+    def abort(self) -> None:
+        """Let go what is in flight and end the stages, waiting no longer than `ABORT_S`."""
+        self._poll.stop()
+        for channel in self._channels:
+            channel.abort()
+        deadline = self._clock() + ABORT_S
+        # The publisher first: it aborts the transaction while the group membership still stands.
+        for stage in reversed(self._stages):
+            if not stage.join(max(0.0, deadline - self._clock())):
+                log.error("stage did not end", stage=stage.name)
+
+    def state(self) -> WorkerState:
+        """How the worker does now. Any thread."""
+        reasons = []
+        for stage in self._stages:
+            if stage.failure is not None and not isinstance(stage.failure, ChannelClosed):
+                reasons.append(f"stage {stage.name} failed: {stage.failure}")
+            stalled_s = stage.stalled_s()
+            if stalled_s > self._settings.stall_timeout_s:
+                reasons.append(
+                    f"stage {stage.name} has made no progress for {stalled_s:.0f} s "
+                    f"(stall_timeout_s={self._settings.stall_timeout_s:g})"
+                )
+        alive = not reasons
+        if not self._ready.is_set():
+            reasons.append("the producer is not ready")
+        if not self._ownership.count:
+            reasons.append("no partition is assigned")
+        if self._stop_at is not None:
+            reasons.append("the worker is stopping")
+        return WorkerState(alive, not reasons, tuple(reasons))
+
+    def _publish_ended(self) -> None:
+        self._drained.set()
+        self._ended.set()
+
+    def _failure(self) -> NerstreamError | None:
+        """The first real failure; a closed channel is only the echo of another stage's."""
+        failed: Sequence[Stage] = [stage for stage in self._stages if stage.failure is not None]
+        for stage in failed:
+            failure = stage.failure
+            if isinstance(failure, NerstreamError):
+                return failure
+        for stage in failed:
+            if not isinstance(stage.failure, ChannelClosed):
+                error = StageFailed(f"stage {stage.name} failed: {stage.failure!r}")
+                error.__cause__ = stage.failure
+                return error
+        return None
