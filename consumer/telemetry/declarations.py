@@ -1,0 +1,247 @@
+"""Every metric, once: the comment says why it is cut as it is, `worry` when to look closer.
+
+`docs/metrics.md`, the dashboard and the alert rules are made from, or held against, this list.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from consumer.articles import RejectCode
+from consumer.telemetry.declaration import Declaration, Kind
+
+_counter = partial(Declaration, Kind.COUNTER)
+_gauge = partial(Declaration, Kind.GAUGE)
+_histogram = partial(Declaration, Kind.HISTOGRAM)
+_info = partial(Declaration, Kind.INFO)
+
+#: The four that reconcile, with `IN_FLIGHT_MESSAGES`:
+#: consumed = published articles + tombstones + rejected + released + in flight.
+MESSAGES_CONSUMED = _counter(
+    "nerstream_messages_consumed_total",
+    "messages",
+    "Messages read from the input topics, those that are read again included.",
+    "It stands still while the lag grows: the worker is stuck, or paused behind a slow model.",
+)
+ARTICLES_PUBLISHED = _counter(
+    "nerstream_articles_published_total",
+    "articles",
+    "Articles whose enriched message is committed.",
+    "Its rate is below the rate at which articles are produced: add workers.",
+)
+TOMBSTONES_PUBLISHED = _counter(
+    "nerstream_tombstones_published_total",
+    "messages",
+    "Messages with a null value that were passed on and committed.",
+    "It moves although nobody deletes articles upstream.",
+)
+MESSAGES_REJECTED = _counter(
+    "nerstream_messages_rejected_total",
+    "messages",
+    "Messages committed to the dead-letter topic, by error code.",
+    "Its share of what is consumed nears `dead_letter_max_ratio`, at which the worker stops.",
+    labels=("code",),
+    known=tuple(code.value for code in RejectCode),
+)
+#: The reasons are those of `ReleaseReason` in the pipeline, which telemetry does not import.
+MESSAGES_RELEASED = _counter(
+    "nerstream_messages_released_total",
+    "messages",
+    "Messages in flight that were let go without an outcome, by reason; they are read again.",
+    "It moves steadily: rebalances or aborted transactions waste the work of the device.",
+    labels=("reason",),
+    known=("revoked", "rewound"),
+)
+CONSUMED_BYTES = _counter(
+    "nerstream_consumed_bytes_total",
+    "bytes",
+    "Bytes of the messages read: keys, values and headers.",
+    "Divided by the messages it leaps: the articles have changed.",
+)
+
+# --- What was found and computed
+
+ENTITIES = _counter(
+    "nerstream_entities_total",
+    "entities",
+    "Entities in the committed articles, by type.",
+    "The entities of an article drop to a fraction: wrong language, wrong model or empty texts.",
+    labels=("type",),
+)
+TOKENS = _counter(
+    "nerstream_tokens_total",
+    "tokens",
+    "Tokens of the articles that went through the model, overlaps and special tokens included.",
+    "Its rate is what the device does; it falls while the batches stay full.",
+)
+#: Beside `TOKENS`: their ratio over time is the padding, whatever the batches were.
+COMPUTED_TOKENS = _counter(
+    "nerstream_computed_tokens_total",
+    "tokens",
+    "Tokens that the device computed, padding included.",
+    "It grows much faster than `nerstream_tokens_total`: the device is busy with padding.",
+)
+OUT_OF_MEMORY_SPLITS = _counter(
+    "nerstream_out_of_memory_splits_total",
+    "splits",
+    "Times that a batch was halved because the device ran out of memory.",
+    "It keeps moving after the first minutes: something else takes the device's memory, or "
+    "`batch_tokens` is too high.",
+)
+
+# --- Batches
+
+#: Powers of two up to four times the default `batch_articles`.
+BATCH_ARTICLES = _histogram(
+    "nerstream_batch_articles",
+    "articles",
+    "Articles in a batch.",
+    "It is low while the lag grows: the batches close too early for the device.",
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024),
+)
+#: Powers of two up to eight times the default `batch_tokens`.
+BATCH_TOKENS = _histogram(
+    "nerstream_batch_tokens",
+    "tokens",
+    "Tokens in a batch.",
+    "It is far below `batch_tokens` while the lag grows: `batch_articles` is too low.",
+    buckets=(64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072),
+)
+#: Around the default `batch_wait_ms` of 50.
+BATCH_WAIT = _histogram(
+    "nerstream_batch_wait_seconds",
+    "seconds",
+    "Time from a batch's first article to its closing.",
+    "It is a large part of the end-to-end latency: lower `batch_wait_ms`.",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
+)
+#: Fine at the low end: packed batches have none at all, bucketed ones a few percent.
+BATCH_PADDING = _histogram(
+    "nerstream_batch_padding_ratio",
+    "ratio",
+    "Share of a batch's computed tokens that is padding.",
+    "It is above 0.2: articles of very different lengths share a bucket.",
+    buckets=(0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75),
+)
+
+# --- Time
+
+#: From a poll that finds something waiting to a large batch on a CPU.
+STAGE_DURATION = _histogram(
+    "nerstream_stage_duration_seconds",
+    "seconds",
+    "Time that a stage worked on one unit: `poll`, `prepare`, `tag`, `publish` or `commit`.",
+    "Another stage than `tag` takes the larger share: the device waits.",
+    labels=("stage",),
+    known=("poll", "prepare", "tag", "publish", "commit"),
+    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
+#: From an idle GPU's answer to the backlog of a worker that was down for ten minutes.
+END_TO_END_LATENCY = _histogram(
+    "nerstream_end_to_end_latency_seconds",
+    "seconds",
+    "Time from an article's append in Kafka to the commit of its outcome.",
+    "Its 99th percentile is above what the readers of the output topic expect.",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600),
+)
+
+# --- What waits
+
+QUEUE_DEPTH = _gauge(
+    "nerstream_queue_depth",
+    "items",
+    "What waits in a queue: messages in `incoming`, batches in `batches` and `tagged`.",
+    "`tagged` is full: Kafka is the bottleneck. `batches` is empty under lag: preparing is.",
+    labels=("queue",),
+    known=("incoming", "batches", "tagged"),
+)
+IN_FLIGHT_MESSAGES = _gauge(
+    "nerstream_in_flight_messages",
+    "messages",
+    "Messages between poll and commit.",
+    "It does not return to 0 although nothing is produced.",
+)
+IN_FLIGHT_BYTES = _gauge(
+    "nerstream_in_flight_bytes",
+    "bytes",
+    "Bytes of the messages between poll and commit.",
+    "It stands at `in_flight_bytes` while the messages are few: very large articles.",
+)
+PAUSED = _gauge(
+    "nerstream_paused",
+    "0 or 1",
+    "1 while reading is paused because the in-flight bound is reached.",
+    "It is mostly 1: the worker is at its limit, which is normal only while it catches up.",
+)
+PARTITION_LAG = _gauge(
+    "nerstream_partition_lag_messages",
+    "messages",
+    "Messages between the committed position and the end of an assigned partition.",
+    "It grows for minutes.",
+    labels=("topic", "partition"),
+)
+#: Computed at the scrape, so that it grows even if every thread of the worker hangs.
+PARTITION_PROGRESS = _gauge(
+    "nerstream_partition_seconds_since_progress",
+    "seconds",
+    "Time since an assigned partition's committed position moved or was at its end.",
+    "It passes a minute: this partition stands, whatever the others do.",
+    labels=("topic", "partition"),
+)
+
+# --- Kafka
+
+#: The outcomes are those of `TransactionOutcome` in the pipeline.
+TRANSACTIONS = _counter(
+    "nerstream_transactions_total",
+    "transactions",
+    "Transactions, or groups of messages under `at_least_once`, by outcome.",
+    "`aborted` moves outside of rebalances.",
+    labels=("outcome",),
+    known=("committed", "aborted"),
+)
+#: The events are those of `RebalanceEvent` in the pipeline.
+REBALANCES = _counter(
+    "nerstream_rebalances_total",
+    "events",
+    "Changes of what is assigned to this worker, by event.",
+    "It moves steadily, or `lost` moves at all: the worker was taken for dead.",
+    labels=("event",),
+    known=("assigned", "revoked", "lost"),
+)
+ASSIGNED_PARTITIONS = _gauge(
+    "nerstream_assigned_partitions",
+    "partitions",
+    "Partitions assigned to this worker.",
+    "It is 0: there are more workers than partitions, or the group does not admit this one.",
+)
+
+# --- The device, the model, the build
+
+#: Present only where the device tells its memory.
+DEVICE_MEMORY = _gauge(
+    "nerstream_device_memory_bytes",
+    "bytes",
+    "Memory of the accelerator: `allocated` by tensors, `reserved` by the worker.",
+    "`reserved` nears the device's size and out-of-memory splits appear.",
+    labels=("kind",),
+)
+MODEL_INFO = _info(
+    "nerstream_model_info",
+    "",
+    "The model that answers; always 1.",
+    "Workers of one group differ in it for longer than a roll-out takes.",
+    labels=("name", "revision", "device", "dtype"),
+)
+BUILD_INFO = _info(
+    "nerstream_build_info",
+    "",
+    "The version of nerstream; always 1.",
+    "Workers of one group differ in it for longer than a roll-out takes.",
+    labels=("version",),
+)
+
+#: All of them, in the order of the reference.
+ALL: tuple[Declaration, ...] = tuple(
+    value for value in list(globals().values()) if isinstance(value, Declaration)
+)

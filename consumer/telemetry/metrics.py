@@ -1,0 +1,204 @@
+"""Metrics: listens to the pipeline and keeps the numbers that Prometheus scrapes."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from prometheus_client import (
+    CollectorRegistry,
+    GCCollector,
+    PlatformCollector,
+    ProcessCollector,
+)
+from prometheus_client.core import InfoMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from consumer import __version__
+from consumer.articles import ModelInfo, RejectCode, TaggingResult, TopicPartition
+from consumer.telemetry import declarations
+from consumer.telemetry.freshness import Freshness
+
+log = logging.getLogger(__name__)
+
+
+class _Info(Collector):
+    """A family that never changes."""
+
+    def __init__(self, family: InfoMetricFamily) -> None:
+        self._family = family
+
+    def describe(self) -> Iterable[Metric]:
+        return [self._family]
+
+    def collect(self) -> Iterable[Metric]:
+        return [self._family]
+
+
+class _DeviceMemory(Collector):
+    """Asks the device for its memory when it is scraped; a device that fails to say gives none."""
+
+    def __init__(self, read: Callable[[], Mapping[str, int]]) -> None:
+        self._read = read
+
+    def describe(self) -> Iterable[Metric]:
+        return [declarations.DEVICE_MEMORY.gauge_family()]
+
+    def collect(self) -> Iterable[Metric]:
+        family = declarations.DEVICE_MEMORY.gauge_family()
+        try:
+            kinds = self._read()
+        except Exception:
+            # A scrape must not fail for one number, nor fill the log every few seconds.
+            log.debug("the device does not tell its memory", exc_info=True)
+            kinds = {}
+        for kind, size_bytes in kinds.items():
+            family.add_metric([kind], size_bytes)
+        return [family]
+
+
+class Metrics:
+    """Fulfils `consumer.pipeline.observer.Observer`; every method is quick and never raises.
+
+    Args:
+        registry: where the metrics live; process, platform and garbage-collection metrics are
+            added to it.
+        clock: seconds since the epoch, for the age of each partition's progress.
+    """
+
+    def __init__(self, registry: CollectorRegistry, clock: Callable[[], float] = time.time) -> None:
+        self._registry = registry
+        self._consumed = declarations.MESSAGES_CONSUMED.counter(registry)
+        self._consumed_bytes = declarations.CONSUMED_BYTES.counter(registry)
+        self._published = declarations.ARTICLES_PUBLISHED.counter(registry)
+        self._tombstones = declarations.TOMBSTONES_PUBLISHED.counter(registry)
+        self._rejected = declarations.MESSAGES_REJECTED.counter(registry)
+        self._released = declarations.MESSAGES_RELEASED.counter(registry)
+        self._entities = declarations.ENTITIES.counter(registry)
+        self._tokens = declarations.TOKENS.counter(registry)
+        self._computed_tokens = declarations.COMPUTED_TOKENS.counter(registry)
+        self._splits = declarations.OUT_OF_MEMORY_SPLITS.counter(registry)
+        self._batch_articles = declarations.BATCH_ARTICLES.histogram(registry)
+        self._batch_tokens = declarations.BATCH_TOKENS.histogram(registry)
+        self._batch_wait = declarations.BATCH_WAIT.histogram(registry)
+        self._batch_padding = declarations.BATCH_PADDING.histogram(registry)
+        self._stage_duration = declarations.STAGE_DURATION.histogram(registry)
+        self._latency = declarations.END_TO_END_LATENCY.histogram(registry)
+        self._queue_depth = declarations.QUEUE_DEPTH.gauge(registry)
+        self._in_flight_messages = declarations.IN_FLIGHT_MESSAGES.gauge(registry)
+        self._in_flight_bytes = declarations.IN_FLIGHT_BYTES.gauge(registry)
+        self._paused = declarations.PAUSED.gauge(registry)
+        self._lag = declarations.PARTITION_LAG.gauge(registry)
+        self._transactions = declarations.TRANSACTIONS.counter(registry)
+        self._rebalances = declarations.REBALANCES.counter(registry)
+        self._assigned = declarations.ASSIGNED_PARTITIONS.gauge(registry)
+        self._freshness = Freshness(clock)
+        #: Guards `_lagging`: lag and drop may come from different threads.
+        self._lag_lock = threading.Lock()
+        self._lagging: set[TopicPartition] = set()
+        registry.register(self._freshness)
+        registry.register(_Info(declarations.BUILD_INFO.info_family([__version__])))
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        GCCollector(registry=registry)
+
+    # --- Told once, by the worker
+
+    def model_loaded(self, info: ModelInfo) -> None:
+        """The model that answers, and with it the entity types, which then start at 0."""
+        family = declarations.MODEL_INFO.info_family(
+            [info.name, info.revision, info.device, info.dtype]
+        )
+        self._registry.register(_Info(family))
+        for entity_type in info.types:
+            self._entities.labels(entity_type)
+
+    def watch_device_memory(self, read: Callable[[], Mapping[str, int]]) -> None:
+        """Ask `read` at every scrape for bytes by kind: `allocated`, `reserved`.
+
+        It is called on the admin server's threads and must be quick.
+        """
+        self._registry.register(_DeviceMemory(read))
+
+    # --- Observer
+
+    def consumed(self, messages: int, size_bytes: int) -> None:
+        self._consumed.inc(messages)
+        self._consumed_bytes.inc(size_bytes)
+
+    def stage_seconds(self, stage: str, seconds: float) -> None:
+        self._stage_duration.labels(stage).observe(max(0.0, seconds))
+
+    def batch_closed(self, articles: int, tokens: int, waited_s: float) -> None:
+        self._batch_articles.observe(articles)
+        self._batch_tokens.observe(tokens)
+        self._batch_wait.observe(max(0.0, waited_s))
+
+    def batch_tagged(self, result: TaggingResult) -> None:
+        self._tokens.inc(result.tokens)
+        self._computed_tokens.inc(result.computed_tokens)
+        self._splits.inc(result.out_of_memory_splits)
+        if result.computed_tokens > 0:
+            self._batch_padding.observe(max(0.0, 1 - result.tokens / result.computed_tokens))
+
+    def committed(
+        self,
+        published: int,
+        tombstones: int,
+        rejected: Mapping[RejectCode, int],
+        entities_by_type: Mapping[str, int],
+        latencies_s: Sequence[float],
+    ) -> None:
+        self._published.inc(published)
+        self._tombstones.inc(tombstones)
+        for code, messages in rejected.items():
+            self._rejected.labels(code).inc(messages)
+        for entity_type, entities in entities_by_type.items():
+            self._entities.labels(entity_type).inc(entities)
+        for latency_s in latencies_s:
+            # The broker's clock may be ahead of ours; no article is committed before its append.
+            self._latency.observe(max(0.0, latency_s))
+
+    def released(self, reason: str, messages: int) -> None:
+        self._released.labels(reason).inc(messages)
+
+    def transaction_ended(self, outcome: str) -> None:
+        self._transactions.labels(outcome).inc()
+
+    def rebalanced(self, event: str, partitions: int) -> None:
+        self._rebalances.labels(event).inc()
+        self._assigned.inc(partitions if event == "assigned" else -partitions)
+
+    def in_flight(self, messages: int, size_bytes: int) -> None:
+        self._in_flight_messages.set(messages)
+        self._in_flight_bytes.set(size_bytes)
+
+    def queue_depth(self, queue: str, depth: int) -> None:
+        self._queue_depth.labels(queue).set(depth)
+
+    def paused(self, paused: bool) -> None:
+        self._paused.set(paused)
+
+    def lag(self, lags: Mapping[TopicPartition, int]) -> None:
+        self._freshness.seen(lags)
+        with self._lag_lock:
+            for partition, messages in lags.items():
+                self._lag.labels(partition.topic, partition.partition).set(messages)
+            # A partition that is not told has no known lag; its last number would be a lie.
+            self._remove_lag(self._lagging - lags.keys())
+            self._lagging = set(lags)
+
+    def partitions_moved(self, partitions: Sequence[TopicPartition], at: float) -> None:
+        self._freshness.moved(partitions, at)
+
+    def partitions_dropped(self, partitions: Sequence[TopicPartition]) -> None:
+        self._freshness.forget(partitions)
+        with self._lag_lock:
+            self._remove_lag(self._lagging & set(partitions))
+            self._lagging -= set(partitions)
+
+    def _remove_lag(self, partitions: Iterable[TopicPartition]) -> None:
+        for partition in partitions:
+            self._lag.remove(partition.topic, partition.partition)
