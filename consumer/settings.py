@@ -7,34 +7,28 @@ reads the values and names the source of a wrong one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-#: What stands in the place of a secret wherever settings are shown.
-MASK = "********"
-
-#: librdkafka properties that the worker's guarantees rest on; they cannot be passed through.
-RESERVED_KAFKA_PROPERTIES: Mapping[str, str] = {
-    "bootstrap.servers": "use bootstrap_servers",
-    "group.id": "use group_id",
-    "group.protocol": "use group_protocol",
-    "transactional.id": "use instance",
-    "enable.auto.commit": "the worker commits by itself, after the outputs",
-    "enable.auto.offset.store": "the worker commits by itself, after the outputs",
-    "enable.idempotence": "it is always on, so that order holds",
-    "auto.offset.reset": "use auto_offset_reset",
-    "isolation.level": "it is always read_committed",
-    "partitioner": "it is always murmur2_random, as in the Java client",
-    "partition.assignment.strategy": "it is always cooperative-sticky",
-    "enable.partition.eof": "the worker needs it for an exact lag",
-    "transaction.timeout.ms": "use transaction_timeout_ms",
-}
-
-#: A property whose name holds one of these is a secret.
-_SECRET_WORDS = ("password", "secret", "key.pem", "oauthbearer.config", "sasl.jaas")
+from consumer.setting_values import (
+    MASK,
+    Count,
+    Device,
+    Dtype,
+    KafkaProperties,
+    Milliseconds,
+    NonEmpty,
+    Seconds,
+    Share,
+    TextFields,
+    Topic,
+    Topics,
+    WrongValue,
+    is_secret,
+    is_taken_in,
+)
 
 
 class Delivery(StrEnum):
@@ -87,26 +81,21 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
-Count = Annotated[int, Field(ge=1)]
-Seconds = Annotated[float, Field(gt=0)]
-Milliseconds = Annotated[int, Field(ge=0)]
-
-
 class Settings(BaseModel):
     """All settings of `nerstream run`. Immutable; the description of a field is its doc."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     # --- Kafka
-    bootstrap_servers: str = "localhost:9092"
+    bootstrap_servers: NonEmpty = "localhost:9092"
     """Brokers to start from, `host:port`, several separated by commas."""
-    input_topics: tuple[str, ...] = ("articles",)
+    input_topics: Topics = ("articles",)
     """Topics to read, separated by commas; one that begins with `^` is a pattern."""
-    output_topic: str = "articles-tagged"
+    output_topic: Topic = "articles-tagged"
     """Topic for the enriched articles; it must exist or the broker must create topics."""
-    dead_letter_topic: str = "articles-dead-letters"
+    dead_letter_topic: Topic = "articles-dead-letters"
     """Topic for the rejected messages; it must exist or the broker must create topics."""
-    group_id: str = "nerstream"
+    group_id: NonEmpty = "nerstream"
     """Consumer group; all workers that share the input have the same."""
     group_protocol: GroupProtocol = GroupProtocol.CLASSIC
     """`classic` is cooperative-sticky; `consumer` is KIP-848 and needs brokers of 4.0 or later."""
@@ -115,7 +104,7 @@ class Settings(BaseModel):
     name and the first free number on this host. Two workers must never share one."""
     auto_offset_reset: OffsetReset = OffsetReset.EARLIEST
     """Where to begin where no usable offset is committed; `error` stops the worker instead."""
-    kafka: Mapping[str, str] = Field(default_factory=dict)
+    kafka: KafkaProperties = Field(default_factory=dict)
     """Any other librdkafka property, as `kafka.NAME` (TLS, SASL, timeouts); both clients get it."""
 
     # --- Delivery
@@ -126,23 +115,23 @@ class Settings(BaseModel):
     """Longest time, in milliseconds, that a transaction stays open to take further batches."""
     transaction_timeout_ms: Annotated[int, Field(ge=1_000, le=900_000)] = 30_000
     """Milliseconds after which the broker aborts a transaction of a worker that went silent."""
-    dead_letter_max_ratio: Annotated[float, Field(ge=0, le=1)] = 0.5
+    dead_letter_max_ratio: Share = 0.5
     """Share of rejected messages over the window above which the worker stops; 1 never stops."""
     dead_letter_window_messages: Count = 500
     """Messages that the share is taken over; nothing is judged before so many were seen."""
 
     # --- Messages
-    text_fields: tuple[str, ...] = ("title", "body")
+    text_fields: TextFields = ("title", "body")
     """Fields of an article that hold text, separated by commas, in the order of the entities."""
 
     # --- Model
-    model: str = "dslim/bert-base-NER"
+    model: NonEmpty = "dslim/bert-base-NER"
     """Hugging Face token-classification model: hub id, local folder, or `bundled`."""
     revision: str = ""
     """Commit, tag or branch of the hub model; pin a commit in production. Empty takes `main`."""
-    device: str = "auto"
+    device: Device = "auto"
     """`auto`, `cpu`, `cuda` or `cuda:N`."""
-    dtype: str = "auto"
+    dtype: Dtype = "auto"
     """`auto`, `float32`, `bfloat16` or `float16`; `auto` is float32 on CPU, bfloat16 on GPU."""
     threads: Annotated[int, Field(ge=0)] = 0
     """CPU threads of the model; 0 leaves it to torch (one a core)."""
@@ -182,62 +171,30 @@ class Settings(BaseModel):
     log_level: LogLevel = LogLevel.INFO
     """Least level that is logged."""
 
-    @field_validator("input_topics", "text_fields", mode="before")
-    @classmethod
-    def _split(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
-
-    @field_validator("input_topics", "text_fields")
-    @classmethod
-    def _names_at_least_one(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not value or any(not name for name in value):
-            raise ValueError("must name at least one, separated by commas")
-        if len(set(value)) != len(value):
-            raise ValueError("names one of them twice")
-        return value
-
-    @field_validator("bootstrap_servers", "output_topic", "dead_letter_topic", "group_id", "model")
-    @classmethod
-    def _not_empty(cls, value: str) -> str:
-        if not value.strip():
-            raise ValueError("must not be empty")
-        return value
-
-    @field_validator("text_fields")
-    @classmethod
-    def _no_reserved_fields(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        reserved = sorted({"id", "entities", "tagging"} & set(value))
-        if reserved:
-            raise ValueError(f"{', '.join(reserved)} has a meaning of its own in the message")
-        return value
-
-    @field_validator("kafka")
-    @classmethod
-    def _no_reserved_properties(cls, value: Mapping[str, str]) -> Mapping[str, str]:
-        for name in value:
-            if name in RESERVED_KAFKA_PROPERTIES:
-                raise ValueError(
-                    f"{name} cannot be passed through: {RESERVED_KAFKA_PROPERTIES[name]}"
-                )
-        return value
-
     @model_validator(mode="after")
     def _topics_differ(self) -> Self:
         """Reading what one writes would tag for ever; two kinds of output need two topics."""
         if self.output_topic == self.dead_letter_topic:
-            raise ValueError("output_topic and dead_letter_topic must differ")
-        for name in (self.output_topic, self.dead_letter_topic):
-            if name in self.input_topics:
-                raise ValueError(f"input_topics must not hold {name}, which the worker writes to")
+            raise WrongValue(
+                f"is {self.dead_letter_topic}, and so is output_topic",
+                "the enriched articles and the rejected messages need a topic each",
+                ("dead_letter_topic", "output_topic"),
+            )
+        for setting in ("output_topic", "dead_letter_topic"):
+            written = getattr(self, setting)
+            for name in self.input_topics:
+                if name == written or (name.startswith("^") and is_taken_in(name, written)):
+                    raise WrongValue(
+                        f"{name} takes in {written}, which is the {setting}",
+                        "the worker must not read what it writes",
+                        ("input_topics", setting),
+                    )
         return self
 
     def shown(self) -> dict[str, Any]:
         """The settings for a log line or a page, with secrets masked."""
         values = self.model_dump(mode="json")
         values["kafka"] = {
-            name: MASK if any(word in name for word in _SECRET_WORDS) else value
-            for name, value in self.kafka.items()
+            name: MASK if is_secret(name) else value for name, value in self.kafka.items()
         }
         return values
