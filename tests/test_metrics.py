@@ -1,0 +1,312 @@
+"""What Prometheus would scrape, after what the pipeline told."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+
+from consumer import __version__
+from consumer.articles import ModelInfo, RejectCode, TaggingResult, TopicPartition
+from consumer.pipeline.observer import Observer, RebalanceEvent, ReleaseReason, TransactionOutcome
+from consumer.telemetry import declarations
+from consumer.telemetry.declaration import Kind
+from consumer.telemetry.metrics import Metrics
+
+A0 = TopicPartition("articles", 0)
+A1 = TopicPartition("articles", 1)
+BUNDLED = ModelInfo("bundled", "abc123", "cpu", "float32", ("LOC", "MISC", "ORG", "PER"))
+
+
+class Clock:
+    """A wall clock that stands until it is set."""
+
+    def __init__(self, now: float = 1_000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Scraped:
+    """Metrics in a registry of their own, with the clock they look at."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.clock = Clock()
+        self.metrics = Metrics(self.registry, self.clock)
+
+    def value(self, name: str, /, **labels: str) -> float | None:
+        return self.registry.get_sample_value(name, labels)
+
+    def partition(self, name: str, partition: TopicPartition) -> float | None:
+        return self.value(name, topic=partition.topic, partition=str(partition.partition))
+
+
+@pytest.fixture
+def scraped() -> Scraped:
+    return Scraped()
+
+
+def age_of(scraped: Scraped, partition: TopicPartition) -> float | None:
+    return scraped.partition("nerstream_partition_seconds_since_progress", partition)
+
+
+def lag_of(scraped: Scraped, partition: TopicPartition) -> float | None:
+    return scraped.partition("nerstream_partition_lag_messages", partition)
+
+
+def test_metrics_are_an_observer(scraped: Scraped) -> None:
+    observer: Observer = scraped.metrics
+    observer.consumed(3, 120)
+    assert scraped.value("nerstream_messages_consumed_total") == 3
+    assert scraped.value("nerstream_consumed_bytes_total") == 120
+
+
+def test_labels_that_are_known_begin_at_zero(scraped: Scraped) -> None:
+    for code in RejectCode:
+        assert scraped.value("nerstream_messages_rejected_total", code=code.value) == 0
+    for reason in ReleaseReason:
+        assert scraped.value("nerstream_messages_released_total", reason=reason.value) == 0
+    for outcome in TransactionOutcome:
+        assert scraped.value("nerstream_transactions_total", outcome=outcome.value) == 0
+    for event in RebalanceEvent:
+        assert scraped.value("nerstream_rebalances_total", event=event.value) == 0
+    for stage in ("poll", "prepare", "tag", "publish", "commit"):
+        assert scraped.value("nerstream_stage_duration_seconds_count", stage=stage) == 0
+    for queue in ("incoming", "batches", "tagged"):
+        assert scraped.value("nerstream_queue_depth", queue=queue) == 0
+
+
+def test_known_labels_are_exactly_those_of_the_pipeline() -> None:
+    assert set(declarations.MESSAGES_RELEASED.known) == {*ReleaseReason}
+    assert set(declarations.TRANSACTIONS.known) == {*TransactionOutcome}
+    assert set(declarations.REBALANCES.known) == {*RebalanceEvent}
+    assert set(declarations.MESSAGES_REJECTED.known) == {*RejectCode}
+
+
+def test_every_message_is_accounted_for(scraped: Scraped) -> None:
+    """Consumed = published + tombstones + rejected + released + in flight, at every moment."""
+    chance = random.Random(7)
+    in_flight = 0
+
+    def total(name: str, label: str = "", values: tuple[str, ...] = ()) -> float:
+        if not label:
+            return scraped.value(name) or 0
+        return sum(scraped.value(name, **{label: value}) or 0 for value in values)
+
+    for _ in range(300):
+        read = chance.randrange(20)
+        in_flight += read
+        scraped.metrics.consumed(read, read * 100)
+        published, tombstones, no_text, not_json, released = (
+            chance.randrange(max(1, in_flight // 5)) for _ in range(5)
+        )
+        scraped.metrics.committed(
+            published,
+            tombstones,
+            {RejectCode.NO_TEXT: no_text, RejectCode.INVALID_JSON: not_json},
+            {"PER": 2 * published},
+            [0.1] * published,
+        )
+        scraped.metrics.released(chance.choice(list(ReleaseReason)), released)
+        in_flight -= published + tombstones + no_text + not_json + released
+        scraped.metrics.in_flight(in_flight, in_flight * 100)
+
+        assert total("nerstream_messages_consumed_total") == (
+            total("nerstream_articles_published_total")
+            + total("nerstream_tombstones_published_total")
+            + total("nerstream_messages_rejected_total", "code", tuple(RejectCode))
+            + total("nerstream_messages_released_total", "reason", tuple(ReleaseReason))
+            + total("nerstream_in_flight_messages")
+        )
+    assert total("nerstream_articles_published_total") > 0
+    assert total("nerstream_in_flight_bytes") == in_flight * 100
+
+
+def test_commit_tells_entities_and_latencies(scraped: Scraped) -> None:
+    scraped.metrics.model_loaded(BUNDLED)
+    scraped.metrics.committed(3, 0, {}, {"PER": 4, "ORG": 1}, [0.004, 0.3, 700.0])
+    assert scraped.value("nerstream_entities_total", type="PER") == 4
+    assert scraped.value("nerstream_entities_total", type="ORG") == 1
+    assert scraped.value("nerstream_entities_total", type="LOC") == 0
+    latency = "nerstream_end_to_end_latency_seconds"
+    assert scraped.value(f"{latency}_count") == 3
+    assert scraped.value(f"{latency}_sum") == pytest.approx(700.304)
+    assert scraped.value(f"{latency}_bucket", le="0.005") == 1
+    assert scraped.value(f"{latency}_bucket", le="0.5") == 2
+    assert scraped.value(f"{latency}_bucket", le="600.0") == 2
+    assert scraped.value(f"{latency}_bucket", le="+Inf") == 3
+
+
+def test_latency_is_never_below_zero(scraped: Scraped) -> None:
+    """The broker's clock may be ahead of the worker's."""
+    scraped.metrics.committed(1, 0, {}, {}, [-2.5])
+    assert scraped.value("nerstream_end_to_end_latency_seconds_sum") == 0
+    assert scraped.value("nerstream_end_to_end_latency_seconds_bucket", le="0.005") == 1
+
+
+def test_a_batch_tells_its_size_wait_and_padding(scraped: Scraped) -> None:
+    scraped.metrics.batch_closed(articles=12, tokens=3_000, waited_s=0.02)
+    scraped.metrics.batch_tagged(TaggingResult((), 3_000, 4_000, out_of_memory_splits=2))
+    assert scraped.value("nerstream_batch_articles_sum") == 12
+    assert scraped.value("nerstream_batch_tokens_bucket", le="2048.0") == 0
+    assert scraped.value("nerstream_batch_tokens_bucket", le="4096.0") == 1
+    assert scraped.value("nerstream_batch_wait_seconds_sum") == 0.02
+    assert scraped.value("nerstream_tokens_total") == 3_000
+    assert scraped.value("nerstream_computed_tokens_total") == 4_000
+    assert scraped.value("nerstream_batch_padding_ratio_sum") == pytest.approx(0.25)
+    assert scraped.value("nerstream_out_of_memory_splits_total") == 2
+
+
+def test_a_batch_without_articles_has_no_padding(scraped: Scraped) -> None:
+    scraped.metrics.batch_tagged(TaggingResult((), 0, 0))
+    assert scraped.value("nerstream_batch_padding_ratio_count") == 0
+
+
+def test_stages_queues_and_back_pressure(scraped: Scraped) -> None:
+    scraped.metrics.stage_seconds("tag", 0.2)
+    scraped.metrics.stage_seconds("tag", 0.3)
+    scraped.metrics.queue_depth("tagged", 2)
+    scraped.metrics.paused(True)
+    assert scraped.value("nerstream_stage_duration_seconds_sum", stage="tag") == 0.5
+    assert scraped.value("nerstream_stage_duration_seconds_count", stage="poll") == 0
+    assert scraped.value("nerstream_queue_depth", queue="tagged") == 2
+    assert scraped.value("nerstream_paused") == 1
+    scraped.metrics.paused(False)
+    assert scraped.value("nerstream_paused") == 0
+
+
+def test_transactions_and_rebalances(scraped: Scraped) -> None:
+    scraped.metrics.transaction_ended(TransactionOutcome.COMMITTED)
+    scraped.metrics.transaction_ended(TransactionOutcome.ABORTED)
+    scraped.metrics.transaction_ended(TransactionOutcome.COMMITTED)
+    scraped.metrics.rebalanced(RebalanceEvent.ASSIGNED, 4)
+    scraped.metrics.rebalanced(RebalanceEvent.REVOKED, 1)
+    scraped.metrics.rebalanced(RebalanceEvent.LOST, 2)
+    assert scraped.value("nerstream_transactions_total", outcome="committed") == 2
+    assert scraped.value("nerstream_transactions_total", outcome="aborted") == 1
+    assert scraped.value("nerstream_rebalances_total", event="lost") == 1
+    assert scraped.value("nerstream_assigned_partitions") == 1
+
+
+def test_a_partition_ages_until_it_moves(scraped: Scraped) -> None:
+    scraped.metrics.lag({A0: 5, A1: 0})
+    scraped.clock.now += 30
+    assert age_of(scraped, A0) == 30
+    scraped.metrics.partitions_moved([A0], at=1_025.0)
+    assert age_of(scraped, A0) == 5
+    assert age_of(scraped, A1) == 30
+
+
+def test_progress_never_goes_back(scraped: Scraped) -> None:
+    scraped.metrics.lag({A0: 5})
+    scraped.metrics.partitions_moved([A0], at=1_020.0)
+    scraped.metrics.partitions_moved([A0], at=1_010.0)
+    scraped.clock.now = 1_030.0
+    assert age_of(scraped, A0) == 10
+    scraped.clock.now = 1_000.0
+    assert age_of(scraped, A0) == 0
+
+
+def test_a_dropped_partition_disappears(scraped: Scraped) -> None:
+    scraped.metrics.lag({A0: 5, A1: 7})
+    scraped.metrics.partitions_dropped([A0])
+    assert age_of(scraped, A0) is None
+    assert lag_of(scraped, A0) is None
+    assert lag_of(scraped, A1) == 7
+    # A commit that was on its way when the partition was given up.
+    scraped.metrics.partitions_moved([A0], at=1_001.0)
+    assert age_of(scraped, A0) is None
+
+
+def test_a_partition_that_comes_back_counts_anew(scraped: Scraped) -> None:
+    scraped.metrics.lag({A0: 5})
+    scraped.metrics.partitions_dropped([A0])
+    scraped.clock.now += 500
+    scraped.metrics.lag({A0: 9})
+    scraped.clock.now += 1
+    assert age_of(scraped, A0) == 1
+    assert lag_of(scraped, A0) == 9
+
+
+def test_a_lag_that_is_not_told_is_not_shown(scraped: Scraped) -> None:
+    scraped.metrics.lag({A0: 5, A1: 7})
+    scraped.metrics.lag({A1: 6})
+    assert lag_of(scraped, A0) is None
+    assert lag_of(scraped, A1) == 6
+    scraped.metrics.partitions_dropped([A0, A1])
+    assert lag_of(scraped, A1) is None
+
+
+def test_device_memory_is_there_only_with_a_device(scraped: Scraped) -> None:
+    assert scraped.value("nerstream_device_memory_bytes", kind="allocated") is None
+    scraped.metrics.watch_device_memory(lambda: {"allocated": 10, "reserved": 25})
+    assert scraped.value("nerstream_device_memory_bytes", kind="allocated") == 10
+    assert scraped.value("nerstream_device_memory_bytes", kind="reserved") == 25
+
+
+def test_a_device_that_fails_costs_only_its_own_number(scraped: Scraped) -> None:
+    def broken() -> dict[str, int]:
+        raise RuntimeError("device lost")
+
+    scraped.metrics.watch_device_memory(broken)
+    scraped.metrics.consumed(1, 1)
+    assert scraped.value("nerstream_device_memory_bytes", kind="allocated") is None
+    assert b"nerstream_messages_consumed_total 1.0" in generate_latest(scraped.registry)
+
+
+def test_model_and_build_are_told(scraped: Scraped) -> None:
+    scraped.metrics.model_loaded(BUNDLED)
+    labels = {"name": "bundled", "revision": "abc123", "device": "cpu", "dtype": "float32"}
+    assert scraped.value("nerstream_model_info", **labels) == 1
+    assert scraped.value("nerstream_build_info", version=__version__) == 1
+
+
+def test_process_metrics_are_there(scraped: Scraped) -> None:
+    assert (scraped.value("process_resident_memory_bytes") or 0) > 0
+    assert scraped.value("python_gc_collections_total", generation="0") is not None
+
+
+def test_declared_and_exposed_are_the_same(scraped: Scraped) -> None:
+    scraped.metrics.model_loaded(BUNDLED)
+    scraped.metrics.watch_device_memory(lambda: {"allocated": 1})
+    exposed = {
+        family.name: family
+        for family in scraped.registry.collect()
+        if family.name.startswith("nerstream_")
+    }
+    declared = {
+        item.name.removesuffix("_total").removesuffix("_info"): item for item in declarations.ALL
+    }
+    assert exposed.keys() == declared.keys()
+    for name, item in declared.items():
+        assert exposed[name].type == item.kind.value
+        assert exposed[name].documentation == item.doc
+
+
+def test_declarations_follow_the_conventions() -> None:
+    names = [item.name for item in declarations.ALL]
+    assert len(set(names)) == len(names) > 25
+    for item in declarations.ALL:
+        assert item.name.startswith("nerstream_")
+        assert item.name.endswith("_total") == (item.kind is Kind.COUNTER), item.name
+        assert item.doc.endswith("."), item.name
+        assert item.worry.endswith("."), item.name
+        assert bool(item.buckets) == (item.kind is Kind.HISTOGRAM), item.name
+        assert list(item.buckets) == sorted(set(item.buckets)), item.name
+        assert not item.known or len(item.labels) == 1, item.name
+        if item.unit in ("seconds", "bytes", "ratio"):
+            assert item.unit in item.name, item.name
+
+
+def test_both_formats_can_be_read_back(scraped: Scraped) -> None:
+    scraped.metrics.model_loaded(BUNDLED)
+    scraped.metrics.lag({A0: 5})
+    text = generate_openmetrics(scraped.registry).decode()
+    names = {family.name for family in text_string_to_metric_families(text)}
+    assert {"nerstream_messages_consumed", "nerstream_partition_lag_messages"} <= names
+    assert b"nerstream_partition_lag_messages" in generate_latest(scraped.registry)
