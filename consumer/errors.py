@@ -13,10 +13,13 @@
     └── RejectedMessage          one message cannot be processed; it becomes a dead letter
 
 `RejectedMessage` never reaches a user: the pipeline turns it into a `Rejected` that travels to
-the dead-letter topic. All others end the command with one line on standard error.
+the dead-letter topic. All others end the command with one line on standard error
+(`SettingsError` with one for each wrong setting).
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class NerstreamError(Exception):
@@ -34,15 +37,20 @@ class SettingsError(NerstreamError):
             `NERSTREAM_BATCH_TOKENS`, `batch_tokens in worker.toml`).
         problem: what is wrong with the value.
         remedy: what would be right.
+        also: what else is wrong, so that a person can put all of it right at once; each is a
+            line of its own in the text of this error.
     """
 
     exit_code = 2
 
-    def __init__(self, setting: str, problem: str, remedy: str) -> None:
-        super().__init__(f"{setting}: {problem}; {remedy}")
+    def __init__(
+        self, setting: str, problem: str, remedy: str, also: Sequence[SettingsError] = ()
+    ) -> None:
+        super().__init__("\n".join((f"{setting}: {problem}; {remedy}", *map(str, also))))
         self.setting = setting
         self.problem = problem
         self.remedy = remedy
+        self.also = tuple(also)
 
 
 class ModelError(NerstreamError):
@@ -66,7 +74,7 @@ class StageFailed(NerstreamError):
 
 
 class ShutdownTimeout(NerstreamError):
-    """The drain did not finish in time; what was in flight is uncommitted and will be read again."""
+    """The drain did not finish in time; what was in flight is uncommitted and is read again."""
 
 
 class RejectedMessage(NerstreamError):

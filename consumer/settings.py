@@ -81,6 +81,18 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
+#: Where `--help` and the reference begin a new group: its title and its first setting.
+GROUPS = {
+    "bootstrap_servers": "Kafka",
+    "delivery": "Delivery",
+    "text_fields": "Messages",
+    "model": "Model",
+    "batch_tokens": "Batching",
+    "shutdown_timeout_s": "Life and death",
+    "admin_host": "Telemetry",
+}
+
+
 class Settings(BaseModel):
     """All settings of `nerstream run`. Immutable; the description of a field is its doc."""
 
