@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 
 import structlog
 
-from consumer.articles import (
-    Outcome,
-    RawMessage,
-    RejectCode,
-    Rejected,
-    TaggedArticle,
-    TaggedBatch,
-    Tombstone,
-    TopicPartition,
-)
+from consumer.articles import Outcome, RawMessage, Rejected, TaggedBatch, TopicPartition
 from consumer.errors import AbortableError, KafkaProblem
 from consumer.pipeline.channel import Channel, ChannelClosed
 from consumer.pipeline.commit_policy import CommitPolicy
 from consumer.pipeline.dead_letters import DeadLetterLimit
 from consumer.pipeline.dispatch import Dispatcher
+from consumer.pipeline.group import Group
 from consumer.pipeline.in_flight import InFlight
 from consumer.pipeline.inbox import Assigned, Lost, PublishMessage, Revoked
 from consumer.pipeline.observer import Observer, ReleaseReason, TransactionOutcome
@@ -36,20 +26,6 @@ from consumer.pipeline.stage import Stage
 MAX_ABORT_PAUSE_S = 5.0
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(slots=True)
-class _Group:
-    """What the open transaction holds."""
-
-    opened_at: float
-    messages: int = 0
-    size_bytes: int = 0
-    published: int = 0
-    tombstones: int = 0
-    rejected: Counter[RejectCode] = field(default_factory=Counter)
-    entities: Counter[str] = field(default_factory=Counter)
-    timestamps_ms: list[int] = field(default_factory=list)
 
 
 class PublishStage(Stage):
@@ -93,7 +69,7 @@ class PublishStage(Stage):
         self._wall_clock = wall_clock
         self._pause = pause
         self._tracker = OffsetTracker()
-        self._group: _Group | None = None
+        self._group: Group | None = None
         self._aborts_in_a_row = 0
         self._last_batch_at: float | None = None
         self._batch_gap_s: float | None = None
@@ -174,23 +150,13 @@ class PublishStage(Stage):
         raw = outcome.raw
         if self._group is None:
             self._sink.begin()
-            self._group = _Group(self._clock())
+            self._group = Group(self._clock())
         group = self._group
         self._tracker.resolve(raw)
-        group.messages += 1
-        group.size_bytes += raw.size_bytes
+        group.join(raw)
         sent = self._dispatcher.send(outcome)
         self._limit.note(sent if isinstance(sent, Rejected) else None)
-        match sent:
-            case TaggedArticle():
-                group.published += 1
-                group.entities.update(entity.type for entity in sent.entities)
-            case Rejected():
-                group.rejected[sent.code] += 1
-            case Tombstone():
-                group.tombstones += 1
-        if raw.timestamp_ms is not None:
-            group.timestamps_ms.append(raw.timestamp_ms)
+        group.sent(sent)
 
     def _commit(self) -> None:
         group = self._group

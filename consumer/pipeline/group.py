@@ -1,0 +1,48 @@
+"""Group: what the open transaction holds, until it is committed or aborted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from consumer.articles import Outcome, RawMessage, RejectCode, Rejected, TaggedArticle, Tombstone
+
+
+@dataclass(slots=True)
+class Group:
+    """Counts the messages of one transaction, or of one group of them under at_least_once.
+
+    Attributes:
+        opened_at: clock reading in seconds.
+        messages, size_bytes: what it holds of the in-flight bound, sent or not.
+        published, tombstones, rejected: messages by the outcome that they have in the end.
+        entities: entities of the published articles, by type.
+        timestamps_ms: Kafka's timestamps of the messages that have one.
+    """
+
+    opened_at: float
+    messages: int = 0
+    size_bytes: int = 0
+    published: int = 0
+    tombstones: int = 0
+    rejected: Counter[RejectCode] = field(default_factory=Counter)
+    entities: Counter[str] = field(default_factory=Counter)
+    timestamps_ms: list[int] = field(default_factory=list)
+
+    def join(self, raw: RawMessage) -> None:
+        """The message stands and falls with this transaction from now on."""
+        self.messages += 1
+        self.size_bytes += raw.size_bytes
+
+    def sent(self, outcome: Outcome) -> None:
+        """A message that joined was sent with this outcome."""
+        match outcome:
+            case TaggedArticle():
+                self.published += 1
+                self.entities.update(entity.type for entity in outcome.entities)
+            case Rejected():
+                self.rejected[outcome.code] += 1
+            case Tombstone():
+                self.tombstones += 1
+        if outcome.raw.timestamp_ms is not None:
+            self.timestamps_ms.append(outcome.raw.timestamp_ms)
