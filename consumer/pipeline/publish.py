@@ -145,15 +145,16 @@ class PublishStage(Stage):
     def _publish(self, outcome: Outcome) -> None:
         """Resolve the outcome and send its message.
 
-        It is resolved first: if sending fails, the rewind must bring this message back too.
+        It is resolved first: if beginning or sending fails, the rewind must bring this message
+        back too.
         """
         raw = outcome.raw
-        if self._group is None:
-            self._sink.begin()
-            self._group = Group(self._clock())
-        group = self._group
+        opens = self._group is None
+        group = self._group = self._group or Group(self._clock())
         self._tracker.resolve(raw)
         group.join(raw)
+        if opens:
+            self._sink.begin()
         sent = self._dispatcher.send(outcome)
         self._limit.note(sent if isinstance(sent, Rejected) else None)
         group.sent(sent)
