@@ -19,6 +19,10 @@ class ChannelClosed(Exception):
     """Nothing more will come out of, or may go into, this channel."""
 
 
+class ChannelAborted(ChannelClosed):
+    """The channel was closed in mid-work: what it held is let go, its reader should not finish."""
+
+
 class Channel(Generic[T]):
     """One writer puts, one reader gets; commands from anywhere overtake.
 
@@ -63,7 +67,7 @@ class Channel(Generic[T]):
             while not self.has_room and not self._closed:
                 self._changed.wait()
             if self._closed:
-                raise ChannelClosed
+                raise self._end()
             self._items.append(item)
             self._changed.notify_all()
 
@@ -77,7 +81,8 @@ class Channel(Generic[T]):
         """Take the next item, commands first; None when `timeout_s` passed or `wake` was called.
 
         Raises:
-            ChannelClosed: closed and drained, or aborted.
+            ChannelClosed: closed and drained.
+            ChannelAborted: aborted.
         """
         items = self.get_many(1, timeout_s=timeout_s)
         return items[0] if items else None
@@ -96,7 +101,8 @@ class Channel(Generic[T]):
             weigh, max_weight: stop before the items together weigh more; the first is always taken.
 
         Raises:
-            ChannelClosed: closed and drained, or aborted.
+            ChannelClosed: closed and drained.
+            ChannelAborted: aborted.
         """
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         if not self._items and not self._urgent:
@@ -106,14 +112,14 @@ class Channel(Generic[T]):
             try:
                 while not self._items and not self._urgent and not self._woken:
                     if self._closed:
-                        raise ChannelClosed
+                        raise self._end()
                     remaining = None if deadline is None else deadline - time.monotonic()
                     if remaining is not None and remaining <= 0:
                         break
                     self._reader_waits = True
                     self._changed.wait(remaining)
                 if self._aborted:
-                    raise ChannelClosed
+                    raise ChannelAborted
             finally:
                 self._reader_waits = False
                 self._woken = False
@@ -151,6 +157,9 @@ class Channel(Generic[T]):
             self._items.clear()
             self._urgent.clear()
             self._changed.notify_all()
+
+    def _end(self) -> ChannelClosed:
+        return ChannelAborted() if self._aborted else ChannelClosed()
 
     def _take(self, limit: int, weigh: Callable[[T], int] | None, max_weight: int) -> list[T]:
         if self._urgent:

@@ -23,7 +23,7 @@ from consumer.articles import (
 )
 from consumer.errors import RejectedMessage
 from consumer.pipeline.batching import BatchBuilder
-from consumer.pipeline.channel import Channel, ChannelClosed
+from consumer.pipeline.channel import Channel, ChannelAborted, ChannelClosed
 from consumer.pipeline.observer import Observer
 from consumer.pipeline.protocols import Tagger
 from consumer.pipeline.stage import Stage
@@ -86,6 +86,8 @@ class PrepareStage(Stage):
                     weigh=lambda message: message.size_bytes,
                     max_weight=CHUNK_BYTES,
                 )
+            except ChannelAborted:
+                raise
             except ChannelClosed:
                 break
             self.progress()

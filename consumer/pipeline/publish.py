@@ -9,7 +9,7 @@ import structlog
 
 from consumer.articles import Outcome, RawMessage, Rejected, TaggedBatch, TopicPartition
 from consumer.errors import AbortableError, KafkaProblem
-from consumer.pipeline.channel import Channel, ChannelClosed
+from consumer.pipeline.channel import Channel, ChannelAborted, ChannelClosed
 from consumer.pipeline.commit_policy import CommitPolicy
 from consumer.pipeline.dead_letters import DeadLetterLimit
 from consumer.pipeline.dispatch import Dispatcher
@@ -75,7 +75,10 @@ class PublishStage(Stage):
         self._batch_gap_s: float | None = None
 
     def work(self) -> None:
-        """Publish until `tagged` ends, commit what is left, release the sink."""
+        """Publish until `tagged` ends, commit what is left, release the sink.
+
+        Where `tagged` is aborted nothing more is committed.
+        """
         try:
             self.progress()
             self._sink.open()
@@ -96,6 +99,8 @@ class PublishStage(Stage):
         self.idle()
         try:
             message = self._tagged.get(wait_s)
+        except ChannelAborted:
+            raise  # what is open is let go with the rest; closing the sink aborts it
         except ChannelClosed:
             return False
         finally:

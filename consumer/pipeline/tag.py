@@ -18,7 +18,7 @@ from consumer.articles import (
     Stage as StageName,
 )
 from consumer.errors import RejectedMessage
-from consumer.pipeline.channel import Channel, ChannelClosed
+from consumer.pipeline.channel import Channel, ChannelAborted, ChannelClosed
 from consumer.pipeline.inbox import PublishMessage
 from consumer.pipeline.observer import Observer
 from consumer.pipeline.protocols import Tagger
@@ -50,6 +50,8 @@ class TagStage(Stage):
             self.idle()
             try:
                 batch = self._batches.get()
+            except ChannelAborted:
+                raise
             except ChannelClosed:
                 break
             if batch is None:
