@@ -1,0 +1,129 @@
+"""From the labels of tokens to entities: plain arrays, no torch.
+
+Tokens form units, and units of one type in a row form an entity. A unit is a word under the
+strategy `word`; a token under `none` and `simple`; what Hugging Face's pipeline takes for a word
+under `first`, `average` and `max`. A unit's label and its probability are those of its first
+token (`word`, `first`), of its most certain token (`max`), or of the mean of its tokens'
+probabilities (`average`).
+
+A B- label begins an entity; an I- or bare label goes on with one of its type and else begins one,
+which reads IOB1, IOB2 and bare labels alike. Under `none` every token with a type is an entity.
+An entity's score is the mean of its units' probabilities.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from consumer.articles import Entity
+from consumer.tagging.labels import Labels
+from consumer.tagging.words import end_of_marks
+
+
+class Strategy(StrEnum):
+    """How token labels become entities; all but `word` are Hugging Face's, by the same names."""
+
+    WORD = "word"
+    NONE = "none"
+    SIMPLE = "simple"
+    FIRST = "first"
+    AVERAGE = "average"
+    MAX = "max"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Predictions:
+    """What the model says of n tokens.
+
+    Attributes:
+        label_ids: the most probable output of each token, shape (n,).
+        scores: its probability, shape (n,); not a number where the logits were not finite.
+        rows: all probabilities, shape (n, outputs); only for the strategy `average`.
+    """
+
+    label_ids: NDArray[np.int16]
+    scores: NDArray[np.float32]
+    rows: NDArray[np.float32] | None
+
+
+def find_entities(
+    field: str,
+    text: str,
+    starts: NDArray[np.int32],
+    ends: NDArray[np.int32],
+    begins_unit: NDArray[np.bool_],
+    predictions: Predictions,
+    labels: Labels,
+    strategy: Strategy,
+) -> list[Entity]:
+    """The entities of one text field, in the order of the text.
+
+    Args:
+        field, text: the field's name and its text as it came in.
+        starts, ends: code points of each token, white space trimmed; shape (n,).
+        begins_unit: for each token whether it begins a unit; the first one does; shape (n,).
+        predictions: the model's answer for the n tokens.
+    """
+    if len(starts) == 0:
+        return []
+    first = np.flatnonzero(begins_unit)
+    last = np.append(first[1:], len(starts)) - 1
+    label_ids, scores = _unit_labels(first, predictions, strategy)
+    type_ids = labels.type_ids[label_ids]
+    # A run of units without a type is a group as well, so that what follows it stands apart.
+    opens = np.ones(len(first), dtype=np.bool_)
+    if strategy is not Strategy.NONE:
+        opens[1:] = (type_ids[1:] != type_ids[:-1]) | labels.begins[label_ids[1:]]
+    groups = np.flatnonzero(opens)
+    group_lasts = np.append(groups[1:], len(first)) - 1
+    has_type = type_ids[groups] >= 0
+    entities: list[Entity] = []
+    for begin, final in zip(groups[has_type], group_lasts[has_type], strict=True):
+        start, end = int(starts[first[begin]]), int(ends[last[final]])
+        if strategy is Strategy.WORD:
+            end = end_of_marks(text, end)
+        surface = text[start:end]
+        stripped = surface.strip()
+        if not stripped:
+            continue
+        start += len(surface) - len(surface.lstrip())
+        entities.append(
+            Entity(
+                field=field,
+                type=labels.types[type_ids[begin]],
+                text=stripped,
+                start=start,
+                end=start + len(stripped),
+                score=min(float(np.mean(scores[begin : final + 1], dtype=np.float64)), 1.0),
+            )
+        )
+    return entities
+
+
+def _unit_labels(
+    first: NDArray[np.intp], predictions: Predictions, strategy: Strategy
+) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
+    """Label and probability of each unit, both of shape (units,)."""
+    label_ids, scores = predictions.label_ids, predictions.scores
+    if strategy is Strategy.AVERAGE:
+        rows = predictions.rows
+        if rows is None:
+            raise ValueError("the strategy average needs all probabilities of each token")
+        counts = np.diff(first, append=len(rows))
+        means = np.add.reduceat(rows, first, axis=0) / counts[:, None].astype(np.float32)
+        best = means.argmax(axis=1)
+        return best.astype(np.int16), means[np.arange(len(means)), best]
+    if strategy is Strategy.MAX:
+        highest = np.maximum.reduceat(scores, first)
+        unit_of_token = np.zeros(len(scores), dtype=np.intp)
+        unit_of_token[first[1:]] = 1
+        unit_of_token = np.cumsum(unit_of_token)
+        # The first token that has the highest score of its unit, as max() picks it.
+        at_highest = np.flatnonzero(scores == highest[unit_of_token])
+        chosen = at_highest[np.unique(unit_of_token[at_highest], return_index=True)[1]]
+        return label_ids[chosen], scores[chosen]
+    return label_ids[first], scores[first]

@@ -1,0 +1,191 @@
+"""Running any number of windows in bounded device memory."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from consumer.articles import RejectCode
+from consumer.errors import RejectedMessage
+from consumer.tagging.encoding import ArticleEncoding, FieldEncoding
+from consumer.tagging.engine import Answer, Engine, is_out_of_memory, release_memory
+from consumer.tagging.entities import Predictions
+from consumer.tagging.model import LoadedModel
+from consumer.tagging.windows import END, OWN_END, OWN_START, START
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """One row of a field's windows: tokens `start` to `end` are run, the owned ones are kept."""
+
+    article: int
+    field: int
+    start: int
+    end: int
+    own_start: int
+    own_end: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardResult:
+    """What came of one call of `Forward.run`.
+
+    Attributes:
+        answers: for each article the predictions of its fields, or why there are none.
+        computed_tokens: tokens of the forward passes that succeeded, padding included.
+        out_of_memory_splits: how often windows had to be run in halves.
+    """
+
+    answers: list[list[Predictions] | RejectedMessage]
+    computed_tokens: int
+    out_of_memory_splits: int
+
+
+class Forward:
+    """Owns the device: forward passes of at most so many tokens, fewer once memory ran out.
+
+    Args:
+        batch_tokens: most tokens of a pass; a single longer window is a pass of its own.
+        outputs: outputs of the classifier where all probabilities are wanted, else 0.
+    """
+
+    def __init__(
+        self, model: LoadedModel, engine: Engine, batch_tokens: int, outputs: int = 0
+    ) -> None:
+        self._model = model
+        self._engine = engine
+        self._limit = batch_tokens
+        self._outputs = outputs
+        self._prefix = np.array(model.prefix_ids, dtype=np.int32)
+        self._suffix = np.array(model.suffix_ids, dtype=np.int32)
+
+    @property
+    def limit_tokens(self) -> int:
+        """Most tokens that a pass has now."""
+        return self._limit
+
+    def run(
+        self, articles: Sequence[ArticleEncoding], progress: Callable[[], None]
+    ) -> ForwardResult:
+        """Run all windows of all articles; `progress` is called after every pass."""
+        pending = self._windows(articles)
+        predictions = [[self._blank(field) for field in article.fields] for article in articles]
+        rejected: dict[int, RejectedMessage] = {}
+        computed_tokens = splits = 0
+        while pending:
+            group, cost = self._take(pending, rejected)
+            if not group:
+                break
+            answer = self._attempt([self._ids(articles, window) for window in group])
+            if answer is not None:
+                computed_tokens += cost
+                self._keep(group, answer, predictions, rejected)
+            elif len(group) == 1:
+                rejected[group[0].article] = RejectedMessage(
+                    RejectCode.OUT_OF_MEMORY,
+                    f"the device has no memory for a window of {group[0].length} tokens; "
+                    "give the worker a device with more memory, or to itself",
+                )
+            else:
+                splits += 1
+                self._limit = max(1, cost // 2)
+                pending.extendleft(reversed(group))
+            progress()
+        answers: list[list[Predictions] | RejectedMessage] = [
+            rejected.get(index, fields) for index, fields in enumerate(predictions)
+        ]
+        return ForwardResult(answers, computed_tokens, splits)
+
+    def _windows(self, articles: Sequence[ArticleEncoding]) -> deque[_Window]:
+        special_tokens = self._model.special_tokens
+        windows = [
+            _Window(
+                article_index,
+                field_index,
+                int(row[START]),
+                int(row[END]),
+                int(row[OWN_START]),
+                int(row[OWN_END]),
+                int(row[END] - row[START]) + special_tokens,
+            )
+            for article_index, article in enumerate(articles)
+            for field_index, field in enumerate(article.fields)
+            for row in field.windows
+        ]
+        if self._engine.pads:
+            windows.sort(key=lambda window: window.length, reverse=True)
+        return deque(windows)
+
+    def _blank(self, field: FieldEncoding) -> Predictions:
+        count = len(field.ids)
+        return Predictions(
+            label_ids=np.zeros(count, dtype=np.int16),
+            scores=np.zeros(count, dtype=np.float32),
+            rows=np.zeros((count, self._outputs), dtype=np.float32) if self._outputs else None,
+        )
+
+    def _take(
+        self, pending: deque[_Window], rejected: dict[int, RejectedMessage]
+    ) -> tuple[list[_Window], int]:
+        """The next windows that fit together, at least one, and their cost."""
+        group: list[_Window] = []
+        tokens = longest = cost = 0
+        while pending:
+            window = pending[0]
+            if window.article in rejected:
+                pending.popleft()
+                continue
+            tokens += window.length
+            longest = max(longest, window.length)
+            next_cost = longest * (len(group) + 1) if self._engine.pads else tokens
+            if group and next_cost > self._limit:
+                break
+            cost = next_cost
+            group.append(pending.popleft())
+        return group, cost
+
+    def _ids(self, articles: Sequence[ArticleEncoding], window: _Window) -> NDArray[np.int32]:
+        ids = articles[window.article].fields[window.field].ids
+        return np.concatenate((self._prefix, ids[window.start : window.end], self._suffix))
+
+    def _attempt(self, windows: Sequence[NDArray[np.int32]]) -> Answer | None:
+        """The answer, or None where memory ran out."""
+        try:
+            return self._engine.run(windows)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+        # Out here the error is gone, and with it the frames that hold the tensors.
+        release_memory(self._model)
+        return None
+
+    def _keep(
+        self,
+        group: Sequence[_Window],
+        answer: Answer,
+        predictions: Sequence[Sequence[Predictions]],
+        rejected: dict[int, RejectedMessage],
+    ) -> None:
+        """Put the owned tokens of each window in their places."""
+        at = 0
+        for window in group:
+            if np.isnan(answer.scores[at : at + window.length]).any():
+                rejected[window.article] = RejectedMessage(
+                    RejectCode.NOT_A_NUMBER,
+                    "the model answered with logits that are not finite numbers; "
+                    "try --dtype float32, and tag the article on its own to see it again",
+                )
+            begin = at + len(self._prefix) + window.own_start - window.start
+            source = slice(begin, begin + window.own_end - window.own_start)
+            target = slice(window.own_start, window.own_end)
+            field = predictions[window.article][window.field]
+            field.label_ids[target] = answer.label_ids[source]
+            field.scores[target] = answer.scores[source]
+            if field.rows is not None and answer.rows is not None:
+                field.rows[target] = answer.rows[source]
+            at += window.length

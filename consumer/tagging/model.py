@@ -1,0 +1,258 @@
+"""Loading a token-classification model, and refusing what is none.
+
+Any model of `AutoModelForTokenClassification` with a fast tokenizer, weights as safetensors only,
+and no code from its repository.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from tokenizers import Tokenizer
+from transformers import AutoConfig, AutoModelForTokenClassification, AutoTokenizer
+
+from consumer.articles import ModelInfo
+from consumer.errors import ModelError
+from consumer.tagging.labels import Labels, read_labels
+from consumer.tagging.model_folder import find_model_folder
+
+#: Longest window of a model that names no limit of its own.
+DEFAULT_MAX_TOKENS = 512
+
+#: A tokenizer without a limit names an absurd one (1e30).
+_ABSURD_TOKENS = 1_000_000
+
+#: Files that a fast tokenizer can be made from; without one the library makes an empty one.
+_TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model")
+
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadedModel:
+    """A model that is ready to answer.
+
+    Attributes:
+        network: the model, in evaluation mode, on its device.
+        tokenizer: without truncation, padding and special tokens in the text.
+        labels: what its outputs mean.
+        info: its name, revision, device and precision.
+        device: where it runs.
+        max_tokens: longest window, special tokens included.
+        prefix_ids, suffix_ids: special tokens before and after a window's tokens.
+        unknown_id: the unknown token, if the tokenizer has one.
+        pad_id: what fills a shorter window.
+        first_position: position of a window's first token (RoBERTa counts from padding_idx + 1).
+    """
+
+    network: Any
+    tokenizer: Tokenizer
+    labels: Labels
+    info: ModelInfo
+    device: torch.device
+    max_tokens: int
+    prefix_ids: tuple[int, ...]
+    suffix_ids: tuple[int, ...]
+    unknown_id: int | None
+    pad_id: int
+    first_position: int
+
+    @property
+    def special_tokens(self) -> int:
+        """Special tokens of each window."""
+        return len(self.prefix_ids) + len(self.suffix_ids)
+
+
+def load_model(name: str, revision: str, device: str, dtype: str, threads: int) -> LoadedModel:
+    """Load a model. Blocks, for the download too where it is on the hub and not yet here.
+
+    Args:
+        name: hub id, local folder or `bundled`.
+        revision: commit, tag or branch of the hub repository; empty takes `main`.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        dtype: `auto`, `float32`, `bfloat16` or `float16`.
+        threads: CPU threads for the whole process; 0 leaves it to torch.
+
+    Raises:
+        ModelError: it cannot be found or loaded, is no token classifier, or the device is absent.
+    """
+    torch_device = _find_device(name, device)
+    torch_dtype = _find_dtype(name, dtype, torch_device)
+    folder = find_model_folder(name, revision)
+    # Its warnings are about training, or name what is checked and said better here.
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fast_tokenizer = _load_tokenizer(name, folder.path)
+        network = _load_network(name, folder.path, torch_dtype)
+    labels = read_labels(network.config.id2label, name)
+    if threads > 0:
+        torch.set_num_threads(threads)
+    tokenizer = Tokenizer.from_str(fast_tokenizer.backend_tokenizer.to_str())
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    # An article that says "[SEP]" means the letters.
+    tokenizer.encode_special_tokens = True
+    _check_vocabulary(name, tokenizer, network)
+    prefix_ids, suffix_ids = _special_ids(fast_tokenizer)
+    first_position = _first_position(network)
+    max_tokens = _max_tokens(fast_tokenizer, network.config, first_position)
+    if max_tokens <= len(prefix_ids) + len(suffix_ids):
+        raise ModelError(
+            f"model {name}: its longest input is {max_tokens} tokens, which leaves none for text; "
+            "correct model_max_length in tokenizer_config.json"
+        )
+    return LoadedModel(
+        network=network.eval().to(torch_device),
+        tokenizer=tokenizer,
+        labels=labels,
+        info=ModelInfo(
+            name=name,
+            revision=folder.revision,
+            device=str(torch_device),
+            dtype=str(torch_dtype).removeprefix("torch."),
+            types=labels.types,
+        ),
+        device=torch_device,
+        max_tokens=max_tokens,
+        prefix_ids=prefix_ids,
+        suffix_ids=suffix_ids,
+        unknown_id=fast_tokenizer.unk_token_id,
+        pad_id=fast_tokenizer.pad_token_id or 0,
+        first_position=first_position,
+    )
+
+
+def _find_device(name: str, device: str) -> torch.device:
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        found = torch.device(device)
+    except RuntimeError:
+        found = torch.device("meta")
+    if found.type not in ("cpu", "cuda"):
+        raise ModelError(
+            f"model {name}: unknown device {device!r}; --device takes auto, cpu, cuda or cuda:N"
+        )
+    if found.type == "cpu":
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise ModelError(
+            f"model {name}: device {device} asked for, but torch finds no CUDA device here; "
+            "use --device cpu or --device auto"
+        )
+    index = torch.cuda.current_device() if found.index is None else found.index
+    if index >= torch.cuda.device_count():
+        raise ModelError(
+            f"model {name}: there is no device {device}; this machine has cuda:0 to "
+            f"cuda:{torch.cuda.device_count() - 1}"
+        )
+    return torch.device("cuda", index)
+
+
+def _find_dtype(name: str, dtype: str, device: torch.device) -> torch.dtype:
+    if dtype == "auto":
+        return torch.float32 if device.type == "cpu" else torch.bfloat16
+    if dtype not in _DTYPES:
+        raise ModelError(
+            f"model {name}: unknown dtype {dtype!r}; --dtype takes auto, {', '.join(_DTYPES)}"
+        )
+    return _DTYPES[dtype]
+
+
+def _load_tokenizer(name: str, folder: Path) -> Any:
+    problem = "no tokenizer files"
+    if any(any(folder.glob(pattern)) for pattern in _TOKENIZER_FILES):
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(
+                folder, use_fast=True, trust_remote_code=False, local_files_only=True
+            )
+        except Exception as error:  # what it raises depends on the tokenizer's class
+            problem = _first_line(error)
+        else:
+            if tokenizer.is_fast:
+                return tokenizer
+            problem = "only a slow one"
+    raise ModelError(
+        f"model {name}: it has no fast tokenizer, which exact offsets need ({problem}); "
+        "add a tokenizer.json to it"
+    )
+
+
+def _load_network(name: str, folder: Path, dtype: torch.dtype) -> Any:
+    no_head = (
+        f"model {name}: it has no trained token-classification head; choose a model that was "
+        "fine-tuned to tag tokens, or fine-tune this one with nerstream train"
+    )
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+        network, report = AutoModelForTokenClassification.from_pretrained(
+            folder,
+            config=config,
+            dtype=dtype,
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=True,
+            output_loading_info=True,
+        )
+    except Exception as error:  # what it raises depends on the file that is wrong
+        if "Unrecognized configuration class" in str(error):
+            raise ModelError(no_head) from error
+        raise ModelError(f"model {name}: it cannot be loaded: {_first_line(error)}") from error
+    missing = sorted(report["missing_keys"])
+    if missing:
+        # The library fills what is missing with random numbers and goes on.
+        is_head = all(not key.startswith(f"{network.base_model_prefix}.") for key in missing)
+        raise ModelError(
+            no_head
+            if is_head
+            else f"model {name}: its weights lack {len(missing)} tensors, {missing[0]} for one; "
+            "save it again with save_pretrained"
+        )
+    return network
+
+
+def _check_vocabulary(name: str, tokenizer: Tokenizer, network: Any) -> None:
+    """A tokenizer of another model would ask for embeddings that are not there."""
+    embeddings = network.get_input_embeddings().num_embeddings
+    highest = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=-1)
+    if highest < 0 or highest >= embeddings:
+        raise ModelError(
+            f"model {name}: its tokenizer counts to token {highest}, its weights know {embeddings} "
+            "tokens; put the tokenizer that belongs to the model beside it"
+        )
+
+
+def _special_ids(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    encoded = tokenizer("a", return_special_tokens_mask=True)
+    ids, mask = list(encoded["input_ids"]), list(encoded["special_tokens_mask"])
+    text = [place for place, is_special in enumerate(mask) if not is_special]
+    return tuple(ids[: text[0]]), tuple(ids[text[-1] + 1 :])
+
+
+def _first_position(network: Any) -> int:
+    """RoBERTa and its kin number positions from padding_idx + 1, and their table says so."""
+    for path, module in network.named_modules():
+        if path.endswith("position_embeddings") and isinstance(module, torch.nn.Embedding):
+            return 0 if module.padding_idx is None else module.padding_idx + 1
+    return 0
+
+
+def _max_tokens(tokenizer: Any, config: Any, first_position: int) -> int:
+    limits = []
+    positions = getattr(config, "max_position_embeddings", None)
+    if positions and positions > 0:
+        limits.append(positions - first_position)
+    if tokenizer.model_max_length and tokenizer.model_max_length < _ABSURD_TOKENS:
+        limits.append(int(tokenizer.model_max_length))
+    return min(limits, default=DEFAULT_MAX_TOKENS)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,171 @@
+"""The tagger: articles in, entities out. Fulfils `consumer.pipeline.protocols.Tagger`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from consumer.articles import (
+    Encoding,
+    Entity,
+    ModelInfo,
+    PreparedArticle,
+    TaggingResult,
+    TextField,
+)
+from consumer.errors import RejectedMessage
+from consumer.tagging.encoding import ArticleEncoding, Encoder, UnitRule
+from consumer.tagging.engine import Engine, make_engine
+from consumer.tagging.entities import Predictions, Strategy, find_entities
+from consumer.tagging.forward import Forward
+from consumer.tagging.hugging_face_units import every_token, pipeline_words
+from consumer.tagging.model import LoadedModel, load_model
+
+
+@dataclass(frozen=True, slots=True)
+class TaggingOptions:
+    """How a loaded model is used.
+
+    Attributes:
+        aggregation: how labels become entities, see `consumer.tagging.entities`.
+        window_overlap_tokens: tokens that neighbouring windows of a long text share; at most
+            half of a window is used.
+        batch_tokens: most tokens of one forward pass.
+    """
+
+    aggregation: Strategy = Strategy.WORD
+    window_overlap_tokens: int = 128
+    batch_tokens: int = 16_384
+
+
+def load_tagger(
+    *,
+    model: str,
+    revision: str,
+    device: str,
+    dtype: str,
+    threads: int,
+    aggregation: str,
+    window_overlap_tokens: int,
+    batch_tokens: int,
+) -> Tagger:
+    """Load a model and make it ready to tag. Blocks for seconds, or for a download.
+
+    The arguments are those settings of `consumer.settings.Settings`.
+
+    Raises:
+        ModelError: see `consumer.tagging.model.load_model`.
+        ValueError: no such aggregation.
+    """
+    options = TaggingOptions(Strategy(aggregation), window_overlap_tokens, batch_tokens)
+    return Tagger(load_model(model, revision, device, dtype, threads), options)
+
+
+class Tagger:
+    """Finds the entities. `encode` may run in one thread while `tag` runs in another.
+
+    Args:
+        model: a loaded model, which belongs to this tagger from now on.
+        options: how to use it.
+        engine: how to run it; None takes the best one.
+    """
+
+    def __init__(
+        self, model: LoadedModel, options: TaggingOptions, engine: Engine | None = None
+    ) -> None:
+        needs_rows = options.aggregation is Strategy.AVERAGE
+        self._model = model
+        self._strategy = options.aggregation
+        self._encoder = Encoder(
+            model.tokenizer,
+            capacity=model.max_tokens - model.special_tokens,
+            special_tokens=model.special_tokens,
+            overlap=options.window_overlap_tokens,
+            unit_rule=_unit_rule(options.aggregation, model),
+        )
+        self._forward = Forward(
+            model,
+            engine or make_engine(model, needs_rows),
+            options.batch_tokens,
+            outputs=len(model.labels.type_ids) if needs_rows else 0,
+        )
+
+    @property
+    def info(self) -> ModelInfo:
+        """The model that answers."""
+        return self._model.info
+
+    def encode(self, texts: Sequence[Sequence[TextField]]) -> list[Encoding]:
+        """Tokenise articles, each a list of text fields; releases the interpreter lock.
+
+        A field of white space alone has no tokens and costs nothing.
+        """
+        return list(self._encoder.encode([[f.text for f in fields] for fields in texts]))
+
+    def tag(
+        self, articles: Sequence[PreparedArticle], progress: Callable[[], None]
+    ) -> TaggingResult:
+        """Run the model. Blocks until all answers are here.
+
+        An article that the device cannot hold, or whose logits are not finite, is answered with
+        a `RejectedMessage`; its neighbours are not touched by it.
+
+        Args:
+            articles: any number, encoded by this tagger.
+            progress: called after every forward pass.
+
+        Raises:
+            TypeError: an article was not encoded by a tagger like this one.
+            RuntimeError: the device failed in another way than for want of memory.
+        """
+        encodings = [_own_encoding(article) for article in articles]
+        result = self._forward.run(encodings, progress)
+        return TaggingResult(
+            answers=tuple(
+                answer
+                if isinstance(answer, RejectedMessage)
+                else self._entities(article, encoding, answer)
+                for article, encoding, answer in zip(
+                    articles, encodings, result.answers, strict=True
+                )
+            ),
+            tokens=sum(encoding.tokens for encoding in encodings),
+            computed_tokens=result.computed_tokens,
+            out_of_memory_splits=result.out_of_memory_splits,
+        )
+
+    def _entities(
+        self,
+        article: PreparedArticle,
+        encoding: ArticleEncoding,
+        predictions: Sequence[Predictions],
+    ) -> tuple[Entity, ...]:
+        entities: list[Entity] = []
+        for field, tokens, predicted in zip(
+            article.article.fields, encoding.fields, predictions, strict=True
+        ):
+            entities += find_entities(
+                field.name,
+                field.text,
+                tokens.starts,
+                tokens.ends,
+                tokens.begins_unit,
+                predicted,
+                self._model.labels,
+                self._strategy,
+            )
+        return tuple(entities)
+
+
+def _own_encoding(article: PreparedArticle) -> ArticleEncoding:
+    if not isinstance(article.encoding, ArticleEncoding):
+        raise TypeError(f"encoded by {type(article.encoding).__name__}, not by this tagger")
+    return article.encoding
+
+
+def _unit_rule(strategy: Strategy, model: LoadedModel) -> UnitRule | None:
+    if strategy is Strategy.WORD:
+        return None
+    if strategy in (Strategy.NONE, Strategy.SIMPLE):
+        return every_token
+    return pipeline_words(model.tokenizer, model.unknown_id)
