@@ -1,0 +1,179 @@
+"""`nerstream train`: fine-tune a token-classification checkpoint on CoNLL files.
+
+Writes a folder that `nerstream run --model` takes: config, float16 weights, fast
+tokenizer and a model card. Its subfolder `training/` holds the state from which
+`--resume` goes on, and the scores of each epoch; it may be deleted afterwards.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from consumer.commands.training_display import TrainingDisplay
+from consumer.errors import SettingsError
+from consumer.tagging.conll import ConllError, LabelledArticle, read_conll
+from consumer.tagging.recipe import Recipe, flag
+
+if TYPE_CHECKING:
+    from consumer.tagging.fine_tuning import FineTuning
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command; those of the recipe are `Recipe`'s fields."""
+    parser.add_argument(
+        "--train", type=Path, required=True, metavar="FILE", help="CoNLL file to learn from"
+    )
+    parser.add_argument(
+        "--dev",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="CoNLL file to score each epoch on; the best epoch is the one saved",
+    )
+    parser.add_argument(
+        "--base-model",
+        required=True,
+        metavar="NAME",
+        help="checkpoint to start from: a hub id or a folder, with a fast tokenizer",
+    )
+    parser.add_argument(
+        "--output", type=Path, required=True, metavar="FOLDER", help="where the model is written"
+    )
+    for option in fields(Recipe):
+        help_text = option.metadata["help"]
+        if option.default is False:
+            parser.add_argument(flag(option), action="store_true", help=help_text)
+            continue
+        if option.default is not None:
+            help_text += f" (default {option.default})"
+        parser.add_argument(
+            flag(option),
+            type=int if isinstance(option.default, int) else float,
+            default=option.default,
+            metavar="N",
+            help=help_text,
+        )
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default auto)")
+    parser.add_argument(
+        "--threads", type=int, metavar="N", help="CPU threads (default: what torch chooses)"
+    )
+    parser.add_argument(
+        "--card-notes",
+        type=Path,
+        metavar="FILE",
+        help="Markdown for the model card: licence of the data, limits of the model",
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="go on with the run that was stopped in --output"
+    )
+    parser.add_argument("--json", action="store_true", help="print the summary as one JSON object")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Trains, scores the saved folder, writes its card; blocks until all is done.
+
+    Progress goes to standard error, the summary to standard output.
+
+    Raises:
+        SettingsError: an argument is wrong.
+        ModelError: the checkpoint cannot be loaded, or the training diverged.
+    """
+    recipe = Recipe(**{option.name: getattr(arguments, option.name) for option in fields(Recipe)})
+    if arguments.threads is not None and arguments.threads < 1:
+        raise SettingsError("--threads", f"{arguments.threads} is out of range", "give 1 or more")
+    train = _read(arguments.train, "--train")
+    dev = _read(arguments.dev, "--dev")
+    notes = _notes(arguments.card_notes)
+    # Imported late, so that `nerstream --help` need not wait for torch.
+    from consumer.tagging.fine_tuning import FineTuning
+
+    with TrainingDisplay() as display:
+        tuning = FineTuning(
+            base_model=arguments.base_model,
+            output=arguments.output,
+            recipe=recipe,
+            train=train,
+            dev=dev,
+            device=arguments.device,
+            threads=arguments.threads,
+        )
+        _begin(tuning, arguments.resume)
+        scores = tuning.run(display.show_progress, display.show_epoch)
+        tuning.write_card(_command(arguments), notes)
+    summary = {"output": str(arguments.output), "epochs": recipe.epochs, **scores.as_dict()}
+    if arguments.json:
+        print(json.dumps(summary))
+    else:
+        overall = scores.overall
+        print(
+            f"{arguments.output}: precision {overall.precision:.2%}, "
+            f"recall {overall.recall:.2%}, F1 {overall.f1:.2%}"
+        )
+    return 0
+
+
+def _begin(tuning: FineTuning, resume: bool) -> None:
+    if not resume:
+        if tuning.state_path.exists():
+            raise SettingsError(
+                "--output",
+                f"{tuning.state_path} is the state of a run",
+                "add --resume to go on with it, or name another folder",
+            )
+        return
+    try:
+        tuning.resume()
+    except FileNotFoundError as error:
+        raise SettingsError(
+            "--resume", f"{error.filename} is missing", "leave --resume out to begin"
+        ) from error
+    except ValueError as error:
+        raise SettingsError(
+            "--resume", f"the run was {error}", "give the same options again"
+        ) from error
+
+
+def _read(path: Path, setting: str) -> tuple[LabelledArticle, ...]:
+    try:
+        return read_conll(path)
+    except OSError as error:
+        raise SettingsError(
+            setting, f"cannot read {path}: {error.strerror}", "name a CoNLL file"
+        ) from error
+    except ConllError as error:
+        raise SettingsError(
+            setting, str(error), "give one word a line with its label in the last column"
+        ) from error
+
+
+def _notes(path: Path | None) -> str:
+    if path is None:
+        return ""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            "--card-notes", f"cannot read {path}: {error}", "name a UTF-8 Markdown file"
+        ) from error
+
+
+def _command(arguments: argparse.Namespace) -> str:
+    """The command line as others may repeat it: files without their folders."""
+    parts = [
+        f"--base-model {shlex.quote(arguments.base_model)}",
+        f"--train {shlex.quote(arguments.train.name)}",
+        f"--dev {shlex.quote(arguments.dev.name)}",
+        f"--output {shlex.quote(arguments.output.name)}",
+    ]
+    for option in fields(Recipe):
+        value = getattr(arguments, option.name)
+        if value is True:
+            parts.append(flag(option))
+        elif value != option.default:
+            parts.append(f"{flag(option)} {value}")
+    return " \\\n    ".join(["nerstream train", *parts])

@@ -1,0 +1,90 @@
+"""A token-classification checkpoint as it is taken up for training and saved."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from transformers import (
+    AutoConfig,
+    AutoModelForTokenClassification,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
+
+
+def load_tokenizer(name: str, max_length: int) -> PreTrainedTokenizerFast:
+    """The fast tokenizer of a hub id or folder, without any cutting or padding
+    of its own: sentence-transformers ships tokenizers that cut at 128.
+
+    Raises:
+        ValueError: the model has no fast tokenizer.
+        OSError: there is no such model.
+    """
+    tokenizer = AutoTokenizer.from_pretrained(
+        name, use_fast=True, trust_remote_code=False, model_max_length=max_length
+    )
+    if not isinstance(tokenizer, PreTrainedTokenizerFast) or not tokenizer.is_fast:
+        raise ValueError(f"{name} has no fast tokenizer")
+    tokenizer.backend_tokenizer.no_truncation()
+    tokenizer.backend_tokenizer.no_padding()
+    return tokenizer
+
+
+def load_model(
+    name: str,
+    labels: Sequence[str],
+    *,
+    seed: int,
+    dropout: float | None,
+    attention_dropout: float | None,
+) -> PreTrainedModel:
+    """The checkpoint in float32, its head made for ``labels``.
+
+    A checkpoint that has just these labels keeps its head and their order, and
+    so does one for which no labels are given; otherwise the head is new and
+    drawn from ``seed``.
+
+    Raises:
+        OSError: there is no such model, or it has no safetensors weights.
+    """
+    config = AutoConfig.from_pretrained(name, trust_remote_code=False)
+    own = [config.id2label[index] for index in sorted(config.id2label)]
+    if labels and set(own) != set(labels):
+        config.id2label = dict(enumerate(labels))
+        config.label2id = {label: index for index, label in enumerate(labels)}
+    for attribute, value in (
+        ("hidden_dropout_prob", dropout),
+        ("attention_probs_dropout_prob", attention_dropout),
+    ):
+        if value is not None:
+            setattr(config, attribute, value)
+    torch.manual_seed(seed)
+    return AutoModelForTokenClassification.from_pretrained(
+        name,
+        config=config,
+        dtype=torch.float32,
+        use_safetensors=True,
+        trust_remote_code=False,
+        ignore_mismatched_sizes=True,
+    )
+
+
+def save_checkpoint(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: Path
+) -> None:
+    """Writes config, float16 weights as safetensors, and the fast tokenizer.
+
+    The weights keep three decimal digits in half the bytes; whoever loads them
+    computes in the type of their choice.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    half = copy.deepcopy(model).half()
+    half.config.architectures = [type(model).__name__]
+    # Where the checkpoint came from is in the model card, not a path in the config.
+    half.config._name_or_path = ""
+    half.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)

@@ -1,0 +1,187 @@
+"""One fine-tuning run and its folder: checkpoint, state, scores, model card."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+import transformers
+
+from consumer import __version__
+from consumer.errors import ModelError
+from consumer.tagging.checkpoint import load_model, load_tokenizer, save_checkpoint
+from consumer.tagging.conll import OUTSIDE, LabelledArticle, corpus_statistics
+from consumer.tagging.model_card import TrainingRun, model_card
+from consumer.tagging.recipe import Recipe
+from consumer.tagging.scoring import Scores
+from consumer.tagging.training import Trainer
+from consumer.tagging.training_data import encode_articles
+from consumer.tagging.training_progress import (
+    EpochReport,
+    Progress,
+    append_report,
+    read_reports,
+)
+from consumer.tagging.whole_articles import score_articles
+
+
+class FineTuning:
+    """A run on given articles, begun anew or taken up where it was stopped.
+
+    Raises:
+        ModelError: the checkpoint cannot be loaded or has no fast tokenizer, or
+            the device is not there.
+    """
+
+    def __init__(
+        self,
+        base_model: str,
+        output: Path,
+        recipe: Recipe,
+        train: Sequence[LabelledArticle],
+        dev: Sequence[LabelledArticle],
+        device: str = "auto",
+        threads: int | None = None,
+    ) -> None:
+        self._base_model = base_model
+        self._output = output
+        self._recipe = recipe
+        self._train = train
+        self._dev = dev
+        self._reports: list[EpochReport] = []
+        self._scores: Scores | None = None
+        self._train_statistics = corpus_statistics(train)
+        labels = [OUTSIDE]
+        for name, _ in self._train_statistics.entities:
+            labels += [f"B-{name}", f"I-{name}"]
+        self._device = _select_device(device, threads)
+        # Its report of the weights left out and its bars would tear our progress
+        # apart; a head that is new is what fine-tuning is for.
+        transformers.logging.set_verbosity_error()
+        transformers.logging.disable_progress_bar()
+        try:
+            self._tokenizer = load_tokenizer(base_model, recipe.max_length)
+            model = load_model(
+                base_model,
+                labels,
+                seed=recipe.seed,
+                dropout=recipe.dropout,
+                attention_dropout=recipe.attention_dropout,
+            )
+        except (OSError, ValueError) as error:
+            raise ModelError(f"cannot fine-tune {base_model}: {error}") from error
+        positions = getattr(model.config, "max_position_embeddings", recipe.max_length)
+        if recipe.max_length > positions:
+            raise ModelError(
+                f"{base_model} takes {positions} sub-words at most, "
+                f"fewer than --max-length {recipe.max_length}"
+            )
+        self._trainer = Trainer(model, self._tokenizer, recipe, self._device)
+
+    @property
+    def state_path(self) -> Path:
+        """The file from which a stopped run goes on; there once an epoch is done."""
+        return self._output / "training" / "state.pt"
+
+    @property
+    def _reports_path(self) -> Path:
+        return self._output / "training" / "epochs.jsonl"
+
+    def resume(self) -> None:
+        """Takes up the run in the output folder.
+
+        Raises:
+            FileNotFoundError: there is none.
+            ValueError: it was begun with another recipe.
+        """
+        self._trainer.resume(self.state_path)
+        self._reports = read_reports(self._reports_path, self._trainer.finished_epochs)
+
+    def run(
+        self, on_progress: Callable[[Progress], None], on_epoch: Callable[[EpochReport], None]
+    ) -> Scores:
+        """Trains the epochs that are left, each saved as it ends; then loads what was
+        saved and scores it. Blocks for all of that.
+
+        Raises:
+            ModelError: the loss is no longer a finite number.
+        """
+        self.state_path.parent.mkdir(parents=True, exist_ok=True)
+        # Lines of an epoch whose state was not saved any more, or of an older run.
+        self._reports_path.write_text("", encoding="utf-8")
+        for report in self._reports:
+            append_report(self._reports_path, report)
+
+        def end_epoch(report: EpochReport) -> None:
+            if report.is_best:
+                save_checkpoint(self._trainer.averaged_model, self._tokenizer, self._output)
+            append_report(self._reports_path, report)
+            # Last, so that a run that is stopped here trains this epoch again.
+            self._trainer.save_state(self.state_path)
+            self._reports.append(report)
+            on_epoch(report)
+
+        try:
+            self._trainer.train(self._train, self._dev, on_progress, end_epoch)
+        except FloatingPointError as error:
+            raise ModelError(f"{error}; a lower --learning-rate may help") from error
+        self._scores = score_checkpoint(
+            self._output, self._dev, self._recipe.max_length, self._device
+        )
+        return self._scores
+
+    def write_card(self, command: str, notes: str) -> None:
+        """Writes the model card of a finished run to README.md in the output folder."""
+        assert self._scores is not None, "the card is written after the run"
+        card = model_card(
+            TrainingRun(
+                name=self._output.resolve().name,
+                base_model=self._base_model,
+                command=command,
+                versions=(
+                    ("nerstream", __version__),
+                    ("torch", torch.__version__),
+                    ("transformers", transformers.__version__),
+                    ("Python", platform.python_version()),
+                ),
+                machine=self._describe_device(),
+                recipe=self._recipe,
+                train=self._train_statistics,
+                dev=corpus_statistics(self._dev),
+                reports=self._reports,
+                scores=self._scores,
+                notes=notes,
+            )
+        )
+        (self._output / "README.md").write_text(card, encoding="utf-8")
+
+    def _describe_device(self) -> str:
+        if self._device.type == "cuda":
+            return f"one {torch.cuda.get_device_name(self._device)}"
+        return f"a CPU with {torch.get_num_threads()} threads"
+
+
+def score_checkpoint(
+    folder: Path, dev: Sequence[LabelledArticle], max_length: int, device: torch.device
+) -> Scores:
+    """Scores of a saved checkpoint in float32 on whole articles."""
+    tokenizer = load_tokenizer(str(folder), max_length)
+    model = load_model(str(folder), [], seed=0, dropout=None, attention_dropout=None)
+    return score_articles(model.to(device), tokenizer, encode_articles(tokenizer, dev), max_length)
+
+
+def _select_device(name: str, threads: int | None) -> torch.device:
+    """``auto`` is the first CUDA device, or else the CPU, with ``threads`` threads."""
+    if threads is not None:
+        torch.set_num_threads(threads)
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    # An AssertionError is what a torch built without CUDA raises here.
+    except (RuntimeError, AssertionError) as error:
+        raise ModelError(f"cannot use the device {name}: {error}") from error
+    return device

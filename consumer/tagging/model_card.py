@@ -1,0 +1,136 @@
+"""The model card of a fine-tuned checkpoint: Markdown with a YAML head, as the
+Hugging Face hub reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from consumer.tagging.conll import CorpusStatistics
+from consumer.tagging.recipe import Recipe
+from consumer.tagging.scoring import Score, Scores
+from consumer.tagging.training_progress import EpochReport
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRun:
+    """What there is to say about a finished run.
+
+    Attributes:
+        name: of the model, the card's title.
+        base_model: the checkpoint that was fine-tuned, as given.
+        command: the command line, as a person would type it.
+        versions: (package, version) of what the outcome depends on.
+        machine: device and threads.
+        reports: one for each epoch.
+        scores: of the saved float16 weights on the dev articles, in float32.
+        notes: Markdown on what no run can know: licences, limits. May be empty.
+    """
+
+    name: str
+    base_model: str
+    command: str
+    versions: tuple[tuple[str, str], ...]
+    machine: str
+    recipe: Recipe
+    train: CorpusStatistics
+    dev: CorpusStatistics
+    reports: Sequence[EpochReport]
+    scores: Scores
+    notes: str
+
+
+def model_card(run: TrainingRun) -> str:
+    """The card's text. Percentages with two digits, seconds without."""
+    best = max(run.reports, key=lambda report: report.scores.overall.f1)
+    return "\n".join(
+        [
+            _head(run),
+            f"# {run.name}",
+            "",
+            f"`{run.base_model}`, fine-tuned to tag named entities "
+            f"({', '.join(name for name, _ in run.train.entities)}) in whole articles. "
+            "Made by `nerstream train`; weights in float16.",
+            "",
+            "## Scores",
+            "",
+            "On the dev articles: whole entities, right type and right first and last word; "
+            f"whole articles as running text, windows of {run.recipe.max_length} sub-words; "
+            "the saved weights, computed in float32.",
+            "",
+            "| type | precision | recall | F1 | entities |",
+            "| --- | ---: | ---: | ---: | ---: |",
+            *[_score_row(name, score) for name, score in run.scores.by_type],
+            _score_row("all", run.scores.overall),
+            "",
+            f"The best of {len(run.reports)} epochs on these same articles (epoch {best.epoch}) "
+            "is the one saved, so a fresh set of articles may score a little lower.",
+            "",
+            "## Data",
+            "",
+            "| split | articles | sentences | words | entities |",
+            "| --- | ---: | ---: | ---: | ---: |",
+            _data_row("train", run.train),
+            _data_row("dev", run.dev),
+            "",
+            *([run.notes.strip(), ""] if run.notes.strip() else []),
+            "## How it was made",
+            "",
+            "```",
+            run.command,
+            "```",
+            "",
+            "AdamW with a linear warm-up and decay; chunks of consecutive sentences of one "
+            "article, of up to 64, 128, 256 or 512 sub-words, drawn anew in each epoch; every "
+            "sub-word labelled, a word's first with its own label, the others with the `I-` of "
+            "its type. A word's label is read from its first sub-word.",
+            "",
+            f"On {run.machine}, with "
+            + ", ".join(f"{package} {version}" for package, version in run.versions)
+            + ".",
+            "",
+            "| epoch | loss | precision | recall | F1 | training, s |",
+            "| ---: | ---: | ---: | ---: | ---: | ---: |",
+            *[_epoch_row(report) for report in run.reports],
+            "",
+        ]
+    )
+
+
+def _head(run: TrainingRun) -> str:
+    return "\n".join(
+        [
+            "---",
+            "library_name: transformers",
+            "pipeline_tag: token-classification",
+            f"base_model: {run.base_model}",
+            "tags:",
+            "- token-classification",
+            "- named-entity-recognition",
+            "---",
+            "",
+        ]
+    )
+
+
+def _score_row(name: str, score: Score) -> str:
+    return f"| {name} | {_percent(score)} | {score.gold:,} |"
+
+
+def _data_row(name: str, statistics: CorpusStatistics) -> str:
+    entities = ", ".join(f"{count:,} {name}" for name, count in statistics.entities)
+    return (
+        f"| {name} | {statistics.articles:,} | {statistics.sentences:,} "
+        f"| {statistics.words:,} | {entities} |"
+    )
+
+
+def _epoch_row(report: EpochReport) -> str:
+    return (
+        f"| {report.epoch} | {report.loss:.4f} | {_percent(report.scores.overall)} "
+        f"| {report.training_s:.0f} |"
+    )
+
+
+def _percent(score: Score) -> str:
+    return f"{score.precision:.2%} | {score.recall:.2%} | {score.f1:.2%}"
