@@ -9,8 +9,17 @@ from consumer.articles import RawMessage, TopicPartition
 from consumer.pipeline.observer import ReleaseReason
 
 
+@dataclass(frozen=True, slots=True)
+class Rewind:
+    """Where a partition must be read again from, as long as its assignment is still this one."""
+
+    offset: int
+    assignment: int
+
+
 @dataclass(slots=True)
 class _Pending:
+    assignment: int
     first: int
     next: int
 
@@ -69,7 +78,7 @@ class OffsetTracker:
         self._last[partition] = offset
         pending = self._pending.get(partition)
         if pending is None:
-            self._pending[partition] = _Pending(offset, offset + 1)
+            self._pending[partition] = _Pending(raw.assignment, offset, offset + 1)
         else:
             pending.next = offset + 1
 
@@ -77,16 +86,28 @@ class OffsetTracker:
         """For each partition touched since the last commit: the offset to commit."""
         return {partition: pending.next for partition, pending in self._pending.items()}
 
+    def pending_assignments(self) -> dict[TopicPartition, int]:
+        """For each of the same partitions: the assignment that its offset was read under."""
+        return {partition: pending.assignment for partition, pending in self._pending.items()}
+
+    @property
+    def rewinding(self) -> bool:
+        """Whether a partition of an aborted transaction still waits to be read again."""
+        return bool(self._rewinding)
+
     def committed(self) -> None:
         """What was pending is final."""
         self._pending.clear()
 
-    def aborted(self) -> dict[TopicPartition, int]:
-        """What was pending is void: the partitions to read again, each from which offset.
+    def aborted(self) -> dict[TopicPartition, Rewind]:
+        """What was pending is void: the partitions to read again, each from where.
 
         Nothing more of these partitions is accepted until `assign` names them again.
         """
-        rewinds = {partition: pending.first for partition, pending in self._pending.items()}
+        rewinds = {
+            partition: Rewind(pending.first, pending.assignment)
+            for partition, pending in self._pending.items()
+        }
         for partition in rewinds:
             self._assignments.pop(partition, None)
             self._rewinding.add(partition)

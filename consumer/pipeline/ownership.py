@@ -16,14 +16,16 @@ class Ownership:
     """
 
     def __init__(self) -> None:
+        self._assignments: dict[TopicPartition, int] = {}
         self._delivered: dict[TopicPartition, tuple[int, int] | None] = {}
         self._committed: dict[TopicPartition, int] = {}
         self._lock = threading.Lock()
 
-    def add(self, partitions: Iterable[TopicPartition]) -> None:
-        """These partitions are assigned, or are read again after a rewind."""
+    def add(self, assignments: Mapping[TopicPartition, int]) -> None:
+        """These partitions are assigned, or are read again after a rewind, by these numbers."""
         with self._lock:
-            for partition in partitions:
+            for partition, assignment in assignments.items():
+                self._assignments[partition] = assignment
                 self._delivered[partition] = None
                 self._committed.pop(partition, None)
 
@@ -31,18 +33,26 @@ class Ownership:
         """These partitions are no longer ours."""
         with self._lock:
             for partition in partitions:
+                self._assignments.pop(partition, None)
                 self._delivered.pop(partition, None)
                 self._committed.pop(partition, None)
 
     @property
     def count(self) -> int:
         """How many partitions are ours."""
-        return len(self._delivered)
+        return len(self._assignments)
 
-    def owns(self, partitions: Iterable[TopicPartition]) -> bool:
-        """Whether all of these are ours."""
+    def owns(self, assignments: Mapping[TopicPartition, int]) -> bool:
+        """Whether all of these are ours, by these numbers.
+
+        One that went away and came back has another number: in between someone else may have
+        committed what this worker still holds of it.
+        """
         with self._lock:
-            return all(partition in self._delivered for partition in partitions)
+            return all(
+                self._assignments.get(partition) == assignment
+                for partition, assignment in assignments.items()
+            )
 
     def delivered(self, partition: TopicPartition, offset: int) -> None:
         """A message was handed to the pipeline."""

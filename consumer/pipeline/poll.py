@@ -13,6 +13,7 @@ from consumer.pipeline.channel import Channel
 from consumer.pipeline.in_flight import InFlight
 from consumer.pipeline.inbox import Assigned, Lost, PublishMessage, Revoked
 from consumer.pipeline.observer import Observer, RebalanceEvent
+from consumer.pipeline.offsets import Rewind
 from consumer.pipeline.ownership import Ownership
 from consumer.pipeline.protocols import Source
 from consumer.pipeline.stage import Stage
@@ -65,7 +66,7 @@ class PollStage(Stage):
         self._observer = observer
         self._wall_clock = wall_clock
         self._stop = threading.Event()
-        self._rewinds: deque[Mapping[TopicPartition, int]] = deque()
+        self._rewinds: deque[Mapping[TopicPartition, Rewind]] = deque()
         self._paused = False
         self._lag_due_at = 0.0
 
@@ -73,9 +74,9 @@ class PollStage(Stage):
         """Read nothing more; drain, then leave the group. Any thread, also a signal handler."""
         self._stop.set()
 
-    def rewind(self, offsets: Mapping[TopicPartition, int]) -> None:
-        """Read these partitions again from these offsets. Any thread."""
-        self._rewinds.append(offsets)
+    def rewind(self, rewinds: Mapping[TopicPartition, Rewind]) -> None:
+        """Read these partitions again from there. Any thread."""
+        self._rewinds.append(rewinds)
 
     def work(self) -> None:
         """Poll until `stop`, then close `incoming` and keep the membership until `drained`."""
@@ -115,7 +116,15 @@ class PollStage(Stage):
             self._lag_due_at = started + LAG_INTERVAL_S
             self._report()
 
-    def _rewind(self, offsets: Mapping[TopicPartition, int]) -> None:
+    def _rewind(self, rewinds: Mapping[TopicPartition, Rewind]) -> None:
+        current = self._source.assignments()
+        # A partition that went away and came back is read from its committed offset, which
+        # another worker may have moved past this one.
+        offsets = {
+            partition: rewind.offset
+            for partition, rewind in rewinds.items()
+            if current.get(partition) == rewind.assignment
+        }
         assignments = self._source.rewind(offsets)
         self._ownership.add(assignments)
         self._tagged.put_urgent(Assigned(assignments))

@@ -17,7 +17,7 @@ from consumer.pipeline.group import Group
 from consumer.pipeline.in_flight import InFlight
 from consumer.pipeline.inbox import Assigned, Lost, PublishMessage, Revoked
 from consumer.pipeline.observer import Observer, ReleaseReason, TransactionOutcome
-from consumer.pipeline.offsets import OffsetTracker
+from consumer.pipeline.offsets import OffsetTracker, Rewind
 from consumer.pipeline.ownership import Ownership
 from consumer.pipeline.protocols import Sink
 from consumer.pipeline.stage import Stage
@@ -48,7 +48,7 @@ class PublishStage(Stage):
         limit: DeadLetterLimit,
         in_flight: InFlight,
         ownership: Ownership,
-        rewind: Callable[[Mapping[TopicPartition, int]], None],
+        rewind: Callable[[Mapping[TopicPartition, Rewind]], None],
         ready: threading.Event,
         observer: Observer,
         clock: Callable[[], float],
@@ -170,8 +170,9 @@ class PublishStage(Stage):
             return
         started = self._clock()
         offsets = self._tracker.pending()
+        assignments = self._tracker.pending_assignments()
         try:
-            self._sink.commit(offsets, lambda: self._ownership.owns(offsets))
+            self._sink.commit(offsets, lambda: self._ownership.owns(assignments))
         except AbortableError as reason:
             self._abort(reason)
             return
