@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import structlog
 
@@ -29,26 +28,12 @@ from consumer.pipeline.publish import PublishStage
 from consumer.pipeline.stage import Stage
 from consumer.pipeline.tag import TagStage
 from consumer.settings import Settings
+from consumer.telemetry.health import Health
 
 #: How long the stages may take to let go after a failure before the process ends without them.
 ABORT_S = 10.0
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerState:
-    """How the worker does, for the health endpoints.
-
-    Attributes:
-        alive: no stage has failed or stalled.
-        ready: partitions are assigned and the producer is ready.
-        reasons: why not, for a person; empty when alive and ready.
-    """
-
-    alive: bool
-    ready: bool
-    reasons: tuple[str, ...]
 
 
 class Worker:
@@ -138,12 +123,25 @@ class Worker:
         )
         self._stages: tuple[Stage, ...] = (self._poll, prepare, tag, self._publish)
 
-    def start(self) -> None:
-        """Start the stages, the last first, so that nothing is read before it can be written."""
+    def start(self, signals: Callable[[], int] = lambda: 0) -> None:
+        """Start the stages, the last first, so that nothing is read before it can be written.
+
+        Blocks until the producer is ready or cannot be; `wait` raises what went wrong.
+
+        Args:
+            signals: as for `wait`.
+        """
         self._publish.start(self._publish_ended)
         # A worker that cannot write must not take partitions from one that can.
         while not self._ready.wait(0.05):
-            if self._stop_at is not None or not self._publish.running:
+            if signals():
+                self.stop()
+            if self._stop_at is not None:
+                # The producer goes as soon as opening it ends, which may be a while.
+                for channel in self._channels:
+                    channel.abort()
+                return
+            if not self._publish.running:
                 return
         for stage in (self._stages[2], self._stages[1], self._stages[0]):
             stage.start(self._ended.set)
@@ -155,15 +153,19 @@ class Worker:
         self._poll.stop()
         self._ended.set()
 
-    def wait(self) -> None:
+    def wait(self, signals: Callable[[], int] = lambda: 0) -> None:
         """Block until the worker has drained and left the group.
+
+        Args:
+            signals: how many signals to end have come; the first stops, the second forces. Asked
+                here, since a signal handler may do no more than count.
 
         Raises:
             NerstreamError: what a stage raised; `StageFailed` around what nobody expected.
             ShutdownTimeout: the drain took longer than `shutdown_timeout_s`.
         """
-        while any(stage.running for stage in self._stages):
-            if self._stop_at is not None and not self._poll.running and not self._drained.is_set():
+        while self.running:
+            if self._stop_at is not None and not self._poll.started:
                 return  # stopped before anything was read: there is nothing to drain
             # Short, so that a signal and a deadline are noticed.
             self._ended.wait(0.1)
@@ -172,6 +174,14 @@ class Worker:
             if failure is not None:
                 self.abort()
                 raise failure
+            if signals() == 1:
+                self.stop()
+            elif signals() > 1:
+                self.abort()
+                raise ShutdownTimeout(
+                    f"forced by a second signal; {self._in_flight.messages} messages are "
+                    "uncommitted and will be read again"
+                )
             if self._stop_at is not None and self._clock() > self._stop_at:
                 self.abort()
                 raise ShutdownTimeout(
@@ -182,6 +192,11 @@ class Worker:
         failure = self._failure()
         if failure is not None:
             raise failure
+
+    @property
+    def running(self) -> bool:
+        """Whether a stage still runs; after `wait` has raised, one that hangs."""
+        return any(stage.running for stage in self._stages)
 
     def abort(self) -> None:
         """Let go what is in flight and end the stages, waiting no longer than `ABORT_S`."""
@@ -194,7 +209,7 @@ class Worker:
             if not stage.join(max(0.0, deadline - self._clock())):
                 log.error("stage did not end", stage=stage.name)
 
-    def state(self) -> WorkerState:
+    def state(self) -> Health:
         """How the worker does now. Any thread."""
         reasons = []
         for stage in self._stages:
@@ -213,7 +228,7 @@ class Worker:
             reasons.append("no partition is assigned")
         if self._stop_at is not None:
             reasons.append("the worker is stopping")
-        return WorkerState(alive, not reasons, tuple(reasons))
+        return Health(alive, not reasons, tuple(reasons))
 
     def _publish_ended(self) -> None:
         self._drained.set()

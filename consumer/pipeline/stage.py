@@ -33,13 +33,18 @@ class Stage(ABC):
         self._thread.start()
 
     @property
+    def started(self) -> bool:
+        """Whether it ever began."""
+        return self._thread.ident is not None
+
+    @property
     def running(self) -> bool:
         """Whether the thread lives."""
         return self._thread.is_alive()
 
     def join(self, timeout_s: float) -> bool:
         """Wait for the end; whether it came in time. A stage that never began has ended."""
-        if self._thread.ident is None:
+        if not self.started:
             return True
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
