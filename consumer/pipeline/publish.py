@@ -196,9 +196,9 @@ class PublishStage(Stage):
     def _commit_last(self) -> None:
         """End of the drain: there is no reading again, so an abort must not look like success."""
         self._commit()
-        if self._aborts_in_a_row:
+        if self._tracker.rewinding:
             raise KafkaProblem(
-                "the last transaction was aborted while the worker was stopping; nothing is lost, "
+                "a transaction was aborted while the worker was stopping; nothing is lost, "
                 "the next worker reads its inputs again"
             )
 
