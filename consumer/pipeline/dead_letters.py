@@ -60,8 +60,10 @@ class DeadLetterLimit:
     def __init__(self, max_ratio: float, window: int) -> None:
         self._max_ratio = max_ratio
         self._window = window
-        self._recent: deque[Rejected | None] = deque()
+        # Codes alone: the messages themselves may be large.
+        self._recent: deque[RejectCode | None] = deque()
         self._rejected: Counter[RejectCode] = Counter()
+        self._last = ""
 
     def note(self, rejected: Rejected | None) -> None:
         """One more message has its outcome; `rejected` is None for a good one.
@@ -69,22 +71,23 @@ class DeadLetterLimit:
         Raises:
             DeadLetterLimitExceeded: the share over the window is above the limit.
         """
-        self._recent.append(rejected)
+        self._recent.append(None if rejected is None else rejected.code)
         if rejected is not None:
             self._rejected[rejected.code] += 1
+            position = rejected.raw.position
+            self._last = (
+                f"{position.topic_partition.topic}[{position.topic_partition.partition}]"
+                f"@{position.offset}: {rejected.message}"
+            )
         if len(self._recent) > self._window:
             oldest = self._recent.popleft()
             if oldest is not None:
-                self._rejected[oldest.code] -= 1
+                self._rejected[oldest] -= 1
         count = self._rejected.total()
         if len(self._recent) == self._window and count > self._max_ratio * self._window:
             codes = ", ".join(f"{code} {n}" for code, n in self._rejected.most_common() if n)
-            last = next(one for one in reversed(self._recent) if one is not None)
             raise DeadLetterLimitExceeded(
                 f"{count} of the last {self._window} messages were rejected ({codes}), more than "
-                f"dead_letter_max_ratio={self._max_ratio:g} allows; the last one, "
-                f"{last.raw.position.topic_partition.topic}"
-                f"[{last.raw.position.topic_partition.partition}]"
-                f"@{last.raw.position.offset}: {last.message}. Mend the producer upstream, or "
+                f"dead_letter_max_ratio={self._max_ratio:g} allows; the last one, {self._last}. Mend the producer upstream, or "
                 "raise dead_letter_max_ratio to let them through"
             )
