@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from consumer import __version__
-from consumer.articles import Batch, RawMessage
+from consumer.articles import Batch, ModelInfo, RawMessage
 from consumer.codec import Codec
 from consumer.errors import NerstreamError, ShutdownTimeout, StageFailed
 from consumer.pipeline.batching import BatchBuilder
@@ -59,6 +59,7 @@ class Worker:
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._settings = settings
+        self._model = tagger.info
         self._clock = clock
         self._ended = threading.Event()
         self._ready = threading.Event()
@@ -192,6 +193,11 @@ class Worker:
         failure = self._failure()
         if failure is not None:
             raise failure
+
+    @property
+    def model(self) -> ModelInfo:
+        """The model that answers."""
+        return self._model
 
     @property
     def running(self) -> bool:

@@ -1,0 +1,127 @@
+"""`nerstream run`: the worker, from its settings to its exit code."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable
+
+import structlog
+
+from consumer import __version__
+from consumer.codec import Codec
+from consumer.errors import NerstreamError
+from consumer.settings import Settings
+from consumer.settings_arguments import add_settings_arguments
+from consumer.settings_sources import load_settings
+from consumer.signals import EndSignals
+from consumer.telemetry.admin import AdminServer
+from consumer.telemetry.health import Health
+from consumer.telemetry.logs import configure_logging
+from consumer.telemetry.metrics import Metrics
+from consumer.telemetry.registry import new_registry
+from consumer.worker import Worker
+
+log = structlog.get_logger(__name__)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Every setting as a flag."""
+    add_settings_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the worker until SIGTERM or SIGINT; 0 when it has drained.
+
+    Raises:
+        NerstreamError: see `consumer.errors`; the command line prints it and exits.
+    """
+    settings = load_settings(arguments, os.environ)
+    configure_logging(settings.log_format, settings.log_level)
+    with EndSignals() as signals:
+        return serve(settings, signals)
+
+
+def serve(settings: Settings, signals: Callable[[], int]) -> int:
+    """Load the model, join the group, work until `signals` counts one or a stage fails.
+
+    The endpoints answer from the first moment, so that a probe sees a worker that loads its
+    model as alive and not ready. The group is joined last: a worker that cannot tag yet must
+    not hold partitions.
+    """
+    started = time.monotonic()
+    worker: Worker | None = None
+
+    def health() -> Health:
+        if worker is None:
+            return Health(alive=True, ready=False, reasons=("the model is being loaded",))
+        return worker.state()
+
+    registry = new_registry()
+    metrics = Metrics(registry)
+    admin = AdminServer(settings.admin_host, settings.admin_port, registry, health)
+    admin.start()
+    try:
+        log.info("starting", version=__version__, admin_port=admin.port, **_shown(settings))
+        worker = build_worker(settings, metrics)
+        log.info("model loaded", seconds=round(time.monotonic() - started, 1))
+        worker.start(signals)
+        if signals() == 0:
+            log.info("working", seconds=round(time.monotonic() - started, 1))
+        worker.wait(signals)
+        log.info("drained, left the group")
+        return 0
+    except NerstreamError as failure:
+        log.error("worker failed", error=str(failure), exc_info=failure.__cause__)
+        if worker is not None and worker.running:
+            # A stage hangs, in a forward pass perhaps; ending the interpreter around it could
+            # hang too. Nothing uncommitted is lost by going at once.
+            sys.stderr.write(f"nerstream: error: {failure}\n")
+            sys.stderr.flush()
+            os._exit(failure.exit_code)
+        raise
+    finally:
+        admin.close()
+
+
+def build_worker(settings: Settings, metrics: Metrics) -> Worker:
+    """Load the model and put a worker together; connects to nothing yet.
+
+    Raises:
+        ModelError: the model cannot be loaded.
+        SettingsError: a librdkafka property is wrong.
+    """
+    # Imported here: torch takes seconds, which `--help` and a wrong setting should not.
+    from consumer.kafka.sink import make_sink
+    from consumer.kafka.source import KafkaSource
+    from consumer.tagging.tagger import load_tagger
+
+    tagger = load_tagger(
+        model=settings.model,
+        revision=settings.revision,
+        device=settings.device,
+        dtype=settings.dtype,
+        threads=settings.threads,
+        aggregation=settings.aggregation,
+        window_overlap_tokens=settings.window_overlap_tokens,
+        batch_tokens=settings.batch_tokens,
+    )
+    metrics.model_loaded(tagger.info)
+    source = KafkaSource(settings)
+    return Worker(
+        settings,
+        source=source,
+        sink=make_sink(settings, source),
+        tagger=tagger,
+        codec=Codec(settings.text_fields),
+        observer=metrics,
+    )
+
+
+def _shown(settings: Settings) -> dict[str, object]:
+    """The settings that are not at their default, secrets masked."""
+    defaults = Settings().shown()
+    shown = {name: value for name, value in settings.shown().items() if value != defaults[name]}
+    return {"settings": shown}
