@@ -1,0 +1,172 @@
+"""What the consumer, the producers and the admin client have in common."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from confluent_kafka import KafkaError, KafkaException
+
+from consumer.errors import KafkaProblem, SettingsError
+from consumer.kafka.problems import PERMANENT, error_of, problem
+from consumer.settings import Settings
+
+Client = TypeVar("Client")
+
+#: How long a broker may take to answer, and a topic to appear, before the worker gives up.
+OPEN_TIMEOUT_S = 10.0
+
+#: What `settings.kafka` may change.
+_DEFAULTS: Mapping[str, Any] = {"client.id": "nerstream"}
+
+_log = logging.getLogger(__name__)
+
+
+class ClientLog:
+    """Passes librdkafka's log lines on to Python's logging.
+
+    Both clients get all of `settings.kafka`, and librdkafka warns of each property that is for
+    the other kind; those lines say nothing that a person should act on.
+    """
+
+    def log(self, level: int, form: str, facility: str, name: str, text: str) -> None:
+        """The call that the client makes for every line; `form` joins the three strings."""
+        if facility == "CONFWARN" and "property and will be ignored" in text:
+            return
+        _log.log(level, form, facility, name, text)
+
+
+class ErrorWatch:
+    """Keeps what a client says through its error callback, which runs inside `poll` and `flush`.
+
+    Attributes:
+        last: the newest error, the reason when no broker answers.
+        fatal: the error after which the client does nothing more.
+        count: errors so far; a connection that broke during a call has raised it.
+    """
+
+    def __init__(self) -> None:
+        self.last: KafkaError | None = None
+        self.fatal: KafkaError | None = None
+        self.count = 0
+
+    def __call__(self, error: KafkaError) -> None:
+        self.count += 1
+        # "All brokers are down" follows each failed connection and says less than its reason.
+        if self.last is None or error.code() != KafkaError._ALL_BROKERS_DOWN:
+            self.last = error
+        if error.fatal():
+            self.fatal = error
+
+
+def make_client(
+    kind: Callable[[dict[str, Any]], Client],
+    settings: Settings,
+    watch: ErrorWatch,
+    defaults: Mapping[str, Any],
+    required: Mapping[str, Any],
+) -> Client:
+    """Make a consumer, a producer or an admin client.
+
+    Args:
+        kind: its class.
+        settings: for the brokers and the properties that the person passes through.
+        watch: hears its errors.
+        defaults: properties that `settings.kafka` may change.
+        required: properties that it may not.
+
+    Raises:
+        SettingsError: a passed-through property is unknown or has a wrong value.
+    """
+    config = {
+        **_DEFAULTS,
+        **defaults,
+        **settings.kafka,
+        **required,
+        "bootstrap.servers": settings.bootstrap_servers,
+        "logger": ClientLog(),
+        "error_cb": watch,
+    }
+    try:
+        return kind(config)
+    except (KafkaException, TypeError, ValueError) as wrong:
+        text = wrong.args[0].str() if isinstance(wrong, KafkaException) else str(wrong)
+        raise _settings_error(settings, text) from wrong
+
+
+def await_topics(
+    client: Any, watch: ErrorWatch, settings: Settings, topics: Mapping[str, str]
+) -> None:
+    """Wait until the brokers answer and these topics exist.
+
+    A producer's question for a topic creates it where the broker is set to do so, which takes
+    a moment; a consumer's does not.
+
+    Args:
+        client: a consumer or a producer.
+        watch: its errors.
+        topics: for each topic, the setting that names it.
+
+    Raises:
+        KafkaProblem: no broker answers, access is denied, or a topic is missing.
+    """
+    deadline = time.monotonic() + OPEN_TIMEOUT_S
+    for topic, setting in topics.items():
+        while (error := _ask_for(client, watch, settings, topic, deadline)) is not None:
+            if time.monotonic() > deadline or error.code() not in _NOT_YET:
+                raise problem(f"the topic {topic} ({setting}) cannot be used", error)
+            time.sleep(0.1)
+
+
+#: A topic that is being created, or whose partitions have no leader yet, answers with these.
+_NOT_YET = frozenset(
+    {
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError._UNKNOWN_TOPIC,
+    }
+)
+
+
+def _ask_for(
+    client: Any, watch: ErrorWatch, settings: Settings, topic: str, deadline: float
+) -> KafkaError | None:
+    """What the brokers say about a topic; None when it is there."""
+    while True:
+        try:
+            left_s = max(deadline - time.monotonic(), 0.1)
+            found = client.list_topics(topic, timeout=left_s).topics.get(topic)
+        except KafkaException as failed:
+            # The reason comes through the error callback, which runs in poll only.
+            client.poll(0)
+            error = watch.last or error_of(failed)
+            if error.code() in PERMANENT:
+                raise problem(
+                    f"the brokers at {settings.bootstrap_servers} refuse", error
+                ) from None
+            if time.monotonic() > deadline:
+                raise KafkaProblem(
+                    f"no broker answers at {settings.bootstrap_servers} ({error.str().strip()}); "
+                    "check bootstrap_servers, the network, and kafka.security.protocol"
+                ) from failed
+            time.sleep(0.1)
+            continue
+        if found is None:
+            return KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART)
+        if found.error is None and not found.partitions:
+            return KafkaError(KafkaError.LEADER_NOT_AVAILABLE)
+        error_found: KafkaError | None = found.error
+        return error_found
+
+
+def _settings_error(settings: Settings, text: str) -> SettingsError:
+    text = text.strip().rstrip(".")
+    # The longest name first: `ssl.ca` must not be blamed for `ssl.ca.location`.
+    for name in sorted(settings.kafka, key=len, reverse=True):
+        if name in text:
+            return SettingsError(
+                f"kafka.{name}", text, "see librdkafka's list of configuration properties"
+            )
+    return SettingsError("kafka", text, "see librdkafka's list of configuration properties")

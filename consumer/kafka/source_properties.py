@@ -1,0 +1,42 @@
+"""The properties of the consumer: what its guarantees rest on, and what a person may change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from consumer.settings import GroupProtocol, Settings
+
+#: Kibibytes that librdkafka fetches ahead, over all partitions. A pause throws them away and a
+#: resume fetches them again, so it is a fraction of its default (64 MiB): some seconds of work.
+PREFETCH_KIB = 16_384
+
+#: Bytes of one partition in one fetch. Brokers answer with a larger message all the same, so
+#: that it can be read, but librdkafka doubles this for it step by step; 10 MB fits at once.
+FETCH_BYTES = 12 * 1024 * 1024
+
+
+def consumer_properties(settings: Settings) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """The properties that `settings.kafka` may change, and those that it may not."""
+    defaults = {
+        "queued.max.messages.kbytes": PREFETCH_KIB,
+        "max.partition.fetch.bytes": FETCH_BYTES,
+    }
+    required: dict[str, Any] = {
+        "group.id": settings.group_id,
+        "group.protocol": settings.group_protocol.value,
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "isolation.level": "read_committed",
+        "enable.partition.eof": True,
+        "auto.offset.reset": settings.auto_offset_reset.value,
+    }
+    if settings.group_protocol is GroupProtocol.CLASSIC:
+        # Under the consumer protocol the brokers choose, and the client refuses to be told.
+        required["partition.assignment.strategy"] = "cooperative-sticky"
+    return defaults, required
+
+
+def is_pattern(topic: str) -> bool:
+    """Whether an input topic is a pattern, by the mark that librdkafka has for it."""
+    return topic.startswith("^")
