@@ -14,21 +14,23 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
-from tokenizers.models import WordPiece
+from tokenizers.models import BPE, WordPiece
 from tokenizers.normalizers import BertNormalizer
-from tokenizers.pre_tokenizers import BertPreTokenizer
+from tokenizers.pre_tokenizers import BertPreTokenizer, ByteLevel
+from tokenizers.processors import ByteLevel as ByteLevelProcessor
 from tokenizers.processors import TemplateProcessing
 from transformers import (
     AutoModelForTokenClassification,
     AutoTokenizer,
     BertConfig,
     BertModel,
+    DistilBertConfig,
     PreTrainedTokenizerFast,
 )
 
 from consumer.commands.train import add_arguments, run
 from consumer.errors import ModelError, SettingsError
-from consumer.tagging.checkpoint import load_tokenizer
+from consumer.tagging.checkpoint import _HIDDEN_DROPOUT, _set_dropout, load_tokenizer
 from consumer.tagging.conll import LabelledArticle, parse_conll
 from consumer.tagging.recipe import Recipe
 from consumer.tagging.training_data import (
@@ -328,6 +330,32 @@ def test_words_are_tokenized_as_the_running_text_is(tokenizer: PreTrainedTokeniz
     (encoded,) = encode_articles(tokenizer, [article])
     ids = [token for sentence in encoded for word in sentence for token in word.ids]
     assert ids == tokenizer(article.text, add_special_tokens=False)["input_ids"]
+
+
+@pytest.mark.parametrize("trim_offsets", [True, False])
+def test_a_space_counts_to_the_word_after_it(trim_offsets: bool) -> None:
+    # As in RoBERTa: the space is a letter of the next sub-word, here one of its own.
+    vocabulary = {letter: index for index, letter in enumerate(ByteLevel.alphabet())}
+    byte_level = Tokenizer(BPE(vocabulary, []))
+    byte_level.pre_tokenizer = ByteLevel(add_prefix_space=False)
+    byte_level.post_processor = ByteLevelProcessor(trim_offsets=trim_offsets)
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=byte_level)
+    (encoded,) = encode_articles(
+        tokenizer, list(parse_conll(["Al B-PER", "in O", "Åre B-LOC"], "made-up.txt"))
+    )
+    assert [tokenizer.convert_ids_to_tokens(word.ids) for word in encoded[0]] == [
+        ["A", "l"],
+        ["Ġ", "i", "n"],
+        ["Ġ", "Ã", "ħ", "r", "e"],
+    ]
+
+
+def test_a_dropout_that_the_model_does_not_know_is_refused() -> None:
+    config = DistilBertConfig()
+    _set_dropout(config, _HIDDEN_DROPOUT, 0.3)
+    assert config.dropout == 0.3
+    with pytest.raises(ValueError, match="has none of rate, so no dropout can be set"):
+        _set_dropout(config, ("rate",), 0.3)
 
 
 def test_a_word_without_sub_words_is_kept(tokenizer: PreTrainedTokenizerFast) -> None:

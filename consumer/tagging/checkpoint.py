@@ -11,9 +11,14 @@ from transformers import (
     AutoConfig,
     AutoModelForTokenClassification,
     AutoTokenizer,
+    PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerFast,
 )
+
+#: What configs call these; BERT's name first, DistilBERT's second.
+_HIDDEN_DROPOUT = ("hidden_dropout_prob", "dropout")
+_ATTENTION_DROPOUT = ("attention_probs_dropout_prob", "attention_dropout")
 
 
 def load_tokenizer(name: str, max_length: int) -> PreTrainedTokenizerFast:
@@ -49,6 +54,7 @@ def load_model(
     drawn from ``seed``.
 
     Raises:
+        ValueError: a dropout is given that the model's config does not know.
         OSError: there is no such model, or it has no safetensors weights.
     """
     config = AutoConfig.from_pretrained(name, trust_remote_code=False)
@@ -56,12 +62,8 @@ def load_model(
     if labels and set(own) != set(labels):
         config.id2label = dict(enumerate(labels))
         config.label2id = {label: index for index, label in enumerate(labels)}
-    for attribute, value in (
-        ("hidden_dropout_prob", dropout),
-        ("attention_probs_dropout_prob", attention_dropout),
-    ):
-        if value is not None:
-            setattr(config, attribute, value)
+    _set_dropout(config, _HIDDEN_DROPOUT, dropout)
+    _set_dropout(config, _ATTENTION_DROPOUT, attention_dropout)
     torch.manual_seed(seed)
     return AutoModelForTokenClassification.from_pretrained(
         name,
@@ -88,3 +90,13 @@ def save_checkpoint(
     half.config._name_or_path = ""
     half.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+
+
+def _set_dropout(config: PretrainedConfig, names: tuple[str, ...], value: float | None) -> None:
+    if value is None:
+        return
+    for name in names:
+        if hasattr(config, name):
+            setattr(config, name, value)
+            return
+    raise ValueError(f"its config has none of {', '.join(names)}, so no dropout can be set")

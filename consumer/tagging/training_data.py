@@ -207,12 +207,13 @@ def collate(
 def _encode_sentence(
     sentence: Sentence, ids: Sequence[int], offsets: Sequence[tuple[int, int]]
 ) -> tuple[Word, ...]:
+    # The space before a word counts to it, since some tokenizers give it to the
+    # word's first sub-word, or make a sub-word of its own from it.
     word_of_character: list[int] = []
     for index, word in enumerate(sentence.words):
-        word_of_character.extend([index] * (len(word) + 1))
+        word_of_character.extend([index] * (len(word) + (index > 0)))
     pieces: list[list[int]] = [[] for _ in sentence.words]
     for token, (_, end) in zip(ids, offsets, strict=True):
-        # By its last character: some tokenizers count the space before a word to it.
         pieces[word_of_character[max(end - 1, 0)]].append(token)
     return tuple(
         Word(tuple(piece), label) for piece, label in zip(pieces, sentence.labels, strict=True)
