@@ -19,7 +19,7 @@ from consumer.setting_values import is_secret
 from consumer.settings import Settings
 from consumer.settings_arguments import PREFIX, add_settings_arguments, flag_name, variable_name
 
-__all__ = ["add_settings_arguments", "load_settings"]
+__all__ = ["add_settings_arguments", "flag_name", "load_settings", "variable_name"]
 
 _KAFKA_PREFIX = f"{PREFIX}KAFKA_"
 _CONFIG = f"{PREFIX}CONFIG"
