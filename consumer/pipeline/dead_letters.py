@@ -89,6 +89,6 @@ class DeadLetterLimit:
             raise DeadLetterLimitExceeded(
                 f"{count} of the last {self._window} messages were rejected ({codes}), more than "
                 f"dead_letter_max_ratio={self._max_ratio:g} allows; the last one, "
-                f"{self._last}. Mend the producer upstream, or raise dead_letter_max_ratio to let them "
-                "through"
+                f"{self._last}. Mend the producer upstream, or raise "
+                "dead_letter_max_ratio to let them through"
             )
