@@ -1,0 +1,255 @@
+"""Small, strict stand-ins for what the pipeline is given: clock, codec, tagger, observer."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from consumer.articles import (
+    Article,
+    Entity,
+    ModelInfo,
+    Position,
+    PreparedArticle,
+    RawMessage,
+    RejectCode,
+    TaggedArticle,
+    TaggingResult,
+    TextField,
+    Tombstone,
+    TopicPartition,
+)
+from consumer.errors import RejectedMessage
+from consumer.pipeline.observer import RebalanceEvent, ReleaseReason, TransactionOutcome
+
+#: Longest wait for something that is bound to happen; only a failing test waits so long.
+PATIENCE_S = 30.0
+
+P0 = TopicPartition("articles", 0)
+P1 = TopicPartition("articles", 1)
+MODEL = ModelInfo("fake", "r1", "cpu", "float32", ("PER",))
+
+
+def eventually(holds: Callable[[], object], what: str) -> None:
+    """Wait until something holds that other threads bring about."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not holds():
+        assert time.monotonic() < deadline, f"never came: {what}"
+        time.sleep(0.001)
+
+
+def raw(
+    offset: int,
+    value: bytes | None = b"Ada wrote",
+    *,
+    partition: TopicPartition = P0,
+    assignment: int = 1,
+    key: bytes | None = b"key",
+    headers: tuple[tuple[str, bytes | None], ...] = (),
+    timestamp_ms: int | None = 1_000,
+) -> RawMessage:
+    """A message as it comes from Kafka."""
+    position = Position(partition, offset)
+    return RawMessage(position, key, value, headers, timestamp_ms, assignment)
+
+
+@dataclass(frozen=True, slots=True)
+class FakeEncoding:
+    """So many tokens."""
+
+    tokens: int
+
+
+def prepared(offset: int, tokens: int = 1, **kwargs: object) -> PreparedArticle:
+    """An article of so many tokens."""
+    message = raw(offset, **kwargs)  # type: ignore[arg-type]
+    article = Article(message, f"id-{offset}", (TextField("title", "Ada"),))
+    return PreparedArticle(article, FakeEncoding(tokens))
+
+
+def tagged(offset: int, types: Sequence[str] = ("PER",), **kwargs: object) -> TaggedArticle:
+    """An article with one entity of each of these types."""
+    article = prepared(offset, **kwargs).article  # type: ignore[arg-type]
+    entities = tuple(Entity("title", type_, "Ada", 0, 3, 1.0) for type_ in types)
+    return TaggedArticle(article, entities, 1)
+
+
+class ManualClock:
+    """Seconds that pass when told to."""
+
+    def __init__(self, now: float = 1_000.0) -> None:
+        self._now = now
+        self._lock = threading.Lock()
+
+    def __call__(self) -> float:
+        return self._now
+
+    def advance(self, seconds: float) -> None:
+        """Let so much time pass."""
+        with self._lock:
+            self._now += seconds
+
+
+class FakeCodec:
+    """A value is its text; one that begins with `bad` is no article."""
+
+    def decode(self, raw: RawMessage) -> Article | Tombstone:
+        if raw.value is None:
+            return Tombstone(raw)
+        if raw.value.startswith(b"bad"):
+            raise RejectedMessage(RejectCode.INVALID_JSON, "the value is not JSON")
+        return Article(raw, "id", (TextField("body", raw.value.decode()),))
+
+    def encode(self, tagged: TaggedArticle, info: ModelInfo, tagged_at_ms: int) -> bytes:
+        assert tagged.raw.value is not None
+        assert tagged_at_ms > 0
+        names = ",".join(entity.text for entity in tagged.entities)
+        return tagged.raw.value + f"|{names}|{info.name}".encode()
+
+
+class FakeTagger:
+    """Every capitalised word is a person; some words fail.
+
+    A text with `untokenizable` cannot be encoded, one with `nan` is rejected by the model, and
+    `explode` breaks the device.
+
+    Attributes:
+        gate: while it is cleared `tag` waits, as a busy device does.
+        busy: set while `tag` runs.
+        batches: the texts of every run.
+    """
+
+    def __init__(self) -> None:
+        self.info = MODEL
+        self.gate = threading.Event()
+        self.gate.set()
+        self.busy = threading.Event()
+        self.batches: list[list[str]] = []
+
+    def encode(self, texts: Sequence[Sequence[TextField]]) -> list[FakeEncoding]:
+        joined = [" ".join(field.text for field in fields) for fields in texts]
+        if any("untokenizable" in text for text in joined):
+            raise ValueError("no such symbol")
+        return [FakeEncoding(len(text.split())) for text in joined]
+
+    def tag(
+        self, articles: Sequence[PreparedArticle], progress: Callable[[], None]
+    ) -> TaggingResult:
+        texts = [article.article.fields[0].text for article in articles]
+        self.batches.append(texts)
+        self.busy.set()
+        assert self.gate.wait(PATIENCE_S), "the gate stayed shut"
+        self.busy.clear()
+        progress()
+        if any("explode" in text for text in texts):
+            raise ArithmeticError("the device broke")
+        tokens = sum(article.encoding.tokens for article in articles)
+        return TaggingResult(tuple(_answer(text) for text in texts), tokens, tokens + 1)
+
+
+def _answer(text: str) -> tuple[Entity, ...] | RejectedMessage:
+    if "nan" in text:
+        return RejectedMessage(RejectCode.NOT_A_NUMBER, "the model answered with NaN")
+    entities = []
+    for word in text.split():
+        if word[0].isupper():
+            start = text.index(word)
+            entities.append(Entity("body", "PER", word, start, start + len(word), 1.0))
+    return tuple(entities)
+
+
+class FakeObserver:
+    """Adds up what it is told."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.consumed_messages = 0
+        self.consumed_bytes = 0
+        self.published = 0
+        self.tombstones = 0
+        self.rejected: Counter[RejectCode] = Counter()
+        self.entities: Counter[str] = Counter()
+        self.latencies_s: list[float] = []
+        self.releases: Counter[ReleaseReason] = Counter()
+        self.transactions: Counter[TransactionOutcome] = Counter()
+        self.rebalances: list[tuple[RebalanceEvent, int]] = []
+        self.batches: list[tuple[int, int, float]] = []
+        self.results: list[TaggingResult] = []
+        self.pauses: list[bool] = []
+        self.lags: dict[TopicPartition, int] = {}
+        self.moved: dict[TopicPartition, float] = {}
+        self.load = (0, 0)
+        self.most_in_flight = 0
+        self.steps: Counter[str] = Counter()
+
+    @property
+    def resolved(self) -> int:
+        """Messages that have left the worker in one way or the other."""
+        final = self.published + self.tombstones + self.rejected.total()
+        return final + self.releases.total()
+
+    def consumed(self, messages: int, size_bytes: int) -> None:
+        with self._lock:
+            self.consumed_messages += messages
+            self.consumed_bytes += size_bytes
+            self.most_in_flight = max(self.most_in_flight, self.consumed_messages - self.resolved)
+
+    def stage_seconds(self, stage: str, seconds: float) -> None:
+        assert seconds >= 0
+        with self._lock:
+            self.steps[stage] += 1
+
+    def batch_closed(self, articles: int, tokens: int, waited_s: float) -> None:
+        self.batches.append((articles, tokens, waited_s))
+
+    def batch_tagged(self, result: TaggingResult) -> None:
+        self.results.append(result)
+
+    def committed(
+        self,
+        published: int,
+        tombstones: int,
+        rejected: Mapping[RejectCode, int],
+        entities_by_type: Mapping[str, int],
+        latencies_s: Sequence[float],
+    ) -> None:
+        with self._lock:
+            self.published += published
+            self.tombstones += tombstones
+            self.rejected.update(rejected)
+            self.entities.update(entities_by_type)
+            self.latencies_s.extend(latencies_s)
+
+    def released(self, reason: ReleaseReason, messages: int) -> None:
+        with self._lock:
+            self.releases[reason] += messages
+
+    def transaction_ended(self, outcome: TransactionOutcome) -> None:
+        with self._lock:
+            self.transactions[outcome] += 1
+
+    def rebalanced(self, event: RebalanceEvent, partitions: int) -> None:
+        self.rebalances.append((event, partitions))
+
+    def in_flight(self, messages: int, size_bytes: int) -> None:
+        self.load = (messages, size_bytes)
+
+    def queue_depth(self, queue: str, depth: int) -> None:
+        assert queue in {"incoming", "batches", "tagged"}
+        assert depth >= 0
+
+    def paused(self, paused: bool) -> None:
+        self.pauses.append(paused)
+
+    def lag(self, lags: Mapping[TopicPartition, int]) -> None:
+        self.lags = dict(lags)
+
+    def partitions_moved(self, partitions: Sequence[TopicPartition], at: float) -> None:
+        self.moved.update(dict.fromkeys(partitions, at))
+
+    def partitions_dropped(self, partitions: Sequence[TopicPartition]) -> None:
+        for partition in partitions:
+            self.moved.pop(partition, None)
