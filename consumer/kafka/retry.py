@@ -1,0 +1,53 @@
+"""The same call again, while Kafka says that this may help."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from confluent_kafka import KafkaError, KafkaException
+
+from consumer.kafka.problems import error_of
+
+#: Seconds between two tries; the client has waited for the brokers within the call already.
+_WAIT_S = 0.1
+
+#: Longest single call, in seconds, so that signals and the deadline are looked at in between.
+_CALL_S = 5.0
+
+
+class OutOfTime(Exception):
+    """The deadline passed while the call could still have been tried again."""
+
+    def __init__(self, error: KafkaError) -> None:
+        super().__init__(error.str())
+        self.error = error
+
+
+def again(call: Callable[[float], object], timeout_s: float) -> bool:
+    """Make a call until it succeeds; says whether the first try was the only one.
+
+    Args:
+        call: takes the seconds that it may block.
+        timeout_s: seconds after which it is not tried again.
+
+    Raises:
+        OutOfTime: no success in time; whether the call took effect is not known.
+        KafkaException: an error against which another try does not help.
+    """
+    deadline = time.monotonic() + timeout_s
+    first = True
+    while True:
+        left_s = deadline - time.monotonic()
+        try:
+            call(max(min(left_s, _CALL_S), _WAIT_S))
+        except KafkaException as failed:
+            error = error_of(failed)
+            if not error.retriable() or error.fatal():
+                raise
+            if time.monotonic() + _WAIT_S >= deadline:
+                raise OutOfTime(error) from failed
+            time.sleep(_WAIT_S)
+            first = False
+        else:
+            return first

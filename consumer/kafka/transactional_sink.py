@@ -1,0 +1,204 @@
+"""Outputs and input offsets in one transaction: `delivery=exactly_once`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+
+import confluent_kafka
+from confluent_kafka import KafkaException
+
+from consumer.articles import Outgoing, TopicPartition
+from consumer.errors import AbortableError, KafkaProblem
+from consumer.kafka.instance import Instance
+from consumer.kafka.output import Output
+from consumer.kafka.problems import FENCED, error_of, fenced
+from consumer.kafka.retry import OutOfTime, again
+from consumer.kafka.source import KafkaSource
+from consumer.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+#: Seconds beyond the transaction timeout in which brokers come back from a restart. After the
+#: timeout they have ended the transaction by themselves, so a call that reaches them is answered.
+_GRACE_S = 30.0
+
+#: Seconds that `close` may take to abort; the brokers do it by themselves at the timeout.
+_CLOSE_TIMEOUT_S = 5.0
+
+
+class TransactionalSink:
+    """`consumer.pipeline.protocols.Sink` with Kafka transactions; its docstrings are the contract.
+
+    Errors: a retriable one means the same call again; an abortable one AbortableError; anything
+    else KafkaProblem. After an end of transaction that did not go through smoothly a new
+    producer takes over before the next one begins: librdkafka has no KIP-890, so a delayed
+    request of the old transaction could otherwise end the next (its new epoch fences it).
+    """
+
+    def __init__(self, settings: Settings, source: KafkaSource) -> None:
+        self._settings = settings
+        self._source = source
+        self._timeout_s = settings.transaction_timeout_ms / 1000
+        self._instance: Instance | None = None
+        self._transactional_id = ""
+        self._output: Output | None = None
+        self._open = False
+        self._renew = False
+
+    def open(self) -> None:
+        self._instance = Instance(self._settings)
+        self._transactional_id = f"{self._settings.group_id}-{self._instance.name}"
+        properties = {
+            "transactional.id": self._transactional_id,
+            "transaction.timeout.ms": self._settings.transaction_timeout_ms,
+        }
+        self._output = Output(self._settings, properties)
+        self._output.start()
+        self._output.check_topics()
+        self._init_transactions()
+        _log.info("transactional id %s", self._transactional_id)
+
+    def begin(self) -> None:
+        if self._ready.begin() or self._renew:
+            self._ready.start()
+            self._init_transactions()
+            self._renew = False
+        self._triaged("a transaction cannot begin", self._timeout_s, self._begin_transaction)
+        self._open = True
+
+    def send(self, message: Outgoing) -> None:
+        self._ready.send(message, self._timeout_s)
+
+    def commit(
+        self, offsets: Mapping[TopicPartition, int], still_owned: Callable[[], bool]
+    ) -> None:
+        output = self._ready
+        output.flush(self._timeout_s)
+        # In this order: a partition that is revoked after the question has changed the
+        # generation that the metadata names, and the coordinator refuses the offsets.
+        metadata = self._source.group_metadata()
+        if not still_owned():
+            raise AbortableError("a partition was revoked before its offsets were committed")
+        if offsets:
+            asked = [
+                confluent_kafka.TopicPartition(one.topic, one.partition, offset)
+                for one, offset in offsets.items()
+            ]
+            self._triaged(
+                "the offsets cannot join the transaction",
+                self._timeout_s,
+                lambda left_s: output.producer.send_offsets_to_transaction(asked, metadata, left_s),
+            )
+        self._end_by_commit()
+        output.settle(offsets, self._source.assignments())
+
+    def abort(self) -> None:
+        if not self._open:
+            return
+        self._open = False
+        self._abort(self._timeout_s)
+
+    def oversized(self) -> frozenset[tuple[TopicPartition, int]]:
+        return self._output.oversized() if self._output is not None else frozenset()
+
+    def partition_count(self, topic: str) -> int:
+        return self._ready.partition_count(topic)
+
+    def close(self) -> None:
+        if self._output is not None:
+            if self._open:
+                self._open = False
+                try:
+                    self._abort(_CLOSE_TIMEOUT_S)
+                except KafkaProblem as failed:
+                    _log.warning("the open transaction is left to its timeout: %s", failed)
+            self._output.stop()
+            self._output = None
+        if self._instance is not None:
+            self._instance.release()
+            self._instance = None
+
+    @property
+    def _ready(self) -> Output:
+        if self._output is None:
+            raise KafkaProblem("the sink is not open")
+        return self._output
+
+    def _init_transactions(self) -> None:
+        """Fence every earlier producer of this id and end what it left open."""
+        producer = self._ready.producer
+        try:
+            self._triaged(
+                "the producer cannot be made ready",
+                self._timeout_s + _GRACE_S,
+                producer.init_transactions,
+            )
+        except AbortableError as failed:
+            # Nothing is open that an abort could help.
+            raise KafkaProblem(str(failed)) from failed
+
+    def _begin_transaction(self, _: float) -> None:
+        self._ready.producer.begin_transaction()
+
+    def _end_by_commit(self) -> None:
+        output = self._ready
+        errors = output.watch.count
+        smooth = False
+        try:
+            smooth = again(output.producer.commit_transaction, self._timeout_s + _GRACE_S)
+        except OutOfTime as late:
+            raise KafkaProblem(
+                f"the outcome of a transaction is unknown: the brokers do not answer ({late}); "
+                "start the worker again, which resolves it"
+            ) from late
+        except KafkaException as failed:
+            raise self._meaning("the transaction cannot be committed", failed) from failed
+        else:
+            self._open = False
+        finally:
+            # A connection that broke meanwhile may have left a request behind at the broker.
+            output.producer.poll(0)
+            self._renew = self._renew or not smooth or output.watch.count != errors
+
+    def _abort(self, timeout_s: float) -> None:
+        output = self._ready
+        errors = output.watch.count
+        smooth = False
+        try:
+            smooth = again(output.producer.abort_transaction, timeout_s)
+        except OutOfTime as late:
+            _log.warning("the abort was not answered (%s); a new producer fences it", late)
+        except KafkaException as failed:
+            meaning = self._meaning("the transaction cannot be aborted", failed)
+            if not isinstance(meaning, AbortableError):
+                raise meaning from failed
+            _log.warning("%s; a new producer fences it", meaning)
+        finally:
+            output.producer.poll(0)
+            self._renew = self._renew or not smooth or output.watch.count != errors
+
+    def _triaged(self, doing: str, timeout_s: float, call: Callable[[float], object]) -> None:
+        try:
+            again(call, timeout_s)
+        except OutOfTime as late:
+            raise AbortableError(f"{doing} within {timeout_s:.0f} s: {late}") from late
+        except KafkaException as failed:
+            raise self._meaning(doing, failed) from failed
+
+    def _meaning(self, doing: str, failed: KafkaException) -> KafkaProblem:
+        """The error to raise: what a message's failure was, or what the call itself said."""
+        error = error_of(failed)
+        try:
+            self._ready.raise_failure()
+        except KafkaProblem as reason:
+            return reason
+        if error.txn_requires_abort():
+            return AbortableError(f"{doing}: {error.str().strip()}")
+        meaning = self._ready.judge(doing, error)
+        # `judge` is for single messages; a call that is neither retriable nor abortable is over.
+        if not isinstance(meaning, AbortableError):
+            return meaning
+        if error.code() in FENCED:
+            return fenced(self._transactional_id, error)
+        return KafkaProblem(str(meaning))
