@@ -5,58 +5,21 @@ from __future__ import annotations
 import random
 
 import pytest
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
-from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from prometheus_client import generate_latest
 
 from consumer import __version__
 from consumer.articles import ModelInfo, RejectCode, TaggingResult, TopicPartition
 from consumer.pipeline.observer import Observer, RebalanceEvent, ReleaseReason, TransactionOutcome
-from consumer.telemetry import declarations
-from consumer.telemetry.declaration import Kind
-from consumer.telemetry.metrics import Metrics
+from tests.scraped import Scraped
 
 A0 = TopicPartition("articles", 0)
 A1 = TopicPartition("articles", 1)
 BUNDLED = ModelInfo("bundled", "abc123", "cpu", "float32", ("LOC", "MISC", "ORG", "PER"))
 
 
-class Clock:
-    """A wall clock that stands until it is set."""
-
-    def __init__(self, now: float = 1_000.0) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        return self.now
-
-
-class Scraped:
-    """Metrics in a registry of their own, with the clock they look at."""
-
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self.clock = Clock()
-        self.metrics = Metrics(self.registry, self.clock)
-
-    def value(self, name: str, /, **labels: str) -> float | None:
-        return self.registry.get_sample_value(name, labels)
-
-    def partition(self, name: str, partition: TopicPartition) -> float | None:
-        return self.value(name, topic=partition.topic, partition=str(partition.partition))
-
-
 @pytest.fixture
 def scraped() -> Scraped:
     return Scraped()
-
-
-def age_of(scraped: Scraped, partition: TopicPartition) -> float | None:
-    return scraped.partition("nerstream_partition_seconds_since_progress", partition)
-
-
-def lag_of(scraped: Scraped, partition: TopicPartition) -> float | None:
-    return scraped.partition("nerstream_partition_lag_messages", partition)
 
 
 def test_metrics_are_an_observer(scraped: Scraped) -> None:
@@ -79,13 +42,6 @@ def test_labels_that_are_known_begin_at_zero(scraped: Scraped) -> None:
         assert scraped.value("nerstream_stage_duration_seconds_count", stage=stage) == 0
     for queue in ("incoming", "batches", "tagged"):
         assert scraped.value("nerstream_queue_depth", queue=queue) == 0
-
-
-def test_known_labels_are_exactly_those_of_the_pipeline() -> None:
-    assert set(declarations.MESSAGES_RELEASED.known) == {*ReleaseReason}
-    assert set(declarations.TRANSACTIONS.known) == {*TransactionOutcome}
-    assert set(declarations.REBALANCES.known) == {*RebalanceEvent}
-    assert set(declarations.MESSAGES_REJECTED.known) == {*RejectCode}
 
 
 def test_every_message_is_accounted_for(scraped: Scraped) -> None:
@@ -193,55 +149,6 @@ def test_transactions_and_rebalances(scraped: Scraped) -> None:
     assert scraped.value("nerstream_assigned_partitions") == 1
 
 
-def test_a_partition_ages_until_it_moves(scraped: Scraped) -> None:
-    scraped.metrics.lag({A0: 5, A1: 0})
-    scraped.clock.now += 30
-    assert age_of(scraped, A0) == 30
-    scraped.metrics.partitions_moved([A0], at=1_025.0)
-    assert age_of(scraped, A0) == 5
-    assert age_of(scraped, A1) == 30
-
-
-def test_progress_never_goes_back(scraped: Scraped) -> None:
-    scraped.metrics.lag({A0: 5})
-    scraped.metrics.partitions_moved([A0], at=1_020.0)
-    scraped.metrics.partitions_moved([A0], at=1_010.0)
-    scraped.clock.now = 1_030.0
-    assert age_of(scraped, A0) == 10
-    scraped.clock.now = 1_000.0
-    assert age_of(scraped, A0) == 0
-
-
-def test_a_dropped_partition_disappears(scraped: Scraped) -> None:
-    scraped.metrics.lag({A0: 5, A1: 7})
-    scraped.metrics.partitions_dropped([A0])
-    assert age_of(scraped, A0) is None
-    assert lag_of(scraped, A0) is None
-    assert lag_of(scraped, A1) == 7
-    # A commit that was on its way when the partition was given up.
-    scraped.metrics.partitions_moved([A0], at=1_001.0)
-    assert age_of(scraped, A0) is None
-
-
-def test_a_partition_that_comes_back_counts_anew(scraped: Scraped) -> None:
-    scraped.metrics.lag({A0: 5})
-    scraped.metrics.partitions_dropped([A0])
-    scraped.clock.now += 500
-    scraped.metrics.lag({A0: 9})
-    scraped.clock.now += 1
-    assert age_of(scraped, A0) == 1
-    assert lag_of(scraped, A0) == 9
-
-
-def test_a_lag_that_is_not_told_is_not_shown(scraped: Scraped) -> None:
-    scraped.metrics.lag({A0: 5, A1: 7})
-    scraped.metrics.lag({A1: 6})
-    assert lag_of(scraped, A0) is None
-    assert lag_of(scraped, A1) == 6
-    scraped.metrics.partitions_dropped([A0, A1])
-    assert lag_of(scraped, A1) is None
-
-
 def test_device_memory_is_there_only_with_a_device(scraped: Scraped) -> None:
     assert scraped.value("nerstream_device_memory_bytes", kind="allocated") is None
     scraped.metrics.watch_device_memory(lambda: {"allocated": 10, "reserved": 25})
@@ -269,44 +176,3 @@ def test_model_and_build_are_told(scraped: Scraped) -> None:
 def test_process_metrics_are_there(scraped: Scraped) -> None:
     assert (scraped.value("process_resident_memory_bytes") or 0) > 0
     assert scraped.value("python_gc_collections_total", generation="0") is not None
-
-
-def test_declared_and_exposed_are_the_same(scraped: Scraped) -> None:
-    scraped.metrics.model_loaded(BUNDLED)
-    scraped.metrics.watch_device_memory(lambda: {"allocated": 1})
-    exposed = {
-        family.name: family
-        for family in scraped.registry.collect()
-        if family.name.startswith("nerstream_")
-    }
-    declared = {
-        item.name.removesuffix("_total").removesuffix("_info"): item for item in declarations.ALL
-    }
-    assert exposed.keys() == declared.keys()
-    for name, item in declared.items():
-        assert exposed[name].type == item.kind.value
-        assert exposed[name].documentation == item.doc
-
-
-def test_declarations_follow_the_conventions() -> None:
-    names = [item.name for item in declarations.ALL]
-    assert len(set(names)) == len(names) > 25
-    for item in declarations.ALL:
-        assert item.name.startswith("nerstream_")
-        assert item.name.endswith("_total") == (item.kind is Kind.COUNTER), item.name
-        assert item.doc.endswith("."), item.name
-        assert item.worry.endswith("."), item.name
-        assert bool(item.buckets) == (item.kind is Kind.HISTOGRAM), item.name
-        assert list(item.buckets) == sorted(set(item.buckets)), item.name
-        assert not item.known or len(item.labels) == 1, item.name
-        if item.unit in ("seconds", "bytes", "ratio"):
-            assert item.unit in item.name, item.name
-
-
-def test_both_formats_can_be_read_back(scraped: Scraped) -> None:
-    scraped.metrics.model_loaded(BUNDLED)
-    scraped.metrics.lag({A0: 5})
-    text = generate_openmetrics(scraped.registry).decode()
-    names = {family.name for family in text_string_to_metric_families(text)}
-    assert {"nerstream_messages_consumed", "nerstream_partition_lag_messages"} <= names
-    assert b"nerstream_partition_lag_messages" in generate_latest(scraped.registry)
