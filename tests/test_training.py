@@ -137,7 +137,7 @@ def train(base_model: Path, tmp_path: Path) -> Callable[..., Path]:
             [
                 *("--base-model", str(base), "--train", str(corpus), "--dev", str(corpus)),
                 *("--output", str(output), "--device", "cpu", "--threads", "1"),
-                *("--max-length", "64", "--batch-tokens", "64", "--epochs", "2"),
+                *("--max-length", "64", "--batch-tokens", "16", "--epochs", "2"),
                 *("--learning-rate", "1e-2", "--ema-decay", "0.5"),
                 *options,
             ]
@@ -239,6 +239,14 @@ def test_a_resumed_run_ends_as_one_that_was_never_stopped(
     resumed = train("stopped", "--epochs", "3", "--resume")
 
     assert same(whole, resumed)
+    # The folder has the best epoch's weights, which may be from before the stop.
+    states = [
+        torch.load(folder / "training" / "state.pt", weights_only=True)
+        for folder in (whole, resumed)
+    ]
+    for part in ("model", "average"):
+        for name, tensor in states[0][part].items():
+            assert torch.equal(tensor, states[1][part][name]), (part, name)
     assert [line["epoch"] for line in epoch_lines(resumed)] == [1, 2, 3]
     assert [line["loss"] for line in epoch_lines(whole)] == [
         line["loss"] for line in epoch_lines(resumed)
@@ -323,6 +331,13 @@ def test_sub_words_of_a_word_are_labelled_inside(tokenizer: PreTrainedTokenizerF
     assert example.labels == (
         *(IGNORED, LABELS.index("B-PER"), inside, inside, inside, inside, 0, 0, IGNORED),
     )
+
+
+def test_a_tokenizer_that_cuts_and_pads_no_longer_does(base_model: Path) -> None:
+    assert Tokenizer.from_file(str(base_model / "tokenizer.json")).truncation["max_length"] == 16
+    backend = load_tokenizer(str(base_model), 64).backend_tokenizer
+    assert backend.truncation is None
+    assert backend.padding is None
 
 
 def test_words_are_tokenized_as_the_running_text_is(tokenizer: PreTrainedTokenizerFast) -> None:
