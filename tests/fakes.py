@@ -6,7 +6,9 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import TypeVar
 
 from consumer.articles import (
     Article,
@@ -28,6 +30,8 @@ from consumer.pipeline.observer import RebalanceEvent, ReleaseReason, Transactio
 #: Longest wait for something that is bound to happen; only a failing test waits so long.
 PATIENCE_S = 30.0
 
+T = TypeVar("T")
+
 P0 = TopicPartition("articles", 0)
 P1 = TopicPartition("articles", 1)
 MODEL = ModelInfo("fake", "r1", "cpu", "float32", ("PER",))
@@ -39,6 +43,20 @@ def eventually(holds: Callable[[], object], what: str) -> None:
     while not holds():
         assert time.monotonic() < deadline, f"never came: {what}"
         time.sleep(0.001)
+
+
+def in_thread(call: Callable[..., T], *args: object) -> Future[T]:
+    """What the call gives or raises on another thread; a daemon, so that none can hang the run."""
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(call(*args))
+        except BaseException as failure:
+            future.set_exception(failure)
+
+    threading.Thread(target=run, daemon=True).start()
+    return future
 
 
 def raw(
@@ -120,6 +138,7 @@ class FakeTagger:
         gate: while it is cleared `tag` waits, as a busy device does.
         busy: set while `tag` runs.
         batches: the texts of every run.
+        chunks: the texts of every call of `encode`.
     """
 
     def __init__(self) -> None:
@@ -128,9 +147,11 @@ class FakeTagger:
         self.gate.set()
         self.busy = threading.Event()
         self.batches: list[list[str]] = []
+        self.chunks: list[list[str]] = []
 
     def encode(self, texts: Sequence[Sequence[TextField]]) -> list[FakeEncoding]:
         joined = [" ".join(field.text for field in fields) for fields in texts]
+        self.chunks.append(joined)
         if any("untokenizable" in text for text in joined):
             raise ValueError("no such symbol")
         return [FakeEncoding(len(text.split())) for text in joined]
