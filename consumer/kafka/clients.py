@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from confluent_kafka import KafkaError, KafkaException
 
 from consumer.errors import KafkaProblem, SettingsError
-from consumer.kafka.problems import PERMANENT, error_of, problem
+from consumer.kafka.problems import PERMANENT, UNKNOWN_TOPIC, error_of, problem
 from consumer.settings import Settings
 
 Client = TypeVar("Client")
@@ -20,6 +20,9 @@ OPEN_TIMEOUT_S = 10.0
 
 #: What `settings.kafka` may change.
 _DEFAULTS: Mapping[str, Any] = {"client.id": "nerstream"}
+
+#: A topic that is being created, or whose partitions have no leader yet, answers with these.
+_NOT_YET = UNKNOWN_TOPIC | {KafkaError.LEADER_NOT_AVAILABLE}
 
 _log = logging.getLogger(__name__)
 
@@ -118,16 +121,6 @@ def await_topics(
             if time.monotonic() > deadline or error.code() not in _NOT_YET:
                 raise problem(f"the topic {topic} ({setting}) cannot be used", error)
             time.sleep(0.1)
-
-
-#: A topic that is being created, or whose partitions have no leader yet, answers with these.
-_NOT_YET = frozenset(
-    {
-        KafkaError.UNKNOWN_TOPIC_OR_PART,
-        KafkaError.LEADER_NOT_AVAILABLE,
-        KafkaError._UNKNOWN_TOPIC,
-    }
-)
 
 
 def _ask_for(

@@ -65,6 +65,9 @@ PERMANENT = FENCED | {
     code for code in _REMEDIES if code not in (KafkaError._SSL, KafkaError.MSG_SIZE_TOO_LARGE)
 }
 
+#: What the brokers say of a topic that is not there, or not there yet.
+UNKNOWN_TOPIC = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC})
+
 #: The member has lost its place in the group; what it holds belongs to the next generation.
 STALE_MEMBER = frozenset(
     {

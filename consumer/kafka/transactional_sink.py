@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 
-import confluent_kafka
 from confluent_kafka import KafkaException
 
 from consumer.articles import Outgoing, TopicPartition
@@ -13,6 +12,7 @@ from consumer.errors import AbortableError, KafkaProblem
 from consumer.kafka.instance import Instance
 from consumer.kafka.output import Output
 from consumer.kafka.problems import FENCED, error_of, fenced
+from consumer.kafka.rebalance import client_offsets
 from consumer.kafka.retry import OutOfTime, again
 from consumer.kafka.source import KafkaSource
 from consumer.settings import Settings
@@ -81,10 +81,7 @@ class TransactionalSink:
         if not still_owned():
             raise AbortableError("a partition was revoked before its offsets were committed")
         if offsets:
-            asked = [
-                confluent_kafka.TopicPartition(one.topic, one.partition, offset)
-                for one, offset in offsets.items()
-            ]
+            asked = client_offsets(offsets)
             self._triaged(
                 "the offsets cannot join the transaction",
                 self._timeout_s,

@@ -1,0 +1,95 @@
+"""What happens when the group shares out the partitions anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+import confluent_kafka
+
+from consumer.articles import TopicPartition
+from consumer.errors import KafkaProblem
+from consumer.kafka.assigned import AssignedPartitions
+from consumer.settings import Settings
+
+
+class Listener(Protocol):
+    """`consumer.pipeline.protocols.RebalanceListener`, as seen from here."""
+
+    def on_assigned(self, partitions: Sequence[TopicPartition]) -> None: ...
+
+    def on_revoked(self, partitions: Sequence[TopicPartition]) -> None: ...
+
+    def on_lost(self, partitions: Sequence[TopicPartition]) -> None: ...
+
+
+class Rebalance:
+    """The callbacks of a rebalance, which the client runs inside `poll` and `close`.
+
+    Each tells the client itself what to assign and unassign: at which moment matters, since
+    nothing of a partition may be delivered after its revocation was heard. An error of the
+    listener comes out of `poll`.
+
+    Args:
+        settings: the topics that the worker writes to.
+        assigned: kept up to date.
+        listener: hears of every change.
+    """
+
+    def __init__(
+        self, settings: Settings, assigned: AssignedPartitions, listener: Listener
+    ) -> None:
+        self._written = {settings.output_topic, settings.dead_letter_topic}
+        self._assigned = assigned
+        self._listener = listener
+        #: Whether reading is paused; the client forgets it of a partition when it assigns it.
+        self.paused = False
+
+    def on_assign(self, consumer: Any, assigned: Sequence[Any]) -> None:
+        """Partitions were added; they begin at the group's committed offsets."""
+        partitions = _ours(assigned)
+        for topic in sorted(self._written & {one.topic for one in partitions}):
+            raise KafkaProblem(
+                f"a pattern in input_topics matches {topic}, which the worker writes to; "
+                "narrow the pattern"
+            )
+        consumer.incremental_assign(assigned)
+        self._assigned.add(partitions)
+        if self.paused and partitions:
+            consumer.pause(client_partitions(partitions))
+        self._listener.on_assigned(partitions)
+
+    def on_revoke(self, consumer: Any, revoked: Sequence[Any]) -> None:
+        """Partitions are about to go; the listener may block to commit what is finished."""
+        partitions = _ours(revoked)
+        try:
+            self._listener.on_revoked(partitions)
+        finally:
+            self._assigned.drop(partitions)
+            consumer.incremental_unassign(revoked)
+
+    def on_lost(self, consumer: Any, lost: Sequence[Any]) -> None:
+        """Partitions went without notice."""
+        partitions = _ours(lost)
+        self._assigned.drop(partitions)
+        try:
+            self._listener.on_lost(partitions)
+        finally:
+            consumer.incremental_unassign(lost)
+
+
+def client_partitions(partitions: Iterable[TopicPartition]) -> list[Any]:
+    """Our partitions as the client's."""
+    return [confluent_kafka.TopicPartition(one.topic, one.partition) for one in partitions]
+
+
+def client_offsets(offsets: Mapping[TopicPartition, int]) -> list[Any]:
+    """Our partitions with offsets as the client's."""
+    return [
+        confluent_kafka.TopicPartition(one.topic, one.partition, offset)
+        for one, offset in offsets.items()
+    ]
+
+
+def _ours(partitions: Iterable[Any]) -> list[TopicPartition]:
+    return [TopicPartition(one.topic, one.partition) for one in partitions]
