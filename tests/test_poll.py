@@ -1,0 +1,294 @@
+"""PollStage: reading, back-pressure, rewinds and rebalances; the test is the publisher."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from consumer.articles import RawMessage
+from consumer.errors import KafkaProblem
+from consumer.pipeline.channel import Channel, ChannelClosed
+from consumer.pipeline.in_flight import InFlight
+from consumer.pipeline.inbox import Assigned, Lost, PublishMessage, Revoked
+from consumer.pipeline.observer import RebalanceEvent
+from consumer.pipeline.offsets import Rewind
+from consumer.pipeline.ownership import Ownership
+from consumer.pipeline.poll import LAG_INTERVAL_S, PollStage
+from tests.fake_kafka import FakeBroker, FakeSource
+from tests.fakes import P0, P1, PATIENCE_S, FakeObserver, ManualClock, eventually
+
+REVOKE_TIMEOUT_S = 10.0
+
+
+class Bench:
+    """A poll stage on a broker in memory."""
+
+    def __init__(self, max_messages: int = 1_000, max_bytes: int = 1_000_000) -> None:
+        self.clock = ManualClock()
+        self.broker = FakeBroker()
+        self.source = FakeSource(self.broker, ())
+        self.incoming: Channel[RawMessage] = Channel(None)
+        self.tagged: Channel[PublishMessage] = Channel(2)
+        self.in_flight = InFlight(max_messages, max_bytes)
+        self.ownership = Ownership()
+        self.drained = threading.Event()
+        self.observer = FakeObserver()
+        self.stage = PollStage(
+            source=self.source,
+            incoming=self.incoming,
+            tagged=self.tagged,
+            in_flight=self.in_flight,
+            ownership=self.ownership,
+            revoke_timeout_s=REVOKE_TIMEOUT_S,
+            drained=self.drained,
+            observer=self.observer,
+            clock=self.clock,
+            wall_clock=lambda: 5.0,
+        )
+
+    def start(self) -> None:
+        self.stage.start(lambda: None)
+
+    def assign(self) -> None:
+        """Start with both partitions, and hear of it."""
+        self.source.assign(P0, P1)
+        self.start()
+        assert self.command() == Assigned({P0: 1, P1: 2})
+
+    def command(self) -> PublishMessage:
+        command = self.tagged.get(PATIENCE_S)
+        assert command is not None, "no command came"
+        return command
+
+    def read(self, count: int) -> list[RawMessage]:
+        """The next messages that came, so many."""
+        messages: list[RawMessage] = []
+        while len(messages) < count:
+            message = self.incoming.get(PATIENCE_S)
+            assert message is not None, "no message came"
+            messages.append(message)
+        return messages
+
+    def offsets(self, count: int) -> list[int]:
+        return [message.position.offset for message in self.read(count)]
+
+    def polled(self, times: int = 2) -> None:
+        """Wait until the source was polled anew, so that what was asked of it is done."""
+        polls = self.source.polls
+        eventually(lambda: self.source.polls >= polls + times, "another poll")
+
+    def ends(self) -> bool:
+        """Whether `incoming` is closed, with nothing left in it; waits for it."""
+        try:
+            self.incoming.get(PATIENCE_S)
+        except ChannelClosed:
+            return True
+        return False
+
+    def end(self) -> BaseException | None:
+        self.drained.set()
+        self.stage.stop()
+        assert self.stage.join(PATIENCE_S)
+        return self.stage.failure
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    one = Bench()
+    yield one
+    if one.stage.started:
+        one.end()
+
+
+def test_messages_come_in_order_with_their_assignment(bench: Bench) -> None:
+    bench.broker.feed(b"a", b"bc", None)
+    bench.assign()
+    messages = bench.read(3)
+    assert [message.value for message in messages] == [b"a", b"bc", None]
+    assert {message.assignment for message in messages} == {1}
+    bench.broker.feed(b"later", partition=P1)
+    (later,) = bench.read(1)
+    assert (later.position.topic_partition, later.assignment) == (P1, 2)
+    assert bench.in_flight.messages == 4
+    assert bench.in_flight.size_bytes == 4 * len(b"key") + len(b"abclater")
+    assert bench.observer.consumed_messages == 4
+    assert bench.observer.consumed_bytes == bench.in_flight.size_bytes
+    assert bench.ownership.count == 2
+
+
+def test_reading_pauses_at_the_bound_and_resumes_well_under_it() -> None:
+    bench = Bench(max_messages=4)
+    bench.broker.feed(*[b"a"] * 10)
+    bench.assign()
+    assert bench.offsets(4) == [0, 1, 2, 3]
+    eventually(lambda: bench.observer.pauses == [True], "the pause")
+    bench.in_flight.remove(1, 4)
+    bench.polled(5)  # polling goes on, for the sake of the membership
+    assert len(bench.incoming) == 0
+    bench.in_flight.remove(1, 4)
+    assert bench.offsets(2) == [4, 5]
+    eventually(lambda: bench.observer.pauses == [True, False, True], "the next pause")
+    assert bench.in_flight.messages == 4
+    assert bench.end() is None
+
+
+def test_reading_pauses_at_the_bytes_too() -> None:
+    bench = Bench(max_bytes=10)
+    bench.broker.feed(b"x" * 20)
+    bench.assign()
+    assert bench.offsets(1) == [0]
+    eventually(lambda: bench.source.paused, "the pause")
+    bench.broker.feed(b"y")
+    bench.polled()
+    assert len(bench.incoming) == 0
+    bench.in_flight.remove(1, bench.in_flight.size_bytes)
+    assert bench.offsets(1) == [1]
+    assert bench.end() is None
+
+
+def test_a_rewind_brings_messages_back_under_a_new_number(bench: Bench) -> None:
+    bench.broker.feed(b"a", b"b", b"c")
+    bench.assign()
+    assert bench.offsets(3) == [0, 1, 2]
+    bench.stage.rewind({P0: Rewind(1, 1)})
+    assert bench.command() == Assigned({P0: 3})
+    again = bench.read(2)
+    assert [(message.position.offset, message.assignment) for message in again] == [(1, 3), (2, 3)]
+    assert bench.ownership.owns({P0: 3, P1: 2})
+
+
+def test_a_rewind_of_a_partition_that_went_away_does_nothing(bench: Bench) -> None:
+    bench.assign()
+    bench.source.lose(P0)
+    assert bench.command() == Lost((P0,))
+    bench.stage.rewind({P0: Rewind(0, 1)})
+    assert bench.command() == Assigned({})
+    assert not bench.ownership.owns({P0: 1})
+
+
+def test_a_rewind_from_before_a_partition_came_back_does_nothing(bench: Bench) -> None:
+    bench.broker.feed(b"a", b"b", b"c")
+    bench.assign()
+    assert bench.offsets(3) == [0, 1, 2]
+    bench.source.lose(P0)
+    assert bench.command() == Lost((P0,))
+    bench.broker.committed[P0] = 2  # by the worker that had it meanwhile
+    bench.source.assign(P0)
+    assert bench.command() == Assigned({P0: 3})
+    bench.stage.rewind({P0: Rewind(0, 1)})
+    assert bench.command() == Assigned({})
+    assert bench.offsets(1) == [2]
+    bench.polled()
+    assert len(bench.incoming) == 0
+
+
+def test_a_revoke_waits_until_the_publisher_is_done(bench: Bench) -> None:
+    bench.assign()
+    revoked = bench.source.revoke(P0)
+    command = bench.command()
+    assert isinstance(command, Revoked)
+    assert command.partitions == (P0,)
+    assert not revoked.is_set()
+    assert bench.ownership.owns({P0: 1})  # the last commit is still allowed
+    command.done.set()
+    assert revoked.wait(PATIENCE_S)
+    assert not bench.ownership.owns({P0: 1})
+    assert bench.ownership.owns({P1: 2})
+    assert bench.observer.rebalances == [
+        (RebalanceEvent.ASSIGNED, 2),
+        (RebalanceEvent.REVOKED, 1),
+    ]
+    assert set(bench.observer.moved) == {P1}
+
+
+def test_a_revoke_goes_on_after_its_deadline_and_gives_up_the_ownership(bench: Bench) -> None:
+    bench.assign()
+    revoked = bench.source.revoke(P0)
+    command = bench.command()
+    assert isinstance(command, Revoked)
+    bench.clock.advance(REVOKE_TIMEOUT_S - 1)
+    assert not revoked.wait(0.05)
+    bench.clock.advance(1)
+    assert revoked.wait(PATIENCE_S)
+    assert not bench.ownership.owns({P0: 1})
+
+
+def test_a_revoke_does_not_wait_for_a_publisher_that_has_ended(bench: Bench) -> None:
+    bench.assign()
+    revoked = bench.source.revoke(P0)
+    bench.command()
+    bench.drained.set()
+    assert revoked.wait(PATIENCE_S)
+
+
+def test_lost_partitions_are_given_up_before_the_publisher_hears_of_it(bench: Bench) -> None:
+    bench.assign()
+    bench.source.lose(P0)
+    assert bench.command() == Lost((P0,))
+    assert not bench.ownership.owns({P0: 1})
+    assert bench.observer.rebalances[-1] == (RebalanceEvent.LOST, 1)
+    assert bench.tagged.get(timeout_s=0) is None
+
+
+def test_a_stop_ends_reading_but_keeps_the_membership_until_drained(bench: Bench) -> None:
+    bench.broker.feed(b"a")
+    bench.assign()
+    assert bench.offsets(1) == [0]
+    bench.stage.stop()
+    assert bench.ends()
+    bench.broker.feed(b"b")
+    bench.polled()
+    assert not bench.source.closed
+    assert bench.in_flight.messages == 1
+    bench.drained.set()
+    assert bench.stage.join(PATIENCE_S)
+    assert bench.source.closed
+    assert bench.stage.failure is None
+    assert bench.tagged.get(timeout_s=0) is None  # nobody is left to ask for a last commit
+
+
+def test_a_revoke_during_the_drain_is_still_served(bench: Bench) -> None:
+    bench.assign()
+    bench.stage.stop()
+    assert bench.ends()
+    revoked = bench.source.revoke(P0)
+    command = bench.command()
+    assert isinstance(command, Revoked)
+    command.done.set()
+    assert revoked.wait(PATIENCE_S)
+
+
+def test_a_publisher_that_ends_by_itself_ends_the_reading(bench: Bench) -> None:
+    bench.assign()
+    bench.drained.set()
+    assert bench.stage.join(PATIENCE_S)
+    assert bench.source.closed
+
+
+def test_a_source_that_fails_ends_the_stage_and_leaves_the_group(bench: Bench) -> None:
+    failure = KafkaProblem("fenced")
+    bench.source.failures.append(failure)
+    bench.start()
+    assert bench.stage.join(PATIENCE_S)
+    assert bench.stage.failure is failure
+    assert bench.source.closed
+
+
+def test_lag_is_told_past_markers_and_freshness_at_the_end(bench: Bench) -> None:
+    bench.broker.feed(b"a", b"b", b"c")
+    bench.broker.mark()
+    bench.assign()
+    assert bench.offsets(3) == [0, 1, 2]
+    bench.clock.advance(LAG_INTERVAL_S)
+    eventually(lambda: bench.observer.lags == {P0: 4, P1: 0}, "the lag of what is uncommitted")
+    bench.ownership.committed({P0: 2})
+    bench.clock.advance(LAG_INTERVAL_S)
+    eventually(lambda: bench.observer.lags == {P0: 2, P1: 0}, "the lag of the last message")
+    bench.observer.moved.clear()
+    bench.ownership.committed({P0: 3})
+    bench.clock.advance(LAG_INTERVAL_S)
+    eventually(lambda: bench.observer.lags == {P0: 0, P1: 0}, "no lag")
+    eventually(lambda: bench.observer.moved == {P0: 5.0, P1: 5.0}, "fresh at the end")
+    assert bench.observer.load == (3, bench.in_flight.size_bytes)
