@@ -23,6 +23,8 @@ MAX_DEPTH = 128
 # last quote may be missing so that broken text is not searched again from each of its quotes.
 _STRUCTURE = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[\]{},]', re.DOTALL)
 
+_NO_NUMBER = re.compile(r"-?(NaN|Infinity)", re.IGNORECASE)
+
 _ALIEN_STARTS = (
     (b"\x1f\x8b", "it looks like gzip"),
     (b"PK\x03\x04", "it looks like a zip file"),
@@ -131,6 +133,8 @@ def _explain(value: bytes, error: orjson.JSONDecodeError) -> RejectedMessage:
         )
     if _opens_too_deep(value):
         return _too_deep()
+    if _NO_NUMBER.match(error.doc, error.pos):
+        alien = "; NaN and Infinity are not JSON, null is"
     return RejectedMessage(
         RejectCode.INVALID_JSON,
         f"the value is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
