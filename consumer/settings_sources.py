@@ -75,7 +75,7 @@ def _validated(
     found: Mapping[str, Given], defaults: Mapping[str, Any]
 ) -> tuple[Settings | None, list[SettingsError]]:
     values = dict(defaults)
-    properties = dict(defaults.get("kafka", {}))
+    properties = dict(values.pop("kafka", {}))
     for given in found.values():
         if given.kafka_property is None:
             values[given.setting] = given.value
@@ -116,7 +116,7 @@ def _from_variables(environ: Mapping[str, str]) -> Iterator[Given | SettingsErro
         elif name.startswith(_KAFKA_PREFIX) and len(name) > len(_KAFKA_PREFIX):
             yield _kafka(name, name[len(_KAFKA_PREFIX) :].lower().replace("_", "."), value)
         else:
-            yield _unknown(name, "variable", name, (*known, _CONFIG), "names every setting")
+            yield _unknown(name, "variable", name, (*known, _CONFIG))
 
 
 def _from_file(path: Path | None, named_by: str) -> Iterator[Given | SettingsError]:
@@ -149,7 +149,7 @@ def _from_file(path: Path | None, named_by: str) -> Iterator[Given | SettingsErr
                 source, "is no setting", "properties of librdkafka stand in the table [kafka]"
             )
         else:
-            yield _unknown(source, "setting", name, Settings.model_fields, "names every setting")
+            yield _unknown(source, "setting", name, Settings.model_fields)
 
 
 def _kafka_table(path: Path, table: Any) -> Iterator[Given | SettingsError]:
@@ -203,9 +203,9 @@ def _config_file(
     return None, ""
 
 
-def _unknown(
-    source: str, kind: str, name: str, known: Iterable[str], otherwise: str
-) -> SettingsError:
-    close = difflib.get_close_matches(name, list(known), n=1)
-    remedy = f"did you mean {close[0]}?" if close else f"nerstream run --help {otherwise}"
+def _unknown(source: str, kind: str, name: str, known: Iterable[str]) -> SettingsError:
+    # Compared without the prefix, which would make any two variables look alike.
+    names = {one.removeprefix(PREFIX): one for one in known}
+    close = difflib.get_close_matches(name.removeprefix(PREFIX), names, n=1)
+    remedy = f"did you mean {names[close[0]]}?" if close else "nerstream run --help names them all"
     return SettingsError(source, f"there is no {kind} of this name", remedy)
