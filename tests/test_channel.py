@@ -162,14 +162,15 @@ def test_get_many_stops_at_the_weight_but_takes_the_first() -> None:
     assert [take(), take(), take()] == [[50], [3, 4], [4]]
 
 
-def test_get_ready_never_waits_and_takes_no_command() -> None:
+def test_get_ready_never_waits_and_never_passes_a_command() -> None:
     channel: Channel[int] = Channel(1)
-    channel.put_urgent(10)
     assert channel.get_ready() is None
+    channel.put_urgent(10)
     channel.put(0)
+    assert channel.get_ready() is None
+    assert channel.get() == 10
     assert channel.get_ready() == 0
     assert channel.has_room
-    assert channel.get() == 10
 
 
 def test_get_ready_lets_a_blocked_put_go_on() -> None:

@@ -56,11 +56,16 @@ def test_only_the_current_assignment_is_accepted() -> None:
     offsets = tracker()
     assert offsets.accepts(raw(0, assignment=1))
     assert not offsets.accepts(raw(0, assignment=0))
-    assert not offsets.accepts(raw(0, assignment=2))
-    assert not offsets.accepts(raw(0, partition=P1))
     offsets.assign({P0: 2})
     assert not offsets.accepts(raw(0, assignment=1))
     assert offsets.accepts(raw(0, assignment=2))
+
+
+@pytest.mark.parametrize("message", [raw(0, assignment=2), raw(0, partition=P1)])
+def test_a_message_before_its_assignment_is_a_defect(message: RawMessage) -> None:
+    offsets = tracker()
+    with pytest.raises(RuntimeError, match="came before its assignment"):
+        offsets.accepts(message)
 
 
 def test_an_abort_rewinds_to_the_first_offset_since_the_last_commit() -> None:

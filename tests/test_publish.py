@@ -474,3 +474,19 @@ def test_a_producer_that_cannot_open_is_not_ready() -> None:
     assert bench.stage.failure is bench.sink.open_failure
     assert not bench.ready.is_set()
     assert bench.sink.closed
+
+
+def test_a_late_revoke_does_not_take_what_was_read_since(bench: Bench) -> None:
+    bench.sink.commit_gate.clear()
+    bench.put(tagged(0))
+    assert bench.sink.committing.wait(PATIENCE_S)
+    done = threading.Event()
+    bench.tagged.put_urgent(Revoked((P0,), done))
+    bench.ownership.drop([P0])  # the revoke did not wait, and the partition came back
+    bench.assign(p0=2)
+    bench.broker.inputs.clear()
+    bench.put(tagged(0, assignment=2), tagged(1, assignment=2))
+    bench.sink.commit_gate.set()
+    assert done.wait(PATIENCE_S)
+    assert bench.finish() is None
+    assert bench.broker.outcomes() == [0, 1]

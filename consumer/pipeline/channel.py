@@ -130,9 +130,12 @@ class Channel(Generic[T]):
         return taken
 
     def get_ready(self) -> T | None:
-        """Take the next waiting item, no command, without waiting; None when there is none."""
+        """Take the next item without waiting; None when there is none, or a command comes first.
+
+        What was put after a command may rest on it, so that it must not be taken before it.
+        """
         with self._changed:
-            item = self._items.popleft() if self._items else None
+            item = self._items.popleft() if self._items and not self._urgent else None
             self._changed.notify_all()
         if item is not None:
             self._demand()

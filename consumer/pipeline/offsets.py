@@ -34,6 +34,7 @@ class OffsetTracker:
 
     def __init__(self) -> None:
         self._assignments: dict[TopicPartition, int] = {}
+        self._newest: dict[TopicPartition, int] = {}
         self._last: dict[TopicPartition, int] = {}
         self._pending: dict[TopicPartition, _Pending] = {}
         self._rewinding: set[TopicPartition] = set()
@@ -41,7 +42,7 @@ class OffsetTracker:
     def assign(self, assignments: Mapping[TopicPartition, int]) -> None:
         """These partitions are read from their committed offset, or again, from now on."""
         for partition, assignment in assignments.items():
-            self._assignments[partition] = assignment
+            self._assignments[partition] = self._newest[partition] = assignment
             self._last.pop(partition, None)
             self._rewinding.discard(partition)
 
@@ -54,8 +55,16 @@ class OffsetTracker:
             self._rewinding.discard(partition)
 
     def accepts(self, raw: RawMessage) -> bool:
-        """Whether the message was read under the current assignment of its partition."""
-        return self._assignments.get(raw.position.topic_partition) == raw.assignment
+        """Whether the message was read under the current assignment of its partition.
+
+        Raises:
+            RuntimeError: it was read under one that `assign` has not named yet. Letting it go
+                would lose it; a defect of ours, which must stop the worker before it commits.
+        """
+        partition = raw.position.topic_partition
+        if raw.assignment > self._newest.get(partition, -1):
+            raise RuntimeError(f"{raw.position} came before its assignment {raw.assignment}")
+        return self._assignments.get(partition) == raw.assignment
 
     def release_reason(self, raw: RawMessage) -> ReleaseReason:
         """Why a message that is not accepted was let go."""
