@@ -136,6 +136,7 @@ class FakeTagger:
 
     Attributes:
         gate: while it is cleared `tag` waits, as a busy device does.
+        fuse: while it is cleared, a text with `explode` waits before it does.
         busy: set while `tag` runs.
         batches: the texts of every run.
         chunks: the texts of every call of `encode`.
@@ -145,6 +146,8 @@ class FakeTagger:
         self.info = MODEL
         self.gate = threading.Event()
         self.gate.set()
+        self.fuse = threading.Event()
+        self.fuse.set()
         self.busy = threading.Event()
         self.batches: list[list[str]] = []
         self.chunks: list[list[str]] = []
@@ -166,6 +169,7 @@ class FakeTagger:
         self.busy.clear()
         progress()
         if any("explode" in text for text in texts):
+            assert self.fuse.wait(PATIENCE_S), "the fuse did not burn"
             raise ArithmeticError("the device broke")
         tokens = sum(article.encoding.tokens for article in articles)
         return TaggingResult(tuple(_answer(text) for text in texts), tokens, tokens + 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -200,9 +199,7 @@ def test_a_stop_finishes_what_was_read(bench: Bench) -> None:
     bench.start()
     eventually(lambda: bench.observer.consumed_messages == 10, "all was read")
     bench.signals = 1
-    eventually(
-        lambda: "the worker is stopping" in bench.worker.state().reasons, "the stop was seen"
-    )
+    eventually(lambda: bench.source.paused, "the stop was seen")
     bench.broker.feed(*[b"late"] * 5)
     assert bench.broker.final == []
     bench.tagger.gate.set()
@@ -279,7 +276,8 @@ def test_a_drain_past_its_time_is_given_up_uncommitted(benches: Benches) -> None
         lambda: "the worker is stopping" in bench.worker.state().reasons, "the stop was seen"
     )
     clock.advance(31)
-    threading.Timer(0.2, bench.tagger.gate.set).start()  # too late
+    eventually(lambda: bench.sink.closed, "the producer was released")
+    bench.tagger.gate.set()  # too late
     with pytest.raises(ShutdownTimeout, match=r"shutdown_timeout_s=30; 2 messages are uncommitted"):
         bench.result()
     assert bench.broker.committed == {P0: 2}
@@ -323,8 +321,11 @@ def test_a_broken_device_ends_the_worker_with_its_cause(benches: Benches) -> Non
 
 def test_an_open_transaction_is_aborted_when_another_stage_fails(benches: Benches) -> None:
     bench = benches(ManualClock(), batch_articles=1, commit_interval_ms=1_000_000)
+    bench.tagger.fuse.clear()
     bench.broker.feed(b"Ada", b"explode")
     bench.start()
+    eventually(lambda: bench.sink.sent_count == 1, "the first was sent")
+    bench.tagger.fuse.set()
     with pytest.raises(StageFailed):
         bench.result()
     assert bench.broker.final == []
