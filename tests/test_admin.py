@@ -160,6 +160,14 @@ def test_head_is_get_without_the_body(served: Served, path: str) -> None:
     assert head.headers["Content-Length"] == got.headers["Content-Length"]
 
 
+def test_nothing_follows_the_headers_of_a_head(served: Served) -> None:
+    with socket.create_connection(("127.0.0.1", served.server.port), timeout=20) as client:
+        client.sendall(b"HEAD / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        answer = client.makefile("rb").read()
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert answer.endswith(b"\r\n\r\n")
+
+
 def test_one_connection_serves_many_requests(served: Served) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", served.server.port, timeout=20)
     for path in ("/healthz", "/metrics", "/readyz"):
@@ -216,9 +224,10 @@ def test_a_host_that_is_not_ours_is_named() -> None:
 
 def test_ipv6() -> None:
     try:
-        server = AdminServer("::1", 0, CollectorRegistry(), lambda: GOOD)
-    except SettingsError:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
         pytest.skip("this machine has no IPv6")
+    server = AdminServer("::1", 0, CollectorRegistry(), lambda: GOOD)
     server.start()
     connection = http.client.HTTPConnection("::1", server.port, timeout=20)
     connection.request("GET", "/healthz")

@@ -62,6 +62,8 @@ def test_a_partition_that_comes_back_counts_anew(scraped: Scraped) -> None:
     scraped.clock.now += 1
     assert age_of(scraped, A0) == 1
     assert lag_of(scraped, A0) == 9
+    scraped.metrics.partitions_moved([A0], at=1_501.0)
+    assert age_of(scraped, A0) == 0
 
 
 def test_a_lag_that_is_not_told_is_not_shown(scraped: Scraped) -> None:

@@ -187,9 +187,7 @@ def test_warnings_are_logged() -> None:
     stream = configured()
     with warnings.catch_warnings():
         warnings.simplefilter("always")
-        logging.captureWarnings(True)
         warnings.warn("old option", DeprecationWarning, stacklevel=1)
-        logging.captureWarnings(False)
     (line,) = lines(stream)
     assert (line["level"], line["logger"]) == ("warning", "py.warnings")
     assert "DeprecationWarning: old option" in line["event"]

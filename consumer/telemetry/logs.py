@@ -62,7 +62,7 @@ def configure_logging(format: str, level: str, stream: TextIO | None = None) -> 
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
-        # A module's logger made before this call must follow it too.
+        # So that loggers which were used before follow a later call, as in tests.
         cache_logger_on_first_use=False,
     )
 
