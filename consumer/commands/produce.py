@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import logging
 import os
 import sys
 import time
@@ -67,6 +68,8 @@ def run(arguments: argparse.Namespace) -> int:
         KafkaProblem: no broker answers, the topic is missing, a message was not taken.
     """
     settings = load_settings(arguments, os.environ)
+    # What the client library logs comes back as an error, which is shown once.
+    logging.getLogger("consumer").addHandler(logging.NullHandler())
     # Imported here, so that `--help` and a wrong setting do not wait for the client library.
     from consumer.kafka.produce import TopicWriter
 
