@@ -20,6 +20,17 @@ from transformers import (
 _HIDDEN_DROPOUT = ("hidden_dropout_prob", "dropout")
 _ATTENTION_DROPOUT = ("attention_probs_dropout_prob", "attention_dropout")
 
+#: What a tokenizer's config says of cutting and padding, beside `model_max_length`.
+_CUTTING = (
+    "max_length",
+    "stride",
+    "truncation_strategy",
+    "pad_to_multiple_of",
+    # Traces of where it was loaded from, which mean nothing elsewhere.
+    "is_local",
+    "local_files_only",
+)
+
 
 def load_tokenizer(name: str, max_length: int) -> PreTrainedTokenizerFast:
     """The fast tokenizer of a hub id or folder, without any cutting or padding
@@ -36,6 +47,8 @@ def load_tokenizer(name: str, max_length: int) -> PreTrainedTokenizerFast:
         raise ValueError(f"{name} has no fast tokenizer")
     tokenizer.backend_tokenizer.no_truncation()
     tokenizer.backend_tokenizer.no_padding()
+    for name in _CUTTING:
+        tokenizer.init_kwargs.pop(name, None)
     return tokenizer
 
 
@@ -89,6 +102,8 @@ def save_checkpoint(
     # Where the checkpoint came from is in the model card, not a path in the config.
     half.config._name_or_path = ""
     half.save_pretrained(folder)
+    # It is written as a private file, which the user of a container could not read.
+    (folder / "model.safetensors").chmod(0o644)
     tokenizer.save_pretrained(folder)
 
 

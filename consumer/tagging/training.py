@@ -142,13 +142,20 @@ class Trainer:
     def resume(self, path: Path) -> None:
         """Takes up the state that `save_state` left.
 
+        The recipe may have another number of epochs; the learning rate goes on
+        from where a run of that length would be.
+
         Raises:
             FileNotFoundError: there is none.
             ValueError: it was made with another recipe.
         """
         state = torch.load(path, map_location=self._device, weights_only=True)
         recipe = asdict(self._recipe)
-        changed = [name for name in recipe if state["recipe"].get(name) != recipe[name]]
+        changed = [
+            name
+            for name in recipe
+            if name != "epochs" and state["recipe"].get(name) != recipe[name]
+        ]
         if changed:
             raise ValueError(
                 "begun with " + ", ".join(f"{name}={state['recipe'].get(name)}" for name in changed)
