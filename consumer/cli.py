@@ -44,8 +44,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     argv = sys.argv[1:] if argv is None else list(argv)
     try:
+        try:
+            code = _run(argv)
+        except SystemExit as end:  # argparse, after --help or a wrong argument
+            code = end.code if isinstance(end.code, int) else 1
         # What a command printed counts only once it is out, so a closed pipe is found here.
-        code = _run(argv)
         sys.stdout.flush()
         return code
     except NerstreamError as error:
@@ -57,8 +60,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _discard_output()
         return PIPE_CLOSED
-    except SystemExit as end:  # argparse, after --help or a wrong argument
-        return end.code if isinstance(end.code, int) else 1
 
 
 def _run(argv: list[str]) -> int:

@@ -1,0 +1,237 @@
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import re
+import subprocess
+import sys
+import types
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from consumer import __version__, cli
+from consumer.errors import KafkaProblem, NerstreamError, SettingsError
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], int]], None]:
+    """Puts a body in the place of `nerstream produce`."""
+
+    def put(body: Callable[[], int]) -> None:
+        module = types.ModuleType("consumer.commands.produce")
+
+        def add_arguments(parser: argparse.ArgumentParser) -> None:
+            parser.add_argument("--batch-tokens", type=int)
+
+        def run(arguments: argparse.Namespace) -> int:
+            print(f"tokens {arguments.batch_tokens}")
+            return body()
+
+        vars(module).update(add_arguments=add_arguments, run=run)
+        monkeypatch.setitem(sys.modules, "consumer.commands.produce", module)
+
+    return put
+
+
+def raising(error: BaseException) -> Callable[[], int]:
+    def body() -> int:
+        raise error
+
+    return body
+
+
+def nerstream(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "consumer", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        **options,  # type: ignore[call-overload]
+    )
+
+
+def test_help_names_every_command_with_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--help"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    for name, help_line in cli.COMMANDS.items():
+        assert f"{name} {help_line}" in out
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"nerstream {__version__}\n"
+
+
+def test_without_a_command_help_goes_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("usage: nerstream ")
+
+
+def test_an_unknown_command_is_told_with_a_close_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["prodce", "x"]) == 2
+    assert capsys.readouterr().err.endswith(
+        "nerstream: error: there is no command prodce; did you mean produce?\n"
+    )
+    assert cli.main(["qqq"]) == 2
+    assert capsys.readouterr().err.endswith(
+        "there is no command qqq; nerstream --help lists them\n"
+    )
+
+
+def test_a_command_gets_its_arguments_and_gives_the_exit_code(
+    command: Callable[[Callable[[], int]], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    command(lambda: 7)
+    assert cli.main(["produce", "--batch-tokens", "5"]) == 7
+    assert capsys.readouterr() == ("tokens 5\n", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--batch-token", "5"], "unknown argument --batch-token; did you mean --batch-tokens?"),
+        (["--batch-token=5"], "unknown argument --batch-token; did you mean --batch-tokens?"),
+        (["--batch", "5"], "unknown argument --batch"),
+        (["--qqq=secret"], "unknown argument --qqq"),
+        (["extra"], "unknown argument extra"),
+        (["--batch-tokens", "x"], "argument --batch-tokens: invalid int value: 'x'"),
+    ],
+)
+def test_wrong_arguments_end_with_two_and_one_line(
+    command: Callable[[Callable[[], int]], None],
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    said: str,
+) -> None:
+    command(lambda: 0)
+    assert cli.main(["produce", *arguments]) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith(f"nerstream produce: error: {said}")
+    assert "secret" not in last
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "lines"),
+    [
+        (KafkaProblem("no broker"), 1, ["nerstream: error: no broker"]),
+        (NerstreamError(), 1, ["nerstream: error: NerstreamError"]),
+        (
+            SettingsError("--a", "b", "c", also=[SettingsError("--d", "e", "f")]),
+            2,
+            ["nerstream: error: --a: b; c", "nerstream: error: --d: e; f"],
+        ),
+    ],
+)
+def test_an_error_is_told_on_standard_error_in_a_line_for_each_fault(
+    command: Callable[[Callable[[], int]], None],
+    capsys: pytest.CaptureFixture[str],
+    error: NerstreamError,
+    code: int,
+    lines: list[str],
+) -> None:
+    command(raising(error))
+    assert cli.main(["produce"]) == code
+    assert capsys.readouterr().err.splitlines() == lines
+
+
+def test_an_interrupt_ends_quietly_with_130(
+    command: Callable[[Callable[[], int]], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    command(raising(KeyboardInterrupt()))
+    assert cli.main(["produce"]) == 130
+    assert capsys.readouterr().err == ""
+
+
+def test_an_unexpected_error_is_not_hidden(command: Callable[[Callable[[], int]], None]) -> None:
+    command(raising(ZeroDivisionError("bug")))
+    with pytest.raises(ZeroDivisionError):
+        cli.main(["produce"])
+
+
+PRINTS = """
+import sys, types
+from consumer.cli import main
+module = types.ModuleType("consumer.commands.produce")
+module.add_arguments = lambda parser: None
+module.run = lambda arguments: print("x" * 10) or 0
+sys.modules["consumer.commands.produce"] = module
+sys.exit(main(["produce"]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "unbuffered"),
+    [(["-m", "consumer", "--help"], ""), (["-c", PRINTS], ""), (["-c", PRINTS], "1")],
+)
+def test_a_closed_pipe_ends_quietly_with_141(arguments: list[str], unbuffered: str) -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    try:
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=ROOT,
+            stdout=write_end,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+            timeout=120,
+            check=False,
+        )
+    finally:
+        os.close(write_end)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_help_imports_nothing_heavy() -> None:
+    script = (
+        "import sys; from consumer.cli import main; main(['--help']); "
+        "heavy = {'torch', 'transformers', 'tokenizers', 'confluent_kafka', 'pydantic', 'rich'}; "
+        "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("name", list(cli.COMMANDS))
+def test_help_of_a_command_does_not_wait_for_the_model(name: str) -> None:
+    script = (
+        f"import sys; from consumer.cli import main; code = main(['{name}', '--help']); "
+        "sys.exit('torch' if 'torch' in sys.modules else code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"usage: nerstream {name} ")
+
+
+@pytest.mark.parametrize("name", list(cli.COMMANDS))
+def test_every_command_has_its_interface(name: str) -> None:
+    module = importlib.import_module(f"consumer.commands.{name}")
+    assert re.match(rf"`nerstream {name}`", module.__doc__ or "")
+    parser = argparse.ArgumentParser()
+    module.add_arguments(parser)
+    assert callable(module.run)
+
+
+def test_a_wrong_setting_ends_the_command_before_anything_else() -> None:
+    done = nerstream("run", "--batch-tokens=0", "--device=gpu", env={"NERSTREAM_DELIVERY": "x"})
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert sorted(done.stderr.splitlines()) == [
+        'nerstream: error: --batch-tokens: "0" is out of range; it must be a whole number of at'
+        " least 1",
+        'nerstream: error: --device: "gpu" is no device; it must be auto, cpu, cuda or cuda:N',
+        'nerstream: error: NERSTREAM_DELIVERY: "x" is no choice;'
+        " it must be one of exactly_once, at_least_once",
+    ]
