@@ -218,7 +218,9 @@ class KafkaSource:
         elif code in UNKNOWN_TOPIC:
             if self._recheck_topics_at is None:
                 self._recheck_topics_at = time.monotonic() + _UNKNOWN_TOPIC_GRACE_S
-        elif error.fatal() or code in PERMANENT:
+        elif code == KafkaError._FATAL or error.fatal():
+            raise problem("the consumer cannot go on", _reason(error))
+        elif code in PERMANENT:
             raise problem("the input topics cannot be read", error)
         else:
             # The client goes on by itself: connections, coordinators, a poll that came too late.
@@ -235,3 +237,11 @@ class KafkaSource:
                     raise problem(f"{doing} from offset {offset}", error_of(failed)) from failed
             else:
                 self._assigned.rewound(partition)
+
+
+def _reason(fatal: KafkaError) -> KafkaError:
+    """A fatal error under the code of its cause, which the client tells in words only."""
+    text = fatal.str()
+    if "group.instance.id" in text:
+        return KafkaError(KafkaError.FENCED_INSTANCE_ID, text)
+    return fatal
