@@ -2,107 +2,28 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 
 import pytest
 
-from consumer.articles import RawMessage
 from consumer.errors import KafkaProblem
-from consumer.pipeline.channel import Channel, ChannelClosed
-from consumer.pipeline.in_flight import InFlight
-from consumer.pipeline.inbox import Assigned, Lost, PublishMessage, Revoked
+from consumer.pipeline.inbox import Assigned, Lost, Revoked
 from consumer.pipeline.observer import RebalanceEvent
 from consumer.pipeline.offsets import Rewind
-from consumer.pipeline.ownership import Ownership
-from consumer.pipeline.poll import LAG_INTERVAL_S, PollStage
-from tests.fake_kafka import FakeBroker, FakeSource
-from tests.fakes import P0, P1, PATIENCE_S, FakeObserver, ManualClock, eventually
-
-REVOKE_TIMEOUT_S = 10.0
-
-
-class Bench:
-    """A poll stage on a broker in memory."""
-
-    def __init__(self, max_messages: int = 1_000, max_bytes: int = 1_000_000) -> None:
-        self.clock = ManualClock()
-        self.broker = FakeBroker()
-        self.source = FakeSource(self.broker, ())
-        self.incoming: Channel[RawMessage] = Channel(None)
-        self.tagged: Channel[PublishMessage] = Channel(2)
-        self.in_flight = InFlight(max_messages, max_bytes)
-        self.ownership = Ownership()
-        self.drained = threading.Event()
-        self.observer = FakeObserver()
-        self.stage = PollStage(
-            source=self.source,
-            incoming=self.incoming,
-            tagged=self.tagged,
-            in_flight=self.in_flight,
-            ownership=self.ownership,
-            revoke_timeout_s=REVOKE_TIMEOUT_S,
-            drained=self.drained,
-            observer=self.observer,
-            clock=self.clock,
-            wall_clock=lambda: 5.0,
-        )
-
-    def start(self) -> None:
-        self.stage.start(lambda: None)
-
-    def assign(self) -> None:
-        """Start with both partitions, and hear of it."""
-        self.source.assign(P0, P1)
-        self.start()
-        assert self.command() == Assigned({P0: 1, P1: 2})
-
-    def command(self) -> PublishMessage:
-        command = self.tagged.get(PATIENCE_S)
-        assert command is not None, "no command came"
-        return command
-
-    def read(self, count: int) -> list[RawMessage]:
-        """The next messages that came, so many."""
-        messages: list[RawMessage] = []
-        while len(messages) < count:
-            message = self.incoming.get(PATIENCE_S)
-            assert message is not None, "no message came"
-            messages.append(message)
-        return messages
-
-    def offsets(self, count: int) -> list[int]:
-        return [message.position.offset for message in self.read(count)]
-
-    def polled(self, times: int = 2) -> None:
-        """Wait until the source was polled anew, so that what was asked of it is done."""
-        polls = self.source.polls
-        eventually(lambda: self.source.polls >= polls + times, "another poll")
-
-    def ends(self) -> bool:
-        """Whether `incoming` is closed, with nothing left in it; waits for it."""
-        try:
-            self.incoming.get(PATIENCE_S)
-        except ChannelClosed:
-            return True
-        return False
-
-    def end(self) -> BaseException | None:
-        self.drained.set()
-        self.stage.stop()
-        assert self.stage.join(PATIENCE_S)
-        return self.stage.failure
+from consumer.pipeline.poll import LAG_INTERVAL_S
+from tests.fakes import P0, P1, PATIENCE_S, eventually
+from tests.poll_bench import REVOKE_TIMEOUT_S, PollBench
 
 
 @pytest.fixture
-def bench() -> Iterator[Bench]:
-    one = Bench()
+def bench() -> Iterator[PollBench]:
+    one = PollBench()
     yield one
     if one.stage.started:
         one.end()
 
 
-def test_messages_come_in_order_with_their_assignment(bench: Bench) -> None:
+def test_messages_come_in_order_with_their_assignment(bench: PollBench) -> None:
     bench.broker.feed(b"a", b"bc", None)
     bench.assign()
     messages = bench.read(3)
@@ -119,7 +40,7 @@ def test_messages_come_in_order_with_their_assignment(bench: Bench) -> None:
 
 
 def test_reading_pauses_at_the_bound_and_resumes_well_under_it() -> None:
-    bench = Bench(max_messages=4)
+    bench = PollBench(max_messages=4)
     bench.broker.feed(*[b"a"] * 10)
     bench.assign()
     assert bench.offsets(4) == [0, 1, 2, 3]
@@ -135,7 +56,7 @@ def test_reading_pauses_at_the_bound_and_resumes_well_under_it() -> None:
 
 
 def test_reading_pauses_at_the_bytes_too() -> None:
-    bench = Bench(max_bytes=10)
+    bench = PollBench(max_bytes=10)
     bench.broker.feed(b"x" * 20)
     bench.assign()
     assert bench.offsets(1) == [0]
@@ -148,7 +69,7 @@ def test_reading_pauses_at_the_bytes_too() -> None:
     assert bench.end() is None
 
 
-def test_a_rewind_brings_messages_back_under_a_new_number(bench: Bench) -> None:
+def test_a_rewind_brings_messages_back_under_a_new_number(bench: PollBench) -> None:
     bench.broker.feed(b"a", b"b", b"c")
     bench.assign()
     assert bench.offsets(3) == [0, 1, 2]
@@ -159,7 +80,7 @@ def test_a_rewind_brings_messages_back_under_a_new_number(bench: Bench) -> None:
     assert bench.ownership.owns({P0: 3, P1: 2})
 
 
-def test_a_rewind_of_a_partition_that_went_away_does_nothing(bench: Bench) -> None:
+def test_a_rewind_of_a_partition_that_went_away_does_nothing(bench: PollBench) -> None:
     bench.assign()
     bench.source.lose(P0)
     assert bench.command() == Lost((P0,))
@@ -168,7 +89,7 @@ def test_a_rewind_of_a_partition_that_went_away_does_nothing(bench: Bench) -> No
     assert not bench.ownership.owns({P0: 1})
 
 
-def test_a_rewind_from_before_a_partition_came_back_does_nothing(bench: Bench) -> None:
+def test_a_rewind_from_before_a_partition_came_back_does_nothing(bench: PollBench) -> None:
     bench.broker.feed(b"a", b"b", b"c")
     bench.assign()
     assert bench.offsets(3) == [0, 1, 2]
@@ -184,7 +105,7 @@ def test_a_rewind_from_before_a_partition_came_back_does_nothing(bench: Bench) -
     assert len(bench.incoming) == 0
 
 
-def test_a_revoke_waits_until_the_publisher_is_done(bench: Bench) -> None:
+def test_a_revoke_waits_until_the_publisher_is_done(bench: PollBench) -> None:
     bench.assign()
     revoked = bench.source.revoke(P0)
     command = bench.command()
@@ -203,7 +124,7 @@ def test_a_revoke_waits_until_the_publisher_is_done(bench: Bench) -> None:
     assert set(bench.observer.moved) == {P1}
 
 
-def test_a_revoke_goes_on_after_its_deadline_and_gives_up_the_ownership(bench: Bench) -> None:
+def test_a_revoke_goes_on_after_its_deadline_and_gives_up_the_ownership(bench: PollBench) -> None:
     bench.assign()
     revoked = bench.source.revoke(P0)
     command = bench.command()
@@ -215,7 +136,7 @@ def test_a_revoke_goes_on_after_its_deadline_and_gives_up_the_ownership(bench: B
     assert not bench.ownership.owns({P0: 1})
 
 
-def test_a_revoke_does_not_wait_for_a_publisher_that_has_ended(bench: Bench) -> None:
+def test_a_revoke_does_not_wait_for_a_publisher_that_has_ended(bench: PollBench) -> None:
     bench.assign()
     revoked = bench.source.revoke(P0)
     bench.command()
@@ -223,7 +144,7 @@ def test_a_revoke_does_not_wait_for_a_publisher_that_has_ended(bench: Bench) -> 
     assert revoked.wait(PATIENCE_S)
 
 
-def test_lost_partitions_are_given_up_before_the_publisher_hears_of_it(bench: Bench) -> None:
+def test_lost_partitions_are_given_up_before_the_publisher_hears_of_it(bench: PollBench) -> None:
     bench.assign()
     bench.source.lose(P0)
     assert bench.command() == Lost((P0,))
@@ -232,7 +153,7 @@ def test_lost_partitions_are_given_up_before_the_publisher_hears_of_it(bench: Be
     assert bench.tagged.get(timeout_s=0) is None
 
 
-def test_a_stop_ends_reading_but_keeps_the_membership_until_drained(bench: Bench) -> None:
+def test_a_stop_ends_reading_but_keeps_the_membership_until_drained(bench: PollBench) -> None:
     bench.broker.feed(b"a")
     bench.assign()
     assert bench.offsets(1) == [0]
@@ -249,7 +170,7 @@ def test_a_stop_ends_reading_but_keeps_the_membership_until_drained(bench: Bench
     assert bench.tagged.get(timeout_s=0) is None  # nobody is left to ask for a last commit
 
 
-def test_a_revoke_during_the_drain_is_still_served(bench: Bench) -> None:
+def test_a_revoke_during_the_drain_is_still_served(bench: PollBench) -> None:
     bench.assign()
     bench.stage.stop()
     assert bench.ends()
@@ -260,14 +181,14 @@ def test_a_revoke_during_the_drain_is_still_served(bench: Bench) -> None:
     assert revoked.wait(PATIENCE_S)
 
 
-def test_a_publisher_that_ends_by_itself_ends_the_reading(bench: Bench) -> None:
+def test_a_publisher_that_ends_by_itself_ends_the_reading(bench: PollBench) -> None:
     bench.assign()
     bench.drained.set()
     assert bench.stage.join(PATIENCE_S)
     assert bench.source.closed
 
 
-def test_a_source_that_fails_ends_the_stage_and_leaves_the_group(bench: Bench) -> None:
+def test_a_source_that_fails_ends_the_stage_and_leaves_the_group(bench: PollBench) -> None:
     failure = KafkaProblem("fenced")
     bench.source.failures.append(failure)
     bench.start()
@@ -276,7 +197,7 @@ def test_a_source_that_fails_ends_the_stage_and_leaves_the_group(bench: Bench) -
     assert bench.source.closed
 
 
-def test_lag_is_told_past_markers_and_freshness_at_the_end(bench: Bench) -> None:
+def test_lag_is_told_past_markers_and_freshness_at_the_end(bench: PollBench) -> None:
     bench.broker.feed(b"a", b"b", b"c")
     bench.broker.mark()
     bench.assign()

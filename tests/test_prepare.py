@@ -18,10 +18,10 @@ from consumer.articles import Stage as StageName
 from consumer.pipeline.batching import BatchBuilder
 from consumer.pipeline.channel import Channel, ChannelAborted, ChannelClosed
 from consumer.pipeline.prepare import CHUNK_BYTES, CHUNK_MESSAGES, PrepareStage
+from tests.fake_observer import FakeObserver
 from tests.fakes import (
     PATIENCE_S,
     FakeCodec,
-    FakeObserver,
     FakeTagger,
     ManualClock,
     eventually,

@@ -18,7 +18,8 @@ from consumer.articles import Stage as StageName
 from consumer.pipeline.channel import Channel, ChannelAborted
 from consumer.pipeline.inbox import PublishMessage
 from consumer.pipeline.tag import TagStage
-from tests.fakes import PATIENCE_S, FakeEncoding, FakeObserver, FakeTagger, ManualClock, raw
+from tests.fake_observer import FakeObserver
+from tests.fakes import PATIENCE_S, FakeEncoding, FakeTagger, ManualClock, raw
 
 
 class Bench:

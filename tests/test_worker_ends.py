@@ -1,0 +1,202 @@
+"""How a worker ends: drained, forced, out of time, or with the failure of a stage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from consumer import worker as worker_module
+from consumer.errors import (
+    KafkaProblem,
+    ShutdownTimeout,
+    StageFailed,
+)
+from tests.fakes import P0, PATIENCE_S, ManualClock, eventually
+from tests.worker_bench import Benches, WorkerBench, workers
+
+
+@pytest.fixture
+def benches() -> Iterator[Benches]:
+    with workers() as make:
+        yield make
+
+
+@pytest.fixture
+def bench(benches: Benches) -> WorkerBench:
+    return benches()
+
+
+def test_a_stop_finishes_what_was_read(bench: WorkerBench) -> None:
+    bench.tagger.gate.clear()
+    bench.broker.feed(*[b"Ada"] * 10)
+    bench.start()
+    eventually(lambda: bench.observer.consumed_messages == 10, "all was read")
+    bench.signals = 1
+    eventually(lambda: bench.source.paused, "the stop was seen")
+    bench.broker.feed(*[b"late"] * 5)
+    assert bench.broker.final == []
+    bench.tagger.gate.set()
+    bench.result()
+    assert bench.broker.committed == {P0: 10}
+    bench.reconcile(in_flight=0)
+
+
+def test_a_stop_with_nothing_to_do(bench: WorkerBench) -> None:
+    bench.start()
+    eventually(lambda: bench.worker.state().ready, "ready")
+    bench.drain()
+    assert bench.broker.committed == {}
+    assert bench.observer.transactions == {}
+
+
+def test_a_stop_before_the_producer_is_ready_reads_nothing(bench: WorkerBench) -> None:
+    bench.sink.open_gate.clear()
+    bench.broker.feed(b"Ada")
+    bench.start()
+    state = bench.worker.state()
+    assert not state.ready
+    assert "the producer is not ready" in state.reasons
+    bench.signals = 1
+    assert bench.ended is not None
+    bench.ended.result(PATIENCE_S)
+    assert bench.source.polls == 0
+    bench.sink.open_gate.set()
+    eventually(lambda: bench.sink.closed, "the producer was released")
+    eventually(lambda: not bench.worker.running, "the end")
+
+
+def test_a_producer_that_cannot_open_ends_the_worker_before_it_reads(bench: WorkerBench) -> None:
+    bench.sink.open_failure = KafkaProblem("no broker answers")
+    bench.broker.feed(b"Ada")
+    bench.start()
+    with pytest.raises(KafkaProblem, match="no broker answers"):
+        bench.result()
+    assert bench.source.polls == 0
+
+
+def test_a_second_signal_forces(benches: Benches) -> None:
+    bench = benches(shutdown_timeout_s=10_000)
+    bench.tagger.gate.clear()
+    bench.broker.feed(b"Ada")
+    bench.start()
+    assert bench.tagger.busy.wait(PATIENCE_S)
+    bench.signals = 1
+    eventually(
+        lambda: "the worker is stopping" in bench.worker.state().reasons, "the stop was seen"
+    )
+    assert bench.ended is not None
+    assert not bench.ended.done()
+    bench.signals = 2
+    eventually(lambda: bench.sink.closed, "the producer was released")
+    bench.tagger.gate.set()
+    with pytest.raises(ShutdownTimeout, match="second signal; 1 messages are uncommitted"):
+        bench.result()
+    assert bench.broker.final == []
+
+
+def test_a_drain_past_its_time_is_given_up_uncommitted(benches: Benches) -> None:
+    clock = ManualClock()
+    bench = benches(clock, shutdown_timeout_s=30, commit_interval_ms=1_000_000)
+    bench.broker.feed(b"Ada", b"Grace")
+    bench.start()
+    bench.committed(p0=2)
+    bench.tagger.gate.clear()
+    bench.broker.feed(b"stuck", b"stuck too")
+    assert bench.tagger.busy.wait(PATIENCE_S)
+    eventually(lambda: bench.observer.consumed_messages == 4, "all was read")
+    bench.signals = 1
+    eventually(
+        lambda: "the worker is stopping" in bench.worker.state().reasons, "the stop was seen"
+    )
+    clock.advance(31)
+    eventually(lambda: bench.sink.closed, "the producer was released")
+    bench.tagger.gate.set()  # too late
+    with pytest.raises(ShutdownTimeout, match=r"shutdown_timeout_s=30; 2 messages are uncommitted"):
+        bench.result()
+    assert bench.broker.committed == {P0: 2}
+    assert bench.broker.outcomes() == [0, 1]
+    bench.reconcile(in_flight=2)
+
+
+def test_a_stage_that_hangs_does_not_hold_up_the_end(
+    benches: Benches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "ABORT_S", 0.05)
+    bench = benches(shutdown_timeout_s=0.05)
+    bench.tagger.gate.clear()
+    bench.broker.feed(b"Ada")
+    bench.start()
+    assert bench.tagger.busy.wait(PATIENCE_S)
+    bench.signals = 1
+    assert bench.ended is not None
+    with pytest.raises(ShutdownTimeout):
+        bench.ended.result(PATIENCE_S)
+    assert bench.worker.running  # the command ends the process all the same
+    bench.tagger.gate.set()
+    eventually(lambda: not bench.worker.running, "the end")
+    assert bench.broker.committed == {}
+
+
+def test_a_broken_device_ends_the_worker_with_its_cause(benches: Benches) -> None:
+    bench = benches(batch_articles=1, commit_interval_ms=1_000_000)
+    bench.broker.feed(b"Ada", b"explode", b"Grace")
+    bench.start()
+    with pytest.raises(StageFailed, match="stage tag failed: ArithmeticError") as caught:
+        bench.result()
+    assert isinstance(caught.value.__cause__, ArithmeticError)
+    assert bench.source.closed
+    assert bench.broker.final == []
+    assert bench.observer.rejected == {}
+    state = bench.worker.state()
+    assert not state.alive
+    assert state.reasons[0] == "stage tag failed: the device broke"
+
+
+def test_an_open_transaction_is_aborted_when_another_stage_fails(benches: Benches) -> None:
+    bench = benches(ManualClock(), batch_articles=1, commit_interval_ms=1_000_000)
+    bench.tagger.fuse.clear()
+    bench.broker.feed(b"Ada", b"explode")
+    bench.start()
+    eventually(lambda: bench.sink.sent_count == 1, "the first was sent")
+    bench.tagger.fuse.set()
+    with pytest.raises(StageFailed):
+        bench.result()
+    assert bench.broker.final == []
+    assert bench.broker.committed == {}
+    assert [len(messages) for messages in bench.sink.aborted] == [1]
+
+
+def test_a_source_that_fails_ends_the_worker(bench: WorkerBench) -> None:
+    bench.start()
+    eventually(lambda: bench.worker.state().ready, "ready")
+    bench.source.failures.append(KafkaProblem("fenced"))
+    with pytest.raises(KafkaProblem, match="fenced"):
+        bench.result()
+    assert bench.source.closed
+
+
+def test_a_reader_that_fails_while_stopping_is_not_taken_for_a_drain(bench: WorkerBench) -> None:
+    bench.tagger.gate.clear()
+    bench.broker.feed(b"Ada")
+    bench.start()
+    assert bench.tagger.busy.wait(PATIENCE_S)
+    bench.signals = 1
+    eventually(
+        lambda: "the worker is stopping" in bench.worker.state().reasons, "the stop was seen"
+    )
+    bench.source.failures.append(KafkaProblem("fenced while draining"))
+    eventually(lambda: not bench.worker._poll.running, "the reader failed")
+    bench.tagger.gate.set()
+    with pytest.raises(KafkaProblem, match="fenced while draining"):
+        bench.result()
+
+
+def test_a_fenced_producer_ends_the_worker(bench: WorkerBench) -> None:
+    bench.sink.commit_failures.append(KafkaProblem("a newer worker has this name"))
+    bench.broker.feed(b"Ada")
+    bench.start()
+    with pytest.raises(KafkaProblem, match="a newer worker has this name"):
+        bench.result()
+    assert bench.broker.committed == {}
+    assert bench.source.closed
