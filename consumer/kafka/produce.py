@@ -147,4 +147,4 @@ class TopicWriter:
         raise problem(self._doing(), (self._watch.last if silent else None) or self._failure)
 
     def _doing(self) -> str:
-        return f"topic {self._topic} took {self._acknowledged:,} messages, then no more"
+        return f"topic {self._topic} takes no more after {self._acknowledged:,} messages"
