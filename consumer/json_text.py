@@ -90,7 +90,6 @@ def _members(value: bytes) -> list[tuple[str, int, int]]:
         elif depth == 1:  # a comma between members, or the end of the object
             members.append((name[1:-1], first, match.start()))
             first, name = match.end(), ""
-            depth -= byte == ord("}")
         else:
             depth -= byte in b"]}"
     return members
