@@ -5,8 +5,13 @@ The tokenizers are trained on a few sentences of our own, so that they split mos
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import atexit
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 import transformers
@@ -26,6 +31,18 @@ from transformers import (
     XLMRobertaConfig,
     XLMRobertaForTokenClassification,
 )
+
+from consumer.articles import (
+    Article,
+    Entity,
+    Position,
+    PreparedArticle,
+    RawMessage,
+    TaggingResult,
+    TextField,
+    TopicPartition,
+)
+from consumer.tagging.tagger import Tagger, load_tagger
 
 SENTENCES = (
     "Marta Lindqvist of Nordbank met Jean-Pierre Okafor in Lisbon on Tuesday.",
@@ -249,3 +266,48 @@ def save_tiny_model(
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+@cache
+def tiny_folder(family: str = "bert-cased", max_length: int = 64) -> Path:
+    """A saved tiny model, one for the whole run; must not be changed."""
+    folder = Path(tempfile.mkdtemp(prefix=f"tiny-{family}-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return save_tiny_model(folder, family, max_length=max_length)
+
+
+def tiny_tagger(family: str = "bert-cased", max_length: int = 64, **changes: Any) -> Tagger:
+    """A tagger of a tiny model on the CPU."""
+    arguments: dict[str, Any] = {
+        "model": str(tiny_folder(family, max_length)),
+        "revision": "",
+        "device": "cpu",
+        "dtype": "float32",
+        "threads": 0,
+        "aggregation": "word",
+        "window_overlap_tokens": 16,
+        "batch_tokens": 512,
+    }
+    return load_tagger(**{**arguments, **changes})
+
+
+def article(number: int, *texts: str) -> Article:
+    """An article with the fields `title` and `body`, or `body` alone."""
+    raw = RawMessage(Position(TopicPartition("articles", 0), number), None, b"{}", (), None, 0)
+    names = ("body",) if len(texts) == 1 else ("title", "body")
+    fields = tuple(TextField(*field) for field in zip(names, texts, strict=True))
+    return Article(raw, str(number), fields)
+
+
+def tag(tagger: Tagger, articles: Sequence[Article]) -> TaggingResult:
+    """Encode and tag articles together."""
+    encodings = tagger.encode([item.fields for item in articles])
+    prepared = [PreparedArticle(*pair) for pair in zip(articles, encodings, strict=True)]
+    return tagger.tag(prepared, lambda: None)
+
+
+def entities_of(tagger: Tagger, text: str) -> tuple[Entity, ...]:
+    """The entities of one text."""
+    (answer,) = tag(tagger, [article(0, text)]).answers
+    assert isinstance(answer, tuple), answer
+    return answer

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -20,6 +20,9 @@ CALL_CHARACTERS = 524_288
 
 #: A lone surrogate is no character, and a tokenizer takes none; the article keeps it.
 _SURROGATES = re.compile("[\ud800-\udfff]")
+
+#: What a SentencePiece tokenizer puts in the place of a space; may be a token of its own.
+_SPACE_PIECE = "▁"
 
 #: From token ids, untrimmed starts and ends, and the text's code points to `begins_unit`.
 UnitRule: TypeAlias = Callable[
@@ -65,6 +68,8 @@ class Encoder:
         tokenizer: without truncation and padding.
         capacity: tokens that a window holds beside the special tokens.
         special_tokens: special tokens that each window has.
+        reserved_ids: ids that no text may have; some tokenizers read `<s>` as the token.
+        unknown_id: what such an id becomes.
         overlap: tokens that neighbouring windows share.
         unit_rule: where units begin; None takes words, which are the same for every tokenizer.
     """
@@ -75,10 +80,15 @@ class Encoder:
         *,
         capacity: int,
         special_tokens: int,
+        reserved_ids: Collection[int],
+        unknown_id: int | None,
         overlap: int,
         unit_rule: UnitRule | None,
     ) -> None:
         self._tokenizer = tokenizer
+        self._reserved_ids = np.array(sorted(reserved_ids), dtype=np.int32)
+        self._unknown_id = unknown_id
+        self._space_id = tokenizer.token_to_id(_SPACE_PIECE)
         self._capacity = capacity
         self._special_tokens = special_tokens
         self._overlap = overlap
@@ -103,10 +113,15 @@ class Encoder:
         self, segment: Segment, text: str, ids: list[int], offsets: list[tuple[int, int]]
     ) -> _Part:
         id_array = np.array(ids, dtype=np.int32)
+        if self._unknown_id is not None:
+            id_array[np.isin(id_array, self._reserved_ids)] = self._unknown_id
         spans = np.array(offsets, dtype=np.int32).reshape(-1, 2)
         points = code_points(text)
         classes = character_classes(points)
         starts, ends = trim(spans[:, 0], spans[:, 1], classes)
+        if segment.start and len(ids) and ids[0] == self._space_id:
+            # A tokenizer that strips its text gives this token the character after the space.
+            ends = np.concatenate((starts[:1], ends[1:]))
         if self._unit_rule is None:
             begins = word_starts(starts, ends, classes)
         else:

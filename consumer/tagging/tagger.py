@@ -80,6 +80,8 @@ class Tagger:
             model.tokenizer,
             capacity=model.max_tokens - model.special_tokens,
             special_tokens=model.special_tokens,
+            reserved_ids={*model.prefix_ids, *model.suffix_ids, model.pad_id},
+            unknown_id=model.unknown_id,
             overlap=options.window_overlap_tokens,
             unit_rule=_unit_rule(options.aggregation, model),
         )
