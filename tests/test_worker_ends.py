@@ -12,7 +12,7 @@ from consumer.errors import (
     ShutdownTimeout,
     StageFailed,
 )
-from tests.fakes import P0, PATIENCE_S, ManualClock, eventually
+from tests.fakes import P0, PATIENCE_S, ManualClock, eventually, in_thread
 from tests.worker_bench import Benches, WorkerBench, workers
 
 
@@ -179,17 +179,17 @@ def test_a_source_that_fails_ends_the_worker(bench: WorkerBench) -> None:
 def test_a_reader_that_fails_while_stopping_is_not_taken_for_a_drain(bench: WorkerBench) -> None:
     bench.tagger.gate.clear()
     bench.broker.feed(b"Ada")
-    bench.start()
+    bench.worker.start()
     assert bench.tagger.busy.wait(PATIENCE_S)
-    bench.signals = 1
-    eventually(
-        lambda: "the worker is stopping" in bench.worker.state().reasons, "the stop was seen"
-    )
+    bench.worker.stop()
     bench.source.failures.append(KafkaProblem("fenced while draining"))
-    eventually(lambda: not bench.worker._poll.running, "the reader failed")
+    eventually(lambda: bench.source.closed and not bench.worker._poll.running, "the reader failed")
+    waiting = in_thread(bench.worker.wait)
+    eventually(lambda: bench.sink.closed or waiting.done(), "the failure was seen")
     bench.tagger.gate.set()
     with pytest.raises(KafkaProblem, match="fenced while draining"):
-        bench.result()
+        waiting.result(PATIENCE_S)
+    assert bench.broker.committed == {}
 
 
 def test_a_fenced_producer_ends_the_worker(bench: WorkerBench) -> None:
