@@ -200,6 +200,11 @@ class Worker:
         return self._model
 
     @property
+    def failed(self) -> bool:
+        """Whether a stage has failed; `wait` raises what it was."""
+        return self._failure() is not None
+
+    @property
     def running(self) -> bool:
         """Whether a stage still runs; after `wait` has raised, one that hangs."""
         return any(stage.running for stage in self._stages)

@@ -15,7 +15,7 @@ from consumer import resources
 from consumer.articles import RawMessage
 from consumer.commands.demo_screen import JsonLines, Screen, Summary, TerminalScreen
 from consumer.errors import NerstreamError, SettingsError
-from consumer.settings import LogFormat, LogLevel, Settings
+from consumer.settings import Delivery, LogFormat, LogLevel, Settings
 from consumer.signals import EndSignals
 from consumer.telemetry.logs import configure_logging
 from consumer.telemetry.metrics import Metrics
@@ -97,6 +97,8 @@ def _demo(
         settings = Settings(
             bootstrap_servers=broker.bootstrap_servers,
             model=model,
+            # The embedded broker has no real transactions; see `consumer.kafka.embedded`.
+            delivery=Delivery.AT_LEAST_ONCE,
             # Small batches, so that the articles stream by instead of coming out in one piece.
             batch_tokens=1_024,
             # A file of one's own may be all wrong; the demo is there to show it.
@@ -105,6 +107,9 @@ def _demo(
         worker = build_worker(settings, Metrics(registry))
         screen.begin(worker.model, len(lines))
         worker.start(signals)
+        # The latency that is shown is the worker's, not the time that a group takes to form.
+        while not (worker.state().ready or worker.failed or signals()):
+            time.sleep(0.01)
         feed = _Feed(settings, lines, rate)
         feed.start()
         topics = (settings.output_topic, settings.dead_letter_topic)
@@ -112,7 +117,7 @@ def _demo(
             show = _Show(screen, settings.output_topic)
             while show.count < len(lines) and not signals():
                 feed.check()
-                if not worker.running:
+                if worker.failed:
                     break
                 for message in reader.poll(100, 0.05):
                     show.message(message)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from confluent_kafka import KafkaException
 
-from consumer.articles import Outgoing, TopicPartition
+from consumer.articles import Outgoing, Position, TopicPartition
 from consumer.errors import AbortableError, KafkaProblem
 from consumer.kafka.output import Output
 from consumer.kafka.problems import PERMANENT, STALE_MEMBER, error_of, problem
@@ -65,8 +65,8 @@ class AcknowledgedSink:
         if fatal is not None:
             raise problem("the producer cannot go on", fatal)
 
-    def oversized(self) -> frozenset[tuple[TopicPartition, int]]:
-        return self._output.oversized() if self._output is not None else frozenset()
+    def refused(self, topic: str, position: Position) -> bool:
+        return self._output is not None and self._output.refused(topic, position)
 
     def partition_count(self, topic: str) -> int:
         return self._ready.partition_count(topic)

@@ -66,7 +66,7 @@ class Output:
         self._alone = False
         self._deliveries = _Deliveries()
         self._suspects: set[Position] = set()
-        self._oversized: set[Position] = set()
+        self._oversized: set[tuple[str, Position]] = set()
         self._partition_counts = PartitionCounts()
 
     @property
@@ -191,9 +191,9 @@ class Output:
             if one.topic_partition in assigned and one.offset >= offsets.get(one.topic_partition, 0)
         }
 
-    def oversized(self) -> frozenset[tuple[TopicPartition, int]]:
-        """Positions whose message was refused for its own size."""
-        return frozenset((one.topic_partition, one.offset) for one in self._oversized)
+    def refused(self, topic: str, position: Position) -> bool:
+        """Whether this input's message to this topic was refused for its own size."""
+        return (topic, position) in self._oversized
 
     def partition_count(self, topic: str) -> int:
         """As `PartitionCounts.of`."""
@@ -236,7 +236,7 @@ class Output:
         if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
             if self._alone:
                 self._suspects.discard(message.position)
-                self._oversized.add(message.position)
+                self._oversized.add((message.topic, message.position))
             else:
                 self._suspects.add(message.position)
         if deliveries.failure is None and error.code() not in _PURGED:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Mapping
 from typing import Any
 
-from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaError, KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
-from consumer.articles import Position, RawMessage, TopicPartition
-from consumer.errors import AbortableError, KafkaProblem
+from consumer.articles import RawMessage, TopicPartition
+from consumer.errors import KafkaProblem
 from consumer.kafka.assigned import AssignedPartitions
 from consumer.kafka.clients import ErrorWatch, await_topics, make_client
 from consumer.kafka.end_offsets import EndOffsets
+from consumer.kafka.errands import Errands
+from consumer.kafka.messages import raw_message
 from consumer.kafka.problems import PERMANENT, UNKNOWN_TOPIC, error_of, problem
 from consumer.kafka.rebalance import Listener, Rebalance, client_offsets, client_partitions
 from consumer.kafka.source_properties import consumer_properties, is_pattern
@@ -33,6 +34,9 @@ _REWIND_TIMEOUT_S = 30.0
 #: that have just started know nothing of their topics for a moment.
 _UNKNOWN_TOPIC_GRACE_S = 5.0
 
+#: Longest stay, in seconds, in the client while other threads may wait for a call.
+_SLICE_S = 0.005
+
 
 class KafkaSource:
     """`consumer.pipeline.protocols.Source` on Kafka; its docstrings are the contract.
@@ -49,8 +53,7 @@ class KafkaSource:
         self._settings = settings
         self._watch = ErrorWatch()
         self._consumer: Any = None
-        # Held for every use from another thread, so that `close` cannot pull the consumer away.
-        self._in_use = threading.Lock()
+        self._errands = Errands()
         self._ends: EndOffsets | None = None
         self._assigned = AssignedPartitions()
         self._rebalance: Rebalance | None = None
@@ -58,6 +61,7 @@ class KafkaSource:
 
     def open(self, listener: Listener) -> None:
         settings = self._settings
+        self._errands.own()
         defaults, required = consumer_properties(settings)
         self._consumer = make_client(Consumer, settings, self._watch, defaults, required)
         self._ends = EndOffsets(make_client(AdminClient, settings, ErrorWatch(), {}, {}))
@@ -78,11 +82,14 @@ class KafkaSource:
             self._ends.refresh(self._assigned.numbers())
         taken: list[RawMessage] = []
         while len(taken) < max_messages:
+            self._errands.serve()
             # One call a message, not one a batch: a rebalance can then only happen between two
             # messages, and each gets the number that it was read under.
-            wait_s = 0.0 if taken else max(deadline - time.monotonic(), 0.0)
-            message = self._next(wait_s)
+            left_s = 0.0 if taken else max(deadline - time.monotonic(), 0.0)
+            message = self._next(min(left_s, _SLICE_S))
             if message is None:
+                if left_s > _SLICE_S:
+                    continue
                 break
             if (error := message.error()) is not None:
                 self._heed(message, error)
@@ -107,9 +114,12 @@ class KafkaSource:
         """As the protocol says; any thread may call it."""
         return self._assigned.numbers()
 
+    def serve(self) -> None:
+        """As the protocol says."""
+        self._errands.serve()
+
     def group_metadata(self) -> object:
-        with self._in_use:
-            return self._consumer_for_commits().consumer_group_metadata()
+        return self._errands.run(lambda: self._consumer.consumer_group_metadata())
 
     def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Commit offsets outside of a transaction. Any thread; blocks until the answer.
@@ -119,8 +129,9 @@ class KafkaSource:
             AbortableError: the source is closed.
         """
         asked = client_offsets(offsets)
-        with self._in_use:
-            answers = self._consumer_for_commits().commit(offsets=asked, asynchronous=False)
+        answers = self._errands.run(
+            lambda: self._consumer.commit(offsets=asked, asynchronous=False)
+        )
         for answer in answers:
             if answer.error is not None:
                 raise KafkaException(answer.error)
@@ -142,14 +153,9 @@ class KafkaSource:
             deadline = time.monotonic() + _LEAVE_TIMEOUT_S
             while self._assigned.numbers() and time.monotonic() < deadline:
                 consumer.poll(0.05)
+        self._errands.close()
         self._ends = None
-        free = self._in_use.acquire(timeout=_LEAVE_TIMEOUT_S)
         self._consumer = None
-        if not free:
-            # Whoever still uses it holds the last reference, and releases it.
-            _log.warning("the consumer is left to a commit that does not come back")
-            return
-        self._in_use.release()
         consumer.close()
 
     def _set_paused(self, paused: bool) -> None:
@@ -158,11 +164,6 @@ class KafkaSource:
         self._rebalance.paused = paused
         if asked := client_partitions(self._assigned.numbers()):
             (self._consumer.pause if paused else self._consumer.resume)(asked)
-
-    def _consumer_for_commits(self) -> Any:
-        if self._consumer is None:
-            raise AbortableError("the source is closed, so nothing can be committed any more")
-        return self._consumer
 
     def _await_topics(self) -> None:
         names = [name for name in self._settings.input_topics if not is_pattern(name)]
@@ -190,17 +191,8 @@ class KafkaSource:
         number = self._assigned.number(partition)
         if number is None:
             return None
-        offset = message.offset()
-        self._assigned.passed(partition, offset + 1)
-        kind, timestamp_ms = message.timestamp()
-        return RawMessage(
-            position=Position(partition, offset),
-            key=message.key(),
-            value=message.value(),
-            headers=tuple(message.headers() or ()),
-            timestamp_ms=None if kind == TIMESTAMP_NOT_AVAILABLE else timestamp_ms,
-            assignment=number,
-        )
+        self._assigned.passed(partition, message.offset() + 1)
+        return raw_message(message, number)
 
     def _heed(self, message: Any, error: KafkaError) -> None:
         """Decide what an event in the place of a message means."""

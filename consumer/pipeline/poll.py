@@ -24,6 +24,8 @@ POLL_MESSAGES = 500
 POLL_S = 0.1
 #: The same while paused, when a resume may be due at any moment.
 PAUSED_POLL_S = 0.01
+#: How often the source serves other threads while a revoke waits for the last commit.
+SERVE_S = 0.005
 #: How often lag and freshness are reported.
 LAG_INTERVAL_S = 1.0
 
@@ -181,7 +183,8 @@ class PollStage(Stage):
 
     def _await(self, done: threading.Event) -> None:
         deadline = self._clock() + self._revoke_timeout_s
-        while not done.wait(PAUSED_POLL_S) and not self._drained.is_set():
+        while not done.wait(SERVE_S) and not self._drained.is_set():
+            self._source.serve()  # the commit that is awaited here needs the source
             if self._clock() >= deadline:
                 # Dropping the ownership makes the late commit fail, so nothing is doubled.
                 log.warning(

@@ -76,8 +76,17 @@ class Source(Protocol):
         """The assigned partitions with their current assignment numbers."""
         ...
 
+    def serve(self) -> None:
+        """Do what other threads wait for, such as `group_metadata`. `poll` does this by itself; a
+        `RebalanceListener` that waits for another thread must call it meanwhile.
+        """
+
     def group_metadata(self) -> GroupMetadata:
-        """The current membership. Any thread."""
+        """The current membership. Any thread; blocks until the poll thread comes by.
+
+        Raises:
+            AbortableError: the source is closed, or the poll thread does not come by.
+        """
         ...
 
     def end_offsets(self) -> Mapping[TopicPartition, int]:
