@@ -114,7 +114,7 @@ class Encoding(Protocol):
 
     @property
     def tokens(self) -> int:
-        """Tokens that the device computes for this article, special tokens and overlaps included."""
+        """Tokens that the device computes for this article, with special tokens and overlaps."""
         ...
 
 
