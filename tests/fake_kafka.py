@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 
 from consumer.articles import Outgoing, RawMessage, TopicPartition
+from consumer.errors import AbortableError
 from consumer.pipeline.protocols import RebalanceListener
-from tests.fakes import P0, raw
+from tests.fakes import P0, PATIENCE_S, raw
 
 
 class FakeBroker:
@@ -91,6 +93,7 @@ class FakeSource:
         self._events: deque[tuple[str, tuple[TopicPartition, ...], threading.Event]] = deque()
         self._numbers: dict[TopicPartition, int] = {}
         self._next: dict[TopicPartition, int] = {}
+        self._errands: deque[threading.Event] = deque()
         self._last_number = 0
         self._listener: RebalanceListener | None = None
         self._owner: int | None = None
@@ -121,6 +124,7 @@ class FakeSource:
         self._check_thread()
         assert max_messages >= 1
         self.polls += 1
+        self.serve()
         if self.failures:
             raise self.failures.popleft()
         while self._events:
@@ -152,7 +156,18 @@ class FakeSource:
     def assignments(self) -> Mapping[TopicPartition, int]:
         return dict(self._numbers)
 
+    def serve(self) -> None:
+        self._check_thread()
+        while self._errands:
+            self._errands.popleft().set()
+
     def group_metadata(self) -> object:
+        served = threading.Event()
+        self._errands.append(served)
+        deadline = time.monotonic() + PATIENCE_S
+        while not served.wait(0.001):
+            if self.closed or time.monotonic() > deadline:
+                raise AbortableError("the poll thread does not come by")
         return object()
 
     def end_offsets(self) -> Mapping[TopicPartition, int]:

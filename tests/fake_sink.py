@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 
 from consumer.articles import Outgoing, Position, RejectCode, TopicPartition
 from consumer.errors import AbortableError, KafkaProblem, RejectedMessage
-from tests.fake_kafka import FakeBroker
+from tests.fake_kafka import FakeBroker, FakeSource
 from tests.fakes import PATIENCE_S
 
 
 class FakeSink:
-    """Writes to the broker in transactions.
+    """Writes to the broker in transactions; asks the source, if any, for the membership.
 
     Attributes:
         open_gate, commit_gate: while cleared, `open` or `commit` waits, as on a slow broker.
@@ -27,8 +27,9 @@ class FakeSink:
         aborted: the messages of each aborted transaction.
     """
 
-    def __init__(self, broker: FakeBroker) -> None:
+    def __init__(self, broker: FakeBroker, source: FakeSource | None = None) -> None:
         self._broker = broker
+        self._source = source
         self._state = "new"
         self._sent: list[Outgoing] = []
         self._refused: set[tuple[str, Position]] = set()
@@ -79,6 +80,8 @@ class FakeSink:
         assert offsets, "an empty commit has no meaning"
         self.committing.set()
         assert self.commit_gate.wait(PATIENCE_S), "the gate stayed shut"
+        if self._source is not None:
+            self._take_membership(self._source)
         self._fail(self.commit_failures)
         for message in self._sent:
             limit = self.broker_max_bytes.get(message.topic, 1_000_000)
@@ -110,6 +113,13 @@ class FakeSink:
         assert self._state != "closed", "closed twice"
         self._drop()
         self._state = "closed"
+
+    def _take_membership(self, source: FakeSource) -> None:
+        try:
+            source.group_metadata()
+        except AbortableError:
+            self._state = "failed"
+            raise
 
     def _drop(self) -> None:
         if self._sent:

@@ -11,7 +11,7 @@ from consumer.pipeline.inbox import Assigned, Lost, Revoked
 from consumer.pipeline.observer import RebalanceEvent
 from consumer.pipeline.offsets import Rewind
 from consumer.pipeline.poll import LAG_INTERVAL_S
-from tests.fakes import P0, P1, PATIENCE_S, eventually
+from tests.fakes import P0, P1, PATIENCE_S, eventually, in_thread
 from tests.poll_bench import REVOKE_TIMEOUT_S, PollBench
 
 
@@ -134,6 +134,17 @@ def test_a_revoke_goes_on_after_its_deadline_and_gives_up_the_ownership(bench: P
     bench.clock.advance(1)
     assert revoked.wait(PATIENCE_S)
     assert not bench.ownership.owns({P0: 1})
+
+
+def test_the_source_serves_other_threads_while_a_revoke_waits(bench: PollBench) -> None:
+    bench.assign()
+    revoked = bench.source.revoke(P0)
+    command = bench.command()
+    assert isinstance(command, Revoked)
+    assert in_thread(bench.source.group_metadata).result(PATIENCE_S) is not None
+    assert not revoked.is_set()
+    command.done.set()
+    assert revoked.wait(PATIENCE_S)
 
 
 def test_a_revoke_does_not_wait_for_a_publisher_that_has_ended(bench: PollBench) -> None:

@@ -30,7 +30,7 @@ class WorkerBench:
     def __init__(self, clock: Callable[[], float] = time.monotonic, **settings: Any) -> None:
         self.broker = FakeBroker()
         self.source = FakeSource(self.broker, (P0, P1))
-        self.sink = FakeSink(self.broker)
+        self.sink = FakeSink(self.broker, self.source)
         self.tagger = FakeTagger()
         self.observer = FakeObserver()
         self.signals = 0
