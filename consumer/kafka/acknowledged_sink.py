@@ -31,6 +31,7 @@ class AcknowledgedSink:
         self._timeout_s = settings.transaction_timeout_ms / 1000
         self._output: Output | None = None
         self._open = False
+        self._renew = False
 
     def open(self) -> None:
         self._output = Output(self._settings, {})
@@ -38,8 +39,9 @@ class AcknowledgedSink:
         self._output.check_topics()
 
     def begin(self) -> None:
-        if self._ready.begin():
+        if self._ready.begin() or self._renew:
             self._ready.start()
+            self._renew = False
         self._open = True
 
     def send(self, message: Outgoing) -> None:
@@ -60,6 +62,9 @@ class AcknowledgedSink:
         if not self._open:
             return
         self._open = False
+        # What is thrown away leaves gaps in the sequence numbers of its producer, and messages
+        # that it sends after them have been seen to vanish, acknowledged.
+        self._renew = True
         self._ready.purge(_PURGE_TIMEOUT_S)
         fatal = self._ready.watch.fatal
         if fatal is not None:

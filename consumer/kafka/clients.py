@@ -46,7 +46,8 @@ class ErrorWatch:
 
     Attributes:
         last: the newest error, the reason when no broker answers.
-        fatal: the error after which the client does nothing more.
+        fatal: the error after which the client does nothing more. The client raises it where the
+            callbacks run, instead of calling back; whoever catches it keeps it here.
         count: errors so far; a connection that broke during a call has raised it.
     """
 
@@ -60,8 +61,6 @@ class ErrorWatch:
         # "All brokers are down" follows each failed connection and says less than its reason.
         if self.last is None or error.code() != KafkaError._ALL_BROKERS_DOWN:
             self.last = error
-        if error.fatal():
-            self.fatal = error
 
 
 def make_client(

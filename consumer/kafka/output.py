@@ -12,6 +12,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from consumer.articles import Outgoing, Position, RejectCode, TopicPartition
 from consumer.errors import AbortableError, KafkaProblem, RejectedMessage
 from consumer.kafka.clients import ErrorWatch, await_topics, make_client
+from consumer.kafka.deliveries import Deliveries, Oversized
 from consumer.kafka.partition_counts import PartitionCounts
 from consumer.kafka.problems import FENCED, PERMANENT, error_of, fenced, problem
 from consumer.settings import Settings
@@ -38,20 +39,8 @@ _REQUIRED: Mapping[str, Any] = {
 }
 
 
-class _Deliveries:
-    """What the broker said of the messages since one `begin`; late words go to the old one."""
-
-    def __init__(self) -> None:
-        self.failure: tuple[str, KafkaError] | None = None
-
-
 class Output:
     """One producer after another, under the same properties; owned by the publish thread.
-
-    A batch on the wire is refused as a whole when it exceeds the topic's `max.message.bytes`,
-    the small messages in it too. So the messages of a refused batch are only *suspects*: until
-    each is settled the producer sends every message on its own, and what is refused then is
-    too large by itself.
 
     Args:
         settings: the brokers, the topics, the properties that a person passes through.
@@ -64,9 +53,8 @@ class Output:
         self._properties = properties
         self._producer: Any = None
         self._alone = False
-        self._deliveries = _Deliveries()
-        self._suspects: set[Position] = set()
-        self._oversized: set[tuple[str, Position]] = set()
+        self._deliveries = Deliveries()
+        self._oversized = Oversized()
         self._partition_counts = PartitionCounts()
 
     @property
@@ -87,7 +75,7 @@ class Output:
             SettingsError: a property is wrong.
         """
         self.stop()
-        self._alone = bool(self._suspects)
+        self._alone = self._oversized.suspects
         self.watch = ErrorWatch()
         required = {**self._properties, **_REQUIRED}
         if self._alone:
@@ -104,8 +92,8 @@ class Output:
 
     def begin(self) -> bool:
         """Forget what became of earlier messages; says whether a new producer is due."""
-        self._deliveries = _Deliveries()
-        return self._alone != bool(self._suspects)
+        self._deliveries = Deliveries()
+        return self._alone != self._oversized.suspects
 
     def send(self, message: Outgoing, timeout_s: float) -> None:
         """Queue one message; while the buffer is full, wait for the broker to take some.
@@ -137,11 +125,11 @@ class Output:
                     raise AbortableError(
                         f"the buffer of the producer stayed full for {timeout_s:.0f} s"
                     ) from None
-                self._producer.poll(_LOOK_S)
+                self.serve(_LOOK_S)
             except KafkaException as refused:
                 raise self._refusal(message, error_of(refused)) from refused
             else:
-                self._producer.poll(0)
+                self.serve()
                 return
 
     def flush(self, timeout_s: float) -> None:
@@ -153,7 +141,7 @@ class Output:
         deadline = time.monotonic() + timeout_s
         while True:
             left_s = deadline - time.monotonic()
-            waiting = self.producer.flush(max(min(left_s, _LOOK_S), 0.0))
+            waiting = self._flushed(max(min(left_s, _LOOK_S), 0.0))
             self.raise_failure()
             if waiting == 0:
                 return
@@ -184,16 +172,12 @@ class Output:
     def settle(
         self, offsets: Mapping[TopicPartition, int], assigned: Collection[TopicPartition]
     ) -> None:
-        """These offsets are committed: suspects before them, or of lost partitions, are settled."""
-        self._suspects = {
-            one
-            for one in self._suspects
-            if one.topic_partition in assigned and one.offset >= offsets.get(one.topic_partition, 0)
-        }
+        """As `Oversized.settle`."""
+        self._oversized.settle(offsets, assigned)
 
     def refused(self, topic: str, position: Position) -> bool:
-        """Whether this input's message to this topic was refused for its own size."""
-        return (topic, position) in self._oversized
+        """As `Oversized.refused`."""
+        return self._oversized.refused(topic, position)
 
     def partition_count(self, topic: str) -> int:
         """As `PartitionCounts.of`."""
@@ -203,7 +187,7 @@ class Output:
         """Drop what has not been sent and what is not acknowledged; it may still be written."""
         self.producer.purge()
         deadline = time.monotonic() + timeout_s
-        while self.producer.flush(_LOOK_S) and time.monotonic() < deadline:
+        while self._flushed(_LOOK_S) and time.monotonic() < deadline:
             pass
 
     def stop(self) -> None:
@@ -211,8 +195,29 @@ class Output:
         producer, self._producer = self._producer, None
         if producer is not None:
             producer.purge()
-            # Serves the callbacks of what was purged; nothing is left to wait for.
-            producer.poll(0)
+
+    def serve(self, timeout_s: float = 0.0) -> None:
+        """Run the callbacks that are due, waiting for some for so long."""
+        try:
+            self.producer.poll(timeout_s)
+        except KafkaException as failed:
+            self._keep_fatal(failed)
+
+    def _flushed(self, timeout_s: float) -> int:
+        """Wait for acknowledgements; how many are still due."""
+        try:
+            waiting: int = self.producer.flush(timeout_s)
+        except KafkaException as failed:
+            self._keep_fatal(failed)
+            return len(self.producer)
+        return waiting
+
+    def _keep_fatal(self, failed: KafkaException) -> None:
+        """A fatal error comes as an exception, once, out of whatever call serves the callbacks."""
+        error = error_of(failed)
+        if not error.fatal():
+            raise failed
+        self.watch.fatal = error
 
     def _refusal(self, message: Outgoing, error: KafkaError) -> Exception:
         if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
@@ -222,26 +227,16 @@ class Output:
                 f"the message for {message.topic} has {size} bytes, more than the producer takes; "
                 "raise kafka.message.max.bytes, or send a shorter article",
             )
-        self.producer.poll(0)
+        self.serve()
         if self.watch.fatal is not None:
             error = self.watch.fatal
         # Without a fatal error this is a transaction that has failed already; the abort shows.
         return self.judge(f"the topic {message.topic} cannot be written", error)
 
     def _delivered(
-        self, deliveries: _Deliveries, message: Outgoing, error: KafkaError | None, _: object
+        self, deliveries: Deliveries, message: Outgoing, error: KafkaError | None, _: object
     ) -> None:
-        if error is None:
-            return
-        if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
-            if self._alone:
-                self._suspects.discard(message.position)
-                self._oversized.add((message.topic, message.position))
-            else:
-                self._suspects.add(message.position)
-        if deliveries.failure is None and error.code() not in _PURGED:
-            deliveries.failure = (message.topic, error)
-
-
-#: What a message says that was thrown away on purpose.
-_PURGED = frozenset({KafkaError._PURGE_INFLIGHT, KafkaError._PURGE_QUEUE})
+        if error is not None:
+            if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+                self._oversized.refuse(message, self._alone)
+            deliveries.failed(message, error)

@@ -23,7 +23,7 @@ _REMEDIES: Mapping[int, str] = {
     KafkaError._SSL: "check the certificates (kafka.ssl.*)",
     KafkaError.UNKNOWN_TOPIC_OR_PART: "create the topic, or correct its name in the settings",
     KafkaError._UNKNOWN_TOPIC: "create the topic, or correct its name in the settings",
-    KafkaError._UNKNOWN_PARTITION: "the topic has fewer partitions than before; create it anew",
+    KafkaError._UNKNOWN_PARTITION: "create the topic, with as many partitions as it had",
     KafkaError.TOPIC_EXCEPTION: "correct the name of the topic in the settings",
     KafkaError.INVALID_TRANSACTION_TIMEOUT: (
         "lower transaction_timeout_ms, or raise transaction.max.timeout.ms on the brokers"

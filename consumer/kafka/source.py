@@ -179,12 +179,9 @@ class KafkaSource:
     def _next(self, wait_s: float) -> Any:
         """The next message or event of the client, after the callbacks that are due."""
         try:
-            message = self._consumer.poll(wait_s)
+            return self._consumer.poll(wait_s)
         except KafkaException as failed:
-            raise problem("the consumer cannot go on", error_of(failed)) from failed
-        if self._watch.fatal is not None:
-            raise problem("the consumer cannot go on", self._watch.fatal)
-        return message
+            raise self._over(error_of(failed)) from failed
 
     def _raw(self, message: Any) -> RawMessage | None:
         partition = TopicPartition(message.topic(), message.partition())
@@ -211,12 +208,20 @@ class KafkaSource:
             if self._recheck_topics_at is None:
                 self._recheck_topics_at = time.monotonic() + _UNKNOWN_TOPIC_GRACE_S
         elif code == KafkaError._FATAL or error.fatal():
-            raise problem("the consumer cannot go on", _reason(error))
+            raise self._over(error)
         elif code in PERMANENT:
             raise problem("the input topics cannot be read", error)
         else:
             # The client goes on by itself: connections, coordinators, a poll that came too late.
             _log.warning("reading goes on after: %s", error.str())
+
+    def _over(self, error: KafkaError) -> KafkaProblem:
+        """The error of a consumer that does nothing more; such a one need not leave its group."""
+        self._watch.fatal = error
+        if "group.instance.id" in error.str():
+            # A message in the place of an exception names the cause in words only.
+            error = KafkaError(KafkaError.FENCED_INSTANCE_ID, error.str())
+        return problem("the consumer cannot go on", error)
 
     def _rewind_what_was_put_off(self) -> None:
         for partition, (offset, since) in self._assigned.put_off().items():
@@ -229,11 +234,3 @@ class KafkaSource:
                     raise problem(f"{doing} from offset {offset}", error_of(failed)) from failed
             else:
                 self._assigned.rewound(partition)
-
-
-def _reason(fatal: KafkaError) -> KafkaError:
-    """A fatal error under the code of its cause, which the client tells in words only."""
-    text = fatal.str()
-    if "group.instance.id" in text:
-        return KafkaError(KafkaError.FENCED_INSTANCE_ID, text)
-    return fatal

@@ -155,15 +155,16 @@ class TransactionalSink:
             self._open = False
         finally:
             # A connection that broke meanwhile may have left a request behind at the broker.
-            output.producer.poll(0)
+            output.serve()
             self._renew = self._renew or not smooth or output.watch.count != errors
 
     def _abort(self, timeout_s: float) -> None:
+        # What an abort throws away leaves gaps in the sequence numbers of its producer, over which
+        # librdkafka has been seen to stumble; and its outcome may be unknown, as a commit's.
+        self._renew = True
         output = self._ready
-        errors = output.watch.count
-        smooth = False
         try:
-            smooth = again(output.producer.abort_transaction, timeout_s)
+            again(output.producer.abort_transaction, timeout_s)
         except OutOfTime as late:
             _log.warning("the abort was not answered (%s); a new producer fences it", late)
         except KafkaException as failed:
@@ -171,9 +172,6 @@ class TransactionalSink:
             if not isinstance(meaning, AbortableError):
                 raise meaning from failed
             _log.warning("%s; a new producer fences it", meaning)
-        finally:
-            output.producer.poll(0)
-            self._renew = self._renew or not smooth or output.watch.count != errors
 
     def _triaged(self, doing: str, timeout_s: float, call: Callable[[float], object]) -> None:
         try:

@@ -1,0 +1,413 @@
+"""The two sinks, on Apache Kafka and, where it can show the same, on the embedded broker."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from consumer.articles import Outgoing, Position, RejectCode, TopicPartition
+from consumer.errors import AbortableError, KafkaProblem, RejectedMessage
+from consumer.kafka.acknowledged_sink import AcknowledgedSink
+from consumer.kafka.embedded import EmbeddedBroker
+from consumer.kafka.sink import make_sink
+from consumer.kafka.source import KafkaSource
+from consumer.kafka.transactional_sink import TransactionalSink
+from tests.conftest import TopicFactory
+from tests.integration import helpers
+from tests.integration.helpers import Record
+from tests.integration.murmur2 import murmur2, partition_of
+from tests.integration.reading import Heard, read
+from tests.integration.writing import Ground, Sink, after, opened, write
+
+DELIVERIES = pytest.mark.parametrize("delivery", ["exactly_once", "at_least_once"])
+
+
+@pytest.fixture
+def ground(kafka: str, group: str) -> Iterator[Ground]:
+    """Topics of 4 partitions on Apache Kafka."""
+    ground = Ground(kafka, f"input-{group}", group)
+    names = [ground.topic, ground.output, ground.dead]
+    for name in names:
+        helpers.create_topic(kafka, name, 4)
+    yield ground
+    helpers.delete_topics(kafka, names)
+
+
+@pytest.fixture(params=["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])
+def either(request: pytest.FixtureRequest, group: str) -> Iterator[Ground]:
+    """The same on either broker."""
+    if request.param == "kafka":
+        yield request.getfixturevalue("ground")
+        return
+    with EmbeddedBroker() as broker:
+        topic = f"input-{uuid.uuid4().hex[:8]}"
+        helpers.produce(broker.bootstrap_servers, topic, [b"creates the topic"])
+        yield Ground(broker.bootstrap_servers, topic, group)
+
+
+# --- on both brokers
+
+
+@DELIVERIES
+def test_messages_arrive_as_they_were_sent(either: Ground, delivery: str) -> None:
+    sent = [
+        either.message(0, b"value", b"key", (("a", b"1"), ("a", None)), 1_700_000_000_123, 2),
+        either.message(1, b"", None, (), 1_700_000_000_124, 2),
+        Outgoing(
+            either.output, b"gone", None, (), 1_700_000_000_125, 2, Position(either.partition, 2)
+        ),
+    ]
+    with opened(either.settings(delivery=delivery)) as (sink, _):
+        assert sink.partition_count(either.output) == 4
+        write(sink, sent)
+
+    assert helpers.read_all(either.bootstrap, either.output) == [
+        Record(one.value, one.key, one.headers, one.timestamp_ms, 2, number)
+        for number, one in enumerate(sent)
+    ]
+
+
+@DELIVERIES
+def test_order_holds_over_many_commits(either: Ground, delivery: str) -> None:
+    with opened(either.settings(delivery=delivery)) as (sink, _):
+        for start in range(0, 500, 50):
+            write(sink, [either.message(n, key=b"k") for n in range(start, start + 50)])
+
+    assert either.values() == [str(n).encode() for n in range(500)]
+
+
+@DELIVERIES
+def test_what_is_not_owned_is_not_committed(either: Ground, delivery: str) -> None:
+    with opened(either.settings(delivery=delivery)) as (sink, _):
+        sink.begin()
+        sink.send(either.message(0, key=b"k"))
+        with pytest.raises(AbortableError, match="revoked"):
+            sink.commit({either.partition: 1}, lambda: False)
+        sink.abort()
+        assert either.committed() is None
+        write(sink, [either.message(1, b"after", key=b"k")])
+
+    assert either.values()[-1] == b"after"
+
+
+@DELIVERIES
+def test_an_abort_with_nothing_open_does_nothing(either: Ground, delivery: str) -> None:
+    with opened(either.settings(delivery=delivery)) as (sink, _):
+        sink.abort()
+        write(sink, [either.message(0)])
+        sink.abort()
+        sink.begin()
+        sink.abort()
+        sink.abort()
+        write(sink, [either.message(1)])
+
+    assert sorted(either.values(), key=str) == [b"0", b"1"]
+
+
+@DELIVERIES
+def test_a_message_that_the_client_will_not_take_is_rejected(either: Ground, delivery: str) -> None:
+    small = {"message.max.bytes": "2000", "compression.type": "none"}
+    with opened(either.settings(delivery=delivery, kafka=small)) as (sink, _):
+        sink.begin()
+        sink.send(either.message(0, key=b"k"))
+        with pytest.raises(RejectedMessage, match="3001 bytes") as refused:
+            sink.send(either.message(1, b"x" * 3_000, key=b"k"))
+        assert refused.value.code == RejectCode.TOO_LARGE
+        sink.send(either.message(2, key=b"k"))
+        sink.commit({either.partition: 3}, lambda: True)
+        # It is known at once; nothing has to be remembered for a replay.
+        assert not sink.refused(either.output, Position(either.partition, 1))
+
+    assert either.values() == [b"0", b"2"]
+
+
+@DELIVERIES
+def test_a_sink_that_is_closed_says_so(either: Ground, delivery: str) -> None:
+    with opened(either.settings(delivery=delivery), join=False) as (sink, _):
+        sink.close()
+        with pytest.raises(KafkaProblem, match="not open"):
+            sink.begin()
+
+
+# --- on Apache Kafka: what is final
+
+
+@DELIVERIES
+def test_offsets_are_committed_with_nothing_sent(ground: Ground, delivery: str) -> None:
+    with opened(ground.settings(delivery=delivery)) as (sink, _):
+        sink.begin()
+        sink.commit({ground.partition: 17}, lambda: True)
+        assert ground.committed() == 17
+        sink.begin()
+        sink.commit({}, lambda: True)
+
+    assert ground.committed() == 17
+    assert ground.values() == []
+
+
+def test_outputs_and_offsets_become_visible_together(ground: Ground) -> None:
+    with opened(ground.settings()) as (sink, _):
+        sink.begin()
+        sink.send(ground.message(0))
+        deadline = time.monotonic() + 30
+        while not ground.values("read_uncommitted"):
+            assert time.monotonic() < deadline
+        assert ground.values() == []
+        assert ground.committed() is None
+        sink.commit({ground.partition: 1}, lambda: True)
+        assert ground.values() == [b"0"]
+        assert ground.committed() == 1
+
+
+def test_an_aborted_transaction_leaves_nothing(ground: Ground) -> None:
+    with opened(ground.settings()) as (sink, _):
+        sink.begin()
+        for number in range(100):
+            sink.send(ground.message(number))
+        sink.abort()
+        write(sink, [ground.message(7)])
+
+    assert ground.values() == [b"7"]
+    assert ground.committed() == 8
+
+
+def test_close_aborts_what_is_open(ground: Ground) -> None:
+    """A transaction left open would hold back every reader of the partition."""
+    with opened(ground.settings(transaction_timeout_ms=600_000)) as (sink, _):
+        sink.begin()
+        sink.send(ground.message(0, partition=0))
+        while not ground.values("read_uncommitted"):
+            pass
+    # One message and the marker of its abort.
+    assert helpers.end_offsets(ground.bootstrap, ground.output)[0] == 2
+    assert ground.values() == []
+
+
+def test_keys_go_where_the_java_client_puts_them(ground: Ground) -> None:
+    # From the Java client's own tests of its hash.
+    known = {b"21": -973932308, b"foobar": -790332482, b"a-little-bit-long-string": -985981536}
+    for key, value in known.items():
+        assert murmur2(key) == value & 0xFFFFFFFF
+    keys = [b"", b"a", b"foobar", "Zürich".encode(), *(f"key-{n}".encode() for n in range(60))]
+
+    with opened(ground.settings()) as (sink, _):
+        write(sink, [ground.message(n, key=key) for n, key in enumerate(keys)])
+
+    records = helpers.read_all(ground.bootstrap, ground.output)
+    assert {one.key: one.partition for one in records} == {k: partition_of(k, 4) for k in keys}
+
+
+# --- on Apache Kafka: fencing
+
+
+def test_a_second_worker_of_the_same_name_fences_the_first(ground: Ground) -> None:
+    with opened(ground.settings()) as (first, _):
+        first.begin()
+        first.send(ground.message(0, b"of the first"))
+        with opened(ground.settings(), join=False) as (second, _):
+            with pytest.raises(KafkaProblem, match=f"{ground.group}-one.*same instance") as fenced:
+                first.commit({ground.partition: 1}, lambda: True)
+            assert not isinstance(fenced.value, AbortableError)
+            second.begin()
+            second.send(ground.message(0, b"of the second"))
+            second.commit({}, lambda: True)
+            with pytest.raises(KafkaProblem, match="same instance"):
+                first.abort()
+
+    assert ground.values() == [b"of the second"]
+    assert ground.committed() is None
+
+
+def test_a_predecessor_that_died_is_ended_at_once(ground: Ground) -> None:
+    """Without the fence its open transaction would hold back readers for ten minutes."""
+    asked = ground.settings(transaction_timeout_ms=600_000)
+    source = KafkaSource(asked)
+    dead = TransactionalSink(asked, source)
+    dead.open()
+    dead.begin()
+    dead.send(ground.message(0, b"never finished", partition=0))
+    while not ground.values("read_uncommitted"):
+        pass
+    assert helpers.end_offsets(ground.bootstrap, ground.output)[0] == 0
+
+    with opened(asked) as (sink, _):
+        assert helpers.end_offsets(ground.bootstrap, ground.output)[0] == 2
+        write(sink, [ground.message(0, b"done", partition=0)])
+
+    assert ground.values() == [b"done"]
+
+
+@DELIVERIES
+def test_a_member_that_was_put_out_commits_nothing(ground: Ground, delivery: str) -> None:
+    """The worker believes that it still owns the partition; its generation says otherwise."""
+    helpers.produce(ground.bootstrap, ground.topic, [Record(b"0", partition=0)])
+    patience = {"max.poll.interval.ms": "6000", "session.timeout.ms": "6000"}
+    slow = ground.settings(delivery=delivery, kafka=patience)
+    with opened(slow) as (sink, source):
+        read(source, 1)
+        sink.begin()
+        sink.send(ground.message(0, b"too late"))
+        with opened(ground.settings(delivery=delivery, instance="two")) as (other, new_owner):
+            # `source` is not polled any more, so its partitions go to the other one.
+            read(new_owner, 1)
+            write(other, [ground.message(0, b"in time")])
+            with pytest.raises(AbortableError):
+                sink.commit({ground.partition: 1}, lambda: True)
+            sink.abort()
+    if delivery == "exactly_once":
+        assert ground.values() == [b"in time"]
+    else:
+        assert sorted(ground.values(), key=str) == [b"in time", b"too late"]
+    assert ground.committed() == 1
+
+
+def test_a_transaction_that_outlived_its_timeout_is_not_committed(ground: Ground) -> None:
+    with opened(ground.settings(transaction_timeout_ms=1_000)) as (sink, _):
+        sink.begin()
+        sink.send(ground.message(0, b"late", partition=0))
+        while not ground.values("read_uncommitted"):
+            pass
+        deadline = time.monotonic() + 60
+        while helpers.end_offsets(ground.bootstrap, ground.output)[0] < 2:
+            assert time.monotonic() < deadline, "the broker did not abort the transaction"
+        with pytest.raises(KafkaProblem):
+            sink.commit({ground.partition: 1}, lambda: True)
+
+    assert ground.values() == []
+    assert ground.committed() is None
+
+
+def test_a_closed_source_commits_nothing(ground: Ground) -> None:
+    with opened(ground.settings()) as (sink, source):
+        sink.begin()
+        sink.send(ground.message(0))
+        source.close()
+        with pytest.raises(AbortableError, match="closed"):
+            sink.commit({ground.partition: 1}, lambda: True)
+        sink.abort()
+
+    assert ground.values() == []
+
+
+# --- on Apache Kafka: what the topics refuse
+
+
+@DELIVERIES
+def test_only_the_message_that_is_too_large_is_named(kafka: str, group: str, delivery: str) -> None:
+    """Its small neighbours were refused with it, in one batch on the wire."""
+    ground = Ground(kafka, f"input-{group}", group)
+    limit = {"max.message.bytes": "2000"}
+    for name in (ground.topic, ground.output, ground.dead):
+        helpers.create_topic(kafka, name, 1, limit if name == ground.output else None)
+    small = [ground.message(n, b"s" * 900) for n in range(4)]
+    large = ground.message(4, b"L" * 3_000)
+    asked = ground.settings(delivery=delivery, kafka={"compression.type": "none"})
+
+    with opened(asked) as (sink, _):
+        tries = 0
+        while not sink.refused(ground.output, large.position):
+            tries += 1
+            assert tries <= 2
+            with pytest.raises(AbortableError, match=f"too large for the topic {ground.output}"):
+                write(sink, [*small, large])
+            sink.abort()
+        assert not sink.refused(ground.dead, large.position)
+        write(sink, [*small, ground.message(5, b"after")])
+        # Several to a batch again, which together exceed what one may have.
+        with pytest.raises(AbortableError):
+            write(sink, [ground.message(n, b"t" * 900) for n in range(6, 12)])
+        sink.abort()
+        write(sink, [ground.message(n, b"t" * 900) for n in range(6, 12)])
+        assert [
+            n for n in range(12) if sink.refused(ground.output, ground.message(n).position)
+        ] == [4]
+
+    written = ground.values()
+    assert b"L" * 3_000 not in written
+    if delivery == "exactly_once":
+        assert written == [b"s" * 900] * 4 + [b"after"] + [b"t" * 900] * 6
+    assert {b"s" * 900, b"after", b"t" * 900} == set(written)
+    assert ground.committed() == 12
+    helpers.delete_topics(kafka, [ground.topic, ground.output, ground.dead])
+
+
+@DELIVERIES
+def test_a_missing_dead_letter_topic_is_named(
+    kafka: str, topics: TopicFactory, group: str, delivery: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("consumer.kafka.clients.OPEN_TIMEOUT_S", 1.0)
+    asked = Ground(kafka, topics(), group).settings(delivery=delivery, output_topic=topics())
+    sink = make_sink(asked, KafkaSource(asked))
+    missing = rf"{asked.dead_letter_topic} \(dead_letter_topic\).*create the topic"
+    with pytest.raises(KafkaProblem, match=missing):
+        sink.open()
+    sink.close()
+
+
+@DELIVERIES
+def test_an_output_topic_that_vanishes_stops_the_worker(ground: Ground, delivery: str) -> None:
+    quick = {
+        "topic.metadata.propagation.max.ms": "100",
+        "topic.metadata.refresh.interval.ms": "500",
+    }
+    with opened(ground.settings(delivery=delivery, kafka=quick)) as (sink, _):
+        write(sink, [ground.message(0, partition=0)])
+        helpers.delete_topics(ground.bootstrap, [ground.output])
+        with pytest.raises(KafkaProblem, match=f"{ground.output}.*create the topic") as missing:
+            write_until_it_fails(sink, ground)
+        assert not isinstance(missing.value, AbortableError)
+        helpers.create_topic(ground.bootstrap, ground.output, 4)
+
+
+def write_until_it_fails(sink: Sink, ground: Ground) -> None:
+    for number in range(1, 100):
+        write(sink, [ground.message(number, partition=0)])
+        time.sleep(0.1)
+
+
+def test_a_worker_without_a_name_takes_the_lowest_free_number(ground: Ground) -> None:
+    asked = ground.settings(instance="")
+    with opened(asked, join=False) as (first, _), opened(asked, join=False) as (second, _):
+        for sink, value in ((first, b"1"), (second, b"2"), (first, b"3")):
+            sink.begin()
+            sink.send(ground.message(0, value))
+            sink.commit({}, lambda: True)
+
+    assert sorted(ground.values(), key=str) == [b"1", b"2", b"3"]
+
+
+def test_the_sink_is_of_the_delivery_mode(ground: Ground) -> None:
+    source = KafkaSource(ground.settings())
+    once = make_sink(ground.settings(delivery="exactly_once"), source)
+    at_least_once = make_sink(ground.settings(delivery="at_least_once"), source)
+    assert isinstance(once, TransactionalSink)
+    assert isinstance(at_least_once, AcknowledgedSink)
+
+
+def test_after_a_failed_commit_the_same_input_can_be_read_and_committed(ground: Ground) -> None:
+    """Abort, rewind, again: the whole recovery, with messages that really came from Kafka."""
+    inputs = [Record(str(n).encode(), partition=0) for n in range(10)]
+    helpers.produce(ground.bootstrap, ground.topic, inputs)
+    source = KafkaSource(ground.settings())
+    sink = make_sink(ground.settings(), source)
+    source.open(Heard())
+    sink.open()
+    first = read(source, 10)
+    sink.begin()
+    for raw in first:
+        sink.send(ground.message(raw.position.offset, raw.value, key=b"k"))
+    with pytest.raises(AbortableError):
+        sink.commit({ground.partition: 10}, lambda: False)
+    sink.abort()
+    source.rewind({ground.partition: 0})
+    again = read(source, 10)
+    write(sink, [ground.message(raw.position.offset, raw.value, key=b"k") for raw in again])
+    sink.close()
+    source.close()
+
+    assert ground.values() == [record.value for record in inputs]
+    assert ground.committed() == 10
+    assert after([ground.message(9)]) == {TopicPartition(ground.topic, 0): 10}

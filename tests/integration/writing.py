@@ -1,0 +1,94 @@
+"""A sink as the publish stage drives it, with the source whose offsets it commits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from consumer.articles import Headers, Outgoing, Position, TopicPartition
+from consumer.kafka.acknowledged_sink import AcknowledgedSink
+from consumer.kafka.sink import make_sink
+from consumer.kafka.source import KafkaSource
+from consumer.kafka.transactional_sink import TransactionalSink
+from consumer.settings import Settings
+from tests.integration import helpers
+from tests.integration.reading import Heard, poll_until, settings
+
+Sink = TransactionalSink | AcknowledgedSink
+
+
+@dataclass(frozen=True)
+class Ground:
+    """An input topic with its output and dead-letter topics, as `reading.settings` names them."""
+
+    bootstrap: str
+    topic: str
+    group: str
+
+    @property
+    def output(self) -> str:
+        return f"{self.topic}-tagged"
+
+    @property
+    def dead(self) -> str:
+        return f"{self.topic}-dead"
+
+    @property
+    def partition(self) -> TopicPartition:
+        return TopicPartition(self.topic, 0)
+
+    def settings(self, **more: Any) -> Settings:
+        return settings(self.bootstrap, self.topic, self.group, **more)
+
+    def message(
+        self,
+        offset: int,
+        value: bytes | None = None,
+        key: bytes | None = None,
+        headers: Headers = (),
+        timestamp_ms: int | None = None,
+        partition: int | None = None,
+    ) -> Outgoing:
+        """The output for an input offset; its value is the offset unless given."""
+        position = Position(self.partition, offset)
+        text = value if value is not None else str(offset).encode()
+        return Outgoing(self.output, key, text, headers, timestamp_ms, partition, position)
+
+    def values(self, isolation: str = "read_committed") -> list[bytes | None]:
+        """The values in the output topic."""
+        return [one.value for one in helpers.read_all(self.bootstrap, self.output, isolation)]
+
+    def committed(self) -> int | None:
+        """The group's offset in partition 0 of the input."""
+        return helpers.committed_offsets(self.bootstrap, self.group, self.topic).get(0)
+
+
+@contextmanager
+def opened(asked: Settings, join: bool = True) -> Iterator[tuple[Sink, KafkaSource]]:
+    """An open sink and its open source, which has joined the group unless told otherwise."""
+    source = KafkaSource(asked)
+    sink = make_sink(asked, source)
+    try:
+        source.open(Heard())
+        sink.open()
+        if join:
+            poll_until(lambda: bool(source.assignments()), source)
+        yield sink, source
+    finally:
+        sink.close()
+        source.close()
+
+
+def write(sink: Sink, messages: Sequence[Outgoing]) -> None:
+    """Begin, send all, commit the offset after the last of each partition."""
+    sink.begin()
+    for message in messages:
+        sink.send(message)
+    sink.commit(after(messages), lambda: True)
+
+
+def after(messages: Sequence[Outgoing]) -> dict[TopicPartition, int]:
+    """For each input partition the offset after its last message."""
+    return {one.position.topic_partition: one.position.offset + 1 for one in messages}
