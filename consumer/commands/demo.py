@@ -104,6 +104,7 @@ def _demo(
             # A file of one's own may be all wrong; the demo is there to show it.
             dead_letter_max_ratio=1.0,
         )
+        broker.create_topics(*settings.input_topics)
         worker = build_worker(settings, Metrics(registry))
         screen.begin(worker.model, len(lines))
         worker.start(signals)

@@ -44,6 +44,12 @@ class EmbeddedBroker:
         """Where other clients, of any process on this machine, join."""
         return self._bootstrap_servers
 
+    def create_topics(self, *names: str) -> None:
+        """Make topics of 4 partitions: the cluster does so when a producer asks for one."""
+        assert self._client is not None, "the cluster has ended"
+        for name in names:
+            self._client.list_topics(name, timeout=_TIMEOUT_S)
+
     def close(self) -> None:
         """End the cluster; its clients lose their connections and all messages are gone."""
         self._client = None
