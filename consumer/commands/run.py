@@ -19,7 +19,7 @@ from consumer.settings_sources import load_settings
 from consumer.signals import EndSignals
 from consumer.telemetry.admin import AdminServer
 from consumer.telemetry.health import Health
-from consumer.telemetry.logs import configure_logging
+from consumer.telemetry.logs import adopt_library_loggers, configure_logging
 from consumer.telemetry.metrics import Metrics
 from consumer.telemetry.registry import new_registry
 from consumer.worker import Worker
@@ -96,6 +96,7 @@ def build_worker(settings: Settings, metrics: Metrics) -> Worker:
     # Imported here: torch takes seconds, which `--help` and a wrong setting should not.
     from consumer.kafka.sink import make_sink
     from consumer.kafka.source import KafkaSource
+    from consumer.tagging.device_memory import device_memory_reader
     from consumer.tagging.tagger import load_tagger
 
     tagger = load_tagger(
@@ -108,7 +109,12 @@ def build_worker(settings: Settings, metrics: Metrics) -> Worker:
         window_overlap_tokens=settings.window_overlap_tokens,
         batch_tokens=settings.batch_tokens,
     )
+    # The model's libraries bring log handlers of their own when they are first imported.
+    adopt_library_loggers()
     metrics.model_loaded(tagger.info)
+    memory = device_memory_reader(tagger.info.device)
+    if memory is not None:
+        metrics.watch_device_memory(memory)
     source = KafkaSource(settings)
     return Worker(
         settings,

@@ -1,0 +1,141 @@
+"""`nerstream run` as a process of its own, for tests that kill it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+#: A worker must be ready, and must end, within this; generous, since machines are slow at times.
+PATIENCE_S = 90.0
+
+
+class WorkerProcess:
+    """Starts on entry, is killed on exit if it still runs. Its log lines are JSON in `log`.
+
+    Args:
+        settings: `Settings` fields; written as flags.
+        folder: where the log goes.
+        name: of the log file.
+    """
+
+    def __init__(self, settings: Mapping[str, Any], folder: Path, name: str = "worker") -> None:
+        self._settings = {
+            "log_format": "json",
+            "admin_host": "127.0.0.1",
+            "admin_port": 0,
+            "threads": 1,
+            **settings,
+        }
+        self.log = folder / f"{name}-{time.monotonic_ns()}.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._port: int | None = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        failure: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(PATIENCE_S)
+
+    def start(self) -> Self:
+        """Start the process; does not wait for it to be ready."""
+        flags = []
+        for name, value in self._settings.items():
+            if name == "kafka":
+                flags += [part for pair in value.items() for part in ("--kafka", "=".join(pair))]
+            else:
+                flags += [f"--{name.replace('_', '-')}", str(value)]
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "consumer", "run", *flags],
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "HF_HUB_OFFLINE": "1"},
+            )
+        return self
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        """The process, once started."""
+        assert self._process is not None
+        return self._process
+
+    def events(self) -> list[dict[str, Any]]:
+        """The log lines so far, without what is not JSON."""
+        events = []
+        for line in self.log.read_text("utf-8", "replace").splitlines():
+            try:
+                events.append(json.loads(line))
+            except ValueError:
+                continue
+        return [event for event in events if isinstance(event, dict)]
+
+    def wait_ready(self) -> Self:
+        """Until `/readyz` is green; fails with the log if the process ends before."""
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
+            assert self.process.poll() is None, f"ended early:\n{self.log.read_text()}"
+            status, _ = self.get("/readyz")
+            if status == 200:
+                return self
+            time.sleep(0.1)
+        raise AssertionError(f"not ready in {PATIENCE_S} s:\n{self.log.read_text()}")
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Status and body of an endpoint; status 0 while nothing listens."""
+        if self._port is None:
+            ports = [event["admin_port"] for event in self.events() if "admin_port" in event]
+            if not ports:
+                return 0, ""
+            self._port = int(ports[0])
+        try:
+            with urllib.request.urlopen(
+                f"http://127.0.0.1:{self._port}{path}", timeout=10
+            ) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as answer:
+            with answer:
+                return answer.code, answer.read().decode()
+        except OSError:
+            return 0, ""
+
+    def metric(self, name: str) -> float:
+        """Sum over the labels of one metric, as `/metrics` shows it."""
+        _, body = self.get("/metrics")
+        found = [
+            float(line.rsplit(" ", 1)[1])
+            for line in body.splitlines()
+            if line.startswith((f"{name} ", f"{name}{{"))
+        ]
+        assert found, f"{name} is not in /metrics"
+        return sum(found)
+
+    def terminate(self) -> int:
+        """SIGTERM, then wait for the end; the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.wait()
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self.process.kill()
+        self.process.wait(PATIENCE_S)
+
+    def wait(self) -> int:
+        """Wait for the end; the exit code."""
+        return self.process.wait(PATIENCE_S)
