@@ -1,6 +1,6 @@
 """Tiny token classifiers with random weights, made in a second: one of each tokenizer family.
 
-The tokenizers are trained on a few sentences of our own, so that they split most words.
+Their vocabularies come from a few sentences of our own, so that they split most words.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import torch
 import transformers
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
-from tokenizers.trainers import BpeTrainer, UnigramTrainer, WordPieceTrainer
+from tokenizers.trainers import BpeTrainer
 from transformers import (
     BertConfig,
     BertForTokenClassification,
@@ -74,13 +74,27 @@ def _wrap(tokenizer: Tokenizer, max_length: int, **special: str) -> PreTrainedTo
     )
 
 
+def _pieces(pre_tokenizer: pre_tokenizers.PreTokenizer) -> list[str]:
+    """Every character of the sentences, and a part of each word; always in the same order.
+
+    A trained vocabulary would depend on the order of a hash table.
+    """
+    lowered = normalizers.BertNormalizer(lowercase=True)
+    texts = [*SENTENCES, *(lowered.normalize_str(sentence) for sentence in SENTENCES)]
+    words = {word for text in texts for word, _ in pre_tokenizer.pre_tokenize_str(text)}
+    pieces = {character for word in words for character in word}
+    pieces |= {word[:3] for word in words} | {word[3:6] for word in words if len(word) > 5}
+    return sorted(pieces)
+
+
 def wordpiece_tokenizer(max_length: int, lowercase: bool) -> PreTrainedTokenizerFast:
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    pieces = _pieces(pre_tokenizers.BertPreTokenizer())
+    names = [*special, *pieces, *(f"##{piece}" for piece in pieces)]
+    vocabulary = {name: token_id for token_id, name in enumerate(names)}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    trainer = WordPieceTrainer(vocab_size=400, special_tokens=special, show_progress=False)
-    tokenizer.train_from_iterator(SENTENCES, trainer)
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
@@ -125,15 +139,14 @@ def byte_level_tokenizer(max_length: int) -> PreTrainedTokenizerFast:
 
 def sentencepiece_tokenizer(max_length: int, strips: bool) -> PreTrainedTokenizerFast:
     """Unigram behind Metaspace: as XLM-R has it, or DeBERTa-v3, which strips the text."""
-    tokenizer = Tokenizer(models.Unigram())
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    pieces = _pieces(pre_tokenizers.Metaspace(prepend_scheme="always"))
+    scores = [(name, 0.0) for name in special]
+    scores += [(piece, 2.0 * len(piece) - 8.0) for piece in pieces]
+    tokenizer = Tokenizer(models.Unigram(scores, unk_id=3))
     steps = [normalizers.NFKC(), normalizers.Replace(" {2,}", " ")]
     tokenizer.normalizer = normalizers.Sequence([normalizers.Strip(), *steps] if strips else steps)
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")
-    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
-    trainer = UnigramTrainer(
-        vocab_size=300, special_tokens=special, unk_token="<unk>", show_progress=False
-    )
-    tokenizer.train_from_iterator(SENTENCES, trainer)
     tokenizer.post_processor = processors.TemplateProcessing(
         single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
     )
@@ -250,7 +263,8 @@ def save_tiny_model(
 ) -> Path:
     """Make a model of a family and save it as a person would; gives the folder.
 
-    Its weights are large enough for its answers to differ from word to word.
+    Its weights are large enough for its answers to differ from word to word, and the same
+    arguments give the same model.
     """
     make_tokenizer, build = FAMILIES[family]
     tokenizer = make_tokenizer(max_length)
@@ -259,8 +273,9 @@ def save_tiny_model(
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.ndim > 1:
-                is_outer = "classifier" in name or "word_embeddings" in name
-                parameter.normal_(0.0, 1.0 if is_outer else 0.1)
+                spread = 1.0 if "word_embeddings" in name else 0.1
+                # Probabilities of nearly 1 would make ties that rounding decides.
+                parameter.normal_(0.0, 0.3 if "classifier" in name else spread)
     transformers.logging.disable_progress_bar()
     folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(folder)
@@ -268,9 +283,13 @@ def save_tiny_model(
     return folder
 
 
-@cache
 def tiny_folder(family: str = "bert-cased", max_length: int = 64) -> Path:
     """A saved tiny model, one for the whole run; must not be changed."""
+    return _made(family, max_length)
+
+
+@cache
+def _made(family: str, max_length: int) -> Path:
     folder = Path(tempfile.mkdtemp(prefix=f"tiny-{family}-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return save_tiny_model(folder, family, max_length=max_length)
