@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 import pytest
 import torch
@@ -328,3 +332,100 @@ def test_a_cached_commit_needs_no_hub(tmp_path: Path) -> None:
             **environment,
         )
         assert (answer, stderr) == (commit, "")
+
+
+class FakeHub(BaseHTTPRequestHandler):
+    """As much of the hub's protocol as a download needs, for one repository."""
+
+    COMMIT = "0123456789abcdef0123456789abcdef01234567"
+    #: What the repository holds beside the tiny model: weights that must not be fetched.
+    EXTRA = ("pytorch_model.bin", "onnx/config.json")
+    asked: ClassVar[list[str]] = []
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        path = urlsplit(self.path).path
+        self.asked.append(path)
+        names = [file.name for file in tiny_folder().iterdir()]
+        if path == "/api/models/some/tagger/revision/main":
+            self._answer({"id": "some/tagger", "sha": self.COMMIT})
+        elif path == f"/api/models/some/tagger/revision/{self.COMMIT}":
+            files = [{"rfilename": name} for name in (*names, *self.EXTRA)]
+            self._answer({"id": "some/tagger", "sha": self.COMMIT, "siblings": files})
+        elif path == f"/api/models/some/tagger/tree/{self.COMMIT}":
+            files = [
+                {"type": "file", "path": name, "oid": "0" * 40, "size": size}
+                for name, size in self._sizes(names)
+            ]
+            self._answer(files)
+        elif path.startswith(f"/some/tagger/resolve/{self.COMMIT}/"):
+            self._send(path.rpartition("/")[2])
+        else:
+            self._answer({"error": "Repository not found"}, 404, "RepoNotFound")
+
+    def _sizes(self, names: list[str]) -> list[tuple[str, int]]:
+        sizes = [(name, (tiny_folder() / name).stat().st_size) for name in names]
+        return sizes + [(name, 10) for name in self.EXTRA]
+
+    def _answer(self, document: Any, status: int = 200, code: str = "") -> None:
+        body = json.dumps(document).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        if code:
+            self.send_header("X-Error-Code", code)
+        self.end_headers()
+        self._write(body)
+
+    def _send(self, name: str) -> None:
+        body = (tiny_folder() / name).read_bytes()
+        self.send_response(200)
+        self.send_header("ETag", f'"{hashlib.sha256(body).hexdigest()}"')
+        self.send_header("X-Repo-Commit", self.COMMIT)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self._write(body)
+
+    def _write(self, body: bytes) -> None:
+        if self.command == "GET":
+            self.wfile.write(body)
+
+    def log_message(self, *_arguments: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def hub() -> Iterator[str]:
+    """The address of a hub that has some/tagger."""
+    FakeHub.asked.clear()
+    tiny_folder()
+    with ThreadingHTTPServer(("127.0.0.1", 0), FakeHub) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_model_of_the_hub_is_fetched_and_named_by_its_commit(hub: str, tmp_path: Path) -> None:
+    environment = {"HF_HOME": str(tmp_path), "HF_ENDPOINT": hub, "HF_HUB_DISABLE_XET": "1"}
+    answer, _, stderr = load_in_a_process("some/tagger", "", **environment)
+    assert (answer, stderr) == (FakeHub.COMMIT, "")
+    fetched = {path.rpartition("/")[2] for path in FakeHub.asked if "/resolve/" in path}
+    assert fetched == {file.name for file in tiny_folder().iterdir()}
+    assert not any(name in path for path in FakeHub.asked for name in FakeHub.EXTRA)
+    # The second time it is here, and only the branch is asked for.
+    FakeHub.asked.clear()
+    assert load_in_a_process("some/tagger", "", **environment)[0] == FakeHub.COMMIT
+    of_the_model = [path for path in FakeHub.asked if "some/tagger" in path]
+    assert of_the_model == ["/api/models/some/tagger/revision/main"]
+
+
+def test_a_model_that_the_hub_does_not_have_is_named(hub: str, tmp_path: Path) -> None:
+    answer, _, stderr = load_in_a_process(
+        "other/tagger", "", HF_HOME=str(tmp_path), HF_ENDPOINT=hub
+    )
+    assert answer.startswith("model other/tagger: neither a local folder nor a model on the")
+    assert stderr == ""

@@ -233,7 +233,7 @@ OUT_OF_MEMORY_ERRORS: dict[str, Callable[[], Exception]] = {
 
 
 def failing_tagger(fits_tokens: int, kind: str = "cuda") -> tuple[Tagger, FailingEngine]:
-    model = load_model(str(tiny_folder()), "", "cpu", "float32", 0)
+    model = load_model(str(tiny_folder()), "", "cpu", "float32", 1)
     engine = FailingEngine(
         PackedEngine(model, with_rows=False), fits_tokens, OUT_OF_MEMORY_ERRORS[kind]
     )
@@ -273,7 +273,7 @@ def test_an_article_that_cannot_fit_is_rejected_and_its_neighbours_are_not() -> 
 
 
 def test_other_device_errors_are_not_taken_for_a_want_of_memory() -> None:
-    model = load_model(str(tiny_folder()), "", "cpu", "float32", 0)
+    model = load_model(str(tiny_folder()), "", "cpu", "float32", 1)
     engine = FailingEngine(
         PackedEngine(model, with_rows=False), 0, lambda: RuntimeError("CUDA error: device assert")
     )
@@ -359,7 +359,7 @@ def test_a_long_text_is_tagged_in_bounded_memory(family: str) -> None:
 
 
 def test_a_model_is_left_as_it_was_by_the_check_for_packing() -> None:
-    model = load_model(str(tiny_folder()), "", "cpu", "float32", 0)
+    model = load_model(str(tiny_folder()), "", "cpu", "float32", 1)
     plain = model.network.config._attn_implementation
     assert can_pack(model)
     assert model.network.config._attn_implementation == plain != PACKED
@@ -367,7 +367,7 @@ def test_a_model_is_left_as_it_was_by_the_check_for_packing() -> None:
 
 def test_a_model_that_mixes_windows_is_not_packed(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the check is for: windows that see each other give other logits."""
-    model = load_model(str(tiny_folder()), "", "cpu", "float32", 0)
+    model = load_model(str(tiny_folder()), "", "cpu", "float32", 1)
 
     def one_window(network: Any, ids: Any, lengths: Sequence[int], first_position: int) -> Any:
         positions = torch.cat([torch.arange(length) for length in lengths]) + first_position

@@ -83,8 +83,9 @@ def _pieces(pre_tokenizer: pre_tokenizers.PreTokenizer) -> list[str]:
     texts = [*SENTENCES, *(lowered.normalize_str(sentence) for sentence in SENTENCES)]
     words = {word for text in texts for word, _ in pre_tokenizer.pre_tokenize_str(text)}
     pieces = {character for word in words for character in word}
-    pieces |= {word[:3] for word in words} | {word[3:6] for word in words if len(word) > 5}
-    return sorted(pieces)
+    parts = {word[:3] for word in words} | {word[3:6] for word in words}
+    # A part with punctuation in it would be a token that no word can be cut out of.
+    return sorted(pieces | {part for part in parts if part.lstrip("▁").isalnum()})
 
 
 def wordpiece_tokenizer(max_length: int, lowercase: bool) -> PreTrainedTokenizerFast:
@@ -302,7 +303,8 @@ def tiny_tagger(family: str = "bert-cased", max_length: int = 64, **changes: Any
         "revision": "",
         "device": "cpu",
         "dtype": "float32",
-        "threads": 0,
+        # More would wait for each other in models as small as these.
+        "threads": 1,
         "aggregation": "word",
         "window_overlap_tokens": 16,
         "batch_tokens": 512,

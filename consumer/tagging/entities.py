@@ -80,25 +80,32 @@ def find_entities(
         opens[1:] = (type_ids[1:] != type_ids[:-1]) | labels.begins[label_ids[1:]]
     groups = np.flatnonzero(opens)
     group_lasts = np.append(groups[1:], len(first)) - 1
+    means = np.add.reduceat(scores, groups, dtype=np.float64) / (group_lasts - groups + 1)
     has_type = type_ids[groups] >= 0
+    opening = groups[has_type]
     entities: list[Entity] = []
-    for begin, final in zip(groups[has_type], group_lasts[has_type], strict=True):
-        start, end = int(starts[first[begin]]), int(ends[last[final]])
-        if strategy is Strategy.WORD:
-            end = end_of_marks(text, end)
-        surface = text[start:end]
+    for start, end, type_id, score in zip(
+        starts[first[opening]].tolist(),
+        ends[last[group_lasts[has_type]]].tolist(),
+        type_ids[opening].tolist(),
+        means[has_type].tolist(),
+        strict=True,
+    ):
+        whole_end = end_of_marks(text, end) if strategy is Strategy.WORD else end
+        surface = text[start:whole_end]
         stripped = surface.strip()
         if not stripped:
             continue
-        start += len(surface) - len(surface.lstrip())
+        begin = start + len(surface) - len(surface.lstrip())
         entities.append(
             Entity(
                 field=field,
-                type=labels.types[type_ids[begin]],
+                type=labels.types[type_id],
                 text=stripped,
-                start=start,
-                end=start + len(stripped),
-                score=min(float(np.mean(scores[begin : final + 1], dtype=np.float64)), 1.0),
+                start=begin,
+                end=begin + len(stripped),
+                # Rounding in float32 may put a certain answer a hair above 1.
+                score=min(score, 1.0),
             )
         )
     return entities
