@@ -238,12 +238,12 @@ def test_a_second_worker_joins_and_leaves(
     total = 0
     with WorkerProcess(settings, tmp_path, "first") as first:
         first.wait_ready()
-        second = WorkerProcess(settings, tmp_path, "second").start()
-        with second:
+        with WorkerProcess(settings, tmp_path, "second") as second:
             while second.get("/readyz")[0] != 200:
-                assert total < 50_000
-                helpers.produce(run.bootstrap, run.input, articles(100, total))
-                total += 100
+                assert second.process.poll() is None, second.log.read_text()
+                helpers.produce(run.bootstrap, run.input, articles(15, total))
+                total += 15
+                time.sleep(0.1)
             helpers.produce(run.bootstrap, run.input, articles(300, total))
             total += 300
             assert second.terminate() == 0, second.log.read_text()

@@ -41,7 +41,8 @@ class WorkerProcess:
         self._port: int | None = None
 
     def __enter__(self) -> Self:
-        return self.start()
+        self._start()
+        return self
 
     def __exit__(
         self,
@@ -53,8 +54,7 @@ class WorkerProcess:
             self.process.kill()
             self.process.wait(PATIENCE_S)
 
-    def start(self) -> Self:
-        """Start the process; does not wait for it to be ready."""
+    def _start(self) -> None:
         flags = []
         for name, value in self._settings.items():
             if name == "kafka":
@@ -68,7 +68,6 @@ class WorkerProcess:
                 stderr=log,
                 env={**os.environ, "HF_HUB_OFFLINE": "1"},
             )
-        return self
 
     @property
     def process(self) -> subprocess.Popen[bytes]:
