@@ -145,7 +145,8 @@ class KafkaServer:
         }
         lines = "".join(f"{name}={value}\n" for name, value in properties.items())
         self._config_file.write_text(lines)
-        cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        # One that began with a hyphen would be taken for an option.
+        cluster_id = "k" + urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]
         done = subprocess.run(
             [
                 *(*self._command(java), "kafka.tools.StorageTool", "format"),
