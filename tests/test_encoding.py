@@ -135,6 +135,15 @@ def test_special_tokens_in_a_text_are_letters(family: str) -> None:
     assert special.isdisjoint(ids.tolist())
 
 
+@pytest.mark.parametrize(
+    ("family", "text"), [("bert-cased", "of [SEP] of"), ("roberta", "of </s> of")]
+)
+def test_the_letters_of_a_special_token_are_read(family: str, text: str) -> None:
+    field = encode(tiny_tagger(family), text).fields[0]
+    inside = (field.starts >= 3) & (field.ends <= len(text) - 3)
+    assert inside.sum() >= 3
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_lone_surrogate_is_one_unknown_character(family: str) -> None:
     field = encode(tiny_tagger(family), "Marta \ud83d Okafor").fields[0]
