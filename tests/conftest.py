@@ -15,6 +15,17 @@ from tests.integration.kafka_server import KafkaServer, KafkaUnavailable
 TopicFactory = Callable[..., str]
 
 
+def start_or_skip() -> KafkaServer:
+    """A running Apache Kafka of one's own; the caller stops it."""
+    server = KafkaServer()
+    try:
+        return server.start()
+    except KafkaUnavailable as missing:
+        if os.environ.get("CI") == "true":
+            pytest.fail(str(missing), pytrace=False)
+        pytest.skip(str(missing))
+
+
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[str]:
     """Bootstrap servers of a running Apache Kafka: the named one, or one of our own.
@@ -25,13 +36,7 @@ def kafka() -> Iterator[str]:
     if named:
         yield named
         return
-    server = KafkaServer()
-    try:
-        server.start()
-    except KafkaUnavailable as missing:
-        if os.environ.get("CI") == "true":
-            pytest.fail(str(missing), pytrace=False)
-        pytest.skip(str(missing))
+    server = start_or_skip()
     try:
         yield server.bootstrap_servers
     finally:

@@ -19,7 +19,12 @@ Client = TypeVar("Client")
 OPEN_TIMEOUT_S = 10.0
 
 #: What `settings.kafka` may change.
-_DEFAULTS: Mapping[str, Any] = {"client.id": "nerstream"}
+_DEFAULTS: Mapping[str, Any] = {
+    "client.id": "nerstream",
+    # With `rebootstrap`, its default, librdkafka 2.16 forgets the coordinator of a transaction
+    # when all brokers are down for a moment, and then waits for it for ever.
+    "metadata.recovery.strategy": "none",
+}
 
 #: A topic that is being created, or whose partitions have no leader yet, answers with these.
 _NOT_YET = UNKNOWN_TOPIC | {KafkaError.LEADER_NOT_AVAILABLE}

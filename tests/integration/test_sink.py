@@ -321,9 +321,8 @@ def test_only_the_message_that_is_too_large_is_named(kafka: str, group: str, del
             write(sink, [ground.message(n, b"t" * 900) for n in range(6, 12)])
         sink.abort()
         write(sink, [ground.message(n, b"t" * 900) for n in range(6, 12)])
-        assert [
-            n for n in range(12) if sink.refused(ground.output, ground.message(n).position)
-        ] == [4]
+        # What is behind the committed offsets is forgotten: it does not come by again.
+        assert not any(sink.refused(ground.output, ground.message(n).position) for n in range(12))
 
     written = ground.values()
     assert b"L" * 3_000 not in written
