@@ -188,7 +188,13 @@ def test_kill_in_mid_run_and_start_again(
 ) -> None:
     count = 3000
     helpers.produce(run.bootstrap, run.input, articles(count, words=6))
-    settings = run.settings(tiny_model, delivery=delivery, commit_interval_ms=20)
+    settings = run.settings(
+        tiny_model,
+        delivery=delivery,
+        commit_interval_ms=20,
+        # The group waits so long for the killed member before it gives its partitions away.
+        kafka={"session.timeout.ms": "6000"},
+    )
     for at_least in (1, 400):
         with WorkerProcess(settings, tmp_path) as worker:
             wait_for_some(run, at_least, count)
