@@ -18,6 +18,7 @@ from transformers import AutoConfig, AutoModelForTokenClassification, AutoTokeni
 
 from consumer.articles import ModelInfo
 from consumer.errors import ModelError
+from consumer.tagging.device import find_device, find_dtype
 from consumer.tagging.labels import Labels, read_labels
 from consumer.tagging.model_folder import find_model_folder
 
@@ -29,8 +30,6 @@ _ABSURD_TOKENS = 1_000_000
 
 #: Files that a fast tokenizer can be made from; without one the library makes an empty one.
 _TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model")
-
-_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,8 +80,8 @@ def load_model(name: str, revision: str, device: str, dtype: str, threads: int) 
     Raises:
         ModelError: it cannot be found or loaded, is no token classifier, or the device is absent.
     """
-    torch_device = _find_device(name, device)
-    torch_dtype = _find_dtype(name, dtype, torch_device)
+    torch_device = find_device(name, device)
+    torch_dtype = find_dtype(name, dtype, torch_device)
     folder = find_model_folder(name, revision)
     # Its warnings are about training, or name what is checked and said better here.
     transformers.logging.set_verbosity_error()
@@ -127,43 +126,6 @@ def load_model(name: str, revision: str, device: str, dtype: str, threads: int) 
         pad_id=fast_tokenizer.pad_token_id or 0,
         first_position=first_position,
     )
-
-
-def _find_device(name: str, device: str) -> torch.device:
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        found = torch.device(device)
-    except RuntimeError:
-        found = torch.device("meta")
-    if found.type not in ("cpu", "cuda"):
-        raise ModelError(
-            f"model {name}: unknown device {device!r}; --device takes auto, cpu, cuda or cuda:N"
-        )
-    if found.type == "cpu":
-        return torch.device("cpu")
-    if not torch.cuda.is_available():
-        raise ModelError(
-            f"model {name}: device {device} asked for, but torch finds no CUDA device here; "
-            "use --device cpu or --device auto"
-        )
-    index = torch.cuda.current_device() if found.index is None else found.index
-    if index >= torch.cuda.device_count():
-        raise ModelError(
-            f"model {name}: there is no device {device}; this machine has cuda:0 to "
-            f"cuda:{torch.cuda.device_count() - 1}"
-        )
-    return torch.device("cuda", index)
-
-
-def _find_dtype(name: str, dtype: str, device: torch.device) -> torch.dtype:
-    if dtype == "auto":
-        return torch.float32 if device.type == "cpu" else torch.bfloat16
-    if dtype not in _DTYPES:
-        raise ModelError(
-            f"model {name}: unknown dtype {dtype!r}; --dtype takes auto, {', '.join(_DTYPES)}"
-        )
-    return _DTYPES[dtype]
 
 
 def _load_tokenizer(name: str, folder: Path) -> Any:
