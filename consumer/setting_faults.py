@@ -52,11 +52,11 @@ def faults_of(values: Mapping[str, Any], found: Mapping[str, Given]) -> list[Set
     faults = [
         SettingsError(
             given.source,
-            f"{given.kafka_property} cannot be passed through",
-            RESERVED_KAFKA_PROPERTIES[given.kafka_property],
+            f"{name} cannot be passed through",
+            RESERVED_KAFKA_PROPERTIES[name],
         )
         for given in found.values()
-        if given.kafka_property in RESERVED_KAFKA_PROPERTIES
+        if (name := given.kafka_property) is not None and name in RESERVED_KAFKA_PROPERTIES
     ]
     # No setting is a yes or no, but to pydantic true is also the number 1.
     switches = [name for name, value in values.items() if isinstance(value, bool)]

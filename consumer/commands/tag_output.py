@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-import zlib
 from typing import BinaryIO, Protocol
 
 from rich.console import Console
@@ -12,10 +11,7 @@ from rich.text import Text
 
 from consumer.articles import ModelInfo, TaggedArticle
 from consumer.codec import Codec
-
-#: Colours of the types that most models have; others get one by their name.
-_STYLES = {"PER": "bold cyan", "ORG": "bold green", "LOC": "bold yellow", "MISC": "bold magenta"}
-_OTHER_STYLES = ("bold blue", "bold red", "bold bright_cyan", "bold bright_green")
+from consumer.commands.entity_colors import style_of
 
 
 class Output(Protocol):
@@ -58,12 +54,6 @@ class Pretty:
 
     def flush(self) -> None:
         sys.stdout.flush()
-
-
-def style_of(entity_type: str) -> str:
-    """The style of an entity type, the same in every run."""
-    known = _STYLES.get(entity_type)
-    return known or _OTHER_STYLES[zlib.crc32(entity_type.encode()) % len(_OTHER_STYLES)]
 
 
 def _coloured(field: str, text: str, tagged: TaggedArticle) -> Text:
