@@ -278,9 +278,7 @@ def test_a_second_worker_of_the_same_instance_fences_the_first(
     assert_each_once_in_order(helpers.read_all(run.bootstrap, run.output), 90)
 
 
-def test_too_many_rejected_stop_the_worker(
-    run: Run, tiny_model: Path, tmp_path: Path
-) -> None:
+def test_too_many_rejected_stop_the_worker(run: Run, tiny_model: Path, tmp_path: Path) -> None:
     bad = [Record(b"not an article", partition=n % PARTITIONS) for n in range(400)]
     helpers.produce(run.bootstrap, run.input, bad)
     settings = run.settings(tiny_model, dead_letter_window_messages=50)
