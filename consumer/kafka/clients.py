@@ -29,6 +29,9 @@ _DEFAULTS: Mapping[str, Any] = {
 #: A topic that is being created, or whose partitions have no leader yet, answers with these.
 _NOT_YET = UNKNOWN_TOPIC | {KafkaError.LEADER_NOT_AVAILABLE}
 
+#: How a client says that it does not like its properties.
+_REFUSALS = (KafkaException, TypeError, ValueError)
+
 _log = logging.getLogger(__name__)
 
 
@@ -98,9 +101,11 @@ def make_client(
     }
     try:
         return kind(config)
-    except (KafkaException, TypeError, ValueError) as wrong:
-        text = wrong.args[0].str() if isinstance(wrong, KafkaException) else str(wrong)
-        raise _settings_error(settings, text) from wrong
+    except _REFUSALS as wrong:
+        text = _said(wrong)
+        raise SettingsError(
+            _blamed(kind, settings, text), text, "see librdkafka's list of configuration properties"
+        ) from wrong
 
 
 def await_topics(
@@ -158,12 +163,24 @@ def _ask_for(
         return error_found
 
 
-def _settings_error(settings: Settings, text: str) -> SettingsError:
-    text = text.strip().rstrip(".")
+def _said(wrong: Exception) -> str:
+    text = wrong.args[0].str() if isinstance(wrong, KafkaException) else str(wrong)
+    return text.strip().rstrip(".")
+
+
+def _blamed(kind: Callable[[dict[str, Any]], object], settings: Settings, text: str) -> str:
+    """The setting that a refusal is about."""
     # The longest name first: `ssl.ca` must not be blamed for `ssl.ca.location`.
     for name in sorted(settings.kafka, key=len, reverse=True):
         if name in text:
-            return SettingsError(
-                f"kafka.{name}", text, "see librdkafka's list of configuration properties"
-            )
-    return SettingsError("kafka", text, "see librdkafka's list of configuration properties")
+            return f"kafka.{name}"
+    # An alias is told by trying it: librdkafka speaks of `queue.buffering.max.ms` where the
+    # person set `linger.ms`.
+    for name, value in settings.kafka.items():
+        alone = {"group.id": settings.group_id, "logger": ClientLog(), name: value}
+        try:
+            kind(alone)
+        except _REFUSALS as wrong:
+            if _said(wrong) == text:
+                return f"kafka.{name}"
+    return "kafka"

@@ -1,0 +1,96 @@
+"""`install.sh`, where Apache Kafka cannot be had."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parent / "kafka" / "install.sh"
+
+#: What the script calls beside Java and Maven.
+TOOLS = ("bash", "cat", "cmp", "cp", "dirname", "head", "mkdir", "mktemp", "rm", "sed", "touch")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A folder to be the whole PATH: the tools, and neither Java nor Maven."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for tool in TOOLS:
+        found = shutil.which(tool)
+        assert found is not None
+        (folder / tool).symlink_to(found)
+    return folder
+
+
+def put(folder: Path, name: str, text: str) -> None:
+    file = folder / name
+    file.write_text(f"#!/bin/bash\n{text}\n")
+    file.chmod(file.stat().st_mode | stat.S_IXUSR)
+
+
+def install(path: Path, to: Path, *options: str, ci: str = "") -> subprocess.CompletedProcess[str]:
+    bash = shutil.which("bash")
+    assert bash is not None
+    environment = {"PATH": str(path), "CI": ci, "TMPDIR": os.environ.get("TMPDIR", "/tmp")}
+    return subprocess.run(
+        [bash, str(SCRIPT), str(to), *options],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+JAVA_17 = "echo 'openjdk version \"17.0.9\" 2023-10-17' >&2"
+JAVA_8 = "echo 'openjdk version \"1.8.0_392\"' >&2"
+
+
+@pytest.mark.parametrize(
+    ("java", "maven", "reason"),
+    [
+        (None, None, "java is missing"),
+        (JAVA_8, None, "java is version 1; 17 or newer is needed"),
+        (JAVA_17, None, "mvn is missing"),
+        (JAVA_17, "echo no route to host; exit 1", "Maven could not fetch the artefacts"),
+    ],
+)
+def test_what_is_missing_is_said_in_one_line(
+    path: Path, tmp_path: Path, java: str | None, maven: str | None, reason: str
+) -> None:
+    for name, text in (("java", java), ("mvn", maven)):
+        if text is not None:
+            put(path, name, text)
+    to = tmp_path / "kafka"
+
+    may_skip = install(path, to, "--if-possible")
+    assert may_skip.returncode == 0
+    assert reason in may_skip.stderr.splitlines()[-1]
+    assert "will skip" in may_skip.stderr
+    for refused in (install(path, to), install(path, to, "--if-possible", ci="true")):
+        assert refused.returncode == 1
+        assert reason in refused.stderr.splitlines()[-1]
+    assert not (to / ".installed").exists()
+
+
+def test_it_installs_once(path: Path, tmp_path: Path) -> None:
+    put(path, "java", JAVA_17)
+    called = tmp_path / "called"
+    put(path, "mvn", f"echo called >> {called}")
+    to = tmp_path / "kafka"
+    for _ in range(3):
+        assert install(path, to, "--if-possible").returncode == 0
+    assert called.read_text() == "called\n"
+    # Another pin installs anew.
+    (to / ".installed").write_text("an older pom")
+    assert install(path, to).returncode == 0
+    assert called.read_text() == "called\ncalled\n"
+
+
+def test_an_unknown_option_is_refused(path: Path, tmp_path: Path) -> None:
+    assert install(path, tmp_path, "--perhaps").returncode == 2
