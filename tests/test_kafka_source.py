@@ -1,0 +1,235 @@
+"""What the source makes of its client's events, with a client that plays them from a list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import confluent_kafka
+import pytest
+from confluent_kafka import TIMESTAMP_CREATE_TIME, KafkaError, KafkaException
+
+from consumer.articles import TopicPartition
+from consumer.errors import KafkaProblem
+from consumer.kafka.source import KafkaSource
+from consumer.settings import Settings
+from tests.integration.reading import Heard, offsets
+
+ONE = TopicPartition("articles", 0)
+TWO = TopicPartition("articles", 1)
+
+
+class Message:
+    """A message, or an event in the place of one."""
+
+    def __init__(self, offset: int, partition: int = 0, error: KafkaError | None = None) -> None:
+        self._offset, self._partition, self._error = offset, partition, error
+
+    def topic(self) -> str:
+        return "articles"
+
+    def partition(self) -> int:
+        return self._partition
+
+    def offset(self) -> int:
+        return self._offset
+
+    def error(self) -> KafkaError | None:
+        return self._error
+
+    def key(self) -> None:
+        return None
+
+    def value(self) -> bytes:
+        return b"{}"
+
+    def headers(self) -> None:
+        return None
+
+    def timestamp(self) -> tuple[int, int]:
+        return TIMESTAMP_CREATE_TIME, 1
+
+
+class Client:
+    """Plays a list of messages, callbacks and errors, one a poll; then nothing."""
+
+    def __init__(self) -> None:
+        self.play: list[Message | KafkaError | Callable[[], None]] = []
+        self.callbacks: dict[str, Callable[[Any, Sequence[Any]], None]] = {}
+        self.seek_failures: list[KafkaError] = []
+        self.sought: list[tuple[str, int, int]] = []
+        self.left = False
+
+    def subscribe(self, topics: list[str], **callbacks: Any) -> None:
+        assert topics == ["articles"]
+        self.callbacks = callbacks
+
+    def list_topics(self, topic: str, timeout: float) -> Any:
+        assert timeout > 0
+        found = SimpleNamespace(error=None, partitions={0: None, 1: None})
+        return SimpleNamespace(topics={topic: found})
+
+    def poll(self, timeout_s: float) -> Message | None:
+        assert timeout_s >= 0
+        if not self.play:
+            return None
+        event = self.play.pop(0)
+        if isinstance(event, KafkaError):
+            raise KafkaException(event)
+        if isinstance(event, Message):
+            return event
+        event()
+        return self.poll(timeout_s)
+
+    def seek(self, partition: Any) -> None:
+        if self.seek_failures:
+            raise KafkaException(self.seek_failures.pop(0))
+        self.sought.append((partition.topic, partition.partition, partition.offset))
+
+    def happens(self, what: str, *partitions: TopicPartition) -> Callable[[], None]:
+        theirs = [confluent_kafka.TopicPartition(p.topic, p.partition) for p in partitions]
+        return lambda: self.callbacks[what](self, theirs)
+
+    def incremental_assign(self, partitions: Sequence[Any]) -> None:
+        """Nothing is fetched here."""
+
+    incremental_unassign = incremental_assign
+
+    def unsubscribe(self) -> None:
+        self.left = True
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+@pytest.fixture
+def client(monkeypatch: pytest.MonkeyPatch) -> Client:
+    """The consumer that every source of the test gets, in the place of librdkafka's."""
+    client = Client()
+    admin = SimpleNamespace(poll=lambda _: 0, list_offsets=lambda *_, **__: {})
+    made = iter([client, admin])
+    monkeypatch.setattr("consumer.kafka.source.make_client", lambda *_: next(made))
+    return client
+
+
+@pytest.fixture
+def source(client: Client) -> KafkaSource:
+    """A source that has both partitions."""
+    source = KafkaSource(Settings())
+    source.open(Heard())
+    client.play = [client.happens("on_assign", ONE, TWO)]
+    assert source.poll(1, 0) == []
+    return source
+
+
+def test_what_was_taken_of_a_partition_that_then_goes_is_not_delivered(
+    source: KafkaSource, client: Client
+) -> None:
+    for going in ("on_revoke", "on_lost"):
+        client.play = [
+            Message(0),
+            Message(0, partition=1),
+            client.happens(going, ONE),
+            Message(1),
+            Message(1, partition=1),
+        ]
+        got = source.poll(10, 0)
+        assert offsets(got, 0) == []
+        assert offsets(got, 1) == [0, 1]
+        assert set(source.assignments()) == {TWO}
+        client.play = [client.happens("on_assign", ONE)]
+        source.poll(1, 0)
+
+
+def test_what_was_taken_before_a_partition_came_back_is_not_delivered(
+    source: KafkaSource, client: Client
+) -> None:
+    client.play = [
+        Message(5),
+        client.happens("on_revoke", ONE),
+        client.happens("on_assign", ONE),
+        Message(3),
+    ]
+    (only,) = source.poll(10, 0)
+    assert only.position.offset == 3
+    assert only.assignment == source.assignments()[ONE]
+
+
+def test_a_rewind_that_the_client_refuses_is_made_up_for(
+    source: KafkaSource, client: Client
+) -> None:
+    """A partition that has just been assigned cannot be sought in; what comes is from before."""
+    client.seek_failures = [KafkaError(KafkaError._STATE)] * 2
+    numbers = source.rewind({ONE: 40})
+    client.play = [Message(7), Message(0, partition=1)]
+    assert offsets(source.poll(10, 0), 0) == []
+    assert source.read_offsets() == {ONE: 40, TWO: 1}
+    client.play = [Message(40)]
+    (first,) = source.poll(10, 0)
+    assert client.sought == [("articles", 0, 40)]
+    assert (first.position.offset, first.assignment) == (40, numbers[ONE])
+    assert source.read_offsets()[ONE] == 41
+
+
+def test_a_rewind_that_is_refused_for_good_stops_the_worker(
+    source: KafkaSource, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("consumer.kafka.source._REWIND_TIMEOUT_S", 0.0)
+    client.seek_failures = [KafkaError(KafkaError._STATE)]
+    with pytest.raises(KafkaProblem, match=r"articles \[0\] cannot be read again from offset 40"):
+        source.rewind({ONE: 40})
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        KafkaError._MAX_POLL_EXCEEDED,
+        KafkaError._ALL_BROKERS_DOWN,
+        KafkaError._TRANSPORT,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+    ],
+)
+def test_reading_goes_on_after_what_passes(source: KafkaSource, client: Client, code: int) -> None:
+    client.play = [Message(0), Message(-1, error=KafkaError(code)), Message(1)]
+    assert offsets(source.poll(10, 0)) == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("code", "remedy"),
+    [
+        (KafkaError.TOPIC_AUTHORIZATION_FAILED, "allow this user to read the input topics"),
+        (KafkaError.GROUP_AUTHORIZATION_FAILED, r"consumer group \(group_id\)"),
+        (KafkaError.INCONSISTENT_GROUP_PROTOCOL, "another group_id"),
+        (KafkaError.UNSUPPORTED_VERSION, "needs 4.0 or later"),
+    ],
+)
+def test_what_does_not_pass_stops_the_worker(
+    source: KafkaSource, client: Client, code: int, remedy: str
+) -> None:
+    client.play = [Message(-1, error=KafkaError(code))]
+    with pytest.raises(KafkaProblem, match=remedy):
+        source.poll(10, 0)
+
+
+def test_a_fatal_error_stops_the_worker_which_then_leaves_no_group(
+    source: KafkaSource, client: Client
+) -> None:
+    client.play = [KafkaError(KafkaError._FATAL, "broken beyond repair", fatal=True)]
+    with pytest.raises(KafkaProblem, match="broken beyond repair"):
+        source.poll(10, 0)
+    source.close()
+    assert not client.left
+
+
+def test_the_end_of_a_partition_moves_what_was_read(source: KafkaSource, client: Client) -> None:
+    end = KafkaError(KafkaError._PARTITION_EOF)
+    client.play = [Message(0), Message(9, error=end), Message(4, partition=7, error=end)]
+    assert offsets(source.poll(10, 0)) == [0]
+    assert source.read_offsets() == {ONE: 9}
+    assert source.end_offsets() == {ONE: 9}
+
+
+def test_no_more_than_asked_for(source: KafkaSource, client: Client) -> None:
+    client.play = [Message(n) for n in range(5)]
+    assert [offsets(source.poll(2, 0)) for _ in range(4)] == [[0, 1], [2, 3], [4], []]
