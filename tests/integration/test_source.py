@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 
 import pytest
 
@@ -283,12 +284,12 @@ def test_no_message_of_a_revoked_partition_comes_out(
         helpers.produce(kafka, topic, numbered(2_000, partition=number))
     asked = settings(kafka, topic, group)
 
-    with opened(asked) as (first, heard), opened(asked) as (second, _):
-        stop = threading.Event()
-        other = threading.Thread(
-            target=lambda: [second.poll(1, 0.05) for _ in iter(stop.is_set, 1)]
-        )
+    with ExitStack() as stack:
+        first, heard = stack.enter_context(opened(asked))
         poll_until(lambda: len(first.assignments()) == 4, first)
+        second, _ = stack.enter_context(opened(asked))
+        stop = threading.Event()
+        other = threading.Thread(target=poll_until, args=(stop.is_set, second))
         other.start()
         try:
             while not heard.of("revoked"):
@@ -303,7 +304,10 @@ def test_no_message_of_a_revoked_partition_comes_out(
         assert set(heard.of("revoked")).isdisjoint(first.assignments())
 
 
-def test_a_missing_topic_is_named_with_its_remedy(kafka: str, group: str) -> None:
+def test_a_missing_topic_is_named_with_its_remedy(
+    kafka: str, group: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("consumer.kafka.clients.OPEN_TIMEOUT_S", 1.0)
     source = KafkaSource(settings(kafka, "no-such-topic", group))
     with pytest.raises(KafkaProblem, match=r"no-such-topic \(input_topics\).*create the topic"):
         source.open(Heard())
