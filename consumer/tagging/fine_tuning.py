@@ -11,6 +11,7 @@ import transformers
 
 from consumer import __version__
 from consumer.errors import ModelError
+from consumer.tagging.cased_vocabulary import with_case
 from consumer.tagging.checkpoint import load_model, load_tokenizer, save_checkpoint
 from consumer.tagging.conll import OUTSIDE, LabelledArticle, corpus_statistics
 from consumer.tagging.model_card import TrainingRun, model_card
@@ -70,6 +71,10 @@ class FineTuning:
                 dropout=recipe.dropout,
                 attention_dropout=recipe.attention_dropout,
             )
+            if recipe.cased_vocabulary:
+                self._tokenizer = with_case(
+                    model, self._tokenizer, train, recipe.cased_vocabulary, recipe.seed
+                )
         except (OSError, ValueError) as error:
             raise ModelError(f"cannot fine-tune {base_model}: {error}") from error
         positions = getattr(model.config, "max_position_embeddings", recipe.max_length)

@@ -57,6 +57,13 @@ class Recipe:
         "share of an article's distinct entities exchanged for others of their type, drawn "
         "anew in each epoch (Dai & Adel 2020)",
     )
+    cased_vocabulary: int = _option(
+        0,
+        0,
+        1 << 20,
+        "give an uncased WordPiece checkpoint its case: a vocabulary of so many pieces, cased "
+        "ones among them; 0 leaves the vocabulary as it is",
+    )
     max_length: int = _option(
         512, 8, 1 << 16, "longest chunk and scoring window, in sub-words with special tokens"
     )

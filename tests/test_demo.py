@@ -1,0 +1,90 @@
+"""`nerstream demo` as a person and as a program see it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import jsonschema_rs
+import pytest
+
+from consumer import resources
+
+
+def demo(*arguments: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [sys.executable, "-m", "consumer", "demo", *arguments],
+        capture_output=True,
+        timeout=240,
+        check=False,
+        env={**os.environ, "HF_HUB_OFFLINE": "1", "COLUMNS": "120"},
+    )
+
+
+def ids(lines: Sequence[bytes]) -> list[str]:
+    return [json.loads(line)["id"] for line in lines]
+
+
+def test_json_prints_the_tagged_messages_and_nothing_else() -> None:
+    done = demo("--json", "--rate", "0")
+    assert done.returncode == 0, done.stderr.decode()
+    messages = [json.loads(line) for line in done.stdout.splitlines()]
+    validator = jsonschema_rs.validator_for(resources.schema("tagged_article.v1"))
+    for message in messages:
+        validator.validate(message)
+        assert message["tagging"]["model"] == "bundled"
+        for entity in message["entities"]:
+            assert message[entity["field"]][entity["start"] : entity["end"]] == entity["text"]
+    good = []
+    for line in resources.sample_lines():
+        try:
+            document = json.loads(line)
+        except ValueError:
+            continue
+        if "id" in document and isinstance(document.get("body", ""), str):
+            good.append(document["id"])
+    assert sorted(message["id"] for message in messages) == sorted(good)
+    assert sum(len(message["entities"]) for message in messages) > 300
+    rejected = re.findall(r"rejected \((\w+)\)", done.stderr.decode())
+    assert sorted(rejected) == ["invalid_json", "missing_id", "wrong_type"]
+
+
+def test_a_person_sees_articles_rejections_and_a_summary(tmp_path: Path) -> None:
+    file = tmp_path / "mine.jsonl"
+    file.write_text(
+        '{"id": "1", "title": "Merkel in Paris", "body": "Angela Merkel met Airbus."}\n'
+        "\n"
+        '{"id": "2", "body": 5}\n'
+    )
+    done = demo(str(file))
+    out = done.stdout.decode()
+    assert done.returncode == 0, done.stderr.decode()
+    assert "Merkel in Paris" in out
+    assert "rejected: wrong_type" in out
+    assert "1 tagged, 1 rejected" in out
+    assert re.search(r"entities +\d+", out)
+    for name in ("articles/s", "tokens/s", "p50", "p99"):
+        assert name in out
+    assert done.stderr == b""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--rate", "-1"], "--rate"),
+        (["--rate", "nan"], "--rate"),
+        (["no-such-file.jsonl"], "no-such-file.jsonl"),
+        (["--model", "no/such/folder"], "no/such/folder"),
+    ],
+)
+def test_a_wrong_argument_is_named(arguments: list[str], named: str) -> None:
+    done = demo(*arguments)
+    assert done.returncode in (1, 2)
+    assert done.stdout.decode().count("\n") <= 1  # at most the line that says what is begun
+    assert named in done.stderr.decode()
+    assert "Traceback" not in done.stderr.decode()
