@@ -184,6 +184,9 @@ def test_the_saved_folder_loads_and_says_what_it_is(
     on_disk = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
     assert on_disk["truncation"] is None
     assert on_disk["padding"] is None
+    config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    assert not {"max_length", "stride", "is_local"} & config.keys()
+    assert (folder / "model.safetensors").stat().st_mode & 0o777 == 0o644
     assert {tensor.dtype for tensor in weights(folder).values()} == {torch.float16}
     assert "_name_or_path" not in (folder / "config.json").read_text(encoding="utf-8")
 
@@ -251,6 +254,12 @@ def test_a_resumed_run_ends_as_one_that_was_never_stopped(
     assert [line["loss"] for line in epoch_lines(whole)] == [
         line["loss"] for line in epoch_lines(resumed)
     ]
+
+
+def test_a_run_may_be_made_longer(train: Callable[..., Path]) -> None:
+    folder = train("model", "--epochs", "1")
+    train("model", "--epochs", "3", "--resume")
+    assert [line["epoch"] for line in epoch_lines(folder)] == [1, 2, 3]
 
 
 def test_resume_refuses_another_recipe_and_a_folder_without_a_run(
