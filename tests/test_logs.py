@@ -194,9 +194,13 @@ def test_warnings_are_logged() -> None:
     assert not line["event"].endswith("\n")
 
 
-def test_a_library_with_its_own_handler_is_adopted() -> None:
+def test_a_library_with_its_own_handler_is_adopted(request: pytest.FixtureRequest) -> None:
     stream, own = configured(), io.StringIO()
     library = logging.getLogger("transformers")
+    # Whoever has loaded a model in this process before may have set the level.
+    before = library.level
+    library.setLevel(logging.WARNING)
+    request.addfinalizer(lambda: library.setLevel(before))
     library.addHandler(logging.StreamHandler(own))
     library.propagate = False
     adopt_library_loggers()
