@@ -155,8 +155,9 @@ class Sink(Protocol):
         """
 
     def refused(self, topic: str, position: Position) -> bool:
-        """Whether the broker has refused, since the start, this input's message to this topic as
-        too large. After the abort and the rewind the input comes by again and must go elsewhere.
+        """Whether the broker has refused this input's message to this topic as too large. After
+        the abort and the rewind the input comes by again and must go elsewhere; it is forgotten
+        once its offset is committed.
         """
         ...
 

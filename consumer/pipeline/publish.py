@@ -22,7 +22,7 @@ from consumer.pipeline.ownership import Ownership
 from consumer.pipeline.protocols import Sink
 from consumer.pipeline.stage import Stage
 
-#: Longest pause after an abort; the pauses double from a hundredth of it while aborts go on.
+#: Longest pause after an abort. The first of a row has none, the second 0.2 s, then it doubles.
 MAX_ABORT_PAUSE_S = 5.0
 
 log = structlog.get_logger(__name__)
