@@ -240,7 +240,7 @@ def test_sigterm_in_mid_batch_commits_what_was_read_and_no_more(
 def test_a_second_worker_joins_and_leaves(
     run: Run, tiny_model: Path, tmp_path: Path, group_protocol: str
 ) -> None:
-    settings = run.settings(tiny_model, group_protocol=group_protocol, in_flight_articles=300)
+    settings = run.settings(tiny_model, group_protocol=group_protocol, in_flight_articles=40)
     total = 0
     with WorkerProcess(settings, tmp_path, "first") as first:
         first.wait_ready()
