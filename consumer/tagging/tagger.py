@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import torch
-
 from consumer.articles import (
     Encoding,
     Entity,
@@ -77,7 +75,6 @@ class Tagger:
     ) -> None:
         needs_rows = options.aggregation is Strategy.AVERAGE
         self._model = model
-        self._threads = torch.get_num_threads()
         self._strategy = options.aggregation
         self._encoder = Encoder(
             model.tokenizer,
@@ -124,9 +121,6 @@ class Tagger:
             RuntimeError: the device failed in another way than for want of memory.
         """
         encodings = [_own_encoding(article) for article in articles]
-        # OpenMP keeps the number of threads for each calling thread apart: what was set where
-        # the model was loaded does not hold here, and workers that share cores would crawl.
-        torch.set_num_threads(self._threads)
         result = self._forward.run(encodings, progress)
         return TaggingResult(
             answers=tuple(
