@@ -149,8 +149,9 @@ class Worker:
 
     def stop(self) -> None:
         """Read nothing more, finish what was read, commit, leave the group. Any thread."""
-        if self._stop_at is None:
-            self._stop_at = self._clock() + self._settings.shutdown_timeout_s
+        if self._stop_at is not None:
+            return  # `wait` asks again and again: waking it each time would keep it spinning
+        self._stop_at = self._clock() + self._settings.shutdown_timeout_s
         self._poll.stop()
         self._ended.set()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -40,6 +41,20 @@ def test_a_stop_finishes_what_was_read(bench: WorkerBench) -> None:
     bench.result()
     assert bench.broker.committed == {P0: 10}
     bench.reconcile(in_flight=0)
+
+
+def test_waiting_for_the_drain_leaves_the_interpreter_to_the_stages(bench: WorkerBench) -> None:
+    bench.tagger.gate.clear()
+    bench.broker.feed(b"Ada")
+    bench.start()
+    assert bench.tagger.busy.wait(PATIENCE_S)
+    bench.signals = 1
+    eventually(lambda: bench.source.paused, "the stop was seen")
+    before = bench.asked_for_signals
+    time.sleep(0.5)
+    assert bench.asked_for_signals - before <= 20  # some ten rounds; one that spins makes 100,000
+    bench.tagger.gate.set()
+    bench.result()
 
 
 def test_a_stop_with_nothing_to_do(bench: WorkerBench) -> None:

@@ -34,6 +34,7 @@ class WorkerBench:
         self.tagger = FakeTagger()
         self.observer = FakeObserver()
         self.signals = 0
+        self.asked_for_signals = 0
         self.pauses: list[float] = []
         defaults = {"commit_interval_ms": 5, "batch_wait_ms": 5, "dead_letter_max_ratio": 1.0}
         self.worker = Worker(
@@ -49,9 +50,13 @@ class WorkerBench:
         self.ended: Future[None] | None = None
 
     def start(self) -> None:
+        def signals() -> int:
+            self.asked_for_signals += 1
+            return self.signals
+
         def run() -> None:
-            self.worker.start(lambda: self.signals)
-            self.worker.wait(lambda: self.signals)
+            self.worker.start(signals)
+            self.worker.wait(signals)
 
         self.ended = in_thread(run)
 

@@ -240,7 +240,7 @@ def test_sigterm_in_mid_batch_commits_what_was_read_and_no_more(
 def test_a_second_worker_joins_and_leaves(
     run: Run, tiny_model: Path, tmp_path: Path, group_protocol: str
 ) -> None:
-    settings = run.settings(tiny_model, group_protocol=group_protocol, in_flight_articles=40)
+    settings = run.settings(tiny_model, group_protocol=group_protocol)
     total = 0
     with WorkerProcess(settings, tmp_path, "first") as first:
         first.wait_ready()
@@ -252,12 +252,6 @@ def test_a_second_worker_joins_and_leaves(
                 time.sleep(0.1)
             helpers.produce(run.bootstrap, run.input, articles(300, total))
             total += 300
-            # A drain at the very moment of joining has been seen to take longer than
-            # shutdown_timeout_s, once; nothing was lost, but the exit code was 1.
-            deadline = time.monotonic() + 60
-            while second.metric("nerstream_articles_published_total") == 0:
-                assert time.monotonic() < deadline, second.log.read_text()
-                time.sleep(0.1)
             assert second.terminate() == 0, second.log.read_text()
         helpers.produce(run.bootstrap, run.input, articles(100, total))
         total += 100

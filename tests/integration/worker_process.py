@@ -66,7 +66,7 @@ class WorkerProcess:
                 [sys.executable, "-m", "consumer", "run", *flags],
                 stdout=log,
                 stderr=log,
-                env={**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},
+                env={**os.environ, "HF_HUB_OFFLINE": "1"},
             )
 
     @property
