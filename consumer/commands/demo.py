@@ -88,7 +88,7 @@ def _demo(
 ) -> int:
     screen.status("starting the embedded broker and loading the model")
     # Imported here: torch takes seconds, and the person should see something first.
-    from consumer.commands.run import build_worker
+    from consumer.commands.run import build_worker, load_tagger
     from consumer.kafka.embedded import EmbeddedBroker
     from consumer.kafka.reader import TopicReader
 
@@ -105,7 +105,8 @@ def _demo(
             dead_letter_max_ratio=1.0,
         )
         broker.create_topics(*settings.input_topics)
-        worker = build_worker(settings, Metrics(registry))
+        metrics = Metrics(registry)
+        worker = build_worker(settings, metrics, load_tagger(settings, metrics))
         screen.begin(worker.model, len(lines))
         worker.start(signals)
         # The latency that is shown is the worker's, not the time that a group takes to form.

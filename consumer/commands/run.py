@@ -12,7 +12,11 @@ import structlog
 
 from consumer import __version__
 from consumer.codec import Codec
+from consumer.commands.loading import tagger_from
 from consumer.errors import NerstreamError
+from consumer.kafka.sink import make_sink
+from consumer.kafka.source import KafkaSource
+from consumer.pipeline.protocols import Tagger
 from consumer.settings import Settings
 from consumer.settings_arguments import add_settings_arguments
 from consumer.settings_sources import load_settings
@@ -44,12 +48,19 @@ def run(arguments: argparse.Namespace) -> int:
         return serve(settings, signals)
 
 
-def serve(settings: Settings, signals: Callable[[], int]) -> int:
+def serve(
+    settings: Settings,
+    signals: Callable[[], int],
+    load: Callable[[Settings, Metrics], Tagger] | None = None,
+) -> int:
     """Load the model, join the group, work until `signals` counts one or a stage fails.
 
     The endpoints answer from the first moment, so that a probe sees a worker that loads its
     model as alive and not ready. The group is joined last: a worker that cannot tag yet must
     not hold partitions.
+
+    Args:
+        load: gives the tagger; None takes the model that the settings name.
     """
     started = time.monotonic()
     worker: Worker | None = None
@@ -65,7 +76,8 @@ def serve(settings: Settings, signals: Callable[[], int]) -> int:
     admin.start()
     try:
         log.info("starting", version=__version__, admin_port=admin.port, **_shown(settings))
-        worker = build_worker(settings, metrics)
+        tagger = (load or load_tagger)(settings, metrics)
+        worker = build_worker(settings, metrics, tagger)
         log.info("model loaded", seconds=round(time.monotonic() - started, 1))
         worker.start(signals)
         if signals() == 0:
@@ -86,35 +98,31 @@ def serve(settings: Settings, signals: Callable[[], int]) -> int:
         admin.close()
 
 
-def build_worker(settings: Settings, metrics: Metrics) -> Worker:
-    """Load the model and put a worker together; connects to nothing yet.
+def load_tagger(settings: Settings, metrics: Metrics) -> Tagger:
+    """Load the model and have the metrics tell of it and of its device.
 
     Raises:
         ModelError: the model cannot be loaded.
-        SettingsError: a librdkafka property is wrong.
     """
-    # Imported here: torch takes seconds, which `--help` and a wrong setting should not.
-    from consumer.kafka.sink import make_sink
-    from consumer.kafka.source import KafkaSource
-    from consumer.tagging.device_memory import device_memory_reader
-    from consumer.tagging.tagger import load_tagger
-
-    tagger = load_tagger(
-        model=settings.model,
-        revision=settings.revision,
-        device=settings.device,
-        dtype=settings.dtype,
-        threads=settings.threads,
-        aggregation=settings.aggregation,
-        window_overlap_tokens=settings.window_overlap_tokens,
-        batch_tokens=settings.batch_tokens,
-    )
+    tagger = tagger_from(settings)
     # The model's libraries bring log handlers of their own when they are first imported.
     adopt_library_loggers()
     metrics.model_loaded(tagger.info)
+    # Imported here: it imports torch, which the line above has done by now.
+    from consumer.tagging.device_memory import device_memory_reader
+
     memory = device_memory_reader(tagger.info.device)
     if memory is not None:
         metrics.watch_device_memory(memory)
+    return tagger
+
+
+def build_worker(settings: Settings, metrics: Metrics, tagger: Tagger) -> Worker:
+    """Put a worker together; connects to nothing yet.
+
+    Raises:
+        SettingsError: a librdkafka property is wrong.
+    """
     source = KafkaSource(settings)
     return Worker(
         settings,

@@ -18,6 +18,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from consumer.articles import Article, PreparedArticle, TaggedArticle, Tombstone
 from consumer.codec import Codec
+from consumer.commands.loading import tagger_from
 from consumer.commands.tag_input import (
     STANDARD_INPUT,
     InputFormat,
@@ -99,19 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     settings = load_settings(arguments, os.environ, defaults=DEFAULTS)
     with opened(arguments.file) as stream:
-        # Imported here: torch takes seconds, which `--help` and a wrong setting should not.
-        from consumer.tagging.tagger import load_tagger
-
-        tagger = load_tagger(
-            model=settings.model,
-            revision=settings.revision,
-            device=settings.device,
-            dtype=settings.dtype,
-            threads=settings.threads,
-            aggregation=settings.aggregation,
-            window_overlap_tokens=settings.window_overlap_tokens,
-            batch_tokens=settings.batch_tokens,
-        )
+        tagger = tagger_from(settings)
         codec = Codec(settings.text_fields)
         output: Output = JsonLines(sys.stdout.buffer, codec, tagger.info)
         if arguments.pretty:

@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -26,9 +26,18 @@ class WorkerProcess:
         settings: `Settings` fields; written as flags.
         folder: where the log goes.
         name: of the log file.
+        command: what the interpreter runs, before the flags.
+        variables: of the environment, on top of this process's.
     """
 
-    def __init__(self, settings: Mapping[str, Any], folder: Path, name: str = "worker") -> None:
+    def __init__(
+        self,
+        settings: Mapping[str, Any],
+        folder: Path,
+        name: str = "worker",
+        command: Sequence[str] = ("-m", "consumer", "run"),
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
         self._settings = {
             "log_format": "json",
             "admin_host": "127.0.0.1",
@@ -36,6 +45,8 @@ class WorkerProcess:
             "threads": 1,
             **settings,
         }
+        self._command = command
+        self._variables = dict(variables or {})
         self.log = folder / f"{name}-{time.monotonic_ns()}.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._port: int | None = None
@@ -63,10 +74,10 @@ class WorkerProcess:
                 flags += [f"--{name.replace('_', '-')}", str(value)]
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "consumer", "run", *flags],
+                [sys.executable, *self._command, *flags],
                 stdout=log,
                 stderr=log,
-                env={**os.environ, "HF_HUB_OFFLINE": "1"},
+                env={**os.environ, "HF_HUB_OFFLINE": "1", **self._variables},
             )
 
     @property

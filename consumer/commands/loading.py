@@ -1,0 +1,31 @@
+"""The tagger that the settings ask for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from consumer.settings import Settings
+
+if TYPE_CHECKING:
+    from consumer.tagging.tagger import Tagger
+
+
+def tagger_from(settings: Settings) -> Tagger:
+    """Load the model that the settings name. Blocks; the first call in a process imports torch.
+
+    Raises:
+        ModelError: the model cannot be loaded.
+    """
+    # Imported here: torch takes seconds, which `--help` and a wrong setting should not.
+    from consumer.tagging.tagger import load_tagger
+
+    return load_tagger(
+        model=settings.model,
+        revision=settings.revision,
+        device=settings.device,
+        dtype=settings.dtype,
+        threads=settings.threads,
+        aggregation=settings.aggregation,
+        window_overlap_tokens=settings.window_overlap_tokens,
+        batch_tokens=settings.batch_tokens,
+    )

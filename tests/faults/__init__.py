@@ -1,0 +1,1 @@
+"""The fault matrix: workers as processes on Apache Kafka, faults, and what Kafka holds then."""

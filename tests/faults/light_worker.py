@@ -1,0 +1,37 @@
+"""`nerstream run` with the light tagger: `python -m tests.faults.light_worker FLAGS`.
+
+All but the tagger is the command's own: settings, signals, endpoints, stages, Kafka. It starts
+in a second, since it needs no torch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from consumer.commands.run import serve
+from consumer.errors import NerstreamError
+from consumer.settings_arguments import add_settings_arguments
+from consumer.settings_sources import load_settings
+from consumer.signals import EndSignals
+from consumer.telemetry.logs import configure_logging
+from tests.faults.light_tagger import LightTagger
+
+
+def main() -> int:
+    """The exit code of the command."""
+    parser = argparse.ArgumentParser()
+    add_settings_arguments(parser)
+    settings = load_settings(parser.parse_args(), os.environ)
+    configure_logging(settings.log_format, settings.log_level)
+    try:
+        with EndSignals() as signals:
+            return serve(settings, signals, lambda _settings, _metrics: LightTagger())
+    except NerstreamError as failure:
+        print(f"nerstream: error: {failure}", file=sys.stderr)
+        return failure.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
