@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from confluent_kafka import KafkaException
 
 from consumer.articles import Outgoing, Position, TopicPartition
-from consumer.errors import AbortableError, KafkaProblem
+from consumer.errors import AbortableError, GroupMoved, KafkaProblem
 from consumer.kafka.instance import Instance
 from consumer.kafka.output import Output
-from consumer.kafka.problems import FENCED, error_of, fenced
+from consumer.kafka.problems import FENCED, STALE_MEMBER, error_of, fenced
 from consumer.kafka.rebalance import client_offsets
 from consumer.kafka.retry import OutOfTime, again
 from consumer.kafka.source import KafkaSource
@@ -79,7 +79,7 @@ class TransactionalSink:
         # generation that the metadata names, and the coordinator refuses the offsets.
         metadata = self._source.group_metadata()
         if not still_owned():
-            raise AbortableError("a partition was revoked before its offsets were committed")
+            raise GroupMoved("a partition was revoked before its offsets were committed")
         if offsets:
             asked = client_offsets(offsets)
             self._triaged(
@@ -189,7 +189,8 @@ class TransactionalSink:
         except KafkaProblem as reason:
             return reason
         if error.txn_requires_abort():
-            return AbortableError(f"{doing}: {error.str().strip()}")
+            kind = GroupMoved if error.code() in STALE_MEMBER else AbortableError
+            return kind(f"{doing}: {error.str().strip()}")
         meaning = self._ready.judge(doing, error)
         # `judge` is for single messages; a call that is neither retriable nor abortable is over.
         if not isinstance(meaning, AbortableError):

@@ -21,7 +21,16 @@ from confluent_kafka import (
     Producer,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic, OffsetSpec
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewPartitions,
+    NewTopic,
+    OffsetSpec,
+    ResourceType,
+)
 
 Headers = tuple[tuple[str, bytes | None], ...]
 
@@ -65,6 +74,17 @@ def create_topic(
                 return name
         time.sleep(0.02)
     raise AssertionError(f"topic {name} did not appear")
+
+
+def alter_topic(bootstrap: str, name: str, config: Mapping[str, str]) -> None:
+    """Set these properties of a topic; they hold when this returns."""
+    entries = [
+        ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET)
+        for key, value in config.items()
+    ]
+    topic = ConfigResource(ResourceType.TOPIC, name, incremental_configs=entries)
+    client = admin(bootstrap)
+    client.incremental_alter_configs([topic])[topic].result(CALL_TIMEOUT_S)
 
 
 def add_partitions(bootstrap: str, name: str, total: int) -> None:
@@ -238,7 +258,7 @@ def _read(
                     raise KafkaException(error)
                 continue
             if offset < ends[part]:
-                records[part].append(_record(message))
+                records[part].append(record_of(message))
             if offset + 1 >= ends[part]:
                 unfinished.discard(part)
     finally:
@@ -246,7 +266,8 @@ def _read(
     return [record for part in sorted(records) for record in records[part]]
 
 
-def _record(message: Message) -> Record:
+def record_of(message: Message) -> Record:
+    """A message as it was read."""
     _, timestamp_ms = message.timestamp()
     return Record(
         value=message.value(),
