@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 
 from confluent_kafka import KafkaException
@@ -45,6 +46,7 @@ class TransactionalSink:
         self._output: Output | None = None
         self._open = False
         self._renew = False
+        self._begun_at = 0.0
 
     def open(self) -> None:
         self._instance = Instance(self._settings)
@@ -53,13 +55,14 @@ class TransactionalSink:
             "transactional.id": self._transactional_id,
             "transaction.timeout.ms": self._settings.transaction_timeout_ms,
         }
-        self._output = Output(self._settings, properties)
+        self._output = Output(self._settings, properties, self._outlived)
         self._output.start()
         self._output.check_topics()
         self._init_transactions()
         _log.info("transactional id %s", self._transactional_id)
 
     def begin(self) -> None:
+        self._begun_at = time.monotonic()
         if self._ready.begin() or self._renew:
             self._ready.start()
             self._init_transactions()
@@ -121,6 +124,13 @@ class TransactionalSink:
         if self._output is None:
             raise KafkaProblem("the sink is not open")
         return self._output
+
+    def _outlived(self) -> bool:
+        """Whether the brokers may have ended the transaction at its timeout, as they do after an
+        outage. The client hears of that and of a takeover in the same words; after a takeover
+        within the timeout a new producer would fence the other worker in its turn, for ever.
+        """
+        return time.monotonic() - self._begun_at >= self._timeout_s
 
     def _init_transactions(self) -> None:
         """Fence every earlier producer of this id and end what it left open."""
@@ -196,5 +206,5 @@ class TransactionalSink:
         if not isinstance(meaning, AbortableError):
             return meaning
         if error.code() in FENCED:
-            return fenced(self._transactional_id, error)
+            return meaning if self._outlived() else fenced(self._transactional_id, error)
         return KafkaProblem(str(meaning))

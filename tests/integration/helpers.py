@@ -166,9 +166,11 @@ def produce(bootstrap: str, topic: str, records: Iterable[Record | bytes]) -> No
     assert not failed, f"{topic}: {failed[0]}"
 
 
-def end_offsets(bootstrap: str, topic: str, isolation: str = "read_committed") -> dict[int, int]:
+def end_offsets(
+    bootstrap: str, topic: str, isolation: str = "read_committed", client: AdminClient | None = None
+) -> dict[int, int]:
     """End offset of each partition; under read_committed the last stable offset."""
-    client = admin(bootstrap)
+    client = client or admin(bootstrap)
     found = client.list_topics(topic, timeout=CALL_TIMEOUT_S).topics[topic]
     if found.error is not None:
         raise KafkaException(found.error)
@@ -212,10 +214,14 @@ def wait_for_records(
         time.sleep(0.2)
 
 
-def committed_offsets(bootstrap: str, group: str, topic: str) -> dict[int, int]:
+def committed_offsets(
+    bootstrap: str, group: str, topic: str, client: AdminClient | None = None
+) -> dict[int, int]:
     """The offsets that a group has committed, transactions included; none, no entry."""
-    client = admin(bootstrap)
-    parts = [TopicPartition(topic, number) for number in end_offsets(bootstrap, topic)]
+    client = client or admin(bootstrap)
+    parts = [
+        TopicPartition(topic, number) for number in end_offsets(bootstrap, topic, client=client)
+    ]
     asked = [ConsumerGroupTopicPartitions(group, parts)]
     # A transaction whose end is being written leaves its offsets unstable for a moment; asking
     # for stable ones waits for it.

@@ -18,6 +18,8 @@ from typing import Self
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from tests.integration.lifetime import tied
+
 ROOT = Path(__file__).resolve().parents[2]
 
 #: Where `make kafka` puts the jars.
@@ -258,7 +260,7 @@ class KafkaServer:
         assert self._folder is not None, "the broker was never started"
         with (self._folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [*self._command(_java()), "kafka.Kafka", str(self._config_file)],
+                tied([*self._command(_java()), "kafka.Kafka", str(self._config_file)]),
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=self._folder,
