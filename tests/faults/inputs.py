@@ -22,7 +22,7 @@ _TOMBSTONE_EVERY = 97
 _POISON_EVERY = 41
 
 #: One article in so many repeats its sentence so often, that a small topic limit refuses it.
-_LONG_EVERY = 173
+_LONG_EVERY = 997
 _LONG = 60
 
 #: A limit of bytes that the long ones exceed once enriched, and no other does.

@@ -124,16 +124,14 @@ class Watcher:
         self.newest[part] = max(number, self.newest.get(part, -1))
 
     def _sample(self) -> None:
-        # One client for all: a future may not outlive its client.
-        client = helpers.admin(self._bootstrap)
         while not self._stop.wait(_SAMPLE_S):
             # A broker that is away, or offsets that wait for a transaction, give no sample.
             with contextlib.suppress(KafkaException, TimeoutError):
                 committed = helpers.committed_offsets(
-                    self._bootstrap, self._group, self._input_topic, client
+                    self._bootstrap, self._group, self._input_topic
                 )
                 ends = {
-                    topic: helpers.end_offsets(self._bootstrap, topic, "read_uncommitted", client)
+                    topic: helpers.end_offsets(self._bootstrap, topic, "read_uncommitted")
                     for topic in self._topics
                 }
                 self.samples.append(Sample(committed, ends))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from confluent_kafka import (
@@ -53,8 +54,11 @@ class Record:
     offset: int | None = None
 
 
+@cache
 def admin(bootstrap: str) -> AdminClient:
-    """A client for everything that is not a message; keep it until its futures are done."""
+    """The client for everything that is not a message. One for each broker, kept to the end: a
+    client that goes while an answer is due takes the interpreter with it.
+    """
     return AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
 
 
@@ -166,11 +170,9 @@ def produce(bootstrap: str, topic: str, records: Iterable[Record | bytes]) -> No
     assert not failed, f"{topic}: {failed[0]}"
 
 
-def end_offsets(
-    bootstrap: str, topic: str, isolation: str = "read_committed", client: AdminClient | None = None
-) -> dict[int, int]:
+def end_offsets(bootstrap: str, topic: str, isolation: str = "read_committed") -> dict[int, int]:
     """End offset of each partition; under read_committed the last stable offset."""
-    client = client or admin(bootstrap)
+    client = admin(bootstrap)
     found = client.list_topics(topic, timeout=CALL_TIMEOUT_S).topics[topic]
     if found.error is not None:
         raise KafkaException(found.error)
@@ -214,14 +216,10 @@ def wait_for_records(
         time.sleep(0.2)
 
 
-def committed_offsets(
-    bootstrap: str, group: str, topic: str, client: AdminClient | None = None
-) -> dict[int, int]:
+def committed_offsets(bootstrap: str, group: str, topic: str) -> dict[int, int]:
     """The offsets that a group has committed, transactions included; none, no entry."""
-    client = client or admin(bootstrap)
-    parts = [
-        TopicPartition(topic, number) for number in end_offsets(bootstrap, topic, client=client)
-    ]
+    client = admin(bootstrap)
+    parts = [TopicPartition(topic, number) for number in end_offsets(bootstrap, topic)]
     asked = [ConsumerGroupTopicPartitions(group, parts)]
     # A transaction whose end is being written leaves its offsets unstable for a moment; asking
     # for stable ones waits for it.

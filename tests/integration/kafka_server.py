@@ -139,26 +139,6 @@ class KafkaServer:
         """Whether the broker's process lives."""
         return self._process is not None and self._process.poll() is None
 
-    def set_producer_quota(self, client_id: str, bytes_per_second: int | None) -> None:
-        """Limit what the producers of a client id may write; None takes the limit away."""
-        change = (
-            ("--delete-config", "producer_byte_rate")
-            if bytes_per_second is None
-            else ("--add-config", f"producer_byte_rate={bytes_per_second}")
-        )
-        done = subprocess.run(
-            [
-                *(*self._command(_java()), "kafka.admin.ConfigCommand"),
-                *("--bootstrap-server", self.bootstrap_servers, "--alter", *change),
-                *("--entity-type", "clients", "--entity-name", client_id),
-            ],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            raise RuntimeError(f"kafka-configs failed:\n{done.stdout}{done.stderr}")
-
     def start(self) -> Self:
         """Format the storage and start the broker; returns when it answers."""
         if not (KAFKA_DIR / ".installed").exists():
