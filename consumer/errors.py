@@ -9,6 +9,8 @@
     │   └── AbortableError       the transaction is lost, the worker is not: abort, rewind, go on
     ├── DeadLetterLimitExceeded  too large a share of the input is being rejected
     ├── StageFailed              a pipeline thread ended with an unexpected exception
+    ├── StageStalled             the model has made no progress for `stall_timeout_s`
+    ├── DeviceFailed             the device will not answer again in this process
     ├── ShutdownTimeout          the drain did not finish within `shutdown_timeout_s`
     └── RejectedMessage          one message cannot be processed; it becomes a dead letter
 
@@ -71,6 +73,33 @@ class DeadLetterLimitExceeded(NerstreamError):
 
 class StageFailed(NerstreamError):
     """A pipeline thread ended with an exception that nobody expected; it is the `__cause__`."""
+
+
+class StageStalled(NerstreamError):
+    """A stage has work and has made no progress for too long: a forward pass hangs.
+
+    Args:
+        stage: its name.
+        stalled_s: seconds since its last progress.
+        stall_timeout_s: seconds that were allowed.
+        uncommitted: messages in flight; they will be read again.
+    """
+
+    def __init__(
+        self, stage: str, stalled_s: float, stall_timeout_s: float, uncommitted: int
+    ) -> None:
+        super().__init__(
+            f"stage {stage} has made no progress for {stalled_s:.0f} s "
+            f"(stall_timeout_s={stall_timeout_s:g}): its forward pass hangs, or takes longer; "
+            f"{uncommitted} messages are uncommitted and will be read again; look at the device, "
+            "or raise stall_timeout_s"
+        )
+        self.stage = stage
+
+
+class DeviceFailed(NerstreamError):
+    """A forward pass failed in a way that says nothing against the articles in it; they stay
+    uncommitted, and a new process, or another device, may tag them."""
 
 
 class ShutdownTimeout(NerstreamError):
