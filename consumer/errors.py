@@ -118,3 +118,8 @@ class RejectedMessage(NerstreamError):
         super().__init__(message)
         self.code = code
         self.message = message
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of a library says in one line, for the text of one of ours."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -13,7 +13,7 @@ from huggingface_hub import errors as hub_errors
 from huggingface_hub.utils import disable_progress_bars, enable_progress_bars
 from huggingface_hub.utils import logging as hub_logging
 
-from consumer.errors import ModelError
+from consumer.errors import ModelError, first_line
 
 #: The name of the model that ships with the package, and where it lies.
 BUNDLED = "bundled"
@@ -123,7 +123,7 @@ def _hub(name: str, revision: str) -> ModelFolder:
             "one needs HF_TOKEN); check --model"
         ) from error
     except (hub_errors.HfHubHTTPError, OSError) as error:
-        raise ModelError(f"{_unreachable(name, revision)} ({_first_line(error)})") from error
+        raise ModelError(f"{_unreachable(name, revision)} ({first_line(error)})") from error
     if not any(path.glob("*.safetensors")):
         raise ModelError(_no_weights(name))
     return ModelFolder(path, path.name)
@@ -143,7 +143,7 @@ def _commit(name: str, revision: str) -> str:
         try:
             path = huggingface_hub.snapshot_download(name, revision=revision, local_files_only=True)
         except (hub_errors.LocalEntryNotFoundError, OSError):
-            raise hub_errors.LocalEntryNotFoundError(_first_line(error)) from error
+            raise hub_errors.LocalEntryNotFoundError(first_line(error)) from error
         return Path(path).name
     return str(answer.sha)
 
@@ -171,7 +171,3 @@ def _no_weights(name: str) -> str:
         f"model {name}: it has no weights as safetensors (*.safetensors), and no others are "
         "loaded, since unpickling can run code; save it once with save_pretrained"
     )
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
