@@ -110,7 +110,7 @@ class RejectedMessage(NerstreamError):
     """One message cannot be processed.
 
     Args:
-        code: one of `consumer.articles.RejectCode`.
+        code: one of `consumer.rejections.RejectCode`.
         message: what is wrong with the message and what would be right, for a person.
     """
 

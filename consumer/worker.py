@@ -9,7 +9,7 @@ from collections.abc import Callable
 from consumer import __version__
 from consumer.articles import Batch, ModelInfo, RawMessage
 from consumer.codec import Codec
-from consumer.errors import NerstreamError, ShutdownTimeout, StageStalled
+from consumer.errors import ShutdownTimeout, StageStalled
 from consumer.pipeline.batching import BatchBuilder
 from consumer.pipeline.channel import Channel
 from consumer.pipeline.commit_policy import CommitPolicy

@@ -17,8 +17,9 @@ import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consumer.articles import Article, Entity, PreparedArticle, RejectCode
+from consumer.articles import Article, Entity, PreparedArticle
 from consumer.errors import DeviceFailed, ModelError, RejectedMessage
+from consumer.rejections import RejectCode
 from consumer.tagging.engine import PackedEngine, PaddedEngine
 from consumer.tagging.forward import Forward
 from consumer.tagging.model import load_model

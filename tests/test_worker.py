@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from consumer.articles import RejectCode
 from consumer.errors import (
     AbortableError,
     DeadLetterLimitExceeded,
 )
 from consumer.pipeline.observer import ReleaseReason, TransactionOutcome
+from consumer.rejections import RejectCode
 from tests.fakes import P0, P1, PATIENCE_S, ManualClock, eventually
 from tests.worker_bench import Benches, WorkerBench, workers
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from consumer.articles import RejectCode
 from consumer.errors import DeviceFailed, RejectedMessage, first_line
+from consumer.rejections import RejectCode
 from consumer.tagging.encoding import ArticleEncoding, FieldEncoding
 from consumer.tagging.engine import Answer, Engine, is_out_of_memory, release_memory
 from consumer.tagging.entities import Predictions

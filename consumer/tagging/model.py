@@ -112,7 +112,7 @@ def load_model(name: str, revision: str, device: str, dtype: str, threads: int) 
         tokenizer=tokenizer,
         labels=labels,
         info=ModelInfo(
-            name=name,
+            name=folder.name,
             revision=folder.revision,
             device=str(torch_device),
             dtype=str(torch_dtype).removeprefix("torch."),
