@@ -239,12 +239,8 @@ class Worker:
 
         The other stages wait for Kafka, which comes back, and for each other.
         """
-        stalled_s = self._tag.stalled_s()
-        if stalled_s > self._settings.stall_timeout_s:
-            self._stalled = StageStalled(
-                self._tag.name,
-                stalled_s,
-                self._settings.stall_timeout_s,
-                self._in_flight.messages,
-            )
+        stalled_s, allowed_s = self._tag.stalled_s(), self._settings.stall_timeout_s
+        if stalled_s > allowed_s:
+            in_flight = self._in_flight.messages
+            self._stalled = StageStalled(self._tag.name, stalled_s, allowed_s, in_flight)
         return self._stalled
