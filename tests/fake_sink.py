@@ -6,8 +6,9 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 
-from consumer.articles import Outgoing, Position, RejectCode, TopicPartition
+from consumer.articles import Outgoing, Position, TopicPartition
 from consumer.errors import AbortableError, KafkaProblem, RejectedMessage
+from consumer.rejections import RejectCode
 from tests.fake_kafka import FakeBroker, FakeSource
 from tests.fakes import PATIENCE_S
 

@@ -16,7 +16,6 @@ from consumer.articles import (
     Position,
     PreparedArticle,
     RawMessage,
-    RejectCode,
     TaggedArticle,
     TaggingResult,
     TextField,
@@ -24,6 +23,7 @@ from consumer.articles import (
     TopicPartition,
 )
 from consumer.errors import RejectedMessage
+from consumer.rejections import RejectCode
 
 #: Longest wait for something that is bound to happen; only a failing test waits so long.
 PATIENCE_S = 30.0

@@ -6,10 +6,11 @@ import re
 
 import pytest
 
-from consumer.articles import Outcome, Outgoing, RejectCode, Rejected, Tombstone
-from consumer.articles import Stage as StageName
+from consumer.articles import Outcome, Outgoing, Rejected, Tombstone
 from consumer.errors import AbortableError, KafkaProblem
 from consumer.pipeline.dispatch import Dispatcher, Route
+from consumer.rejections import RejectCode
+from consumer.rejections import Stage as StageName
 from tests.fake_kafka import FakeBroker
 from tests.fake_sink import FakeSink
 from tests.fakes import MODEL, FakeCodec, TopicPartition, raw, tagged

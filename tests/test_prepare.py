@@ -6,18 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from consumer.articles import (
-    Batch,
-    PreparedArticle,
-    RawMessage,
-    RejectCode,
-    Rejected,
-    Tombstone,
-)
-from consumer.articles import Stage as StageName
+from consumer.articles import Batch, PreparedArticle, RawMessage, Rejected, Tombstone
 from consumer.pipeline.batching import BatchBuilder
 from consumer.pipeline.channel import Channel, ChannelAborted, ChannelClosed
 from consumer.pipeline.prepare import CHUNK_BYTES, CHUNK_MESSAGES, PrepareStage
+from consumer.rejections import RejectCode
+from consumer.rejections import Stage as StageName
 from tests.fake_observer import FakeObserver
 from tests.fakes import (
     PATIENCE_S,

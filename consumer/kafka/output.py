@@ -9,12 +9,13 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from consumer.articles import Outgoing, Position, RejectCode, TopicPartition
+from consumer.articles import Outgoing, Position, TopicPartition
 from consumer.errors import AbortableError, KafkaProblem, RejectedMessage
 from consumer.kafka.clients import ErrorWatch, await_topics, make_client
 from consumer.kafka.deliveries import Deliveries, Oversized
 from consumer.kafka.partition_counts import PartitionCounts
 from consumer.kafka.problems import FENCED, PERMANENT, error_of, fenced, problem
+from consumer.rejections import RejectCode
 from consumer.settings import Settings
 
 #: Bytes of one message that the client takes; the topic's own limit decides long before.

@@ -11,17 +11,15 @@ from consumer.articles import (
     Outcome,
     Outgoing,
     RawMessage,
-    RejectCode,
     Rejected,
     TaggedArticle,
     Tombstone,
 )
-from consumer.articles import (
-    Stage as StageName,
-)
 from consumer.errors import KafkaProblem, RejectedMessage
 from consumer.pipeline.dead_letters import dead_letter
 from consumer.pipeline.protocols import Sink
+from consumer.rejections import RejectCode
+from consumer.rejections import Stage as StageName
 
 
 class Encoder(Protocol):

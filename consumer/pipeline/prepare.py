@@ -14,12 +14,8 @@ from consumer.articles import (
     Encoding,
     PreparedArticle,
     RawMessage,
-    RejectCode,
     Rejected,
     Tombstone,
-)
-from consumer.articles import (
-    Stage as StageName,
 )
 from consumer.errors import RejectedMessage
 from consumer.pipeline.batching import BatchBuilder
@@ -27,6 +23,8 @@ from consumer.pipeline.channel import Channel, ChannelAborted, ChannelClosed
 from consumer.pipeline.observer import Observer
 from consumer.pipeline.protocols import Tagger
 from consumer.pipeline.stage import Stage
+from consumer.rejections import RejectCode
+from consumer.rejections import Stage as StageName
 
 #: Messages tokenised in one call: enough to keep every core of the tokeniser busy.
 CHUNK_MESSAGES = 64

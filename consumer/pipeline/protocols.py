@@ -192,5 +192,8 @@ class Tagger(Protocol):
         Args:
             articles: any number; the tagger keeps the device's memory bounded by itself.
             progress: called after every forward pass, for the liveness check.
+
+        Raises:
+            DeviceFailed: nothing was found out about these articles; the process must end.
         """
         ...
