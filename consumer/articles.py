@@ -27,6 +27,7 @@ class RejectCode(StrEnum):
     EMPTY_ID = "empty_id"  # `id` is the empty string
     WRONG_TYPE = "wrong_type"  # `id` or a text field is not a string
     NO_TEXT = "no_text"  # no text field, or only empty ones
+    INVALID_HEADER = "invalid_header"  # a header's name is not UTF-8, so no header can be read
     TOKENIZATION_FAILED = "tokenization_failed"  # the tokenizer raised on this text alone
     OUT_OF_MEMORY = "out_of_memory"  # a single article that the device cannot hold
     NOT_A_NUMBER = "not_a_number"  # the model answered with NaN or infinite logits
@@ -68,6 +69,7 @@ class RawMessage:
         timestamp_ms: milliseconds since the epoch, or None where Kafka gives none.
         assignment: number of the assignment of its partition under which it was read. It grows
             with every assignment and every rewind, so that work from before is told apart.
+        has_unreadable_headers: whether the client cannot read its headers; `headers` is empty then.
         size_bytes: what it counts against `in_flight_bytes`: key, value and header values.
     """
 
@@ -77,6 +79,7 @@ class RawMessage:
     headers: Headers
     timestamp_ms: int | None
     assignment: int
+    has_unreadable_headers: bool = False
 
     @property
     def size_bytes(self) -> int:
