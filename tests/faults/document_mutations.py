@@ -98,7 +98,15 @@ def _repeated_names(rng: Random, number: int) -> bytes:
 
 
 def _reserved_fields(rng: Random, number: int) -> bytes:
-    values = ("null", "[]", '"}"', "{}", '[{"start":-1}]', '{"model":"x","a":[1,{"b":"]"}]}', "1.50")
+    values = (
+        "null",
+        "[]",
+        '"}"',
+        "{}",
+        '[{"start":-1}]',
+        '{"model":"x","a":[1,{"b":"]"}]}',
+        "1.50",
+    )
     names = ("entities", "tagging", "\\u0065ntities", "taggin\\u0067", "Entities", "entities ")
     parts = [f'"{rng.choice(names)}" : {rng.choice(values)}' for _ in range(rng.randint(1, 3))]
     document = article(rng, number)

@@ -15,7 +15,7 @@ def leftovers(ground: Ground, temporary: Path) -> list[str]:
     Args:
         temporary: the folder for temporary files that the worker had to itself.
     """
-    return [*_open_transactions(ground), *_uncommitted(ground), *_files(temporary)]
+    return [*_open_transactions(ground), *_uncommitted(ground), *files_left(temporary)]
 
 
 def _open_transactions(ground: Ground) -> list[str]:
@@ -33,10 +33,10 @@ def _uncommitted(ground: Ground) -> list[str]:
     committed = helpers.committed_offsets(ground.bootstrap, ground.group, ground.input)
     ends = helpers.end_offsets(ground.bootstrap, ground.input)
     ends = {partition: end for partition, end in ends.items() if end}
-    return [] if committed == ends else [f"committed is {committed}, the end is {ends}"]
+    return [] if committed == ends else [f"committed is behind: {committed}, the end is {ends}"]
 
 
-def _files(temporary: Path) -> list[str]:
+def files_left(temporary: Path) -> list[str]:
     """The file that holds the worker's number stays for the next one, unlocked and empty."""
     found = []
     for path in sorted(temporary.rglob("*")):

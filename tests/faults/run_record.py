@@ -34,7 +34,9 @@ class RunRecord:
     def page(self, on: datetime) -> str:
         """The figures as a page in Markdown."""
         rows = "".join(f"| {name} | {value} |\n" for name, value in self.figures.items())
-        return f"# {self.title}\n\n{self.told} Run on {on:%Y-%m-%d}.\n\n| | |\n| --- | --- |\n{rows}"
+        return (
+            f"# {self.title}\n\n{self.told} Run on {on:%Y-%m-%d}.\n\n| | |\n| --- | --- |\n{rows}"
+        )
 
     def write(self, path: Path) -> None:
         """Write the page."""

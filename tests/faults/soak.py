@@ -165,9 +165,7 @@ def main() -> int:
     asked = parser.parse_args()
     traffic = SoakTraffic(asked.messages)
     with broker() as bootstrap, Progress(asked.messages) as progress:
-        passage = soak(
-            bootstrap, traffic, growth_limit=asked.growth_limit, progress=progress
-        )
+        passage = soak(bootstrap, traffic, growth_limit=asked.growth_limit, progress=progress)
     for fault in passage.faults:
         print(f"soak: {fault}", file=sys.stderr)
     if passage.faults:

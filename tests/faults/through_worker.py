@@ -178,9 +178,7 @@ class _Feeder:
     def _run(self) -> None:
         try:
             # Idempotent, so that the number of a message tells its offset.
-            client = helpers.producer(
-                self._ground.bootstrap, enable_idempotence=True, linger_ms=20
-            )
+            client = helpers.producer(self._ground.bootstrap, enable_idempotence=True, linger_ms=20)
             helpers.put(client, self._ground.input, self._records())
             left = client.flush(helpers.CALL_TIMEOUT_S)
             if left and not self._stopped.is_set():

@@ -21,7 +21,7 @@ HARD_TEXTS = {
     "right_to_left": "قال Halden في القاهرة \u202eLisbon\u202c ירושלים \u200fTel Aviv\u200e שלום Ali",
     "odd_spaces": "Oslo\u00a0Bergen\u2003Dakar\u2028Lima\u2029Quito\u200bRome\ufeffParis\u3000Tokyo\u0085Kiev",
     "noncharacters": "Lima \ufffe\uffff\U0010ffff\ufffd Quito \ufdd0 Oslo \ue000",
-    "code": "<b>Halden</b> &amp; \"Oslo\" \\u0041 C:\\Lima {[,]} '); DROP TABLE Articles;--",
+    "code": '<b>Halden</b> &amp; "Oslo" \\u0041 C:\\Lima {[,]} \'); DROP TABLE Articles;--',
 }
 
 
