@@ -11,7 +11,7 @@ from typing import Any
 from tests.faults.light_tagger import NOT_A_NUMBER
 from tests.faults.valid_articles import HARD_TEXTS, article, sentence, spelled
 
-_WRONG = (None, True, False, 0, 42, -1.5, [], ["a"], {}, {"text": "x"}, "", 10**30)
+_WRONG: tuple[Any, ...] = (None, True, False, 0, 42, -1.5, [], ["a"], {}, {"text": "x"}, "", 10**30)
 
 _NUMBERS = (
     *("NaN", "-NaN", "nan", "Infinity", "-Infinity", "inf", "1e999", "-1e999", "1e-999", "-0"),

@@ -57,6 +57,7 @@ def new_ground(
         for name in names:
             extra = (output_config or {}) if name.startswith("out-") else {}
             helpers.create_topic(bootstrap, name, partitions, {**TOPIC_CONFIG, **extra})
-        yield Ground(bootstrap, *names, group=f"group-{mark}", partitions=partitions)
+        taken, output, dead = names
+        yield Ground(bootstrap, taken, output, dead, f"group-{mark}", partitions)
     finally:
         helpers.delete_topics(bootstrap, names)

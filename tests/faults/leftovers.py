@@ -29,6 +29,11 @@ def _open_transactions(ground: Ground) -> list[str]:
     return found
 
 
+def all_committed(ground: Ground) -> bool:
+    """Whether the group has committed every input message."""
+    return not _uncommitted(ground)
+
+
 def _uncommitted(ground: Ground) -> list[str]:
     committed = helpers.committed_offsets(ground.bootstrap, ground.group, ground.input)
     ends = helpers.end_offsets(ground.bootstrap, ground.input)

@@ -31,7 +31,7 @@ def figures_of(pid: int) -> Figures | None:
         status = dict(
             line.split(":", 1) for line in (folder / "status").read_text().splitlines() if line
         )
-        descriptors = len(os.listdir(folder / "fd"))
+        descriptors = sum(1 for _ in (folder / "fd").iterdir())
     except OSError:
         return None
     if "VmRSS" not in status:  # it has ended and waits for its parent

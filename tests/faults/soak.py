@@ -27,6 +27,10 @@ PARTITIONS = 6
 #: By how much resident memory may grow after the first tenth.
 GROWTH_LIMIT = 0.05
 
+#: Messages that the feeder may be in front of the checker: enough that the worker never waits for
+#: either, and has fetched ahead as much as it ever does before the first tenth is over.
+AHEAD = 200_000
+
 #: One message of so many is not an article.
 _BAD_PERIOD = 100
 
@@ -64,14 +68,17 @@ class SoakTraffic:
 class Steadiness:
     """How the worker's figures changed once the first tenth was done.
 
+    What the client has fetched ahead comes and goes with the load, some 16 MiB of it; so the most
+    is compared with the most.
+
     Attributes:
-        tenth_bytes: resident memory when the first tenth was done; most_bytes: the most after it.
+        first_bytes: the most resident memory in the first tenth; rest_bytes: the most after it.
         growth: by which share that is more.
         threads, descriptors: the most in the first tenth, and the least in the last.
     """
 
-    tenth_bytes: int
-    most_bytes: int
+    first_bytes: int
+    rest_bytes: int
     growth: float
     threads: tuple[int, int]
     descriptors: tuple[int, int]
@@ -84,11 +91,11 @@ def steadiness(samples: Sequence[Sample], messages: int) -> Steadiness:
     last = [one.figures for one in samples if one.resolved >= messages * 0.9]
     if not (first and rest and last):
         raise ValueError("the run was too short for its samples to tell anything")
-    tenth, most = rest[0].resident_bytes, max(one.resident_bytes for one in rest)
+    before, after = (max(one.resident_bytes for one in part) for part in (first, rest))
     return Steadiness(
-        tenth_bytes=tenth,
-        most_bytes=most,
-        growth=most / tenth - 1,
+        first_bytes=before,
+        rest_bytes=after,
+        growth=after / before - 1,
         threads=(max(one.threads for one in first), min(one.threads for one in last)),
         descriptors=(max(one.descriptors for one in first), min(one.descriptors for one in last)),
     )
@@ -99,7 +106,8 @@ def faults_of(found: Steadiness, growth_limit: float = GROWTH_LIMIT) -> list[str
     faults = []
     if found.growth >= growth_limit:
         faults.append(
-            f"memory grew: {found.growth:.1%} after the first tenth, the limit is {growth_limit:.0%}"
+            f"memory grew: {found.growth:.1%} after the first tenth, "
+            f"the limit is {growth_limit:.0%}"
         )
     for name, (before, after) in (("threads", found.threads), ("descriptors", found.descriptors)):
         if after > before:
@@ -117,9 +125,7 @@ def soak(
 ) -> Passage:
     """Send the messages through a worker; what was broken is in `faults` of the answer."""
     with new_ground(bootstrap, PARTITIONS) as ground:
-        passage = pass_through(
-            ground, traffic, {}, ahead=50_000, command=command, progress=progress
-        )
+        passage = pass_through(ground, traffic, {}, ahead=AHEAD, command=command, progress=progress)
     # A run that broke off has no last tenth to look at.
     if not any("died" in fault or "nothing came" in fault for fault in passage.faults):
         passage.faults += faults_of(steadiness(passage.samples, traffic.messages), growth_limit)
@@ -143,9 +149,9 @@ def record_of(traffic: SoakTraffic, passage: Passage) -> RunRecord:
             "lost, doubled, out of order, wrong": "0",
             "seconds": f"{passage.seconds:.0f}",
             "messages/s, checker included": f"{traffic.messages / passage.seconds:,.0f}",
-            "resident memory after the first tenth": f"{found.tenth_bytes / 2**20:.1f} MiB",
-            "the most after that": f"{found.most_bytes / 2**20:.1f} MiB ({found.growth:+.1%}, "
-            f"limit {GROWTH_LIMIT:.0%})",
+            "resident memory, most in the first tenth": f"{found.first_bytes / 2**20:.1f} MiB",
+            "resident memory, most after it": f"{found.rest_bytes / 2**20:.1f} MiB "
+            f"({found.growth:+.1%}, limit {GROWTH_LIMIT:.0%})",
             "threads in the first tenth, in the last": "{} → {}".format(*found.threads),
             "descriptors in the first tenth, in the last": "{} → {}".format(*found.descriptors),
             "transactions, locks, temporary files left over": "0",

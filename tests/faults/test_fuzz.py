@@ -55,6 +55,7 @@ def test_it_sees_every_way_in_which_messages_can_be_spoiled(kafka: str) -> None:
         "a dead letter names another origin",
         "bytes changed",
         "headers changed",
+        "reasons changed",
         "key changed",
         "timestamp changed",
         "partition changed",

@@ -26,7 +26,7 @@ def sample(resolved: int, mebibytes: float, threads: int = 18, descriptors: int 
     return Sample(resolved, resolved / 10, Figures(resident, resident, threads, descriptors))
 
 
-STEADY = [sample(0, 58), sample(99, 70), sample(101, 100), sample(500, 104.9), sample(950, 90)]
+STEADY = [sample(0, 58), sample(99, 100), sample(101, 70), sample(500, 104.9), sample(950, 90)]
 
 
 @pytest.mark.kafka
