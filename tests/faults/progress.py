@@ -17,12 +17,13 @@ class Progress:
 
     Args:
         messages: how many there are in all.
+        stream: where the line goes; None is standard error.
     """
 
-    def __init__(self, messages: int, stream: TextIO = sys.stderr) -> None:
+    def __init__(self, messages: int, stream: TextIO | None = None) -> None:
         self._messages = messages
-        self._stream = stream
-        self._live = stream.isatty()
+        self._stream = stream or sys.stderr
+        self._live = self._stream.isatty()
         self._due_at = 0.0
 
     def __enter__(self) -> Self:
@@ -34,7 +35,8 @@ class Progress:
 
     def __call__(self, sample: Sample) -> None:
         now = time.monotonic()
-        if now < self._due_at and not self._live:
+        ended = sample.resolved >= self._messages
+        if now < self._due_at and not self._live and not ended:
             return
         self._due_at = now + _LINE_S
         figures = sample.figures

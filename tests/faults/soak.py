@@ -162,13 +162,13 @@ def record_of(traffic: SoakTraffic, passage: Passage) -> RunRecord:
     )
 
 
-def main() -> int:
-    """The command line."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; the exit code is 1 where an invariant was broken."""
     parser = argparse.ArgumentParser(description="many small messages through one worker")
     parser.add_argument("--messages", type=int, default=1_000_000)
     parser.add_argument("--growth-limit", type=float, default=GROWTH_LIMIT)
     parser.add_argument("--record", type=Path, help="file to write the result to")
-    asked = parser.parse_args()
+    asked = parser.parse_args(arguments)
     traffic = SoakTraffic(asked.messages)
     with broker() as bootstrap, Progress(asked.messages) as progress:
         passage = soak(bootstrap, traffic, growth_limit=asked.growth_limit, progress=progress)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
-from tests.faults.fuzz import FuzzTraffic, fuzz, record_of
+from tests.faults.fuzz import FuzzTraffic, fuzz, main
 from tests.faults.message_oracle import ENRICHED
 from tests.faults.mutations import LARGE_PERIOD, MUTATIONS, kind_of, message
 from tests.faults.spoiled_worker import LETTER_SPOILS, OUTPUT_SPOILS
+from tests.faults.through_worker import Passage
 
-pytestmark = pytest.mark.kafka
-
-MESSAGES = 3_000
+MESSAGES, SEED = 3_000, 20_261_124
 
 #: Below the first large message.
 FEW = LARGE_PERIOD // 4 - 1
@@ -22,18 +24,39 @@ def sorts(faults: list[str]) -> set[str]:
     return {fault.split(":", 1)[0] for fault in faults}
 
 
-def test_each_bad_or_odd_message_has_the_one_outcome_that_is_right(kafka: str) -> None:
-    traffic = FuzzTraffic(MESSAGES, seed=20_261_124)
-    passage = fuzz(kafka, traffic)
-    assert passage.faults == []
-    assert sum(passage.kinds.values()) == MESSAGES
-    assert passage.kinds[ENRICHED] > MESSAGES / 3
-    assert len(passage.kinds) == 12, "each code that a message can bring about by itself"
-    assert "3,000" in record_of(traffic, passage).table()
+def test_each_bad_or_odd_message_has_the_one_outcome_that_is_right(
+    kafka: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka)
+    page = tmp_path / "fuzz.md"
+    asked = ("--messages", str(MESSAGES), "--seed", str(SEED), "--record", str(page))
+    code = main(asked)
+    shown = capsys.readouterr()
+    assert code == 0, shown.err
+    assert "3,000 of 3,000 messages" in shown.err
+    rows = dict(re.findall(r"^\| outcome `(\w+)` \| ([\d,]+) \|$", page.read_text(), re.MULTILINE))
+    counts = {kind: int(count.replace(",", "")) for kind, count in rows.items()}
+    assert sum(counts.values()) == MESSAGES
+    assert counts[ENRICHED] > MESSAGES / 3
+    assert len(counts) == 12, "each code that a message can bring about by itself"
+
+
+def test_a_broken_invariant_is_told_with_the_seed_that_shows_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "nowhere:9")
+    broken = Passage({"enriched": 9}, ["lost: 1 messages, the first [4]"])
+    monkeypatch.setattr("tests.faults.fuzz.fuzz", lambda *_, **__: broken)
+    page = tmp_path / "fuzz.md"
+    assert main(("--messages", "10", "--seed", "77", "--record", str(page))) == 1
+    assert "fuzz: lost: 1 messages, the first [4]\nfuzz: broken; again with --seed 77\n" in (
+        capsys.readouterr().err
+    )
+    assert not page.exists()
 
 
 def test_every_mutation_has_been_among_the_messages() -> None:
-    assert {kind_of(20_261_124, number) for number in range(MESSAGES)} == set(MUTATIONS)
+    assert {kind_of(SEED, number) for number in range(MESSAGES)} == set(MUTATIONS)
 
 
 def test_a_message_is_the_same_each_time_it_is_made() -> None:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import fcntl
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from tests.faults.leftovers import files_left
 from tests.faults.process_figures import Figures
-from tests.faults.soak import SoakTraffic, faults_of, record_of, soak, steadiness
+from tests.faults.soak import SoakTraffic, faults_of, main, soak, steadiness
 from tests.faults.spoiled_worker import PART_SPOILS, SIDE_EFFECTS
 from tests.faults.test_fuzz import sorts
-from tests.faults.through_worker import Sample
+from tests.faults.through_worker import Passage, Sample
 
 MESSAGES = 6_000
 
@@ -29,18 +28,30 @@ def sample(resolved: int, mebibytes: float, threads: int = 18, descriptors: int 
 STEADY = [sample(0, 58), sample(99, 100), sample(101, 70), sample(500, 104.9), sample(950, 90)]
 
 
-@pytest.mark.kafka
-def test_a_worker_leaves_nothing_behind(kafka: str) -> None:
-    traffic = SoakTraffic(MESSAGES)
-    passage = soak(kafka, traffic, growth_limit=SHORT_GROWTH_LIMIT)
-    assert passage.faults == []
-    assert passage.kinds == {"enriched": MESSAGES * 0.99, "invalid_json": MESSAGES * 0.01}
-    page = record_of(traffic, passage).page(datetime(2026, 11, 24, tzinfo=UTC))
-    assert page.startswith("# Soak\n")
-    assert "| outcomes | 5,940 `enriched`, 60 `invalid_json` |\n" in page
+def test_a_worker_leaves_nothing_behind(
+    kafka: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka)
+    page = tmp_path / "soak.md"
+    limit = str(SHORT_GROWTH_LIMIT)
+    code = main(("--messages", str(MESSAGES), "--growth-limit", limit, "--record", str(page)))
+    assert code == 0, capsys.readouterr().err
+    assert page.read_text().startswith("# Soak\n")
+    assert "| outcomes | 5,940 `enriched`, 60 `invalid_json` |\n" in page.read_text()
 
 
-@pytest.mark.kafka
+def test_what_is_broken_is_told_and_not_recorded(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "nowhere:9")
+    broken = Passage({"enriched": 9}, ["memory grew: 7.0% after the first tenth"])
+    monkeypatch.setattr("tests.faults.soak.soak", lambda *_, **__: broken)
+    page = tmp_path / "soak.md"
+    assert main(("--messages", "10", "--record", str(page))) == 1
+    assert "soak: memory grew: 7.0% after the first tenth\n" in capsys.readouterr().err
+    assert not page.exists()
+
+
 def test_it_sees_all_that_a_worker_can_leave_behind(kafka: str) -> None:
     names = ",".join((*(set(SIDE_EFFECTS) - {"die"}), *PART_SPOILS, "late"))
     command = ("-m", "tests.faults.spoiled_worker", names)

@@ -60,7 +60,7 @@ class Passage:
     @property
     def peak_bytes(self) -> int:
         """The most memory that the worker ever held."""
-        return max(sample.figures.peak_bytes for sample in self.samples)
+        return max((sample.figures.peak_bytes for sample in self.samples), default=0)
 
 
 def pass_through(
@@ -203,5 +203,7 @@ class _Feeder:
             while number >= self._limit():
                 if self._stopped.wait(0.01):
                     return
+            if self._stopped.is_set():
+                return
             record = self._traffic.record(number)
             yield placed(record, number, self._ground.partitions)
