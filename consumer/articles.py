@@ -32,6 +32,8 @@ class RejectCode(StrEnum):
     OUT_OF_MEMORY = "out_of_memory"  # a single article that the device cannot hold
     NOT_A_NUMBER = "not_a_number"  # the model answered with NaN or infinite logits
     TOO_LARGE = "too_large"  # the enriched message exceeds what the output topic takes
+    TIMESTAMP_REFUSED = "timestamp_refused"  # the output topic does not take its timestamp
+    RECORD_REFUSED = "record_refused"  # the output topic does not take it, without a key perhaps
 
 
 class Stage(StrEnum):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from confluent_kafka import KafkaException
 
-from consumer.articles import Outgoing, Position, TopicPartition
+from consumer.articles import Outgoing, Position, RejectCode, TopicPartition
 from consumer.errors import AbortableError, KafkaProblem
 from consumer.kafka.output import Output
 from consumer.kafka.problems import PERMANENT, STALE_MEMBER, error_of, problem
@@ -70,8 +70,8 @@ class AcknowledgedSink:
         if fatal is not None:
             raise problem("the producer cannot go on", fatal)
 
-    def refused(self, topic: str, position: Position) -> bool:
-        return self._output is not None and self._output.refused(topic, position)
+    def refused(self, topic: str, position: Position) -> RejectCode | None:
+        return None if self._output is None else self._output.refused(topic, position)
 
     def partition_count(self, topic: str) -> int:
         return self._ready.partition_count(topic)
