@@ -33,9 +33,9 @@ PARTITIONS = 6
 IN_FLIGHT_BYTES = 64 * 1024 * 1024
 
 #: What the worker may hold at most: itself, what the client fetches ahead (12 MiB a partition and
-#: what it needs to keep a message), the messages in flight, and the two or three copies that an
-#: article of ten megabytes is on its way.
-MEMORY_BOUND_BYTES = 512 * 1024 * 1024
+#: what it needs to keep a message), the messages in flight, and one article of ten megabytes as
+#: Python's values while it is checked, which are thirty times as large where all of it is brackets.
+MEMORY_BOUND_BYTES = 768 * 1024 * 1024
 
 _REASON_NAMES = ("code", "message", "stage", "topic", "partition", "offset", "timestamp", "version")
 

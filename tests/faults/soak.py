@@ -91,7 +91,9 @@ def steadiness(samples: Sequence[Sample], messages: int) -> Steadiness:
     last = [one.figures for one in samples if one.resolved >= messages * 0.9]
     if not (first and rest and last):
         raise ValueError("the run was too short for its samples to tell anything")
-    before, after = (max(one.resident_bytes for one in part) for part in (first, rest))
+    # What the kernel has kept, so that no peak between two samples is missed.
+    before = first[-1].peak_bytes
+    after = rest[-1].peak_bytes
     return Steadiness(
         first_bytes=before,
         rest_bytes=after,
