@@ -43,6 +43,7 @@ class RawMessage:
         timestamp_ms: milliseconds since the epoch, or None where Kafka gives none.
         assignment: number of the assignment of its partition under which it was read. It grows
             with every assignment and every rewind, so that work from before is told apart.
+        has_unreadable_headers: whether the client cannot read its headers; `headers` is empty then.
         size_bytes: what it counts against `in_flight_bytes`: key, value and header values.
     """
 
@@ -52,6 +53,7 @@ class RawMessage:
     headers: Headers
     timestamp_ms: int | None
     assignment: int
+    has_unreadable_headers: bool = False
 
     @property
     def size_bytes(self) -> int:

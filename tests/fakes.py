@@ -66,10 +66,13 @@ def raw(
     key: bytes | None = b"key",
     headers: tuple[tuple[str, bytes | None], ...] = (),
     timestamp_ms: int | None = 1_000,
+    has_unreadable_headers: bool = False,
 ) -> RawMessage:
     """A message as it comes from Kafka."""
     position = Position(partition, offset)
-    return RawMessage(position, key, value, headers, timestamp_ms, assignment)
+    return RawMessage(
+        position, key, value, headers, timestamp_ms, assignment, has_unreadable_headers
+    )
 
 
 @dataclass(frozen=True, slots=True)

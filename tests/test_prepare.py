@@ -104,6 +104,26 @@ def test_good_rejected_and_null_messages_keep_their_order(bench: Bench) -> None:
     assert batch.tokens == 5
 
 
+@pytest.mark.parametrize("value", [b"Ada wrote", None])
+def test_what_has_headers_that_cannot_be_carried_is_rejected(
+    bench: Bench, value: bytes | None
+) -> None:
+    odd = raw(0, value, has_unreadable_headers=True)
+    bench.incoming.put(odd)
+    bench.incoming.close()
+    bench.start()
+    batch = bench.batches.get(PATIENCE_S)
+    assert batch is not None
+    (item,) = batch.items
+    assert isinstance(item, Rejected)
+    assert (item.raw, item.code, item.stage) == (
+        odd,
+        RejectCode.INVALID_HEADER,
+        StageName.PREPARE,
+    )
+    assert "not UTF-8" in item.message
+
+
 def test_an_idle_tagger_gets_what_there_is_at_once(bench: Bench) -> None:
     waiting = in_thread(bench.take)
     eventually(lambda: bench.batches.reader_waits, "the tagger is idle")

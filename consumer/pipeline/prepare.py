@@ -31,6 +31,11 @@ CHUNK_MESSAGES = 64
 #: Bytes tokenised in one call: the encodings of a chunk are some ten times as large.
 CHUNK_BYTES = 1_048_576
 
+_UNREADABLE_HEADERS = (
+    "the name of a header is not UTF-8, so its headers cannot be read and this dead letter is "
+    "without them; the topic, partition and offset say where the original stands"
+)
+
 log = structlog.get_logger(__name__)
 
 
@@ -141,6 +146,8 @@ class PrepareStage(Stage):
         ]
 
     def _decode(self, raw: RawMessage) -> Article | Rejected | Tombstone:
+        if raw.has_unreadable_headers:
+            return Rejected(raw, RejectCode.INVALID_HEADER, _UNREADABLE_HEADERS, StageName.PREPARE)
         try:
             return self._decoder.decode(raw)
         except RejectedMessage as reason:
