@@ -94,7 +94,7 @@ class Client:
     def incremental_assign(self, partitions: Sequence[Any]) -> None:
         """Nothing is fetched here."""
 
-    incremental_unassign = incremental_assign
+    incremental_unassign = pause = resume = incremental_assign
 
     def unsubscribe(self) -> None:
         self.left = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException
@@ -29,6 +29,9 @@ _LEAVE_TIMEOUT_S = 10.0
 
 #: Longest wait, in seconds, for a rewind that the client puts off; it takes milliseconds.
 _REWIND_TIMEOUT_S = 30.0
+
+#: Longest wait, in seconds, for the group's offsets.
+_COMMITTED_TIMEOUT_S = 20.0
 
 #: A topic that the client reports missing is looked for again after so many seconds: brokers
 #: that have just started know nothing of their topics for a moment.
@@ -135,6 +138,21 @@ class KafkaSource:
         for answer in answers:
             if answer.error is not None:
                 raise KafkaException(answer.error)
+
+    def committed(self, partitions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """The group's committed offsets, what open transactions hold included once they have
+        ended; below 0 where there is none. Any thread; blocks until the answer.
+
+        Raises:
+            KafkaException: as the client says.
+            AbortableError: the source is closed.
+        """
+        asked = client_partitions(partitions)
+        answers = self._errands.run(lambda: self._consumer.committed(asked, _COMMITTED_TIMEOUT_S))
+        for answer in answers:
+            if answer.error is not None:
+                raise KafkaException(answer.error)
+        return {TopicPartition(one.topic, one.partition): one.offset for one in answers}
 
     def end_offsets(self) -> Mapping[TopicPartition, int]:
         return self._assigned.end_offsets(self._ends.known() if self._ends is not None else {})

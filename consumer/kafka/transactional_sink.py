@@ -25,8 +25,12 @@ _log = logging.getLogger(__name__)
 #: timeout they have ended the transaction by themselves, so a call that reaches them is answered.
 _GRACE_S = 30.0
 
-#: Seconds that `close` may take to abort; the brokers do it by themselves at the timeout.
-_CLOSE_TIMEOUT_S = 5.0
+#: Seconds for a call that a new producer can make good: after an outage a client may go on
+#: waiting for its coordinator for ever (librdkafka 2.16), and a new one finds it at once.
+_PATIENCE_S = 15.0
+
+#: Seconds for an abort; the new producer that follows one ends the transaction as well.
+_ABORT_TIMEOUT_S = 5.0
 
 
 class TransactionalSink:
@@ -59,14 +63,21 @@ class TransactionalSink:
         self._output = Output(self._settings, properties, self._outlived)
         self._output.start()
         self._output.check_topics()
-        self._init_transactions()
+        try:
+            self._init_transactions()
+        except OutOfTime as late:
+            raise KafkaProblem(f"the producer cannot be made ready: {late}") from late
         _log.info("transactional id %s", self._transactional_id)
 
     def begin(self) -> None:
         self._begun_at = time.monotonic()
         if self._ready.begin() or self._renew:
             self._ready.start()
-            self._init_transactions()
+            try:
+                self._init_transactions()
+            except OutOfTime as late:
+                # Brokers that are away are waited for, however long; the pipeline tries again.
+                raise AbortableError(f"the producer cannot be made ready: {late}") from late
             self._renew = False
         self._triaged("a transaction cannot begin", self._timeout_s, self._begin_transaction)
         self._open = True
@@ -88,17 +99,17 @@ class TransactionalSink:
             asked = client_offsets(offsets)
             self._triaged(
                 "the offsets cannot join the transaction",
-                self._timeout_s,
+                min(self._timeout_s, _PATIENCE_S),
                 lambda left_s: output.producer.send_offsets_to_transaction(asked, metadata, left_s),
             )
-        self._end_by_commit()
+        self._end_by_commit(offsets)
         output.settle(offsets, self._source.assignments())
 
     def abort(self) -> None:
         if not self._open:
             return
         self._open = False
-        self._abort(self._timeout_s)
+        self._abort()
 
     def refused(self, topic: str, position: Position) -> RejectCode | None:
         return None if self._output is None else self._output.refused(topic, position)
@@ -111,7 +122,7 @@ class TransactionalSink:
             if self._open:
                 self._open = False
                 try:
-                    self._abort(_CLOSE_TIMEOUT_S)
+                    self._abort()
                 except KafkaProblem as failed:
                     _log.warning("the open transaction is left to its timeout: %s", failed)
             self._output.stop()
@@ -134,48 +145,77 @@ class TransactionalSink:
         return time.monotonic() - self._begun_at >= self._timeout_s
 
     def _init_transactions(self) -> None:
-        """Fence every earlier producer of this id and end what it left open."""
+        """Fence every earlier producer of this id and end what it left open.
+
+        Raises:
+            OutOfTime: no answer; a new producer may get one.
+        """
         producer = self._ready.producer
         try:
-            self._triaged(
-                "the producer cannot be made ready",
-                self._timeout_s + _GRACE_S,
-                producer.init_transactions,
-            )
-        except AbortableError as failed:
+            again(producer.init_transactions, self._timeout_s + _GRACE_S)
+        except KafkaException as failed:
+            meaning = self._meaning("the producer cannot be made ready", failed)
             # Nothing is open that an abort could help.
-            raise KafkaProblem(str(failed)) from failed
+            raise KafkaProblem(str(meaning)) from failed
 
     def _begin_transaction(self, _: float) -> None:
         self._ready.producer.begin_transaction()
 
-    def _end_by_commit(self) -> None:
+    def _end_by_commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         output = self._ready
         errors = output.watch.count
-        smooth = False
+        # Whatever comes in between: a connection that breaks meanwhile may leave a request behind
+        # at the broker.
+        self._renew = True
         try:
-            smooth = again(output.producer.commit_transaction, self._timeout_s + _GRACE_S)
+            smooth = again(output.producer.commit_transaction, _PATIENCE_S)
         except OutOfTime as late:
-            raise KafkaProblem(
-                f"the outcome of a transaction is unknown: the brokers do not answer ({late}); "
-                "start the worker again, which resolves it"
-            ) from late
+            self._find_out(offsets, late)
         except KafkaException as failed:
-            raise self._meaning("the transaction cannot be committed", failed) from failed
+            if not (error_of(failed).code() in FENCED and self._outlived()):
+                raise self._meaning("the transaction cannot be committed", failed) from failed
+            self._find_out(offsets, failed)
         else:
-            self._open = False
-        finally:
-            # A connection that broke meanwhile may have left a request behind at the broker.
             output.serve()
-            self._renew = self._renew or not smooth or output.watch.count != errors
+            self._renew = not smooth or output.watch.count != errors
+        self._open = False
 
-    def _abort(self, timeout_s: float) -> None:
+    def _find_out(self, offsets: Mapping[TopicPartition, int], failed: Exception) -> None:
+        """Whether a transaction was committed whose end was not answered.
+
+        A new producer of the same id ends it, as the coordinator has decided or, if the request
+        never arrived, by an abort; the group's offsets then tell which. They may stand further on
+        only because another worker has taken the partitions over and resolved the same inputs.
+
+        Raises:
+            AbortableError: it was not.
+            KafkaProblem: it cannot be found out.
+        """
+        _log.warning("the end of a transaction was not answered (%s); finding out", failed)
+        self._open = False
+        try:
+            self._ready.start()
+            self._init_transactions()
+            self._renew = False
+            committed = self._source.committed(offsets)
+        except (OutOfTime, AbortableError, KafkaException) as still:
+            # To abort now could send again what is committed.
+            raise KafkaProblem(
+                f"the outcome of a transaction is unknown: the brokers do not answer ({still}); "
+                "start the worker again, which resolves it"
+            ) from still
+        if any(committed.get(partition, -1) < offset for partition, offset in offsets.items()):
+            raise AbortableError(
+                "the brokers have aborted a transaction whose end was not answered"
+            )
+
+    def _abort(self) -> None:
         # What an abort throws away leaves gaps in the sequence numbers of its producer, over which
         # librdkafka has been seen to stumble; and its outcome may be unknown, as a commit's.
         self._renew = True
         output = self._ready
         try:
-            again(output.producer.abort_transaction, timeout_s)
+            again(output.producer.abort_transaction, _ABORT_TIMEOUT_S)
         except OutOfTime as late:
             _log.warning("the abort was not answered (%s); a new producer fences it", late)
         except KafkaException as failed:

@@ -8,6 +8,10 @@ from contextlib import contextmanager
 from tests.faults.proxy import Proxy
 from tests.integration.kafka_server import KafkaServer, free_ports
 
+#: KIP-848 has the session timeout on the broker. The broker's own session is long enough for a
+#: loaded machine, and short enough that a killed one is let in again soon.
+_CONFIG = {"group.consumer.session.timeout.ms": 3_000, "broker.session.timeout.ms": 6_000}
+
 
 class Broker:
     """Apache Kafka, with a proxy before it for the workers that are to have a bad network."""
@@ -36,7 +40,7 @@ def running_broker() -> Iterator[Broker]:
     """
     (port,) = free_ports(1)
     with (
-        KafkaServer({"group.consumer.session.timeout.ms": 3_000}, port) as server,
+        KafkaServer(_CONFIG, port) as server,
         Proxy(port, server.proxied_port) as proxy,
     ):
         yield Broker(server, proxy)

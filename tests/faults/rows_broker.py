@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import resource
+import signal
 import time
 
 from tests.faults import inputs
@@ -23,15 +25,26 @@ def restarted(scene: Scene) -> None:
     scene.wait_recovered()
 
 
-def broker_killed(scene: Scene) -> None:
-    """SIGKILL in mid-transaction, twice."""
+def broker_killed(scene: Scene, times: int = 2) -> None:
+    """SIGKILL in mid-transaction."""
     scene.start(3)
-    for _ in range(2):
+    for _ in range(times):
         scene.fault(kills=1)
         scene.broker.server.kill()
         time.sleep(1)
         scene.broker.server.restart()
         scene.wait_recovered()
+
+
+def frozen(scene: Scene) -> None:
+    """SIGSTOP for longer than the session and the transaction timeout, then SIGCONT."""
+    scene.start(3)
+    pid = scene.broker.server.pid
+    os.kill(pid, signal.SIGSTOP)
+    time.sleep(10)
+    scene.fault()
+    os.kill(pid, signal.SIGCONT)
+    scene.wait_recovered()
 
 
 def disk_full(scene: Scene) -> None:
@@ -106,6 +119,7 @@ def dead_letters_missing(scene: Scene) -> None:
 ROWS = (
     Row("broker_restarted", "broker", "restart in good order", restarted),
     Row("broker_killed", "broker", "SIGKILL in mid-transaction, twice", broker_killed),
+    Row("frozen", "broker", "stopped for 10 s, past every timeout, then woken", frozen),
     Row("disk_full", "broker", "no space: the broker's log folder fails", disk_full),
     Row("no_replicas", "broker", "writes refused for want of replicas", no_replicas),
     Row(

@@ -11,10 +11,10 @@ from tests.faults.scene import Scene
 from tests.integration import helpers
 
 
-def churned(scene: Scene) -> None:
+def churned(scene: Scene, turns: int = 6) -> None:
     """Workers come and go every two seconds, some of them drained, some killed."""
     workers = scene.start(2)
-    for turn in range(6):
+    for turn in range(turns):
         workers.append(scene.start_worker())
         time.sleep(1)
         leaving = workers.pop(0)

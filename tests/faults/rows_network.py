@@ -108,6 +108,32 @@ def request_late(api: Callable[[Scene], Api]) -> Callable[[Scene], None]:
     return script
 
 
+def end_unanswered(scene: Scene) -> None:
+    """The transaction is committed, its connection stays, and no answer comes: found out."""
+    _withheld(scene, answers=True)
+
+
+def end_undelivered(scene: Scene) -> None:
+    """The end of the transaction hangs on its way for as long as the worker waits: found out."""
+    _withheld(scene, answers=False)
+
+
+def _withheld(scene: Scene, answers: bool) -> None:
+    workers = scene.start(2)
+    proxy = scene.broker.proxy
+    held = frozenset({Api.END_TXN})
+    proxy.held_answers, proxy.held_requests = (
+        (held, frozenset()) if answers else (frozenset(), held)
+    )
+    scene.wait_for(
+        lambda: all("finding out" in worker.log.read_text() for worker in workers),
+        "the workers have waited long enough",
+    )
+    scene.fault()
+    proxy.heal()
+    scene.wait_recovered()
+
+
 def outcome_unknown(scene: Scene) -> None:
     """No answer to the end of a transaction for longer than the worker waits: it stops and says
     so, and the next one settles it."""
@@ -152,6 +178,22 @@ ROWS = (
         "end of a transaction arrives late, in the next one",
         request_late(_end),
         proxied=True,
+    ),
+    Row(
+        "end_unanswered",
+        "network",
+        "no answer to the end of a transaction until the worker gives that producer up",
+        end_unanswered,
+        proxied=True,
+        deliveries=(EXACTLY_ONCE,),
+    ),
+    Row(
+        "end_undelivered",
+        "network",
+        "end of a transaction under way until the worker gives that producer up",
+        end_undelivered,
+        proxied=True,
+        deliveries=(EXACTLY_ONCE,),
     ),
     Row(
         "produce_answer_lost",

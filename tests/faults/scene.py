@@ -5,7 +5,8 @@ from __future__ import annotations
 import signal
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -29,6 +30,10 @@ _RESOLVED = (
     "messages_rejected",
     "messages_released",
 )
+
+#: A sabotaged worker that gave nothing new for so many seconds is done, unless it was killed:
+#: then its successor waits for the session timeout first.
+_QUIET_S = 4.0
 
 _COMMAND = ("-m", "tests.faults.faulty_worker")
 
@@ -175,14 +180,35 @@ class Scene:
         self.wait_for(recovered, "work goes on after the fault")
         self.result.recoveries_s.append(time.monotonic() - at)
 
-    def wait_for(self, holds: Callable[[], bool], what: str, timeout_s: float = RECOVERY_S) -> None:
-        """Wait for something; the failure shows the ends of the workers' logs."""
+    def wait_for(
+        self,
+        holds: Callable[[], bool],
+        what: str,
+        timeout_s: float = RECOVERY_S,
+        missing: AbstractSet[int] = frozenset(),
+    ) -> None:
+        """Wait for something; the failure shows the ends of the workers' logs, and where the
+        missing messages stand."""
         deadline = time.monotonic() + timeout_s
         while not holds():
             if self.watcher.failure is not None:
                 raise self.watcher.failure
-            assert time.monotonic() < deadline, f"never came: {what}\n{self.logs()}"
+            if time.monotonic() > deadline:
+                left = sorted(missing - self.watcher.numbers)
+                raise AssertionError(f"never came: {what}\n{self._where(left)}\n{self.logs()}")
             time.sleep(0.02)
+
+    def _where(self, missing: Sequence[int]) -> str:
+        """What a person needs to see of messages without an outcome."""
+        direct = self.broker.direct
+        shown = {number: self.feeder.positions.get(number) for number in missing[:20]}
+        ends = {topic: helpers.end_offsets(direct, topic) for topic in (self.output, self.letters)}
+        return (
+            f"{len(missing)} missing, the first at {shown}\n"
+            f"committed {helpers.committed_offsets(direct, self.group, self.input)} of "
+            f"{helpers.end_offsets(direct, self.input)}\n"
+            f"last stable offsets {ends}, behind open transactions {self._open_transactions()}"
+        )
 
     def logs(self) -> str:
         """The last lines of each worker's log."""
@@ -204,7 +230,9 @@ class Scene:
         count = self.result.messages = self.feeder.finish()
         if not self._sabotage:
             wanted = set(range(count)) - self.may_skip
-            self.wait_for(lambda: wanted <= self.watcher.numbers, "an outcome of every input")
+            self.wait_for(
+                lambda: wanted <= self.watcher.numbers, "an outcome of every input", missing=wanted
+            )
         else:
             self._wait_until_quiet()
         problems = self._reconcile() + self._drain()
@@ -247,7 +275,7 @@ class Scene:
             if before == len(self.watcher.seen):
                 return
             before = len(self.watcher.seen)
-            time.sleep(3)
+            time.sleep(_QUIET_S)
 
     def _reconcile(self) -> list[str]:
         """consumed = published + rejected + released + in flight, in each worker."""

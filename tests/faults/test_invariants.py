@@ -1,0 +1,153 @@
+"""The checker by itself: good evidence passes, and each kind of bad evidence is told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, replace
+
+import pytest
+
+from tests.faults import inputs
+from tests.faults.invariants import Evidence, check
+from tests.faults.light_tagger import INFO
+from tests.faults.watcher import Sample, Seen
+from tests.integration.helpers import Record
+
+COUNT = 300
+POISON, TOMBSTONE = 40, 96
+
+
+def _outcome(number: int, offset: int) -> tuple[str, Record]:
+    sent, right = inputs.record(number), inputs.expected(number)
+    assert sent.partition is not None
+    if right.rejected is not None:
+        told = {"code": right.rejected, "partition": sent.partition, "offset": number // 6}
+        headers = [
+            (f"__nerstream.errors.{name}", str(value).encode()) for name, value in told.items()
+        ]
+        return "dl", replace(sent, headers=(*sent.headers, *headers), offset=offset)
+    if sent.value is None:
+        return "out", replace(sent, offset=offset)
+    assert right.entities is not None
+    document = json.loads(sent.value)
+    document["entities"] = [asdict(entity) for entity in right.entities]
+    document["tagging"] = {"model": INFO.name}
+    return "out", replace(sent, value=json.dumps(document).encode(), offset=offset)
+
+
+def _good() -> Evidence:
+    ends: dict[str, dict[int, int]] = {"out": dict.fromkeys(range(6), 0), "dl": {}}
+    ends["dl"] = dict.fromkeys(range(6), 0)
+    seen: list[Seen] = []
+    for number in range(COUNT):
+        partition = number % 6
+        topic = "dl" if inputs.expected(number).rejected else "out"
+        seen.append(Seen(*_outcome(number, ends[topic][partition]), number, 0.0))
+        ends[topic][partition] += 1
+    committed = dict.fromkeys(range(6), COUNT // 6)
+    return Evidence(
+        count=COUNT,
+        positions={number: (number % 6, number // 6) for number in range(COUNT)},
+        outputs="out",
+        letters="dl",
+        seen=seen,
+        records={
+            topic: [one.record for one in seen if one.topic == topic] for topic in ("out", "dl")
+        },
+        samples=[Sample(committed, ends)],
+        committed=committed,
+        ends=committed,
+        open_transactions={"out": 0, "dl": 0},
+    )
+
+
+def _with(good: Evidence, number: int, **changes: object) -> Evidence:
+    """The same, but that the outcome of one message is another, in the log too."""
+    at = next(index for index, one in enumerate(good.seen) if one.number == number)
+    seen = list(good.seen)
+    old = seen[at].record
+    seen[at] = replace(seen[at], record=replace(old, **changes))  # type: ignore[arg-type]
+    records = {
+        topic: [seen[at].record if one is old else one for one in many]
+        for topic, many in good.records.items()
+    }
+    return replace(good, seen=seen, records=records)
+
+
+def _without(good: Evidence, number: int) -> Evidence:
+    kept = [one for one in good.seen if one.number != number]
+    records = {topic: [one.record for one in kept if one.topic == topic] for topic in good.records}
+    return replace(good, seen=kept, records=records)
+
+
+def _twice(good: Evidence, number: int) -> Evidence:
+    first = next(one for one in good.seen if one.number == number)
+    again = replace(first, record=replace(first.record, offset=10_000))
+    records = {**good.records, first.topic: [*good.records[first.topic], again.record]}
+    return replace(good, seen=[*good.seen, again], records=records)
+
+
+def _swapped(good: Evidence) -> Evidence:
+    seen = list(good.seen)
+    seen[100], seen[106] = seen[106], seen[100]
+    return replace(good, seen=seen)
+
+
+def _early_commit(good: Evidence) -> Evidence:
+    (sample,) = good.samples
+    return replace(
+        good, samples=[Sample(sample.committed, {**sample.ends, "out": dict.fromkeys(range(6), 3)})]
+    )
+
+
+def test_a_good_run_passes() -> None:
+    verdict = check(_good())
+    assert (verdict.lost, verdict.doubled, verdict.violations) == (0, 0, ())
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (lambda good: _without(good, 17), "lost: message 17 has no outcome"),
+        (lambda good: _twice(good, 17), "doubled: message 17 has 2 outcomes"),
+        (lambda good: replace(good, count=200), "invented: an outcome of message 200"),
+        (_swapped, "out of order: out[4]: message 100 after 106"),
+        (_early_commit, "committed too far: offset 50 of [0] before message 18"),
+        (lambda good: _with(good, 17, value=b"{}"), "wrong outcome"),
+        (lambda good: _with(good, POISON, value=b"{}"), "with other bytes than came in"),
+        (lambda good: _with(good, POISON, headers=inputs.record(POISON).headers), "that tells"),
+        (lambda good: _with(good, TOMBSTONE, value=b"{}"), "a null value that came or went"),
+        (lambda good: _with(good, 17, partition=0), "another partition"),
+        (
+            lambda good: replace(good, open_transactions={"out": 2, "dl": 0}),
+            "left open: 2 messages",
+        ),
+        (lambda good: replace(good, committed={**good.committed, 3: 49}), "not committed: [3]"),
+        (
+            lambda good: replace(good, records={**good.records, "dl": []}),
+            "was shown and is gone",
+        ),
+        (lambda good: replace(good, seen=good.seen[:-1]), "was not shown"),
+    ],
+)
+def test_each_violation_is_told(spoil: Callable[[Evidence], Evidence], told: str) -> None:
+    violations = check(spoil(_good())).violations
+    assert any(told in line for line in violations), violations
+
+
+def test_doubles_are_counted_and_allowed_at_least_once() -> None:
+    evidence = replace(_twice(_good(), 17), exactly_once=False)
+    verdict = check(evidence)
+    assert (verdict.doubled, verdict.violations) == (1, ())
+
+
+def test_what_retention_removed_is_not_missed() -> None:
+    evidence = replace(_without(_good(), 17), may_skip=frozenset({17}))
+    assert check(evidence).violations == ()
+
+
+def test_many_violations_are_told_in_short() -> None:
+    verdict = check(replace(_good(), seen=[], records={"out": [], "dl": []}))
+    assert verdict.lost == COUNT
+    assert f"lost: and {COUNT - 5} more" in verdict.violations

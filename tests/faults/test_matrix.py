@@ -1,0 +1,54 @@
+"""The fault matrix in short; `make faults` runs all of it, with more messages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults.broker import Broker
+from tests.faults.row import AT_LEAST_ONCE, EXACTLY_ONCE, Row
+from tests.faults.rows import BY_NAME, ROWS
+from tests.faults.rows_broker import broker_killed
+from tests.faults.rows_group import churned
+from tests.faults.rows_worker import killed_at, stopped_at
+
+pytestmark = pytest.mark.kafka
+
+#: Enough for some ten transactions of each of six partitions.
+_MESSAGES = 1_500
+_RATE = 600
+
+#: The steps at which a worker that is written wrongly loses or doubles.
+_STEPS = ("poll.after", "send.after", "offsets.after", "end.before", "end.after", "revoked.before")
+
+_SHORT = (
+    (Row("killed", "worker", "", killed_at(_STEPS)), EXACTLY_ONCE),
+    (Row("killed", "worker", "", killed_at(_STEPS[3:5])), AT_LEAST_ONCE),
+    (Row("stopped", "worker", "", stopped_at("end.before")), EXACTLY_ONCE),
+    (Row("churned", "group", "", lambda scene: churned(scene, turns=3)), EXACTLY_ONCE),
+    (Row("broker_killed", "broker", "", lambda scene: broker_killed(scene, times=1)), EXACTLY_ONCE),
+    (BY_NAME["cut"], AT_LEAST_ONCE),
+    (BY_NAME["end_answer_lost"], EXACTLY_ONCE),
+    (BY_NAME["end_request_late"], EXACTLY_ONCE),
+)
+
+
+@pytest.mark.parametrize(
+    ("row", "delivery"), _SHORT, ids=[f"{row.name}-{delivery}" for row, delivery in _SHORT]
+)
+def test_each_input_has_one_outcome(
+    broker: Broker, tmp_path: Path, row: Row, delivery: str
+) -> None:
+    result = row.run(broker, tmp_path, delivery, rate=_RATE, at_least=_MESSAGES)
+    assert result.verdict.violations == ()
+    assert result.verdict.lost == 0
+    assert result.faults > 0
+    assert len(result.recoveries_s) > 0
+    if delivery == EXACTLY_ONCE:
+        assert result.verdict.doubled == 0
+
+
+def test_every_row_has_a_name_of_its_own() -> None:
+    assert len(BY_NAME) == len(ROWS)
+    assert all(row.title and row.deliveries for row in ROWS)
