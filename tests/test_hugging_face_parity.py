@@ -45,6 +45,8 @@ class Peer:
     """
 
     def __init__(self, folder: str) -> None:
+        # More threads would wait for each other in models as small as these.
+        torch.set_num_threads(1)
         self.pipeline = transformers.pipeline("token-classification", model=folder, device="cpu")
 
     def outputs(self, texts: Sequence[str]) -> list[dict[str, Any]]:
@@ -86,12 +88,19 @@ def peer(family: str) -> Peer:
     return Peer(str(tiny_folder(family, MAX_LENGTH)))
 
 
-@cache
-def read(family: str) -> tuple[tuple[str, ...], list[dict[str, Any]]]:
-    """The texts of a model, and what it says of them."""
+def texts_of(family: str) -> list[str]:
+    """The texts of a model, some of them long."""
     texts = hard_texts(TEXTS_A_MODEL, seed=list(FAMILIES).index(family))
-    texts += [" ".join(texts[place : place + 10]) for place in range(0, 50, 10)]
-    return tuple(texts), peer(family).outputs(texts)
+    return texts + [" ".join(texts[place : place + 10]) for place in range(0, 50, 10)]
+
+
+@cache
+def outputs_of(family: str) -> list[dict[str, Any]]:
+    return peer(family).outputs(texts_of(family))
+
+
+#: For tests that change nothing of a tagger.
+shared_tagger = cache(tiny_tagger)
 
 
 def stripped(text: str, found: dict[str, Any]) -> Found:
@@ -114,17 +123,16 @@ def same(left: Sequence[Found], right: Sequence[Found]) -> bool:
 
 
 def test_there_are_enough_texts_for_each_strategy() -> None:
-    texts = {text for family in FAMILIES for text in read(family)[0]}
-    assert len(texts) > 2_000
-    longest = [max(len(output["input_ids"][0]) for output in read(f)[1]) for f in FAMILIES]
-    assert all(100 < length <= MAX_LENGTH for length in longest)
+    assert len({text for family in FAMILIES for text in texts_of(family)}) > 2_000
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_entities_are_those_of_the_pipeline(family: str, strategy: str) -> None:
-    texts, outputs = read(family)
-    tagger = tiny_tagger(family, MAX_LENGTH, aggregation=strategy, batch_tokens=4_096)
+    texts, outputs = texts_of(family), outputs_of(family)
+    lengths = [len(output["input_ids"][0]) for output in outputs]
+    assert 100 < max(lengths) <= MAX_LENGTH
+    tagger = shared_tagger(family, MAX_LENGTH, aggregation=strategy, batch_tokens=4_096)
     answers = tag(tagger, [article(i, text) for i, text in enumerate(texts)]).answers
     compared = 0
     for text, output, answer in zip(texts, outputs, answers, strict=True):
@@ -146,7 +154,7 @@ def test_the_pipeline_called_plainly_says_the_same_as_the_peer(strategy: str) ->
         aggregation_strategy=strategy,
         device="cpu",
     )
-    texts, outputs = read("roberta")
+    texts, outputs = texts_of("roberta"), outputs_of("roberta")
     for text, output in zip(texts[:60], outputs[:60], strict=True):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -165,7 +173,7 @@ def theirs_and_ours(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         theirs = peer(family).entities(output, strategy)
-    tagger = tiny_tagger(family, MAX_LENGTH, aggregation=aggregation or strategy)
+    tagger = shared_tagger(family, MAX_LENGTH, aggregation=aggregation or strategy)
     return theirs, entities_of(tagger, text)
 
 
@@ -202,7 +210,7 @@ def test_fault_punctuation_sticks_to_words_of_tokenizers_without_word_marks(stra
     text = "Kotor,Tokyo;Lisbon"
     _, under_their_name = theirs_and_ours("roberta", text, strategy)
     assert all(entity.text == text for entity in under_their_name)
-    encoding = tiny_tagger("roberta", MAX_LENGTH).encode([article(0, text).fields])[0]
+    encoding = shared_tagger("roberta", MAX_LENGTH).encode([article(0, text).fields])[0]
     field = encoding.fields[0]  # type: ignore[attr-defined]
     assert field.starts[field.begins_unit].tolist() == [0, 5, 6, 11, 12]
 
@@ -228,7 +236,7 @@ def test_fault_the_letters_of_a_special_token_are_not_read(family: str, text: st
     special = text.index(text.split()[1])
     within = range(special + 1, special + len(text.split()[1]))
     assert not any(found["start"] in within for found in theirs)
-    encoding = tiny_tagger(family, MAX_LENGTH).encode([article(0, text).fields])[0]
+    encoding = shared_tagger(family, MAX_LENGTH).encode([article(0, text).fields])[0]
     field = encoding.fields[0]  # type: ignore[attr-defined]
     assert any(start in within for start in field.starts.tolist())
     assert all(entity.text == text[entity.start : entity.end] for entity in entities)
