@@ -140,6 +140,7 @@ def test_entities_are_those_of_the_pipeline(family: str, strategy: str) -> None:
             warnings.simplefilter("ignore")
             theirs = [stripped(text, found) for found in peer(family).entities(output, strategy)]
         assert isinstance(answer, tuple)
+        assert all(entity.text == text[entity.start : entity.end] for entity in answer)
         # A span of theirs may be white space alone; none of ours is.
         assert same(ours(answer), [found for found in theirs if found[3]]), text
         compared += len(answer)

@@ -7,6 +7,7 @@ import random
 import resource
 from collections.abc import Callable, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,18 +18,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consumer.articles import Article, Entity, PreparedArticle, RejectCode
-from consumer.errors import RejectedMessage
-from consumer.tagging.engine import Engine, PackedEngine, PaddedEngine, make_engine
+from consumer.errors import RejectedMessage, SettingsError
+from consumer.tagging.engine import Answer, Engine, PackedEngine, PaddedEngine, make_engine
 from consumer.tagging.forward import Forward
 from consumer.tagging.model import load_model
 from consumer.tagging.packed_attention import PACKED, can_pack
 from consumer.tagging.tagger import Tagger, TaggingOptions
+from tests.hard_texts import hard_texts
 from tests.tiny_models import (
     FAMILIES,
     PACKED_FAMILIES,
     SENTENCES,
     article,
     entities_of,
+    save_tiny_model,
     tag,
     tiny_folder,
     tiny_tagger,
@@ -163,6 +166,90 @@ def test_the_surface_is_the_slice_of_the_field(family: str, texts: list[str]) ->
         assert places == sorted(places)
         for before, after in itertools.pairwise(answer):
             assert before.field != after.field or before.end <= after.start
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_surface_is_the_slice_of_the_field_in_hard_texts_cut_into_windows(family: str) -> None:
+    texts = hard_texts(300, seed=5)
+    texts += [" ".join(texts[place : place + 10]) for place in range(0, 100, 10)]
+    answers = tag(shared_tagger(family), [article(i, t) for i, t in enumerate(texts)]).answers
+    found = 0
+    for text, answer in zip(texts, answers, strict=True):
+        assert isinstance(answer, tuple)
+        found += len(answer)
+        for entity in answer:
+            assert text[entity.start : entity.end] == entity.text == entity.text.strip() != ""
+    assert found > 500
+
+
+class GivenEngine:
+    """An engine that gives the words of one text the labels that it is told."""
+
+    pads = False
+
+    def __init__(self, names: Sequence[str], labels: Sequence[str]) -> None:
+        self._ids = [names.index(label) for label in labels]
+        self.begins: np.ndarray = np.zeros(0, dtype=np.bool_)
+
+    def run(self, windows: Sequence[np.ndarray]) -> Answer:
+        (window,) = windows
+        words = np.cumsum(self.begins) - 1
+        label_ids = np.zeros(len(window), dtype=np.int16)
+        label_ids[1:-1] = np.array(self._ids, dtype=np.int16)[words]
+        return Answer(label_ids, np.ones(len(window), dtype=np.float32), None)
+
+
+@pytest.mark.parametrize(
+    ("names", "labels", "expected"),
+    [
+        (
+            ("O", "B-PER", "I-PER", "B-LOC", "I-LOC"),
+            "B-PER I-PER B-PER O B-LOC B-LOC I-LOC",
+            ["PER Anna Lund", "PER Ivo", "LOC Oslo", "LOC New Bergen"],
+        ),
+        # IOB1: I- begins an entity, B- only one that stands right behind another of its type.
+        (
+            ("O", "B-PER", "I-PER", "B-LOC", "I-LOC"),
+            "I-PER I-PER B-PER O I-LOC B-LOC I-LOC",
+            ["PER Anna Lund", "PER Ivo", "LOC Oslo", "LOC New Bergen"],
+        ),
+        (
+            ("O", "I-PER", "I-LOC"),
+            "I-PER I-PER I-LOC O I-LOC O I-PER",
+            ["PER Anna Lund", "LOC Ivo", "LOC Oslo", "PER Bergen"],
+        ),
+        (("O", "PER", "LOC"), "PER PER LOC O LOC O O", ["PER Anna Lund", "LOC Ivo", "LOC Oslo"]),
+    ],
+    ids=["IOB2", "IOB1", "I- alone", "bare"],
+)
+def test_neighbours_stay_apart_and_models_of_every_scheme_are_read(
+    tmp_path: Path, names: tuple[str, ...], labels: str, expected: list[str]
+) -> None:
+    folder = save_tiny_model(tmp_path / "model", labels=names)
+    model = load_model(str(folder), "", "cpu", "float32", 1)
+    engine = GivenEngine(names, labels.split())
+    tagger = Tagger(model, TaggingOptions(), engine)
+    item = article(0, "Anna Lund Ivo to Oslo New Bergen")
+    (encoding,) = tagger.encode([item.fields])
+    engine.begins = encoding.fields[0].begins_unit  # type: ignore[attr-defined]
+    (answer,) = tag(tagger, [item]).answers
+    assert isinstance(answer, tuple)
+    assert [f"{entity.type} {entity.text}" for entity in answer] == expected
+
+
+@pytest.mark.parametrize("window_tokens", [20, 64, 9_999, 0])
+def test_the_longest_window_is_the_smaller_of_the_setting_and_the_model(window_tokens: int) -> None:
+    tagger = tiny_tagger(window_tokens=window_tokens)
+    (encoding,) = tagger.encode([article(0, " ".join(SENTENCES)).fields])
+    windows = encoding.fields[0].windows  # type: ignore[attr-defined]
+    # Two special tokens; words may keep a window below its limit.
+    limit = min(window_tokens or 64, 64) - 2
+    assert limit - 8 <= (windows[:, 1] - windows[:, 0]).max() <= limit
+
+
+def test_a_window_without_room_for_text_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"window_tokens: 2 leaves no room .* limit of 64"):
+        tiny_tagger(window_tokens=2)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
