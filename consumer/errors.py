@@ -7,6 +7,7 @@
     ├── ModelError               the model cannot be loaded or is not a token classifier
     ├── KafkaProblem             Kafka refused something and trying again will not help
     │   └── AbortableError       the transaction is lost, the worker is not: abort, rewind, go on
+    │       └── GroupMoved       the same, because the group has shared out its partitions anew
     ├── DeadLetterLimitExceeded  too large a share of the input is being rejected
     ├── StageFailed              a pipeline thread ended with an unexpected exception
     ├── ShutdownTimeout          the drain did not finish within `shutdown_timeout_s`
@@ -63,6 +64,10 @@ class KafkaProblem(NerstreamError):
 
 class AbortableError(KafkaProblem):
     """The open transaction cannot be committed; after an abort and a rewind the worker goes on."""
+
+
+class GroupMoved(AbortableError):
+    """The group shared out its partitions anew before the offsets were committed."""
 
 
 class DeadLetterLimitExceeded(NerstreamError):

@@ -61,8 +61,22 @@ def test_a_partition_is_given_up_even_if_the_listener_fails() -> None:
         rebalance.on_lost(client, theirs("a"))
     assert assigned.numbers() == {}
     assert [name for name, _ in client.calls] == [
-        *("incremental_assign", "incremental_unassign"),
-        *("incremental_assign", "incremental_unassign"),
+        *("incremental_assign", "resume", "incremental_unassign"),
+        *("incremental_assign", "resume", "incremental_unassign"),
+    ]
+
+
+@pytest.mark.parametrize("paused", [True, False])
+def test_what_is_assigned_is_paused_or_not_as_all_the_rest(paused: bool) -> None:
+    client = Client()
+    rebalance = Rebalance(Settings(), AssignedPartitions(), Heard())
+    rebalance.paused = paused
+    rebalance.on_assign(client, theirs("a"))
+    rebalance.on_assign(client, [])
+    assert client.calls == [
+        ("incremental_assign", [("a", 0)]),
+        ("pause" if paused else "resume", [("a", 0)]),
+        ("incremental_assign", []),
     ]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from consumer.articles import RejectCode
-from consumer.errors import AbortableError, DeadLetterLimitExceeded, KafkaProblem
+from consumer.errors import AbortableError, DeadLetterLimitExceeded, GroupMoved, KafkaProblem
 from consumer.pipeline.channel import ChannelAborted
 from consumer.pipeline.dead_letters import DeadLetterLimit
 from consumer.pipeline.observer import ReleaseReason, TransactionOutcome
@@ -174,6 +174,16 @@ def test_an_abort_at_the_end_is_not_taken_for_a_drain(bench: PublishBench) -> No
     assert isinstance(failure, KafkaProblem)
     assert "while the worker was stopping" in str(failure)
     assert bench.broker.final == []
+
+
+def test_a_rebalance_at_the_end_is_a_drain(bench: PublishBench) -> None:
+    bench.read(tagged(9))
+    bench.put(tagged(0))
+    bench.sent(1)
+    bench.sink.commit_failures.append(GroupMoved("the generation is not valid"))
+    assert bench.finish() is None
+    assert bench.broker.final == []
+    assert bench.broker.committed == {}
 
 
 def test_an_abort_that_a_later_commit_of_others_hides_is_not_taken_for_a_drain(

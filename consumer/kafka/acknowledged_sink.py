@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from confluent_kafka import KafkaException
 
 from consumer.articles import Outgoing, Position, TopicPartition
-from consumer.errors import AbortableError, KafkaProblem
+from consumer.errors import AbortableError, GroupMoved, KafkaProblem
 from consumer.kafka.output import Output
 from consumer.kafka.problems import PERMANENT, STALE_MEMBER, error_of, problem
 from consumer.kafka.retry import OutOfTime, again
@@ -52,7 +52,7 @@ class AcknowledgedSink:
     ) -> None:
         self._ready.flush(self._timeout_s)
         if not still_owned():
-            raise AbortableError("a partition was revoked before its offsets were committed")
+            raise GroupMoved("a partition was revoked before its offsets were committed")
         if offsets:
             self._commit(offsets)
         self._open = False
@@ -96,6 +96,8 @@ class AcknowledgedSink:
             raise AbortableError(f"{doing} within {self._timeout_s:.0f} s: {late}") from late
         except KafkaException as failed:
             error = error_of(failed)
-            if error.code() in STALE_MEMBER or not (error.fatal() or error.code() in PERMANENT):
+            if error.code() in STALE_MEMBER:
+                raise GroupMoved(f"{doing}: {error.str().strip()}") from failed
+            if not (error.fatal() or error.code() in PERMANENT):
                 raise AbortableError(f"{doing}: {error.str().strip()}") from failed
             raise problem(doing, error) from failed

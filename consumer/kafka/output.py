@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any
 
@@ -45,9 +45,16 @@ class Output:
     Args:
         settings: the brokers, the topics, the properties that a person passes through.
         properties: those of the delivery mode, such as `transactional.id`.
+        outlived: whether the open transaction is older than its timeout.
     """
 
-    def __init__(self, settings: Settings, properties: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        properties: Mapping[str, Any],
+        outlived: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._outlived = outlived
         self.watch = ErrorWatch()
         self._settings = settings
         self._properties = properties
@@ -164,6 +171,11 @@ class Output:
     def judge(self, doing: str, error: KafkaError) -> KafkaProblem:
         """The error to raise for a message that failed: AbortableError where a replay may help."""
         if error.fatal() and error.code() in FENCED and "transactional.id" in self._properties:
+            if self._outlived():
+                return AbortableError(
+                    f"{doing}: the transaction was open for longer than transaction_timeout_ms, "
+                    "so the brokers have ended it"
+                )
             return fenced(self._properties["transactional.id"], error)
         if error.fatal() or error.code() in PERMANENT:
             return problem(doing, error)

@@ -42,7 +42,7 @@ class Rebalance:
         self._written = {settings.output_topic, settings.dead_letter_topic}
         self._assigned = assigned
         self._listener = listener
-        #: Whether reading is paused; the client forgets it of a partition when it assigns it.
+        #: Whether reading is paused.
         self.paused = False
 
     def on_assign(self, consumer: Any, assigned: Sequence[Any]) -> None:
@@ -55,8 +55,11 @@ class Rebalance:
             )
         consumer.incremental_assign(assigned)
         self._assigned.add(partitions)
-        if self.paused and partitions:
-            consumer.pause(client_partitions(partitions))
+        if partitions:
+            # Said in both cases: the client may forget the pause of a partition that it assigns,
+            # and may keep the one of a partition that went while reading was paused.
+            asked = client_partitions(partitions)
+            (consumer.pause if self.paused else consumer.resume)(asked)
         self._listener.on_assigned(partitions)
 
     def on_revoke(self, consumer: Any, revoked: Sequence[Any]) -> None:

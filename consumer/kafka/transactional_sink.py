@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 
 from confluent_kafka import KafkaException
 
 from consumer.articles import Outgoing, Position, TopicPartition
-from consumer.errors import AbortableError, KafkaProblem
+from consumer.errors import AbortableError, GroupMoved, KafkaProblem
 from consumer.kafka.instance import Instance
 from consumer.kafka.output import Output
-from consumer.kafka.problems import FENCED, error_of, fenced
+from consumer.kafka.problems import FENCED, STALE_MEMBER, error_of, fenced
 from consumer.kafka.rebalance import client_offsets
 from consumer.kafka.retry import OutOfTime, again
 from consumer.kafka.source import KafkaSource
@@ -45,6 +46,7 @@ class TransactionalSink:
         self._output: Output | None = None
         self._open = False
         self._renew = False
+        self._begun_at = 0.0
 
     def open(self) -> None:
         self._instance = Instance(self._settings)
@@ -53,13 +55,14 @@ class TransactionalSink:
             "transactional.id": self._transactional_id,
             "transaction.timeout.ms": self._settings.transaction_timeout_ms,
         }
-        self._output = Output(self._settings, properties)
+        self._output = Output(self._settings, properties, self._outlived)
         self._output.start()
         self._output.check_topics()
         self._init_transactions()
         _log.info("transactional id %s", self._transactional_id)
 
     def begin(self) -> None:
+        self._begun_at = time.monotonic()
         if self._ready.begin() or self._renew:
             self._ready.start()
             self._init_transactions()
@@ -79,7 +82,7 @@ class TransactionalSink:
         # generation that the metadata names, and the coordinator refuses the offsets.
         metadata = self._source.group_metadata()
         if not still_owned():
-            raise AbortableError("a partition was revoked before its offsets were committed")
+            raise GroupMoved("a partition was revoked before its offsets were committed")
         if offsets:
             asked = client_offsets(offsets)
             self._triaged(
@@ -121,6 +124,13 @@ class TransactionalSink:
         if self._output is None:
             raise KafkaProblem("the sink is not open")
         return self._output
+
+    def _outlived(self) -> bool:
+        """Whether the brokers may have ended the transaction at its timeout, as they do after an
+        outage. The client hears of that and of a takeover in the same words; after a takeover
+        within the timeout a new producer would fence the other worker in its turn, for ever.
+        """
+        return time.monotonic() - self._begun_at >= self._timeout_s
 
     def _init_transactions(self) -> None:
         """Fence every earlier producer of this id and end what it left open."""
@@ -189,11 +199,12 @@ class TransactionalSink:
         except KafkaProblem as reason:
             return reason
         if error.txn_requires_abort():
-            return AbortableError(f"{doing}: {error.str().strip()}")
+            kind = GroupMoved if error.code() in STALE_MEMBER else AbortableError
+            return kind(f"{doing}: {error.str().strip()}")
         meaning = self._ready.judge(doing, error)
         # `judge` is for single messages; a call that is neither retriable nor abortable is over.
         if not isinstance(meaning, AbortableError):
             return meaning
         if error.code() in FENCED:
-            return fenced(self._transactional_id, error)
+            return meaning if self._outlived() else fenced(self._transactional_id, error)
         return KafkaProblem(str(meaning))

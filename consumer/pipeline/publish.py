@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import structlog
 
 from consumer.articles import Outcome, RawMessage, Rejected, TaggedBatch, TopicPartition
-from consumer.errors import AbortableError, KafkaProblem
+from consumer.errors import AbortableError, GroupMoved, KafkaProblem
 from consumer.pipeline.channel import Channel, ChannelAborted, ChannelClosed
 from consumer.pipeline.commit_policy import CommitPolicy
 from consumer.pipeline.dead_letters import DeadLetterLimit
@@ -71,6 +71,7 @@ class PublishStage(Stage):
         self._tracker = OffsetTracker()
         self._group: Group | None = None
         self._aborts_in_a_row = 0
+        self._fault: Exception | None = None
         self._last_batch_at: float | None = None
         self._batch_gap_s: float | None = None
 
@@ -178,6 +179,8 @@ class PublishStage(Stage):
             return
         self._group = None
         self._aborts_in_a_row = 0
+        if not self._tracker.rewinding:
+            self._fault = None
         self._tracker.committed()
         self._ownership.committed(offsets)
         self._in_flight.remove(group.messages, group.size_bytes)
@@ -194,18 +197,28 @@ class PublishStage(Stage):
         )
 
     def _commit_last(self) -> None:
-        """End of the drain: there is no reading again, so an abort must not look like success."""
+        """End of the drain: there is no reading again, so a fault must not look like success.
+
+        A rebalance is none: what it takes from a worker is let go at any other time as well, and
+        workers of one group often end together.
+        """
         self._commit()
-        if self._tracker.rewinding:
-            raise KafkaProblem(
-                "a transaction was aborted while the worker was stopping; nothing is lost, "
-                "the next worker reads its inputs again"
-            )
+        if not self._tracker.rewinding:
+            return
+        said = (
+            "a transaction was aborted while the worker was stopping; nothing is lost, "
+            "the next worker reads its inputs again"
+        )
+        if self._fault is not None:
+            raise KafkaProblem(f"{said} ({self._fault})")
+        log.warning(said)
 
     def _abort(self, reason: Exception) -> None:
         """Void the open transaction and have its inputs read again."""
         group = self._group
         self._group = None
+        if not isinstance(reason, GroupMoved):
+            self._fault = reason
         self._sink.abort()
         rewinds = self._tracker.aborted()
         log.warning(
@@ -234,5 +247,5 @@ class PublishStage(Stage):
 
     def _lose(self, partitions: tuple[TopicPartition, ...]) -> None:
         if self._group is not None and set(partitions) & set(self._tracker.pending()):
-            self._abort(AbortableError("its partitions were lost to another worker"))
+            self._abort(GroupMoved("its partitions were lost to another worker"))
         self._tracker.revoke(partitions)

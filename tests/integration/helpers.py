@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from confluent_kafka import (
@@ -21,7 +22,16 @@ from confluent_kafka import (
     Producer,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic, OffsetSpec
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewPartitions,
+    NewTopic,
+    OffsetSpec,
+    ResourceType,
+)
 
 Headers = tuple[tuple[str, bytes | None], ...]
 
@@ -44,8 +54,11 @@ class Record:
     offset: int | None = None
 
 
+@cache
 def admin(bootstrap: str) -> AdminClient:
-    """A client for everything that is not a message; keep it until its futures are done."""
+    """The client for everything that is not a message. One for each broker, kept to the end: a
+    client that goes while an answer is due takes the interpreter with it.
+    """
     return AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
 
 
@@ -65,6 +78,17 @@ def create_topic(
                 return name
         time.sleep(0.02)
     raise AssertionError(f"topic {name} did not appear")
+
+
+def alter_topic(bootstrap: str, name: str, config: Mapping[str, str]) -> None:
+    """Set these properties of a topic; they hold when this returns."""
+    entries = [
+        ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET)
+        for key, value in config.items()
+    ]
+    topic = ConfigResource(ResourceType.TOPIC, name, incremental_configs=entries)
+    client = admin(bootstrap)
+    client.incremental_alter_configs([topic])[topic].result(CALL_TIMEOUT_S)
 
 
 def add_partitions(bootstrap: str, name: str, total: int) -> None:
@@ -238,7 +262,7 @@ def _read(
                     raise KafkaException(error)
                 continue
             if offset < ends[part]:
-                records[part].append(_record(message))
+                records[part].append(record_of(message))
             if offset + 1 >= ends[part]:
                 unfinished.discard(part)
     finally:
@@ -246,7 +270,8 @@ def _read(
     return [record for part in sorted(records) for record in records[part]]
 
 
-def _record(message: Message) -> Record:
+def record_of(message: Message) -> Record:
+    """A message as it was read."""
     _, timestamp_ms = message.timestamp()
     return Record(
         value=message.value(),

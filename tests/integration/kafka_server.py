@@ -18,6 +18,8 @@ from typing import Self
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from tests.integration.lifetime import tied
+
 ROOT = Path(__file__).resolve().parents[2]
 
 #: Where `make kafka` puts the jars.
@@ -89,7 +91,7 @@ def _java() -> str:
     return found
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Free loopback ports, all different: every socket is held until the last is known."""
     sockets = [socket.socket() for _ in range(count)]
     try:
@@ -106,16 +108,21 @@ class KafkaServer:
 
     Args:
         config: broker properties on top of those above.
+        proxy_port: a port on which the test runs a proxy: clients that come by it are told to
+            stay with it. The proxy passes on to `proxied_port`.
 
     Raises:
         KafkaUnavailable: on `start`, when Java or the jars are missing.
     """
 
-    def __init__(self, config: Mapping[str, str | int] | None = None) -> None:
+    def __init__(
+        self, config: Mapping[str, str | int] | None = None, proxy_port: int | None = None
+    ) -> None:
         self._overrides = dict(config or {})
+        self._proxy_port = proxy_port
         self._process: subprocess.Popen[bytes] | None = None
         self._folder: Path | None = None
-        self._port, self._controller_port = 0, 0
+        self._port, self._controller_port, self.proxied_port = 0, 0, 0
 
     @property
     def bootstrap_servers(self) -> str:
@@ -127,13 +134,18 @@ class KafkaServer:
         assert self._process is not None, "the broker is not running"
         return self._process.pid
 
+    @property
+    def running(self) -> bool:
+        """Whether the broker's process lives."""
+        return self._process is not None and self._process.poll() is None
+
     def start(self) -> Self:
         """Format the storage and start the broker; returns when it answers."""
         if not (KAFKA_DIR / ".installed").exists():
             raise KafkaUnavailable("Apache Kafka is not installed; run `make kafka`")
         java = _java()
         self._folder = Path(tempfile.mkdtemp(prefix="nerstream-kafka-"))
-        self._port, self._controller_port = _free_ports(2)
+        self._port, self._controller_port, self.proxied_port = free_ports(3)
         properties = {
             **_CONFIG,
             "listeners": f"PLAINTEXT://{self.bootstrap_servers},"
@@ -143,6 +155,16 @@ class KafkaServer:
             "log.dirs": str(self._folder / "data"),
             **self._overrides,
         }
+        if self._proxy_port is not None:
+            properties["listeners"] = (
+                f"{properties['listeners']},PROXIED://127.0.0.1:{self.proxied_port}"
+            )
+            properties["advertised.listeners"] = (
+                f"{properties['advertised.listeners']},PROXIED://127.0.0.1:{self._proxy_port}"
+            )
+            properties["listener.security.protocol.map"] = (
+                f"{properties['listener.security.protocol.map']},PROXIED:PLAINTEXT"
+            )
         lines = "".join(f"{name}={value}\n" for name, value in properties.items())
         self._config_file.write_text(lines)
         # One that began with a hyphen would be taken for an option.
@@ -218,7 +240,7 @@ class KafkaServer:
         assert self._folder is not None, "the broker was never started"
         with (self._folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [*self._command(_java()), "kafka.Kafka", str(self._config_file)],
+                tied([*self._command(_java()), "kafka.Kafka", str(self._config_file)]),
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=self._folder,

@@ -145,6 +145,26 @@ def test_what_is_assigned_while_paused_stays_paused(broker: Broker, group: str) 
         assert offsets(read(source, 10)) == list(range(10))
 
 
+def test_a_partition_that_went_while_paused_is_read_when_it_comes_back(
+    kafka: str, topics: TopicFactory, group: str
+) -> None:
+    """The client keeps the pause of a partition over its unassignment."""
+    topic = topics("in", partitions=2)
+    asked = settings(kafka, topic, group)
+    with opened(asked) as (source, heard):
+        poll_until(lambda: len(source.assignments()) == 2, source)
+        source.pause()
+        with opened(settings(kafka, topic, group, instance="two")) as (other, _):
+            poll_until(
+                lambda: len(source.assignments()) == len(other.assignments()) == 1, source, other
+            )
+            source.resume()
+        (gone,) = heard.of("revoked")
+        poll_until(lambda: len(source.assignments()) == 2, source)
+        helpers.produce(kafka, topic, [Record(b"0", partition=gone.partition)])
+        assert [message.value for message in read(source, 1)] == [b"0"]
+
+
 def test_ends_and_read_offsets_meet(broker: Broker, group: str) -> None:
     topic = broker.topic()
     helpers.produce(broker.bootstrap, topic, numbered(50))

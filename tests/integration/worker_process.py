@@ -15,6 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.integration.lifetime import tied
+
 #: A worker must be ready, and must end, within this; generous, since machines are slow at times.
 PATIENCE_S = 90.0
 
@@ -74,7 +76,7 @@ class WorkerProcess:
                 flags += [f"--{name.replace('_', '-')}", str(value)]
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, *self._command, *flags],
+                tied([sys.executable, *self._command, *flags]),
                 stdout=log,
                 stderr=log,
                 env={**os.environ, "HF_HUB_OFFLINE": "1", **self._variables},

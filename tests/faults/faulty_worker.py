@@ -1,0 +1,160 @@
+"""The light worker with a fault in it: `python -m tests.faults.faulty_worker FLAGS`.
+
+`FAULT=point:pass:action` has it do `action` when it comes by `point` for the so-many-th time:
+`kill` (SIGKILL itself), `stop` (SIGSTOP itself), `sleep=SECONDS`. `SABOTAGE=name` breaks the
+worker on purpose, to see that the checker notices. The product knows nothing of either: both are
+put around its classes here.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from confluent_kafka import Consumer, Producer
+
+from consumer.codec import Codec
+from consumer.kafka import output as output_module
+from consumer.kafka import source as source_module
+from consumer.kafka.acknowledged_sink import AcknowledgedSink
+from consumer.kafka.output import Output
+from consumer.kafka.source import KafkaSource
+from consumer.kafka.transactional_sink import TransactionalSink
+from consumer.pipeline.poll import PollStage
+from consumer.worker import Worker
+from tests.faults import light_worker, sabotage
+from tests.faults.light_tagger import LightTagger
+
+#: Every step boundary of a worker, in the order in which a message comes by them. At `x.before`
+#: the step has not begun, at `x.after` it has ended.
+POINTS = (
+    "assigned.before",
+    "assigned.after",
+    "poll.after",
+    "decode.before",
+    "tag.before",
+    "tag.after",
+    "begin.before",
+    "begin.after",
+    "send.before",
+    "send.after",
+    "flush.before",
+    "flush.after",
+    "offsets.before",
+    "offsets.after",
+    "end.before",
+    "end.after",
+    "commit.after",
+    "revoked.before",
+    "revoked.after",
+    "drain.before",
+    "leave.before",
+)
+
+#: Steps of a transaction, which at_least_once does not have.
+TRANSACTIONAL = frozenset({"offsets.before", "offsets.after"})
+
+
+class _Fault:
+    """Counts the passes of its point; acts once."""
+
+    def __init__(self, text: str) -> None:
+        self._point, passes, self._action = text.split(":")
+        self._left = int(passes)
+        self._lock = threading.Lock()
+        assert self._point in POINTS, f"{self._point} is no point; they are {POINTS}"
+
+    def __call__(self, point: str) -> None:
+        if point != self._point:
+            return
+        with self._lock:
+            self._left -= 1
+            due = self._left == 0
+        if due:
+            self._act()
+
+    def _act(self) -> None:
+        name, _, seconds = self._action.partition("=")
+        print(f"fault: {name} at {self._point}", flush=True)
+        if name == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        elif name == "stop":
+            os.kill(os.getpid(), signal.SIGSTOP)
+        elif name == "sleep":
+            time.sleep(float(seconds))
+        else:
+            raise AssertionError(f"{name} is no action")
+
+
+def _around(owner: Any, method: str, name: str, reach: Callable[[str], None]) -> None:
+    """Have the method tell when it begins and when it has ended."""
+    plain = getattr(owner, method)
+
+    def told(*arguments: Any, **named: Any) -> Any:
+        reach(f"{name}.before")
+        answer = plain(*arguments, **named)
+        # A poll that brought nothing is no step of a message.
+        if name != "poll" or answer:
+            reach(f"{name}.after")
+        return answer
+
+    setattr(owner, method, told)
+
+
+def put_in(reach: Callable[[str], None]) -> None:
+    """Tell of every point."""
+
+    class ToldProducer(Producer):  # type: ignore[misc]
+        """The client's methods cannot be replaced, only inherited."""
+
+        def send_offsets_to_transaction(self, *arguments: Any) -> None:
+            reach("offsets.before")
+            super().send_offsets_to_transaction(*arguments)
+            reach("offsets.after")
+
+        def commit_transaction(self, *arguments: Any) -> None:
+            reach("end.before")
+            super().commit_transaction(*arguments)
+            reach("end.after")
+
+    class ToldConsumer(Consumer):  # type: ignore[misc]
+        def commit(self, *arguments: Any, **named: Any) -> Any:
+            reach("end.before")
+            answer = super().commit(*arguments, **named)
+            reach("end.after")
+            return answer
+
+    output_module.Producer = ToldProducer
+    source_module.Consumer = ToldConsumer
+    _around(PollStage, "on_assigned", "assigned", reach)
+    _around(PollStage, "on_revoked", "revoked", reach)
+    _around(KafkaSource, "poll", "poll", reach)
+    _around(KafkaSource, "close", "leave", reach)
+    _around(Codec, "decode", "decode", reach)
+    _around(LightTagger, "tag", "tag", reach)
+    for sink in (TransactionalSink, AcknowledgedSink):
+        _around(sink, "begin", "begin", reach)
+        _around(sink, "send", "send", reach)
+        _around(sink, "commit", "commit", reach)
+    _around(Output, "flush", "flush", reach)
+    _around(Worker, "stop", "drain", reach)
+
+
+def main() -> int:
+    """The exit code of the command."""
+    fault = os.environ.get("FAULT")
+    if fault:
+        put_in(_Fault(fault))
+    broken = os.environ.get("SABOTAGE")
+    if broken:
+        sabotage.SABOTAGES[broken]()
+    return light_worker.main()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,80 @@
+"""Feeds numbered messages to the input topic at an even rate while faults happen."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from confluent_kafka import KafkaError, Message
+
+from tests.faults import inputs
+from tests.integration import helpers
+
+
+class Feeder:
+    """Writes messages 0, 1, 2 … until it is stopped, and at least so many.
+
+    Its producer is idempotent and goes straight to the broker, so that no fault of the run
+    doubles an input.
+
+    Args:
+        rate: messages a second.
+        at_least: messages that are written however early `stop` comes.
+    """
+
+    def __init__(self, bootstrap: str, topic: str, rate: float, at_least: int) -> None:
+        self._topic = topic
+        self._interval_s = 1.0 / rate
+        self._at_least = at_least
+        self._stop = threading.Event()
+        self._failure: str | None = None
+        self._producer = helpers.producer(
+            bootstrap, enable_idempotence=True, delivery_timeout_ms=120_000, linger_ms=2
+        )
+        self._thread = threading.Thread(target=self._run, name="feeder", daemon=True)
+        #: Messages handed to the client so far.
+        self.count = 0
+        #: When message n was handed to the client, by `time.monotonic`.
+        self.fed_at: list[float] = []
+        #: (partition, offset) of each message that the broker has.
+        self.positions: dict[int, tuple[int, int]] = {}
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def finish(self) -> int:
+        """Stop and wait until the broker has all; how many there are."""
+        self._stop.set()
+        self._thread.join(300)
+        assert not self._thread.is_alive(), "the feeder hangs"
+        left = self._producer.flush(120)
+        assert self._failure is None, f"an input could not be written: {self._failure}"
+        assert left == 0, f"{left} inputs are not acknowledged"
+        assert len(self.positions) == self.count
+        return self.count
+
+    def _run(self) -> None:
+        begun = time.monotonic()
+        while not self._stop.is_set() or self.count < self._at_least:
+            behind = (time.monotonic() - begun) / self._interval_s - self.count
+            if behind < 1:
+                self._producer.poll(self._interval_s)
+                continue
+            number = self.count
+            helpers.put(
+                self._producer,
+                self._topic,
+                [inputs.record(number)],
+                lambda error, message, number=number: self._delivered(number, error, message),
+            )
+            self.fed_at.append(time.monotonic())
+            self.count += 1
+
+    def _delivered(self, number: int, error: KafkaError | None, message: Message) -> None:
+        if error is not None:
+            self._failure = error.str()
+            return
+        partition, offset = message.partition(), message.offset()
+        assert partition is not None
+        assert offset is not None
+        self.positions[number] = (partition, offset)

@@ -1,0 +1,73 @@
+"""Every row of the fault matrix, in the order of the table."""
+
+from __future__ import annotations
+
+import random
+import time
+
+from tests.faults import rows_broker, rows_group, rows_network, rows_worker
+from tests.faults.proxy import Api
+from tests.faults.row import Row
+from tests.faults.scene import Scene
+
+#: Of the faults that follow each other in the last row.
+_SEED = 20_261_124
+
+
+def everything(scene: Scene) -> None:
+    """Faults of all kinds, one after the other and two at a time, in an order drawn by a seed."""
+    draw = random.Random(_SEED)
+    proxy = scene.broker.proxy
+    workers = scene.start(3)
+
+    def kill() -> None:
+        scene.kill(workers.pop(0))
+        workers.append(scene.start_worker(ready=False))
+
+    def drain() -> None:
+        leaving = workers.pop(0)
+        scene.fault()
+        leaving.process.terminate()
+        workers.append(scene.start_worker(ready=False))
+
+    def cut() -> None:
+        scene.fault()
+        proxy.cut()
+
+    def hold() -> None:
+        kinds = (Api.END_TXN, Api.PRODUCE, Api.TXN_OFFSET_COMMIT, Api.OFFSET_COMMIT, Api.HEARTBEAT)
+        proxy.held_answers = frozenset({draw.choice(kinds)})
+        time.sleep(1)
+        scene.fault()
+        proxy.heal()
+
+    def slow() -> None:
+        scene.fault()
+        proxy.delay_s = 0.1
+        time.sleep(1.5)
+        proxy.delay_s = 0.0
+
+    def broker() -> None:
+        scene.fault(kills=1)
+        scene.broker.server.kill()
+        scene.broker.server.restart()
+
+    kinds = [kill, kill, drain, cut, cut, hold, hold, hold, slow, broker]
+    for _ in range(2):
+        draw.shuffle(kinds)
+        for first, second in zip(kinds[::2], kinds[1::2], strict=True):
+            first()
+            time.sleep(draw.uniform(0.0, 0.5))
+            second()
+            scene.wait_recovered()
+
+
+ROWS = (
+    *rows_worker.ROWS,
+    *rows_group.ROWS,
+    *rows_broker.ROWS,
+    *rows_network.ROWS,
+    Row("everything", "all", "all kinds at once", everything, proxied=True),
+)
+
+BY_NAME = {row.name: row for row in ROWS}

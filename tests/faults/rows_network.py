@@ -1,0 +1,179 @@
+"""Faults of the network between the workers and the broker."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from tests.faults.proxy import Api
+from tests.faults.row import EXACTLY_ONCE, Row
+from tests.faults.scene import Scene
+
+#: Requests that end a transaction, or that commit offsets without one.
+_END = {True: Api.END_TXN, False: Api.OFFSET_COMMIT}
+
+
+def cut(scene: Scene) -> None:
+    """Every connection breaks, again and again."""
+    scene.start(3)
+    for _ in range(5):
+        time.sleep(0.7)
+        scene.fault()
+        scene.broker.proxy.cut()
+        scene.wait_recovered()
+
+
+def away(scene: Scene) -> None:
+    """No connection for longer than the session and the transaction timeout."""
+    scene.start(3)
+    proxy = scene.broker.proxy
+    proxy.refusing = True
+    proxy.cut()
+    time.sleep(6)
+    proxy.refusing = False
+    scene.fault()
+    scene.wait_recovered()
+
+
+def slow(scene: Scene) -> None:
+    """Every request and every answer takes 150 ms more, for some seconds."""
+    scene.start(3)
+    scene.fault()
+    scene.broker.proxy.delay_s = 0.15
+    time.sleep(6)
+    scene.broker.proxy.delay_s = 0.0
+    scene.wait_recovered()
+
+
+def silent(scene: Scene) -> None:
+    """The broker takes requests and gives no answer, for longer than the session timeout."""
+    scene.start(3)
+    proxy = scene.broker.proxy
+    proxy.held_answers = frozenset(Api)
+    time.sleep(5)
+    scene.fault()
+    proxy.heal()
+    scene.wait_recovered()
+
+
+def answer_lost(api: Callable[[Scene], Api]) -> Callable[[Scene], None]:
+    """The broker does what it is asked, the answer never arrives, the connection breaks."""
+
+    def script(scene: Scene) -> None:
+        scene.start(2)
+        proxy = scene.broker.proxy
+        for _ in range(4):
+            proxy.held_answers = frozenset({api(scene)})
+            scene.wait_for(lambda: proxy.held > 0, "an answer is held back")
+            time.sleep(0.2)
+            scene.fault()
+            proxy.heal()
+            scene.wait_recovered()
+
+    return script
+
+
+def request_lost(api: Callable[[Scene], Api]) -> Callable[[Scene], None]:
+    """The request never arrives, and the connection breaks."""
+
+    def script(scene: Scene) -> None:
+        scene.start(2)
+        proxy = scene.broker.proxy
+        for _ in range(4):
+            proxy.held_requests = frozenset({api(scene)})
+            scene.wait_for(lambda: proxy.held > 0, "a request is held back")
+            scene.fault()
+            proxy.heal()
+            scene.wait_recovered()
+
+    return script
+
+
+def request_late(api: Callable[[Scene], Api]) -> Callable[[Scene], None]:
+    """The request hangs in the network, its connection breaks, the worker goes on; then the
+    request arrives, in the middle of a later transaction."""
+
+    def script(scene: Scene) -> None:
+        scene.start(2)
+        proxy = scene.broker.proxy
+        for _ in range(4):
+            proxy.held_requests = frozenset({api(scene)})
+            scene.wait_for(lambda: proxy.held > 0, "a request is held back")
+            proxy.held_requests = frozenset()
+            scene.fault()
+            proxy.cut()
+            scene.wait_recovered()
+            proxy.release()
+
+    return script
+
+
+def outcome_unknown(scene: Scene) -> None:
+    """No answer to the end of a transaction for longer than the worker waits: it stops and says
+    so, and the next one settles it."""
+    first, _second = scene.start(2)
+    proxy = scene.broker.proxy
+    proxy.held_answers = frozenset({Api.END_TXN, Api.INIT_PRODUCER_ID})
+    assert scene.wait_dead(first) == 1, first.log.read_text()
+    assert "outcome of a transaction is unknown" in first.log.read_text()
+    scene.fault()
+    proxy.heal()
+    scene.start_worker(ready=False)
+    scene.start_worker(ready=False)
+    scene.wait_recovered()
+
+
+def _end(scene: Scene) -> Api:
+    return _END[scene.transactional]
+
+
+ROWS = (
+    Row("cut", "network", "connections cut", cut, proxied=True),
+    Row("away", "network", "no connection for 6 s", away, proxied=True),
+    Row("slow", "network", "150 ms more in each direction", slow, proxied=True),
+    Row("silent", "network", "answers withheld for 5 s", silent, proxied=True),
+    Row(
+        "end_answer_lost",
+        "network",
+        "answer to the end of a transaction lost: its outcome is unknown",
+        answer_lost(_end),
+        proxied=True,
+    ),
+    Row(
+        "end_request_lost",
+        "network",
+        "end of a transaction lost on its way",
+        request_lost(_end),
+        proxied=True,
+    ),
+    Row(
+        "end_request_late",
+        "network",
+        "end of a transaction arrives late, in the next one",
+        request_late(_end),
+        proxied=True,
+    ),
+    Row(
+        "produce_answer_lost",
+        "network",
+        "answer to a produce request lost",
+        answer_lost(lambda _: Api.PRODUCE),
+        proxied=True,
+    ),
+    Row(
+        "offsets_answer_lost",
+        "network",
+        "answer to the offsets of a transaction lost",
+        answer_lost(lambda _: Api.TXN_OFFSET_COMMIT),
+        proxied=True,
+        deliveries=(EXACTLY_ONCE,),
+    ),
+    Row(
+        "outcome_unknown",
+        "network",
+        "outcome of a transaction unknown past every timeout: stops, and says so",
+        outcome_unknown,
+        proxied=True,
+        deliveries=(EXACTLY_ONCE,),
+    ),
+)

@@ -1,0 +1,137 @@
+"""Deliberate defects of a worker. Each must turn the checker red."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from consumer.articles import Rejected
+from consumer.kafka.acknowledged_sink import AcknowledgedSink
+from consumer.kafka.errands import Errands
+from consumer.kafka.rebalance import client_partitions
+from consumer.kafka.source import KafkaSource
+from consumer.kafka.transactional_sink import TransactionalSink
+from consumer.pipeline.dispatch import Dispatcher
+from consumer.pipeline.offsets import OffsetTracker
+from consumer.pipeline.publish import PublishStage
+
+
+def commit_before_produce() -> None:
+    """Offsets are committed when messages are read, as a client with auto-commit does."""
+    plain = KafkaSource.poll
+
+    def poll(self: KafkaSource, *arguments: Any) -> Any:
+        messages = plain(self, *arguments)
+        if messages:
+            offsets = {one.position.topic_partition: one.position.offset + 1 for one in messages}
+            self.commit(offsets)
+        return messages
+
+    KafkaSource.poll = poll  # type: ignore[method-assign]
+
+
+def drop_rejected() -> None:
+    """A message that cannot be processed is passed over."""
+    plain = Dispatcher.send
+
+    def send(self: Dispatcher, outcome: Any) -> Any:
+        return outcome if isinstance(outcome, Rejected) else plain(self, outcome)
+
+    Dispatcher.send = send  # type: ignore[method-assign]
+
+
+def skip_abort() -> None:
+    """After a failure the worker goes on without reading the inputs again."""
+
+    def abort(self: PublishStage, _reason: Exception) -> None:
+        group, self._group = self._group, None
+        self._sink.abort()
+        self._tracker.committed()
+        if group is not None:
+            self._in_flight.remove(group.messages, group.size_bytes)
+
+    PublishStage._abort = abort  # type: ignore[method-assign]
+
+
+def offsets_from_position() -> None:
+    """Offsets are the client's position, which runs ahead of what is resolved."""
+    plain = OffsetTracker.pending
+    sources: list[KafkaSource] = []
+    opened = KafkaSource.open
+
+    def open_(self: KafkaSource, *arguments: Any) -> None:
+        sources.append(self)
+        opened(self, *arguments)
+
+    def pending(self: OffsetTracker) -> Mapping[Any, int]:
+        offsets = dict(plain(self))
+        source = sources[-1]
+        errands: Errands = source._errands
+        asked = client_partitions(list(offsets))
+        if asked:
+            for answer, one in zip(
+                errands.run(lambda: source._consumer.position(asked)), list(offsets), strict=True
+            ):
+                offsets[one] = max(answer.offset, offsets[one])
+        return offsets
+
+    KafkaSource.open = open_  # type: ignore[method-assign]
+    OffsetTracker.pending = pending  # type: ignore[method-assign]
+
+
+def break_order() -> None:
+    """Messages leave one place later than they should, now and then."""
+    for sink in (TransactionalSink, AcknowledgedSink):
+        _break_order_of(sink)
+
+
+def _break_order_of(sink: Any) -> None:
+    plain_send, plain_commit = sink.send, sink.commit
+    held: list[Any] = []
+    count = 0
+
+    def send(self: Any, message: Any) -> None:
+        nonlocal count
+        count += 1
+        if count % 200 == 0:
+            held.append(message)
+            return
+        plain_send(self, message)
+
+    def commit(self: Any, *arguments: Any) -> None:
+        while held:
+            plain_send(self, held.pop())
+        plain_commit(self, *arguments)
+
+    sink.send, sink.commit = send, commit
+
+
+def send_twice() -> None:
+    """A message is written, and written again."""
+    for sink in (TransactionalSink, AcknowledgedSink):
+        _send_twice_by(sink)
+
+
+def _send_twice_by(sink: Any) -> None:
+    plain = sink.send
+    count = 0
+
+    def send(self: Any, message: Any) -> None:
+        nonlocal count
+        count += 1
+        plain(self, message)
+        if count % 500 == 0:
+            plain(self, message)
+
+    sink.send = send
+
+
+#: By the name that the environment gives.
+SABOTAGES: Mapping[str, Callable[[], None]] = {
+    "commit_before_produce": commit_before_produce,
+    "drop_rejected": drop_rejected,
+    "skip_abort": skip_abort,
+    "offsets_from_position": offsets_from_position,
+    "break_order": break_order,
+    "send_twice": send_twice,
+}

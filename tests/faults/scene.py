@@ -1,0 +1,297 @@
+"""One fault run: topics, a feeder, a reader that looks on, workers, and the check in the end."""
+
+from __future__ import annotations
+
+import signal
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from tests.faults import inputs
+from tests.faults.broker import Broker
+from tests.faults.feeder import Feeder
+from tests.faults.invariants import Evidence, Verdict, check
+from tests.faults.result import Result
+from tests.faults.watcher import Watcher
+from tests.integration import helpers
+from tests.integration.worker_process import WorkerProcess
+
+#: Work must go on within so many seconds after each fault.
+RECOVERY_S = 60.0
+
+#: Metrics that together tell what became of every consumed message.
+_RESOLVED = (
+    "articles_published",
+    "tombstones_published",
+    "messages_rejected",
+    "messages_released",
+)
+
+_COMMAND = ("-m", "tests.faults.faulty_worker")
+
+#: Short, so that a run needs seconds where production takes minutes.
+_SETTINGS: dict[str, Any] = {
+    "commit_interval_ms": 100,
+    "batch_articles": 64,
+    "transaction_timeout_ms": 4_000,
+    "revoke_timeout_s": 3,
+    "in_flight_articles": 1_000,
+    "dead_letter_max_ratio": 1.0,
+}
+_CLIENT_848 = {"max.poll.interval.ms": "6000"}
+_CLIENT = {**_CLIENT_848, "session.timeout.ms": "2500", "heartbeat.interval.ms": "500"}
+
+
+class Scene:
+    """Everything of one run but the fault itself, which `tests.faults.rows` has.
+
+    Args:
+        folder: for the workers' logs.
+        settings: of every worker, on top of those above.
+        rate: messages a second; at_least: messages that are fed in any case.
+        proxied: whether the workers reach the broker through the proxy.
+        sabotage: name of a deliberate defect of every worker.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        folder: Path,
+        *,
+        delivery: str,
+        rate: float,
+        at_least: int,
+        proxied: bool = False,
+        sabotage: str | None = None,
+        **settings: Any,
+    ) -> None:
+        self.broker = broker
+        self._folder = folder
+        self._delivery = delivery
+        self._sabotage = sabotage
+        suffix = uuid.uuid4().hex[:8]
+        self.input, self.output, self.letters = (f"{name}-{suffix}" for name in ("in", "out", "dl"))
+        self.group = f"faults-{suffix}"
+        self._settings: dict[str, Any] = {
+            **_SETTINGS,
+            "bootstrap_servers": broker.proxied if proxied else broker.direct,
+            "input_topics": self.input,
+            "output_topic": self.output,
+            "dead_letter_topic": self.letters,
+            "group_id": self.group,
+            "delivery": delivery,
+            **{name: value for name, value in settings.items() if name != "kafka"},
+            "kafka": {**self._client(settings), **settings.get("kafka", {})},
+        }
+        for topic in (self.input, self.output, self.letters):
+            helpers.create_topic(broker.direct, topic, inputs.PARTITIONS)
+        self.feeder = Feeder(broker.direct, self.input, rate, at_least)
+        self.watcher = Watcher(broker.direct, self.group, self.input, (self.output, self.letters))
+        self.workers: list[WorkerProcess] = []
+        self.result = Result()
+        self._faults_at: list[float] = []
+        self.may_skip: frozenset[int] = frozenset()
+        self.may_be_too_large = False
+
+    @staticmethod
+    def _client(settings: Mapping[str, Any]) -> Mapping[str, str]:
+        # With KIP-848 the broker has the group's timeouts.
+        return _CLIENT_848 if settings.get("group_protocol") == "consumer" else _CLIENT
+
+    @property
+    def transactional(self) -> bool:
+        """Whether the run promises exactly once."""
+        return self._delivery == "exactly_once"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        failure: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for worker in self.workers:
+            # Also one that is stopped in mid-run by a row that failed.
+            if worker.process.poll() is None:
+                worker.process.kill()
+            worker.__exit__(kind, failure, traceback)
+        if kind is None:
+            helpers.delete_topics(self.broker.direct, (self.input, self.output, self.letters))
+
+    def start_worker(
+        self, fault: str | None = None, ready: bool = True, **settings: Any
+    ) -> WorkerProcess:
+        """One more worker; `fault` as in `tests.faults.faulty_worker`."""
+        variables = {}
+        if fault:
+            variables["FAULT"] = fault
+        if self._sabotage:
+            variables["SABOTAGE"] = self._sabotage
+        merged = {**self._settings, **settings}
+        merged["kafka"] = {**self._settings["kafka"], **settings.get("kafka", {})}
+        worker = WorkerProcess(merged, self._folder, "worker", _COMMAND, variables)
+        worker.__enter__()
+        self.workers.append(worker)
+        if ready:
+            worker.wait_ready()
+        return worker
+
+    def start(self, workers: int = 2) -> list[WorkerProcess]:
+        """The first workers, and the feeder once they are at work; waits for the first outcomes."""
+        started = [self.start_worker(ready=False) for _ in range(workers)]
+        for worker in started:
+            worker.wait_ready()
+        self.watcher.start()
+        if not self.feeder.count:
+            self.feeder.start()
+        self.wait_for(lambda: len(self.watcher.numbers) > 50, "the first outcomes")
+        return started
+
+    def fault(self, kills: int = 0) -> None:
+        """A fault happens now."""
+        self._faults_at.append(time.monotonic())
+        self.result.faults += 1
+        self.result.kills += kills
+
+    def kill(self, worker: WorkerProcess) -> None:
+        """SIGKILL a worker; counts as a fault."""
+        self.fault(kills=1)
+        worker.kill()
+
+    def wait_recovered(self) -> None:
+        """Until every partition shows the outcome of an input that was fed after the last fault."""
+        at = self._faults_at[-1]
+        fed_at = self.feeder.fed_at
+
+        def recovered() -> bool:
+            newest = [self.watcher.newest.get(part, -1) for part in range(inputs.PARTITIONS)]
+            return all(number >= 0 and fed_at[number] > at for number in newest)
+
+        self.wait_for(recovered, "work goes on after the fault")
+        self.result.recoveries_s.append(time.monotonic() - at)
+
+    def wait_for(self, holds: Callable[[], bool], what: str, timeout_s: float = RECOVERY_S) -> None:
+        """Wait for something; the failure shows the ends of the workers' logs."""
+        deadline = time.monotonic() + timeout_s
+        while not holds():
+            if self.watcher.failure is not None:
+                raise self.watcher.failure
+            assert time.monotonic() < deadline, f"never came: {what}\n{self.logs()}"
+            time.sleep(0.02)
+
+    def logs(self) -> str:
+        """The last lines of each worker's log."""
+        return "\n".join(
+            f"--- {worker.log.name} ({worker.process.poll()})\n"
+            + "\n".join(worker.log.read_text("utf-8", "replace").splitlines()[-12:])
+            for worker in self.workers
+        )
+
+    def wait_dead(self, worker: WorkerProcess) -> int:
+        """Until the process has ended; its exit code, negative for a signal."""
+        self.wait_for(lambda: worker.process.poll() is not None, "the end of a worker")
+        code = worker.process.poll()
+        assert code is not None
+        return code
+
+    def finish(self) -> Result:
+        """Feed to the end, let the workers finish and drain, and check all that Kafka holds."""
+        count = self.result.messages = self.feeder.finish()
+        if not self._sabotage:
+            wanted = set(range(count)) - self.may_skip
+            self.wait_for(lambda: wanted <= self.watcher.numbers, "an outcome of every input")
+        else:
+            self._wait_until_quiet()
+        problems = self._reconcile() + self._drain()
+        self._wait_settled()
+        direct = self.broker.direct
+        topics = (self.output, self.letters)
+        records = {topic: helpers.read_all(direct, topic) for topic in topics}
+        total = sum(len(one) for one in records.values())
+        self.wait_for(lambda: len(self.watcher.seen) >= total, "the reader has read to the end")
+        self.watcher.stop()
+        verdict = check(
+            Evidence(
+                count=count,
+                positions=self.feeder.positions,
+                outputs=self.output,
+                letters=self.letters,
+                seen=self.watcher.seen,
+                records=records,
+                samples=self.watcher.samples,
+                committed=helpers.committed_offsets(direct, self.group, self.input),
+                ends=helpers.end_offsets(direct, self.input),
+                open_transactions=self._open_transactions(),
+                exactly_once=self.transactional,
+                may_skip=self.may_skip,
+                may_be_too_large=self.may_be_too_large,
+            )
+        )
+        self.result.verdict = Verdict(
+            verdict.lost, verdict.doubled, (*verdict.violations, *problems)
+        )
+        return self.result
+
+    def _alive(self) -> list[WorkerProcess]:
+        return [worker for worker in self.workers if worker.process.poll() is None]
+
+    def _wait_until_quiet(self) -> None:
+        """A sabotaged worker may never be done; what it has not done by then it never will."""
+        deadline, before = time.monotonic() + RECOVERY_S, -1
+        while time.monotonic() < deadline:
+            if before == len(self.watcher.seen):
+                return
+            before = len(self.watcher.seen)
+            time.sleep(3)
+
+    def _reconcile(self) -> list[str]:
+        """consumed = published + rejected + released + in flight, in each worker."""
+        problems = []
+        for worker in self._alive():
+            deadline = time.monotonic() + 10
+            # A last transaction may be in its end while its outcomes are readable already.
+            while (left := _unresolved(worker)) and time.monotonic() < deadline:
+                time.sleep(0.1)
+            if left:
+                problems.append(f"metrics: {left:g} messages unaccounted for by {worker.log.name}")
+        return problems
+
+    def _drain(self) -> list[str]:
+        alive = self._alive()
+        for worker in alive:
+            worker.process.send_signal(signal.SIGTERM)
+        codes = {worker.log.name: worker.wait() for worker in alive}
+        return [f"exit code: {name} ended with {code}" for name, code in codes.items() if code]
+
+    def _open_transactions(self) -> dict[str, int]:
+        direct = self.broker.direct
+        return {
+            topic: sum(helpers.end_offsets(direct, topic, "read_uncommitted").values())
+            - sum(helpers.end_offsets(direct, topic).values())
+            for topic in (self.output, self.letters)
+        }
+
+    def _wait_settled(self) -> None:
+        """What a killed worker left open is ended by the broker at the transaction timeout."""
+        deadline = time.monotonic() + 15
+        while any(self._open_transactions().values()) and time.monotonic() < deadline:
+            time.sleep(0.2)
+
+
+def _unresolved(worker: WorkerProcess) -> float:
+    """Consumed messages that the metrics tell no end of; 0 for a worker that has ended."""
+    status, body = worker.get("/metrics")
+    if status != 200:
+        return 0.0
+    totals = dict.fromkeys(("messages_consumed", *_RESOLVED), 0.0)
+    for line in body.splitlines():
+        name = line.partition(" ")[0].partition("{")[0]
+        name = name.removeprefix("nerstream_").removesuffix("_total")
+        if name in totals:
+            totals[name] += float(line.rsplit(" ", 1)[1])
+    return totals["messages_consumed"] - sum(totals[name] for name in _RESOLVED)
