@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 KAFKA_DIR := .kafka
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check kafka docs lock clean
+.PHONY: help install demo test fuzz soak check kafka docs lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,14 @@ $(KAFKA_DIR)/.installed: tests/integration/kafka/pom.xml
 test: $(VENV)/.installed-dev ## every test, on Apache Kafka
 	@bash tests/integration/kafka/install.sh $(KAFKA_DIR) --if-possible
 	@$(BIN)/python -m pytest
+
+fuzz: $(VENV)/.installed-dev ## 100,000 bad and odd messages through one worker; docs/fuzz.md
+	@bash tests/integration/kafka/install.sh $(KAFKA_DIR) --if-possible
+	@$(BIN)/python -m tests.faults.fuzz --messages 100000 --seed 1 --record docs/fuzz.md
+
+soak: $(VENV)/.installed-dev ## a million small messages through one worker; docs/soak.md
+	@bash tests/integration/kafka/install.sh $(KAFKA_DIR) --if-possible
+	@$(BIN)/python -m tests.faults.soak --messages 1000000 --record docs/soak.md
 
 check: $(VENV)/.installed-dev ## ruff, mypy --strict, import-linter
 	@$(BIN)/ruff check .

@@ -7,38 +7,13 @@ point ``Rejected``; a ``Tombstone`` passes by. None of them knows Kafka, torch o
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Protocol, TypeAlias
 
 from consumer.errors import RejectedMessage
+from consumer.rejections import RejectCode, Stage
 
 #: Headers as Kafka has them: a name may repeat, a value may be null, the order counts.
 Headers: TypeAlias = tuple[tuple[str, bytes | None], ...]
-
-
-class RejectCode(StrEnum):
-    """Why a message became a dead letter; the value of `__nerstream.errors.code`."""
-
-    INVALID_UTF8 = "invalid_utf8"  # the value's bytes are not UTF-8
-    INVALID_JSON = "invalid_json"  # UTF-8, but not one JSON value
-    NESTED_TOO_DEEP = "nested_too_deep"  # arrays or objects nested past the limit
-    NOT_AN_OBJECT = "not_an_object"  # JSON, but a list, string, number, true, false or null
-    MISSING_ID = "missing_id"  # no field `id`
-    EMPTY_ID = "empty_id"  # `id` is the empty string
-    WRONG_TYPE = "wrong_type"  # `id` or a text field is not a string
-    NO_TEXT = "no_text"  # no text field, or only empty ones
-    TOKENIZATION_FAILED = "tokenization_failed"  # the tokenizer raised on this text alone
-    OUT_OF_MEMORY = "out_of_memory"  # a single article that the device cannot hold
-    NOT_A_NUMBER = "not_a_number"  # the model answered with NaN or infinite logits
-    TOO_LARGE = "too_large"  # the enriched message exceeds what the output topic takes
-
-
-class Stage(StrEnum):
-    """The step in which a message was rejected; the value of `__nerstream.errors.stage`."""
-
-    PREPARE = "prepare"
-    TAG = "tag"
-    PUBLISH = "publish"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -68,6 +43,7 @@ class RawMessage:
         timestamp_ms: milliseconds since the epoch, or None where Kafka gives none.
         assignment: number of the assignment of its partition under which it was read. It grows
             with every assignment and every rewind, so that work from before is told apart.
+        has_unreadable_headers: whether the client cannot read its headers; `headers` is empty then.
         size_bytes: what it counts against `in_flight_bytes`: key, value and header values.
     """
 
@@ -77,6 +53,7 @@ class RawMessage:
     headers: Headers
     timestamp_ms: int | None
     assignment: int
+    has_unreadable_headers: bool = False
 
     @property
     def size_bytes(self) -> int:

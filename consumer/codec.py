@@ -10,16 +10,9 @@ import jsonschema_rs
 import orjson
 
 from consumer import __version__, json_text, resources
-from consumer.articles import (
-    Article,
-    ModelInfo,
-    RawMessage,
-    RejectCode,
-    TaggedArticle,
-    TextField,
-    Tombstone,
-)
+from consumer.articles import Article, ModelInfo, RawMessage, TaggedArticle, TextField, Tombstone
 from consumer.errors import RejectedMessage
+from consumer.rejections import RejectCode
 
 #: Fields of the output that nerstream writes; an article's own of these names are replaced.
 RESERVED_FIELDS = frozenset({"entities", "tagging"})

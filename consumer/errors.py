@@ -10,6 +10,8 @@
     │       └── GroupMoved       the same, because the group has shared out its partitions anew
     ├── DeadLetterLimitExceeded  too large a share of the input is being rejected
     ├── StageFailed              a pipeline thread ended with an unexpected exception
+    ├── StageStalled             the model has made no progress for `stall_timeout_s`
+    ├── DeviceFailed             the device will not answer again in this process
     ├── ShutdownTimeout          the drain did not finish within `shutdown_timeout_s`
     └── RejectedMessage          one message cannot be processed; it becomes a dead letter
 
@@ -78,6 +80,33 @@ class StageFailed(NerstreamError):
     """A pipeline thread ended with an exception that nobody expected; it is the `__cause__`."""
 
 
+class StageStalled(NerstreamError):
+    """A stage has work and has made no progress for too long: a forward pass hangs.
+
+    Args:
+        stage: its name.
+        stalled_s: seconds since its last progress.
+        stall_timeout_s: seconds that were allowed.
+        uncommitted: messages in flight; they will be read again.
+    """
+
+    def __init__(
+        self, stage: str, stalled_s: float, stall_timeout_s: float, uncommitted: int
+    ) -> None:
+        super().__init__(
+            f"stage {stage} has made no progress for {stalled_s:.0f} s "
+            f"(stall_timeout_s={stall_timeout_s:g}): its forward pass hangs, or takes longer; "
+            f"{uncommitted} messages are uncommitted and will be read again; look at the device, "
+            "or raise stall_timeout_s"
+        )
+        self.stage = stage
+
+
+class DeviceFailed(NerstreamError):
+    """A forward pass failed in a way that says nothing against the articles in it; they stay
+    uncommitted, and a new process, or another device, may tag them."""
+
+
 class ShutdownTimeout(NerstreamError):
     """The drain did not finish in time; what was in flight is uncommitted and is read again."""
 
@@ -86,7 +115,7 @@ class RejectedMessage(NerstreamError):
     """One message cannot be processed.
 
     Args:
-        code: one of `consumer.articles.RejectCode`.
+        code: one of `consumer.rejections.RejectCode`.
         message: what is wrong with the message and what would be right, for a person.
     """
 
@@ -94,3 +123,8 @@ class RejectedMessage(NerstreamError):
         super().__init__(message)
         self.code = code
         self.message = message
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of a library says in one line, for the text of one of ours."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

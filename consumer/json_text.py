@@ -11,8 +11,8 @@ from typing import Any
 
 import orjson
 
-from consumer.articles import RejectCode
 from consumer.errors import RejectedMessage
+from consumer.rejections import RejectCode
 
 #: Arrays and objects that may stand inside one another. An article of the news needs fewer than
 #: ten; readers in other languages commonly stop somewhere between 100 and 1,000.

@@ -174,7 +174,9 @@ class Settings(BaseModel):
     revoke_timeout_s: Seconds = 10.0
     """Seconds that a rebalance waits for what is finished to be committed."""
     stall_timeout_s: Seconds = 120.0
-    """Seconds without progress, with work at hand, after which `/healthz` turns red."""
+    """Seconds without progress, with work at hand, after which `/healthz` turns red. Where it is
+    the model that hangs, the worker then ends with exit code 1, uncommitted, to be started anew;
+    so it must be longer than the longest forward pass, the first one included."""
 
     # --- Telemetry
     admin_host: str = "0.0.0.0"

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
-
-import structlog
+from collections.abc import Callable
 
 from consumer import __version__
 from consumer.articles import Batch, ModelInfo, RawMessage
 from consumer.codec import Codec
-from consumer.errors import NerstreamError, ShutdownTimeout, StageFailed
+from consumer.errors import ShutdownTimeout, StageStalled
 from consumer.pipeline.batching import BatchBuilder
-from consumer.pipeline.channel import Channel, ChannelClosed
+from consumer.pipeline.channel import Channel
 from consumer.pipeline.commit_policy import CommitPolicy
 from consumer.pipeline.dead_letters import DeadLetterLimit
 from consumer.pipeline.dispatch import Dispatcher, Route
@@ -25,15 +23,13 @@ from consumer.pipeline.poll import PollStage
 from consumer.pipeline.prepare import PrepareStage
 from consumer.pipeline.protocols import Sink, Source, Tagger
 from consumer.pipeline.publish import PublishStage
-from consumer.pipeline.stage import Stage
+from consumer.pipeline.stages import Stages
 from consumer.pipeline.tag import TagStage
 from consumer.settings import Settings
 from consumer.telemetry.health import Health
 
 #: How long the stages may take to let go after a failure before the process ends without them.
 ABORT_S = 10.0
-
-log = structlog.get_logger(__name__)
 
 
 class Worker:
@@ -90,7 +86,7 @@ class Worker:
             clock=clock,
             wall_clock=wall_clock,
         )
-        prepare = PrepareStage(
+        self._prepare = PrepareStage(
             incoming=incoming,
             batches=batches,
             decoder=codec,
@@ -101,7 +97,7 @@ class Worker:
             observer=observer,
             clock=clock,
         )
-        tag = TagStage(
+        self._tag = TagStage(
             batches=batches, tagged=tagged, tagger=tagger, observer=observer, clock=clock
         )
         route = Route(settings.output_topic, settings.dead_letter_topic, tagger.info, __version__)
@@ -122,7 +118,8 @@ class Worker:
             wall_clock=wall_clock,
             pause=pause,
         )
-        self._stages: tuple[Stage, ...] = (self._poll, prepare, tag, self._publish)
+        self._stages = Stages((self._poll, self._prepare, self._tag, self._publish), clock)
+        self._stalled: StageStalled | None = None
 
     def start(self, signals: Callable[[], int] = lambda: 0) -> None:
         """Start the stages, the last first, so that nothing is read before it can be written.
@@ -144,7 +141,7 @@ class Worker:
                 return
             if not self._publish.running:
                 return
-        for stage in (self._stages[2], self._stages[1], self._stages[0]):
+        for stage in (self._tag, self._prepare, self._poll):
             stage.start(self._ended.set)
 
     def stop(self) -> None:
@@ -164,6 +161,7 @@ class Worker:
 
         Raises:
             NerstreamError: what a stage raised; `StageFailed` around what nobody expected.
+            StageStalled: a forward pass takes longer than `stall_timeout_s`; it may still run.
             ShutdownTimeout: the drain took longer than `shutdown_timeout_s`.
         """
         while self.running:
@@ -172,7 +170,7 @@ class Worker:
             # Short, so that a signal and a deadline are noticed.
             self._ended.wait(0.1)
             self._ended.clear()
-            failure = self._failure()
+            failure = self._stages.failure() or self._hanging()
             if failure is not None:
                 self.abort()
                 raise failure
@@ -191,7 +189,7 @@ class Worker:
                     f"{self._settings.shutdown_timeout_s:g}; {self._in_flight.messages} messages "
                     "are uncommitted and will be read again"
                 )
-        failure = self._failure()
+        failure = self._stages.failure()
         if failure is not None:
             raise failure
 
@@ -203,36 +201,26 @@ class Worker:
     @property
     def failed(self) -> bool:
         """Whether a stage has failed; `wait` raises what it was."""
-        return self._failure() is not None
+        return self._stages.failure() is not None
 
     @property
     def running(self) -> bool:
         """Whether a stage still runs; after `wait` has raised, one that hangs."""
-        return any(stage.running for stage in self._stages)
+        return self._stages.running
 
     def abort(self) -> None:
         """Let go what is in flight and end the stages, waiting no longer than `ABORT_S`."""
         self._poll.stop()
         for channel in self._channels:
             channel.abort()
-        deadline = self._clock() + ABORT_S
-        # The publisher first: it aborts the transaction while the group membership still stands.
-        for stage in reversed(self._stages):
-            if not stage.join(max(0.0, deadline - self._clock())):
-                log.error("stage did not end", stage=stage.name)
+        self._stages.join(ABORT_S)
 
     def state(self) -> Health:
         """How the worker does now. Any thread."""
-        reasons = []
-        for stage in self._stages:
-            if stage.failure is not None and not isinstance(stage.failure, ChannelClosed):
-                reasons.append(f"stage {stage.name} failed: {stage.failure}")
-            stalled_s = stage.stalled_s()
-            if stalled_s > self._settings.stall_timeout_s:
-                reasons.append(
-                    f"stage {stage.name} has made no progress for {stalled_s:.0f} s "
-                    f"(stall_timeout_s={self._settings.stall_timeout_s:g})"
-                )
+        reasons = self._stages.faults(self._settings.stall_timeout_s)
+        if self._stalled is not None and not reasons:
+            # It went on after all, but the worker is ending because of it.
+            reasons.append(str(self._stalled))
         alive = not reasons
         if not self._ready.is_set():
             reasons.append("the producer is not ready")
@@ -246,16 +234,13 @@ class Worker:
         self._drained.set()
         self._ended.set()
 
-    def _failure(self) -> NerstreamError | None:
-        """The first real failure; a closed channel is only the echo of another stage's."""
-        failed: Sequence[Stage] = [stage for stage in self._stages if stage.failure is not None]
-        for stage in failed:
-            failure = stage.failure
-            if isinstance(failure, NerstreamError):
-                return failure
-        for stage in failed:
-            if not isinstance(stage.failure, ChannelClosed):
-                error = StageFailed(f"stage {stage.name} failed: {stage.failure!r}")
-                error.__cause__ = stage.failure
-                return error
-        return None
+    def _hanging(self) -> StageStalled | None:
+        """The error of a model that hangs: no call ends it, and only a new process has another.
+
+        The other stages wait for Kafka, which comes back, and for each other.
+        """
+        stalled_s, allowed_s = self._tag.stalled_s(), self._settings.stall_timeout_s
+        if stalled_s > allowed_s:
+            in_flight = self._in_flight.messages
+            self._stalled = StageStalled(self._tag.name, stalled_s, allowed_s, in_flight)
+        return self._stalled

@@ -6,8 +6,9 @@ import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from consumer.articles import RejectCode, TaggingResult, TopicPartition
+from consumer.articles import TaggingResult, TopicPartition
 from consumer.pipeline.observer import RebalanceEvent, ReleaseReason, TransactionOutcome
+from consumer.rejections import RejectCode
 
 
 class FakeObserver:

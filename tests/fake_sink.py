@@ -6,8 +6,9 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 
-from consumer.articles import Outgoing, Position, RejectCode, TopicPartition
+from consumer.articles import Outgoing, Position, TopicPartition
 from consumer.errors import AbortableError, KafkaProblem, RejectedMessage
+from consumer.rejections import RejectCode
 from tests.fake_kafka import FakeBroker, FakeSource
 from tests.fakes import PATIENCE_S
 
@@ -23,6 +24,8 @@ class FakeSink:
         abort_failure: raised by `abort`.
         client_max_bytes, broker_max_bytes: the largest value by topic that the client takes, or
             that the broker accepts at the commit.
+        latest_timestamp_ms: the latest timestamp by topic that the broker accepts.
+        compacted: topics that take no message without a key.
         partitions: partitions of each output topic.
         aborted: the messages of each aborted transaction.
     """
@@ -32,7 +35,9 @@ class FakeSink:
         self._source = source
         self._state = "new"
         self._sent: list[Outgoing] = []
-        self._refused: set[tuple[str, Position]] = set()
+        self._refused: dict[tuple[str, Position], RejectCode] = {}
+        self.latest_timestamp_ms: dict[str, int] = {}
+        self.compacted: set[str] = set()
         self.open_gate = threading.Event()
         self.commit_gate = threading.Event()
         self.open_gate.set()
@@ -84,12 +89,12 @@ class FakeSink:
             self._take_membership(self._source)
         self._fail(self.commit_failures)
         for message in self._sent:
-            limit = self.broker_max_bytes.get(message.topic, 1_000_000)
-            if len(message.value or b"") > limit:
-                self._refused.add((message.topic, message.position))
+            reason = self._refusal(message)
+            if reason is not None:
+                self._refused[message.topic, message.position] = reason
                 self._state = "failed"
         if self._state == "failed":
-            raise AbortableError("the broker refused a message as too large")
+            raise AbortableError("the broker refused a message")
         if not still_owned():
             self._state = "failed"
             raise AbortableError("a partition is no longer assigned")
@@ -103,8 +108,18 @@ class FakeSink:
         self._go({"idle", "open", "failed"}, "idle")
         self._drop()
 
-    def refused(self, topic: str, position: Position) -> bool:
-        return (topic, position) in self._refused
+    def refused(self, topic: str, position: Position) -> RejectCode | None:
+        return self._refused.get((topic, position))
+
+    def _refusal(self, message: Outgoing) -> RejectCode | None:
+        if len(message.value or b"") > self.broker_max_bytes.get(message.topic, 1_000_000):
+            return RejectCode.TOO_LARGE
+        latest = self.latest_timestamp_ms.get(message.topic)
+        if latest is not None and (message.timestamp_ms or 0) > latest:
+            return RejectCode.TIMESTAMP_REFUSED
+        if message.topic in self.compacted and message.key is None:
+            return RejectCode.RECORD_REFUSED
+        return None
 
     def partition_count(self, topic: str) -> int:
         return self.partitions.get(topic, 1)

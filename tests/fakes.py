@@ -16,7 +16,6 @@ from consumer.articles import (
     Position,
     PreparedArticle,
     RawMessage,
-    RejectCode,
     TaggedArticle,
     TaggingResult,
     TextField,
@@ -24,6 +23,7 @@ from consumer.articles import (
     TopicPartition,
 )
 from consumer.errors import RejectedMessage
+from consumer.rejections import RejectCode
 
 #: Longest wait for something that is bound to happen; only a failing test waits so long.
 PATIENCE_S = 30.0
@@ -66,10 +66,13 @@ def raw(
     key: bytes | None = b"key",
     headers: tuple[tuple[str, bytes | None], ...] = (),
     timestamp_ms: int | None = 1_000,
+    has_unreadable_headers: bool = False,
 ) -> RawMessage:
     """A message as it comes from Kafka."""
     position = Position(partition, offset)
-    return RawMessage(position, key, value, headers, timestamp_ms, assignment)
+    return RawMessage(
+        position, key, value, headers, timestamp_ms, assignment, has_unreadable_headers
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from consumer.articles import Outcome, RejectCode, Rejected, TaggedBatch, TopicPartition
-from consumer.articles import Stage as StageName
+from consumer.articles import Outcome, Rejected, TaggedBatch, TopicPartition
 from consumer.pipeline.channel import Channel
 from consumer.pipeline.commit_policy import CommitPolicy
 from consumer.pipeline.dead_letters import DeadLetterLimit
@@ -17,6 +16,8 @@ from consumer.pipeline.inbox import Assigned, PublishMessage
 from consumer.pipeline.offsets import Rewind
 from consumer.pipeline.ownership import Ownership
 from consumer.pipeline.publish import PublishStage
+from consumer.rejections import RejectCode
+from consumer.rejections import Stage as StageName
 from tests.fake_kafka import FakeBroker
 from tests.fake_observer import FakeObserver
 from tests.fake_sink import FakeSink

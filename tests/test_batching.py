@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.articles import Batch, BatchItem, PreparedArticle, RejectCode, Rejected, Tombstone
-from consumer.articles import Stage as StageName
+from consumer.articles import Batch, BatchItem, PreparedArticle, Rejected, Tombstone
 from consumer.pipeline.batching import BatchBuilder
+from consumer.rejections import RejectCode
+from consumer.rejections import Stage as StageName
 from tests.fakes import prepared, raw
 
 

@@ -21,7 +21,6 @@ from consumer.articles import (
     ModelInfo,
     Position,
     RawMessage,
-    RejectCode,
     TaggedArticle,
     TextField,
     Tombstone,
@@ -29,6 +28,7 @@ from consumer.articles import (
 )
 from consumer.codec import Codec, article_schema, rfc3339
 from consumer.errors import RejectedMessage
+from consumer.rejections import RejectCode
 
 INFO = ModelInfo("bundled", "3f1c2a90b7de", "cpu", "float32", ("LOC", "PER"))
 AT_MS = 1_795_416_002_318

@@ -6,10 +6,11 @@ import re
 
 import pytest
 
-from consumer.articles import Headers, RejectCode, Rejected
-from consumer.articles import Stage as StageName
+from consumer.articles import Headers, Rejected
 from consumer.errors import DeadLetterLimitExceeded
 from consumer.pipeline.dead_letters import DeadLetterLimit, dead_letter
+from consumer.rejections import RejectCode
+from consumer.rejections import Stage as StageName
 from tests.fakes import P1, raw
 
 

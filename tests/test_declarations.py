@@ -7,8 +7,9 @@ from prometheus_client import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from consumer.articles import ModelInfo, RejectCode, TopicPartition
+from consumer.articles import ModelInfo, TopicPartition
 from consumer.pipeline.observer import RebalanceEvent, ReleaseReason, TransactionOutcome
+from consumer.rejections import RejectCode
 from consumer.telemetry import declarations
 from consumer.telemetry.declaration import Kind
 from tests.scraped import Scraped

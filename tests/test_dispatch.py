@@ -6,10 +6,11 @@ import re
 
 import pytest
 
-from consumer.articles import Outcome, Outgoing, RejectCode, Rejected, Tombstone
-from consumer.articles import Stage as StageName
+from consumer.articles import Outcome, Outgoing, Rejected, Tombstone
 from consumer.errors import AbortableError, KafkaProblem
 from consumer.pipeline.dispatch import Dispatcher, Route
+from consumer.rejections import RejectCode
+from consumer.rejections import Stage as StageName
 from tests.fake_kafka import FakeBroker
 from tests.fake_sink import FakeSink
 from tests.fakes import MODEL, FakeCodec, TopicPartition, raw, tagged
@@ -167,6 +168,58 @@ def test_a_dead_letter_that_the_broker_refused_stops_the_worker(desk: Desk) -> N
     desk.sink.begin()
     with pytest.raises(KafkaProblem, match="dead-letter topic dead does not take"):
         desk.send(rejected(3))
+
+
+@pytest.mark.parametrize(
+    ("late", "keyless", "code", "says"),
+    [
+        (True, False, RejectCode.TIMESTAMP_REFUSED, "message.timestamp.after.max.ms"),
+        (False, True, RejectCode.RECORD_REFUSED, "a compacted topic takes none without a key"),
+    ],
+)
+def test_what_the_output_topic_does_not_take_becomes_a_dead_letter(
+    desk: Desk, late: bool, keyless: bool, code: RejectCode, says: str
+) -> None:
+    desk.sink.latest_timestamp_ms = {"out": 5_000}
+    desk.sink.compacted = {"out"}
+    timestamp_ms = 9_000 if late else 1_000
+    outcome = tagged(3, timestamp_ms=timestamp_ms, key=None if keyless else b"key")
+    desk.send(outcome)
+    with pytest.raises(AbortableError):
+        desk.commit()
+    desk.sink.abort()
+    desk.sink.begin()
+    final = desk.send(outcome)
+    assert isinstance(final, Rejected)
+    assert final.code is code
+    assert says in final.message
+    (message,) = desk.final()
+    assert (message.topic, message.timestamp_ms) == ("dead", timestamp_ms)
+
+
+def test_a_dead_letter_whose_timestamp_is_refused_goes_without_it(desk: Desk) -> None:
+    desk.sink.latest_timestamp_ms = {"dead": 5_000}
+    outcome = rejected(3, timestamp_ms=9_000)
+    desk.send(outcome)
+    with pytest.raises(AbortableError):
+        desk.commit()
+    desk.sink.abort()
+    desk.sink.begin()
+    assert desk.send(outcome) is outcome
+    (message,) = desk.final()
+    assert (message.topic, message.value, message.timestamp_ms) == ("dead", b"Ada wrote", None)
+    assert dict(message.headers)["__nerstream.errors.timestamp"] == b"9000"
+
+
+def test_a_dead_letter_without_a_key_for_a_compacted_topic_stops_the_worker(desk: Desk) -> None:
+    desk.sink.compacted = {"dead"}
+    desk.send(rejected(3, key=None))
+    with pytest.raises(AbortableError):
+        desk.commit()
+    desk.sink.abort()
+    desk.sink.begin()
+    with pytest.raises(KafkaProblem, match="must not be compacted"):
+        desk.send(rejected(3, key=None))
 
 
 @pytest.mark.parametrize("error", [AbortableError("lost"), KafkaProblem("fenced")])

@@ -9,15 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.articles import (
-    Encoding,
-    Entity,
-    PreparedArticle,
-    RejectCode,
-    TaggingResult,
-    TextField,
-)
+from consumer.articles import Encoding, Entity, PreparedArticle, TaggingResult, TextField
 from consumer.errors import ModelError, RejectedMessage
+from consumer.rejections import RejectCode
 from consumer.tagging.conll import LabelledArticle, Sentence, to_iob2
 from consumer.tagging.evaluation import evaluate_tagger, joined, sentences_apart, word_labels
 from consumer.tagging.scoring import Score, entity_spans, score_labels

@@ -1,11 +1,12 @@
-"""Which messages are too large by themselves, decided without a broker."""
+"""Which messages are refused for what they are, decided without a broker."""
 
 from __future__ import annotations
 
 from confluent_kafka import KafkaError
 
 from consumer.articles import Outgoing, Position, TopicPartition
-from consumer.kafka.deliveries import Deliveries, Oversized
+from consumer.kafka.deliveries import Deliveries, Refusals
+from consumer.rejections import RejectCode
 
 PARTITION, LOST = TopicPartition("articles", 0), TopicPartition("articles", 1)
 
@@ -27,27 +28,35 @@ def test_only_the_first_failure_counts_and_a_purge_is_none() -> None:
 
 
 def test_in_company_a_message_is_a_suspect_and_alone_it_is_refused() -> None:
-    oversized = Oversized()
-    assert not oversized.suspects
-    oversized.refuse(message(4), alone=False)
-    assert oversized.suspects
-    assert not oversized.refused("out", message(4).position)
-    oversized.refuse(message(4), alone=True)
-    assert not oversized.suspects
-    assert oversized.refused("out", message(4).position)
-    assert not oversized.refused("dead", message(4).position)
-    assert not oversized.refused("out", message(5).position)
+    refusals = Refusals()
+    assert not refusals.suspects
+    refusals.refuse(message(4), RejectCode.TOO_LARGE, alone=False)
+    assert refusals.suspects
+    assert not refusals.refused("out", message(4).position)
+    refusals.refuse(message(4), RejectCode.TOO_LARGE, alone=True)
+    assert not refusals.suspects
+    assert refusals.refused("out", message(4).position) is RejectCode.TOO_LARGE
+    assert not refusals.refused("dead", message(4).position)
+    assert not refusals.refused("out", message(5).position)
+
+
+def test_a_message_that_is_refused_again_is_refused_for_the_last_reason() -> None:
+    refusals = Refusals()
+    refusals.refuse(message(4), RejectCode.TIMESTAMP_REFUSED, alone=True)
+    assert refusals.refused("out", message(4).position) is RejectCode.TIMESTAMP_REFUSED
+    refusals.refuse(message(4), RejectCode.RECORD_REFUSED, alone=True)
+    assert refusals.refused("out", message(4).position) is RejectCode.RECORD_REFUSED
 
 
 def test_what_is_committed_or_lost_is_settled() -> None:
-    oversized = Oversized()
-    oversized.refuse(message(4), alone=False)
-    oversized.refuse(message(9, partition=LOST), alone=False)
-    oversized.refuse(message(3), alone=True)
-    oversized.settle({PARTITION: 4}, [PARTITION, LOST])
-    assert oversized.suspects
-    assert not oversized.refused("out", message(3).position)
-    oversized.settle({PARTITION: 5}, [PARTITION, LOST])
-    assert oversized.suspects
-    oversized.settle({}, [PARTITION])
-    assert not oversized.suspects
+    refusals = Refusals()
+    refusals.refuse(message(4), RejectCode.TOO_LARGE, alone=False)
+    refusals.refuse(message(9, partition=LOST), RejectCode.TOO_LARGE, alone=False)
+    refusals.refuse(message(3), RejectCode.TOO_LARGE, alone=True)
+    refusals.settle({PARTITION: 4}, [PARTITION, LOST])
+    assert refusals.suspects
+    assert not refusals.refused("out", message(3).position)
+    refusals.settle({PARTITION: 5}, [PARTITION, LOST])
+    assert refusals.suspects
+    refusals.settle({}, [PARTITION])
+    assert not refusals.suspects

@@ -8,8 +8,9 @@ import pytest
 from prometheus_client import generate_latest
 
 from consumer import __version__
-from consumer.articles import ModelInfo, RejectCode, TaggingResult, TopicPartition
+from consumer.articles import ModelInfo, TaggingResult, TopicPartition
 from consumer.pipeline.observer import Observer, RebalanceEvent, ReleaseReason, TransactionOutcome
+from consumer.rejections import RejectCode
 from tests.scraped import Scraped
 
 A0 = TopicPartition("articles", 0)

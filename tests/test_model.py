@@ -24,6 +24,7 @@ from safetensors.torch import load_file, save_file
 from consumer.errors import ModelError
 from consumer.tagging import model_folder
 from consumer.tagging.model import LoadedModel, load_model
+from consumer.tagging.model_folder import find_model_folder
 from tests.tiny_models import FAMILIES, save_tiny_model, tiny_folder
 
 
@@ -45,11 +46,33 @@ def test_what_is_known_of_a_model(family: str) -> None:
     assert model.max_tokens == 64
     assert model.first_position == (2 if is_roberta else 0)
     assert model.special_tokens == 2
-    assert model.info.name == str(tiny_folder(family))
+    assert model.info.name == tiny_folder(family).name
     assert re.fullmatch(r"sha256:[0-9a-f]{12}", model.info.revision)
     assert (model.info.device, model.info.dtype) == ("cpu", "float32")
     assert model.info.types == ("LOC", "MISC", "ORG", "PER")
     assert not model.network.training
+
+
+def test_a_folder_is_called_by_its_own_name_however_it_is_reached(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(folder.parent))
+    monkeypatch.chdir(folder)
+    inside = folder / "1_Pooling"
+    inside.mkdir()
+    for name in (str(folder), f"{folder}/", f"~/{folder.name}", ".", f"{inside}/.."):
+        assert find_model_folder(name, "").name == folder.name, name
+    (tmp_path / "current").symlink_to(folder)
+    assert find_model_folder(str(tmp_path / "current"), "").name == "current"
+
+
+def test_two_folders_of_one_name_differ_by_their_revision(tmp_path: Path) -> None:
+    found = [
+        find_model_folder(str(save_tiny_model(tmp_path / str(seed) / "ner", seed=seed)), "")
+        for seed in (1, 2)
+    ]
+    assert [one.name for one in found] == ["ner", "ner"]
+    assert found[0].revision != found[1].revision
 
 
 def test_auto_is_float32_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,18 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from consumer.articles import (
-    Batch,
-    PreparedArticle,
-    RawMessage,
-    RejectCode,
-    Rejected,
-    Tombstone,
-)
-from consumer.articles import Stage as StageName
+from consumer.articles import Batch, PreparedArticle, RawMessage, Rejected, Tombstone
 from consumer.pipeline.batching import BatchBuilder
 from consumer.pipeline.channel import Channel, ChannelAborted, ChannelClosed
 from consumer.pipeline.prepare import CHUNK_BYTES, CHUNK_MESSAGES, PrepareStage
+from consumer.rejections import RejectCode
+from consumer.rejections import Stage as StageName
 from tests.fake_observer import FakeObserver
 from tests.fakes import (
     PATIENCE_S,
@@ -108,6 +102,26 @@ def test_good_rejected_and_null_messages_keep_their_order(bench: Bench) -> None:
     assert isinstance(last, PreparedArticle)
     assert (last.raw, last.encoding.tokens) == (raw(4, b"so did Grace"), 3)
     assert batch.tokens == 5
+
+
+@pytest.mark.parametrize("value", [b"Ada wrote", None])
+def test_what_has_headers_that_cannot_be_carried_is_rejected(
+    bench: Bench, value: bytes | None
+) -> None:
+    odd = raw(0, value, has_unreadable_headers=True)
+    bench.incoming.put(odd)
+    bench.incoming.close()
+    bench.start()
+    batch = bench.batches.get(PATIENCE_S)
+    assert batch is not None
+    (item,) = batch.items
+    assert isinstance(item, Rejected)
+    assert (item.raw, item.code, item.stage) == (
+        odd,
+        RejectCode.INVALID_HEADER,
+        StageName.PREPARE,
+    )
+    assert "not UTF-8" in item.message
 
 
 def test_an_idle_tagger_gets_what_there_is_at_once(bench: Bench) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from consumer.articles import RejectCode, Tombstone
+from consumer.articles import Tombstone
 from consumer.pipeline.observer import TransactionOutcome
+from consumer.rejections import RejectCode
 from tests.fakes import P0, P1, PATIENCE_S, eventually, raw, tagged
 from tests.publish_bench import INTERVAL_S, PublishBench, publishing, rejected
 

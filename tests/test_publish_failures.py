@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from consumer.articles import RejectCode
 from consumer.errors import AbortableError, DeadLetterLimitExceeded, GroupMoved, KafkaProblem
 from consumer.pipeline.channel import ChannelAborted
 from consumer.pipeline.dead_letters import DeadLetterLimit
 from consumer.pipeline.observer import ReleaseReason, TransactionOutcome
 from consumer.pipeline.offsets import Rewind
 from consumer.pipeline.publish import MAX_ABORT_PAUSE_S
+from consumer.rejections import RejectCode
 from tests.fakes import P0, P1, PATIENCE_S, eventually, tagged
 from tests.publish_bench import PublishBench, publishing, rejected
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from consumer import cli
-from consumer.articles import Position, RawMessage, RejectCode, TopicPartition
+from consumer.articles import Position, RawMessage, TopicPartition
 from consumer.codec import Codec
+from consumer.rejections import RejectCode
 from consumer.settings import Settings
 from consumer.telemetry import declarations
 

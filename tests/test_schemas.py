@@ -8,9 +8,10 @@ import orjson
 import pytest
 
 from consumer import resources
-from consumer.articles import Article, Position, RawMessage, RejectCode, TopicPartition
+from consumer.articles import Article, Position, RawMessage, TopicPartition
 from consumer.codec import Codec
 from consumer.errors import RejectedMessage
+from consumer.rejections import RejectCode
 
 FOLDER = resources.schemas_folder()
 EXAMPLES = FOLDER / "examples"

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from consumer.pipeline.stage import Stage
-from tests.fakes import PATIENCE_S, ManualClock
+from tests.fakes import PATIENCE_S, ManualClock, eventually
 
 
 class Working(Stage):
@@ -89,3 +89,18 @@ def test_a_stage_that_ended_does_not_stall() -> None:
     assert stage.join(PATIENCE_S)
     clock.advance(1_000)
     assert stage.stalled_s() == 0
+
+
+def test_the_stack_says_where_the_thread_is() -> None:
+    def wait_for_the_device(_: Stage) -> None:
+        gate.wait(PATIENCE_S)
+
+    gate = threading.Event()
+    stage = Working(wait_for_the_device, ManualClock())
+    assert stage.stack() == ""
+    stage.start(lambda: None)
+    eventually(lambda: "gate.wait(PATIENCE_S)" in stage.stack(), "it waits")
+    assert "in wait_for_the_device" in stage.stack()
+    gate.set()
+    assert stage.join(PATIENCE_S)
+    assert stage.stack() == ""

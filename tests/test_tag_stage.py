@@ -7,17 +7,17 @@ from consumer.articles import (
     Batch,
     BatchItem,
     PreparedArticle,
-    RejectCode,
     Rejected,
     TaggedArticle,
     TaggedBatch,
     TextField,
     Tombstone,
 )
-from consumer.articles import Stage as StageName
 from consumer.pipeline.channel import Channel, ChannelAborted
 from consumer.pipeline.inbox import PublishMessage
 from consumer.pipeline.tag import TagStage
+from consumer.rejections import RejectCode
+from consumer.rejections import Stage as StageName
 from tests.fake_observer import FakeObserver
 from tests.fakes import PATIENCE_S, FakeEncoding, FakeTagger, ManualClock, raw
 

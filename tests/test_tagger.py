@@ -17,8 +17,9 @@ import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consumer.articles import Article, Entity, PreparedArticle, RejectCode
-from consumer.errors import RejectedMessage, SettingsError
+from consumer.articles import Article, Entity, PreparedArticle
+from consumer.errors import DeviceFailed, ModelError, RejectedMessage, SettingsError
+from consumer.rejections import RejectCode
 from consumer.tagging.engine import Answer, Engine, PackedEngine, PaddedEngine, make_engine
 from consumer.tagging.forward import Forward
 from consumer.tagging.model import load_model
@@ -286,6 +287,8 @@ class FailingEngine:
 
 OUT_OF_MEMORY_ERRORS: dict[str, Callable[[], Exception]] = {
     "cuda": lambda: torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+    "cudnn": lambda: RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+    "driver": lambda: torch.AcceleratorError("CUDA error: out of memory\nCompile with DSA"),
     "cpu": lambda: RuntimeError(
         "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory"
     ),
@@ -350,13 +353,54 @@ def test_an_article_that_cannot_fit_is_rejected_and_its_neighbours_are_not() -> 
     assert "no memory for a window of" in rejection.message
 
 
-def test_other_device_errors_are_not_taken_for_a_want_of_memory() -> None:
+def test_memory_that_was_there_before_is_not_for_an_article_to_answer_for() -> None:
+    tagger, engine = failing_tagger(fits_tokens=64)
+    articles = [article(0, " ".join(SENTENCES)), article(1, "Lisbon")]
+    assert all(isinstance(answer, tuple) for answer in tag(tagger, articles).answers)
+    engine.fits_tokens = 0  # something else takes it all
+    with pytest.raises(DeviceFailed, match=r"cpu has no memory left for a window of \d+ tokens"):
+        tag(tagger, [article(0, "Lisbon")])
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "CUDA error: device-side assert triggered\nCompile with TORCH_USE_CUDA_DSA",
+        "CUDA error: an illegal memory access was encountered",
+        "CUDA error: uncorrectable ECC error encountered",
+        "CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasSgemm`",
+    ],
+)
+def test_other_device_errors_are_not_taken_for_a_want_of_memory(said: str) -> None:
     model = load_model(str(tiny_folder()), "", "cpu", "float32", 1)
     engine = FailingEngine(
-        PackedEngine(model, with_rows=False), 0, lambda: RuntimeError("CUDA error: device assert")
+        PackedEngine(model, with_rows=False), 0, lambda: torch.AcceleratorError(said)
     )
-    with pytest.raises(RuntimeError, match="device assert"):
+    with pytest.raises(DeviceFailed) as caught:
         tag(Tagger(model, TaggingOptions(), engine), [article(0, "Lisbon")])
+    assert str(caught.value) == f"a forward pass failed on cpu: {said.splitlines()[0]}"
+    assert isinstance(caught.value.__cause__, torch.AcceleratorError)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), "the device has no memory for it"),
+        (RuntimeError("CUDA error: no kernel image\nmore"), "run on this device: CUDA error: no k"),
+    ],
+)
+def test_a_model_that_the_device_cannot_run_is_named(
+    monkeypatch: pytest.MonkeyPatch, error: RuntimeError, said: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("consumer.tagging.tagger.make_engine", fail)
+    with pytest.raises(ModelError) as caught:
+        tiny_tagger()
+    assert said in str(caught.value)
+    assert str(caught.value).startswith(f"model {tiny_folder()}: ")
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("family", ["bert-cased", "deberta-v3"])

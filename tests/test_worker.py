@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from consumer.articles import RejectCode
 from consumer.errors import (
     AbortableError,
     DeadLetterLimitExceeded,
 )
 from consumer.pipeline.observer import ReleaseReason, TransactionOutcome
+from consumer.rejections import RejectCode
 from tests.fakes import P0, P1, PATIENCE_S, ManualClock, eventually
 from tests.worker_bench import Benches, WorkerBench, workers
 
@@ -129,27 +129,30 @@ def test_state_tells_readiness_and_why_not(benches: Benches) -> None:
     assert bench.worker.state().alive
 
 
-def test_a_stall_turns_health_red_until_there_is_progress(benches: Benches) -> None:
+def test_a_publisher_that_waits_for_brokers_turns_health_red_and_goes_on(benches: Benches) -> None:
     clock = ManualClock()
     bench = benches(clock, stall_timeout_s=60)
     bench.start()
     eventually(lambda: bench.worker.state().ready, "ready")
     clock.advance(1_000)  # nothing to do, however long, is no stall
     eventually(lambda: bench.worker.state().alive, "alive while idle")
-    bench.tagger.gate.clear()
+    bench.sink.commit_gate.clear()
     bench.broker.feed(b"Ada")
-    assert bench.tagger.busy.wait(PATIENCE_S)
+    assert bench.sink.committing.wait(PATIENCE_S)
     clock.advance(60)
     eventually(lambda: bench.worker.state().alive, "alive within the bound")
     clock.advance(1)
     eventually(
         lambda: (
             bench.worker.state().reasons
-            == ("stage tag has made no progress for 61 s (stall_timeout_s=60)",)
+            == ("stage publish has made no progress for 61 s (stall_timeout_s=60)",)
         ),
         "the stall",
     )
     assert not bench.worker.state().alive
-    bench.tagger.gate.set()
+    rounds = bench.asked_for_signals
+    eventually(lambda: bench.asked_for_signals > rounds + 2, "the worker waits on")
+    bench.sink.commit_gate.set()
     eventually(lambda: bench.worker.state().alive, "alive again")
+    bench.committed(p0=1)
     bench.drain()

@@ -12,6 +12,7 @@ from consumer.errors import (
     KafkaProblem,
     ShutdownTimeout,
     StageFailed,
+    StageStalled,
 )
 from tests.fakes import P0, PATIENCE_S, ManualClock, eventually, in_thread
 from tests.worker_bench import Benches, WorkerBench, workers
@@ -151,6 +152,84 @@ def test_a_stage_that_hangs_does_not_hold_up_the_end(
     bench.tagger.gate.set()
     eventually(lambda: not bench.worker.running, "the end")
     assert bench.broker.committed == {}
+
+
+def test_a_model_that_hangs_ends_the_worker_uncommitted(
+    benches: Benches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "ABORT_S", 0.2)
+    clock = ManualClock()
+    bench = benches(clock, stall_timeout_s=60, batch_articles=1, commit_interval_ms=1_000_000)
+    bench.tagger.fuse.clear()
+    bench.broker.feed(b"Ada", b"explode", b"Grace")
+    bench.start()
+    eventually(lambda: bench.sink.sent_count == 1, "the first was sent")
+    eventually(lambda: "self.fuse.wait" in bench.worker._tag.stack(), "the second hangs")
+    clock.advance(60)
+    rounds = bench.asked_for_signals
+    eventually(lambda: bench.asked_for_signals > rounds + 2, "the worker waits on")
+    assert bench.worker.state().alive
+    clock.advance(1)
+    eventually(lambda: not bench.worker.state().alive, "red before the end")
+    assert bench.worker.state().reasons[0] == (
+        "stage tag has made no progress for 61 s (stall_timeout_s=60)"
+    )
+    assert bench.ended is not None
+    with pytest.raises(StageStalled) as caught:
+        bench.ended.result(PATIENCE_S)
+    assert str(caught.value).startswith(
+        "stage tag has made no progress for 61 s (stall_timeout_s=60): "
+    )
+    assert "3 messages are uncommitted and will be read again" in str(caught.value)
+    assert bench.worker.running  # so the command ends the process without waiting for it
+    assert bench.sink.closed
+    assert bench.source.closed
+    assert bench.broker.final == []
+    assert bench.broker.committed == {}
+    assert [len(messages) for messages in bench.sink.aborted] == [1]
+    bench.tagger.fuse.set()
+    eventually(lambda: not bench.worker.running, "the end")
+    state = bench.worker.state()
+    assert not state.alive  # it went on too late
+    assert bench.broker.committed == {}
+
+
+def test_a_model_that_hangs_while_draining_is_not_waited_for(
+    benches: Benches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "ABORT_S", 0.05)
+    clock = ManualClock()
+    bench = benches(clock, stall_timeout_s=60, shutdown_timeout_s=10_000)
+    bench.tagger.gate.clear()
+    bench.broker.feed(b"Ada")
+    bench.start()
+    assert bench.tagger.busy.wait(PATIENCE_S)
+    bench.signals = 1
+    eventually(lambda: bench.source.paused, "the stop was seen")
+    clock.advance(61)
+    assert bench.ended is not None
+    with pytest.raises(StageStalled, match="1 messages are uncommitted"):
+        bench.ended.result(PATIENCE_S)
+    assert bench.broker.final == []
+
+
+def test_a_tagger_that_waits_for_a_busy_publisher_does_not_hang(benches: Benches) -> None:
+    clock = ManualClock()
+    bench = benches(clock, stall_timeout_s=60, batch_articles=1)
+    bench.sink.commit_gate.clear()
+    bench.broker.feed(b"Ada")
+    bench.start()
+    assert bench.sink.committing.wait(PATIENCE_S)
+    bench.broker.feed(*[b"Ada"] * 9)
+    eventually(lambda: "self._tagged.put" in bench.worker._tag.stack(), "the tagger waits")
+    clock.advance(1_000)
+    rounds = bench.asked_for_signals
+    eventually(lambda: bench.asked_for_signals > rounds + 2, "the worker waits on")
+    assert bench.ended is not None
+    assert not bench.ended.done()
+    bench.sink.commit_gate.set()
+    bench.committed(p0=10)
+    bench.drain()
 
 
 def test_a_broken_device_ends_the_worker_with_its_cause(benches: Benches) -> None:

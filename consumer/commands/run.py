@@ -13,7 +13,7 @@ import structlog
 from consumer import __version__
 from consumer.codec import Codec
 from consumer.commands.loading import tagger_from
-from consumer.errors import NerstreamError
+from consumer.errors import DeviceFailed, NerstreamError
 from consumer.kafka.sink import make_sink
 from consumer.kafka.source import KafkaSource
 from consumer.pipeline.protocols import Tagger
@@ -87,9 +87,10 @@ def serve(
         return 0
     except NerstreamError as failure:
         log.error("worker failed", error=str(failure), exc_info=failure.__cause__)
-        if worker is not None and worker.running:
+        if worker is not None and (worker.running or isinstance(failure, DeviceFailed)):
             # A stage hangs, in a forward pass perhaps; ending the interpreter around it could
-            # hang too. Nothing uncommitted is lost by going at once.
+            # hang too, and around a broken device it can crash, with another exit code. Nothing
+            # uncommitted is lost by going at once.
             sys.stderr.write(f"nerstream: error: {failure}\n")
             sys.stderr.flush()
             os._exit(failure.exit_code)

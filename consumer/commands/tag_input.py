@@ -15,8 +15,9 @@ from typing import BinaryIO
 
 import orjson
 
-from consumer.articles import Position, RawMessage, RejectCode, TopicPartition
+from consumer.articles import Position, RawMessage, TopicPartition
 from consumer.errors import RejectedMessage, SettingsError
+from consumer.rejections import RejectCode
 
 #: Name that stands for standard input.
 STANDARD_INPUT = "-"

@@ -12,6 +12,7 @@ from consumer.kafka.output import Output
 from consumer.kafka.problems import PERMANENT, STALE_MEMBER, error_of, problem
 from consumer.kafka.retry import OutOfTime, again
 from consumer.kafka.source import KafkaSource
+from consumer.rejections import RejectCode
 from consumer.settings import Settings
 
 #: Seconds for the client to let go of what an abort has thrown away.
@@ -70,8 +71,8 @@ class AcknowledgedSink:
         if fatal is not None:
             raise problem("the producer cannot go on", fatal)
 
-    def refused(self, topic: str, position: Position) -> bool:
-        return self._output is not None and self._output.refused(topic, position)
+    def refused(self, topic: str, position: Position) -> RejectCode | None:
+        return None if self._output is None else self._output.refused(topic, position)
 
     def partition_count(self, topic: str) -> int:
         return self._ready.partition_count(topic)

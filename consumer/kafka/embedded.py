@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Self
-
 from confluent_kafka import KafkaException, Producer
 
 from consumer.errors import KafkaProblem
+from consumer.kafka.closing import Closing
 
 #: The cluster lives in this process; an answer takes milliseconds.
 _TIMEOUT_S = 10.0
 
 
-class EmbeddedBroker:
+class EmbeddedBroker(Closing):
     """librdkafka's mock cluster: real sockets on the loopback, nothing on disk.
 
     It does plain produce, fetch, groups and offset commits. It cannot prove exactly-once:
@@ -53,9 +52,3 @@ class EmbeddedBroker:
     def close(self) -> None:
         """End the cluster; its clients lose their connections and all messages are gone."""
         self._client = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()

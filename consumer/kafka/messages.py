@@ -6,7 +6,7 @@ from typing import Any
 
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE
 
-from consumer.articles import Position, RawMessage, TopicPartition
+from consumer.articles import Headers, Position, RawMessage, TopicPartition
 
 
 def raw_message(message: Any, assignment: int) -> RawMessage:
@@ -16,11 +16,25 @@ def raw_message(message: Any, assignment: int) -> RawMessage:
         assignment: number of the assignment under which it was read.
     """
     kind, timestamp_ms = message.timestamp()
+    headers = _headers(message)
     return RawMessage(
         position=Position(TopicPartition(message.topic(), message.partition()), message.offset()),
         key=message.key(),
         value=message.value(),
-        headers=tuple(message.headers() or ()),
+        headers=headers or (),
         timestamp_ms=None if kind == TIMESTAMP_NOT_AVAILABLE else timestamp_ms,
         assignment=assignment,
+        has_unreadable_headers=headers is None,
     )
+
+
+def _headers(message: Any) -> Headers | None:
+    """The headers; None where a name is not UTF-8, which no broker forbids.
+
+    To be asked for once a message: after such a failure the client gives out broken objects.
+    """
+    try:
+        return tuple(message.headers() or ())
+    except (SystemError, UnicodeDecodeError):
+        # The client's method fails to decode the name, and Python wraps what it forgot to raise.
+        return None

@@ -9,12 +9,13 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from consumer.articles import Outgoing, Position, RejectCode, TopicPartition
+from consumer.articles import Outgoing, Position, TopicPartition
 from consumer.errors import AbortableError, KafkaProblem, RejectedMessage
 from consumer.kafka.clients import ErrorWatch, await_topics, make_client
-from consumer.kafka.deliveries import Deliveries, Oversized
+from consumer.kafka.deliveries import REASONS, Deliveries, Refusals
 from consumer.kafka.partition_counts import PartitionCounts
 from consumer.kafka.problems import FENCED, PERMANENT, error_of, fenced, problem
+from consumer.rejections import RejectCode
 from consumer.settings import Settings
 
 #: Bytes of one message that the client takes; the topic's own limit decides long before.
@@ -61,7 +62,7 @@ class Output:
         self._producer: Any = None
         self._alone = False
         self._deliveries = Deliveries()
-        self._oversized = Oversized()
+        self._refusals = Refusals()
         self._partition_counts = PartitionCounts()
 
     @property
@@ -82,7 +83,7 @@ class Output:
             SettingsError: a property is wrong.
         """
         self.stop()
-        self._alone = self._oversized.suspects
+        self._alone = self._refusals.suspects
         self.watch = ErrorWatch()
         required = {**self._properties, **_REQUIRED}
         if self._alone:
@@ -100,7 +101,7 @@ class Output:
     def begin(self) -> bool:
         """Forget what became of earlier messages; says whether a new producer is due."""
         self._deliveries = Deliveries()
-        return self._alone != self._oversized.suspects
+        return self._alone != self._refusals.suspects
 
     def send(self, message: Outgoing, timeout_s: float) -> None:
         """Queue one message; while the buffer is full, wait for the broker to take some.
@@ -184,12 +185,12 @@ class Output:
     def settle(
         self, offsets: Mapping[TopicPartition, int], assigned: Collection[TopicPartition]
     ) -> None:
-        """As `Oversized.settle`."""
-        self._oversized.settle(offsets, assigned)
+        """As `Refusals.settle`."""
+        self._refusals.settle(offsets, assigned)
 
-    def refused(self, topic: str, position: Position) -> bool:
-        """As `Oversized.refused`."""
-        return self._oversized.refused(topic, position)
+    def refused(self, topic: str, position: Position) -> RejectCode | None:
+        """As `Refusals.refused`."""
+        return self._refusals.refused(topic, position)
 
     def partition_count(self, topic: str) -> int:
         """As `PartitionCounts.of`."""
@@ -249,6 +250,7 @@ class Output:
         self, deliveries: Deliveries, message: Outgoing, error: KafkaError | None, _: object
     ) -> None:
         if error is not None:
-            if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
-                self._oversized.refuse(message, self._alone)
+            reason = REASONS.get(error.code())
+            if reason is not None:
+                self._refusals.refuse(message, reason, self._alone)
             deliveries.failed(message, error)

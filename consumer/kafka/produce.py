@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from types import TracebackType
-from typing import Self
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from consumer.articles import RejectCode
 from consumer.errors import RejectedMessage
 from consumer.kafka.clients import ErrorWatch, await_topics, make_client
+from consumer.kafka.closing import Closing
 from consumer.kafka.problems import error_of, problem
+from consumer.rejections import RejectCode
 from consumer.settings import Settings
 
 #: Messages that wait in memory for the broker, in kibibytes; `send` blocks above it.
@@ -21,7 +20,7 @@ BUFFER_KIB = 64 * 1024
 ACKNOWLEDGE_TIMEOUT_MS = 60_000
 
 
-class TopicWriter:
+class TopicWriter(Closing):
     """Writes to one topic, in order, each message once as long as the process lives.
 
     Keys are partitioned as the Java client does (`murmur2_random`). Not safe for use from more
@@ -121,17 +120,6 @@ class TopicWriter:
         """Let go of what was not sent yet; does nothing after a `flush`."""
         self._producer.purge()
         self._producer.flush(1.0)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        failure: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _on_delivery(self, error: KafkaError | None, _: Message) -> None:
         if error is None:

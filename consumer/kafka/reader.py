@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Self
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException
 from confluent_kafka import TopicPartition as KafkaTopicPartition
@@ -12,11 +10,12 @@ from confluent_kafka import TopicPartition as KafkaTopicPartition
 from consumer.articles import RawMessage
 from consumer.errors import KafkaProblem
 from consumer.kafka.clients import OPEN_TIMEOUT_S, ErrorWatch, await_topics, make_client
+from consumer.kafka.closing import Closing
 from consumer.kafka.messages import raw_message
 from consumer.settings import Settings
 
 
-class TopicReader:
+class TopicReader(Closing):
     """Reads every partition of some topics under `read_committed`. Not for several threads.
 
     Args:
@@ -74,17 +73,6 @@ class TopicReader:
     def close(self) -> None:
         """Release the connections."""
         self._consumer.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        failure: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _partitions(self, topic: str) -> list[int]:
         try:

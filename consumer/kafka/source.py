@@ -218,8 +218,10 @@ class KafkaSource:
     def _over(self, error: KafkaError) -> KafkaProblem:
         """The error of a consumer that does nothing more; such a one need not leave its group."""
         self._watch.fatal = error
-        if "group.instance.id" in error.str():
-            # A message in the place of an exception names the cause in words only.
+        said = error.str().lower()
+        if "group.instance.id" in said or "instance id is still used" in said:
+            # A fatal error names its cause in words only: the first is what the older of two
+            # static members hears, the second what the newer one hears under KIP-848.
             error = KafkaError(KafkaError.FENCED_INSTANCE_ID, error.str())
         return problem("the consumer cannot go on", error)
 

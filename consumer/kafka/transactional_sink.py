@@ -16,6 +16,7 @@ from consumer.kafka.problems import FENCED, STALE_MEMBER, error_of, fenced
 from consumer.kafka.rebalance import client_offsets
 from consumer.kafka.retry import OutOfTime, again
 from consumer.kafka.source import KafkaSource
+from consumer.rejections import RejectCode
 from consumer.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -99,8 +100,8 @@ class TransactionalSink:
         self._open = False
         self._abort(self._timeout_s)
 
-    def refused(self, topic: str, position: Position) -> bool:
-        return self._output is not None and self._output.refused(topic, position)
+    def refused(self, topic: str, position: Position) -> RejectCode | None:
+        return None if self._output is None else self._output.refused(topic, position)
 
     def partition_count(self, topic: str) -> int:
         return self._ready.partition_count(topic)

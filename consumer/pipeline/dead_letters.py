@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter, deque
 
-from consumer.articles import Outgoing, RejectCode, Rejected
+from consumer.articles import Outgoing, Rejected
 from consumer.errors import DeadLetterLimitExceeded
+from consumer.rejections import RejectCode
 
 #: Prefix of the headers that say why, after the manner of Kafka Connect and KIP-1034.
 HEADER_PREFIX = "__nerstream.errors."

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from consumer.articles import (
@@ -11,17 +11,15 @@ from consumer.articles import (
     Outcome,
     Outgoing,
     RawMessage,
-    RejectCode,
     Rejected,
     TaggedArticle,
     Tombstone,
 )
-from consumer.articles import (
-    Stage as StageName,
-)
 from consumer.errors import KafkaProblem, RejectedMessage
 from consumer.pipeline.dead_letters import dead_letter
 from consumer.pipeline.protocols import Sink
+from consumer.rejections import RejectCode
+from consumer.rejections import Stage as StageName
 
 
 class Encoder(Protocol):
@@ -30,6 +28,22 @@ class Encoder(Protocol):
     def encode(self, tagged: TaggedArticle, info: ModelInfo, tagged_at_ms: int) -> bytes:
         """The value of the enriched message."""
         ...
+
+
+#: What to tell of a message that the broker has refused.
+_REFUSALS: Mapping[RejectCode, str] = {
+    RejectCode.TOO_LARGE: (
+        "the message for {topic} is larger than that topic takes; raise its max.message.bytes"
+    ),
+    RejectCode.TIMESTAMP_REFUSED: (
+        "the topic {topic} does not take the timestamp of the message; raise its "
+        "message.timestamp.after.max.ms or message.timestamp.before.max.ms to those of the "
+        "input topic"
+    ),
+    RejectCode.RECORD_REFUSED: (
+        "the topic {topic} does not take the message; a compacted topic takes none without a key"
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,25 +95,32 @@ class Dispatcher:
 
     def _send_dead_letter(self, rejected: Rejected) -> None:
         topic = self._route.dead_letter_topic
-        partition = self._partition(rejected.raw, topic)
+        raw = rejected.raw
+        letter = dead_letter(rejected, topic, self._partition(raw, topic), self._route.version)
+        if self._sink.refused(topic, raw.position) is RejectCode.TIMESTAMP_REFUSED:
+            # Written without it; the header `timestamp` still says which it was.
+            self._sink.send(replace(letter, timestamp_ms=None))
+            return
         try:
-            self._send_to(topic, dead_letter(rejected, topic, partition, self._route.version))
+            self._send_to(topic, letter)
         except RejectedMessage as reason:
-            raw = rejected.raw
+            if reason.code == RejectCode.RECORD_REFUSED:
+                remedy = "it must not be compacted, since messages may come without a key"
+            else:
+                remedy = (
+                    "raise its max.message.bytes above that of the input topics, with some room "
+                    "for the headers that say why"
+                )
             raise KafkaProblem(
                 f"the dead-letter topic {topic} does not take the message at {raw.position} "
-                f"({raw.size_bytes} bytes): raise its max.message.bytes above that of the input "
-                "topics, with some room for the headers that say why"
+                f"({raw.size_bytes} bytes): {remedy}"
             ) from reason
 
     def _send_to(self, topic: str, message: Outgoing) -> None:
         """Send, unless the broker has refused this very message before the inputs were rewound."""
-        if self._sink.refused(topic, message.position):
-            raise RejectedMessage(
-                RejectCode.TOO_LARGE,
-                f"the message for {topic} is larger than that topic takes; "
-                "raise its max.message.bytes",
-            )
+        code = self._sink.refused(topic, message.position)
+        if code is not None:
+            raise RejectedMessage(code, _REFUSALS[code].format(topic=topic))
         self._sink.send(message)
 
     def _enriched(self, outcome: TaggedArticle | Tombstone) -> Outgoing:

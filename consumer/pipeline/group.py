@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from consumer.articles import Outcome, RawMessage, RejectCode, Rejected, TaggedArticle, Tombstone
+from consumer.articles import Outcome, RawMessage, Rejected, TaggedArticle, Tombstone
+from consumer.rejections import RejectCode
 
 
 @dataclass(slots=True)

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Protocol
 
-from consumer.articles import RejectCode, TaggingResult, TopicPartition
+from consumer.articles import TaggingResult, TopicPartition
+from consumer.rejections import RejectCode
 
 
 class ReleaseReason(StrEnum):

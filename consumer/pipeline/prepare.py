@@ -14,12 +14,8 @@ from consumer.articles import (
     Encoding,
     PreparedArticle,
     RawMessage,
-    RejectCode,
     Rejected,
     Tombstone,
-)
-from consumer.articles import (
-    Stage as StageName,
 )
 from consumer.errors import RejectedMessage
 from consumer.pipeline.batching import BatchBuilder
@@ -27,11 +23,18 @@ from consumer.pipeline.channel import Channel, ChannelAborted, ChannelClosed
 from consumer.pipeline.observer import Observer
 from consumer.pipeline.protocols import Tagger
 from consumer.pipeline.stage import Stage
+from consumer.rejections import RejectCode
+from consumer.rejections import Stage as StageName
 
 #: Messages tokenised in one call: enough to keep every core of the tokeniser busy.
 CHUNK_MESSAGES = 64
 #: Bytes tokenised in one call: the encodings of a chunk are some ten times as large.
 CHUNK_BYTES = 1_048_576
+
+_UNREADABLE_HEADERS = (
+    "the name of a header is not UTF-8, so its headers cannot be read and this dead letter is "
+    "without them; the topic, partition and offset say where the original stands"
+)
 
 log = structlog.get_logger(__name__)
 
@@ -143,6 +146,8 @@ class PrepareStage(Stage):
         ]
 
     def _decode(self, raw: RawMessage) -> Article | Rejected | Tombstone:
+        if raw.has_unreadable_headers:
+            return Rejected(raw, RejectCode.INVALID_HEADER, _UNREADABLE_HEADERS, StageName.PREPARE)
         try:
             return self._decoder.decode(raw)
         except RejectedMessage as reason:

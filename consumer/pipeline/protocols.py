@@ -19,6 +19,7 @@ from consumer.articles import (
     TextField,
     TopicPartition,
 )
+from consumer.rejections import RejectCode
 
 
 class RebalanceListener(Protocol):
@@ -154,8 +155,9 @@ class Sink(Protocol):
             KafkaProblem: the producer is fenced or broken; stop.
         """
 
-    def refused(self, topic: str, position: Position) -> bool:
-        """Whether the broker has refused this input's message to this topic as too large. After
+    def refused(self, topic: str, position: Position) -> RejectCode | None:
+        """Why the broker has refused this input's message to this topic, where no other message
+        was to blame: too_large, timestamp_refused, record_refused; None if it has not. After
         the abort and the rewind the input comes by again and must go elsewhere; it is forgotten
         once its offset is committed.
         """
@@ -192,5 +194,8 @@ class Tagger(Protocol):
         Args:
             articles: any number; the tagger keeps the device's memory bounded by itself.
             progress: called after every forward pass, for the liveness check.
+
+        Raises:
+            DeviceFailed: nothing was found out about these articles; the process must end.
         """
         ...

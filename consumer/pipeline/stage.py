@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
@@ -65,6 +67,13 @@ class Stage(ABC):
         """Seconds since the last progress with work at hand; 0 while idle. Any thread."""
         busy_since = self._busy_since
         return 0.0 if busy_since is None else self._clock() - busy_since
+
+    def stack(self) -> str:
+        """Where its thread is now, for the log; empty when it does not run. Any thread."""
+        # The number of a thread that ended may be another's by now.
+        number = self._thread.ident if self.running else None
+        frame = None if number is None else sys._current_frames().get(number)
+        return "" if frame is None else "".join(traceback.format_stack(frame))
 
     def _run(self) -> None:
         try:

@@ -9,13 +9,9 @@ from consumer.articles import (
     Entity,
     Outcome,
     PreparedArticle,
-    RejectCode,
     Rejected,
     TaggedArticle,
     TaggedBatch,
-)
-from consumer.articles import (
-    Stage as StageName,
 )
 from consumer.errors import RejectedMessage
 from consumer.pipeline.channel import Channel, ChannelAborted, ChannelClosed
@@ -23,6 +19,8 @@ from consumer.pipeline.inbox import PublishMessage
 from consumer.pipeline.observer import Observer
 from consumer.pipeline.protocols import Tagger
 from consumer.pipeline.stage import Stage
+from consumer.rejections import RejectCode
+from consumer.rejections import Stage as StageName
 
 
 class TagStage(Stage):

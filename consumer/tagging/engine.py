@@ -14,12 +14,13 @@ from consumer.tagging.model import LoadedModel
 from consumer.tagging.packed_attention import PACKED, can_pack, packed_logits
 
 #: Fragments of the messages that torch gives when memory is out other than by
-#: `torch.OutOfMemoryError`: its CPU allocator, the CUDA driver, and cuBLAS.
+#: `torch.OutOfMemoryError`: its CPU allocator, the CUDA driver, cuBLAS and cuDNN.
 _OUT_OF_MEMORY = (
     "can't allocate memory",
     "not enough memory",
     "CUDA error: out of memory",
     "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_ALLOC_FAILED",
 )
 
 

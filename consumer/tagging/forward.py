@@ -9,12 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from consumer.articles import RejectCode
-from consumer.errors import RejectedMessage
+from consumer.errors import DeviceFailed, RejectedMessage, first_line
+from consumer.rejections import RejectCode
 from consumer.tagging.encoding import ArticleEncoding, FieldEncoding
 from consumer.tagging.engine import Answer, Engine, is_out_of_memory, release_memory
 from consumer.tagging.entities import Predictions
 from consumer.tagging.model import LoadedModel
+from consumer.tagging.pass_limit import PassLimit
 from consumer.tagging.windows import END, OWN_END, OWN_START, START
 
 
@@ -59,7 +60,8 @@ class Forward:
     ) -> None:
         self._model = model
         self._engine = engine
-        self._limit = batch_tokens
+        self._limit = PassLimit(batch_tokens)
+        self._longest_fitted = 0
         self._outputs = outputs
         self._prefix = np.array(model.prefix_ids, dtype=np.int32)
         self._suffix = np.array(model.suffix_ids, dtype=np.int32)
@@ -67,12 +69,16 @@ class Forward:
     @property
     def limit_tokens(self) -> int:
         """Most tokens that a pass has now."""
-        return self._limit
+        return self._limit.tokens
 
     def run(
         self, articles: Sequence[ArticleEncoding], progress: Callable[[], None]
     ) -> ForwardResult:
-        """Run all windows of all articles; `progress` is called after every pass."""
+        """Run all windows of all articles; `progress` is called after every pass.
+
+        Raises:
+            DeviceFailed: a pass failed for a reason that is not in the articles.
+        """
         pending = self._windows(articles)
         predictions = [[self._blank(field) for field in article.fields] for article in articles]
         rejected: dict[int, RejectedMessage] = {}
@@ -84,16 +90,14 @@ class Forward:
             answer = self._attempt([self._ids(articles, window) for window in group])
             if answer is not None:
                 computed_tokens += cost
+                self._limit.fitted(cost)
+                self._longest_fitted = max(self._longest_fitted, *(w.length for w in group))
                 self._keep(group, answer, predictions, rejected)
             elif len(group) == 1:
-                rejected[group[0].article] = RejectedMessage(
-                    RejectCode.OUT_OF_MEMORY,
-                    f"the device has no memory for a window of {group[0].length} tokens; "
-                    "give the worker a device with more memory, or to itself",
-                )
+                rejected[group[0].article] = self._without_memory(group[0])
             else:
                 splits += 1
-                self._limit = max(1, cost // 2)
+                self._limit.ran_out(cost)
                 pending.extendleft(reversed(group))
             progress()
         answers: list[list[Predictions] | RejectedMessage] = [
@@ -143,7 +147,7 @@ class Forward:
             tokens += window.length
             longest = max(longest, window.length)
             next_cost = longest * (len(group) + 1) if self._engine.pads else tokens
-            if group and next_cost > self._limit:
+            if group and next_cost > self._limit.tokens:
                 break
             cost = next_cost
             group.append(pending.popleft())
@@ -159,10 +163,29 @@ class Forward:
             return self._engine.run(windows)
         except RuntimeError as error:
             if not is_out_of_memory(error):
-                raise
+                # CUDA refuses every later call after most of its errors (a device-side assert, an
+                # illegal address, memory that cannot be corrected): none of these articles, and
+                # no neighbour, is known to be the reason.
+                raise DeviceFailed(
+                    f"a forward pass failed on {self._model.device}: {first_line(error)}"
+                ) from error
         # Out here the error is gone, and with it the frames that hold the tensors.
         release_memory(self._model)
         return None
+
+    def _without_memory(self, window: _Window) -> RejectedMessage:
+        """Why an article cannot be tagged whose window, alone, found no memory."""
+        if window.length <= self._longest_fitted:
+            raise DeviceFailed(
+                f"{self._model.device} has no memory left for a window of {window.length} tokens, "
+                f"though it had for one of {self._longest_fitted}; something else takes it: give "
+                "the worker a device to itself"
+            )
+        return RejectedMessage(
+            RejectCode.OUT_OF_MEMORY,
+            f"the device has no memory for a window of {window.length} tokens; "
+            "give the worker a device with more memory, or to itself",
+        )
 
     def _keep(
         self,

@@ -17,7 +17,7 @@ from tokenizers import Tokenizer
 from transformers import AutoConfig, AutoModelForTokenClassification, AutoTokenizer
 
 from consumer.articles import ModelInfo
-from consumer.errors import ModelError
+from consumer.errors import ModelError, first_line
 from consumer.tagging.device import find_device, find_dtype
 from consumer.tagging.labels import Labels, read_labels
 from consumer.tagging.model_folder import find_model_folder
@@ -112,7 +112,7 @@ def load_model(name: str, revision: str, device: str, dtype: str, threads: int) 
         tokenizer=tokenizer,
         labels=labels,
         info=ModelInfo(
-            name=name,
+            name=folder.name,
             revision=folder.revision,
             device=str(torch_device),
             dtype=str(torch_dtype).removeprefix("torch."),
@@ -136,7 +136,7 @@ def _load_tokenizer(name: str, folder: Path) -> Any:
                 folder, use_fast=True, trust_remote_code=False, local_files_only=True
             )
         except Exception as error:  # what it raises depends on the tokenizer's class
-            problem = _first_line(error)
+            problem = first_line(error)
         else:
             if tokenizer.is_fast:
                 return tokenizer
@@ -166,7 +166,7 @@ def _load_network(name: str, folder: Path, dtype: torch.dtype) -> Any:
     except Exception as error:  # what it raises depends on the file that is wrong
         if "Unrecognized configuration class" in str(error):
             raise ModelError(no_head) from error
-        raise ModelError(f"model {name}: it cannot be loaded: {_first_line(error)}") from error
+        raise ModelError(f"model {name}: it cannot be loaded: {first_line(error)}") from error
     missing = sorted(report["missing_keys"])
     if missing:
         # The library fills what is missing with random numbers and goes on.
@@ -214,7 +214,3 @@ def _max_tokens(tokenizer: Any, config: Any, first_position: int) -> int:
     if tokenizer.model_max_length and tokenizer.model_max_length < _ABSURD_TOKENS:
         limits.append(int(tokenizer.model_max_length))
     return min(limits, default=DEFAULT_MAX_TOKENS)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

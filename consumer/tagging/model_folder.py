@@ -13,7 +13,7 @@ from huggingface_hub import errors as hub_errors
 from huggingface_hub.utils import disable_progress_bars, enable_progress_bars
 from huggingface_hub.utils import logging as hub_logging
 
-from consumer.errors import ModelError
+from consumer.errors import ModelError, first_line
 
 #: The name of the model that ships with the package, and where it lies.
 BUNDLED = "bundled"
@@ -39,11 +39,14 @@ class ModelFolder:
     """A model on this machine.
 
     Attributes:
+        name: what messages and metrics call it: `bundled`, the hub id, or the folder's own name,
+            since its path says nothing elsewhere and tells of this machine.
         path: folder with config, tokenizer and safetensors weights.
         revision: commit of the hub repository, or `sha256:` and the beginning of the digest of
             the folder's weights.
     """
 
+    name: str
     path: Path
     revision: str
 
@@ -64,10 +67,12 @@ def find_model_folder(name: str, revision: str) -> ModelFolder:
                 f"model {BUNDLED}: {BUNDLED_FOLDER} is missing from this installation; install "
                 "nerstream again, or name another model with --model"
             )
-        return _local(BUNDLED, BUNDLED_FOLDER)
+        return _local(BUNDLED, BUNDLED, BUNDLED_FOLDER)
     folder = Path(name).expanduser()
     if folder.is_dir():
-        return _local(name, folder)
+        # A link keeps its own name: it is what a person chose to call the model.
+        named = folder if folder.name not in ("", "..") else folder.resolve()
+        return _local(name, named.name or name, folder)
     if not _HUB_ID.fullmatch(name) or name.startswith("."):
         raise ModelError(
             f"model {name}: no such folder; --model takes a local folder, a Hugging Face hub id "
@@ -76,15 +81,15 @@ def find_model_folder(name: str, revision: str) -> ModelFolder:
     return _hub(name, revision or "main")
 
 
-def _local(name: str, folder: Path) -> ModelFolder:
+def _local(asked: str, name: str, folder: Path) -> ModelFolder:
     weights = sorted(folder.glob("*.safetensors"))
     if not weights:
-        raise ModelError(_no_weights(name))
+        raise ModelError(_no_weights(asked))
     digest = hashlib.sha256()
     for path in weights:
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
-    return ModelFolder(folder, f"sha256:{digest.hexdigest()[:DIGEST_DIGITS]}")
+    return ModelFolder(name, folder, f"sha256:{digest.hexdigest()[:DIGEST_DIGITS]}")
 
 
 def _hub(name: str, revision: str) -> ModelFolder:
@@ -123,10 +128,10 @@ def _hub(name: str, revision: str) -> ModelFolder:
             "one needs HF_TOKEN); check --model"
         ) from error
     except (hub_errors.HfHubHTTPError, OSError) as error:
-        raise ModelError(f"{_unreachable(name, revision)} ({_first_line(error)})") from error
+        raise ModelError(f"{_unreachable(name, revision)} ({first_line(error)})") from error
     if not any(path.glob("*.safetensors")):
         raise ModelError(_no_weights(name))
-    return ModelFolder(path, path.name)
+    return ModelFolder(name, path, path.name)
 
 
 def _commit(name: str, revision: str) -> str:
@@ -143,7 +148,7 @@ def _commit(name: str, revision: str) -> str:
         try:
             path = huggingface_hub.snapshot_download(name, revision=revision, local_files_only=True)
         except (hub_errors.LocalEntryNotFoundError, OSError):
-            raise hub_errors.LocalEntryNotFoundError(_first_line(error)) from error
+            raise hub_errors.LocalEntryNotFoundError(first_line(error)) from error
         return Path(path).name
     return str(answer.sha)
 
@@ -171,7 +176,3 @@ def _no_weights(name: str) -> str:
         f"model {name}: it has no weights as safetensors (*.safetensors), and no others are "
         "loaded, since unpickling can run code; save it once with save_pretrained"
     )
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -13,9 +13,9 @@ from consumer.articles import (
     TaggingResult,
     TextField,
 )
-from consumer.errors import RejectedMessage, SettingsError
+from consumer.errors import ModelError, RejectedMessage, SettingsError, first_line
 from consumer.tagging.encoding import ArticleEncoding, Encoder, UnitRule
-from consumer.tagging.engine import Engine, make_engine
+from consumer.tagging.engine import Engine, is_out_of_memory, make_engine
 from consumer.tagging.entities import Predictions, Strategy, find_entities
 from consumer.tagging.forward import Forward
 from consumer.tagging.hugging_face_units import every_token, pipeline_words
@@ -58,14 +58,25 @@ def load_tagger(
     The arguments are those settings of `consumer.settings.Settings`.
 
     Raises:
-        ModelError: see `consumer.tagging.model.load_model`.
+        ModelError: see `consumer.tagging.model.load_model`; or the device cannot run the model.
         SettingsError: `window_tokens` leaves no room for text.
         ValueError: no such aggregation.
     """
     options = TaggingOptions(
         Strategy(aggregation), window_overlap_tokens, window_tokens, batch_tokens
     )
-    return Tagger(load_model(model, revision, device, dtype, threads), options)
+    try:
+        return Tagger(load_model(model, revision, device, dtype, threads), options)
+    except RuntimeError as error:
+        # Moving the weights, and the first passes, which find out how to run the model.
+        if is_out_of_memory(error):
+            raise ModelError(
+                f"model {model}: the device has no memory for it; give the worker a device with "
+                "more memory, or to itself, or choose a smaller model"
+            ) from error
+        raise ModelError(
+            f"model {model}: it does not run on this device: {first_line(error)}"
+        ) from error
 
 
 class Tagger:
@@ -128,7 +139,7 @@ class Tagger:
 
         Raises:
             TypeError: an article was not encoded by a tagger like this one.
-            RuntimeError: the device failed in another way than for want of memory.
+            DeviceFailed: the device failed for a reason that is not in the articles.
         """
         encodings = [_own_encoding(article) for article in articles]
         result = self._forward.run(encodings, progress)

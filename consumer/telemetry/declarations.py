@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from consumer.articles import RejectCode
+from consumer.rejections import RejectCode
 from consumer.telemetry.declaration import Declaration, Kind
 
 _counter = partial(Declaration, Kind.COUNTER)

@@ -17,7 +17,8 @@ from prometheus_client.core import InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from consumer import __version__
-from consumer.articles import ModelInfo, RejectCode, TaggingResult, TopicPartition
+from consumer.articles import ModelInfo, TaggingResult, TopicPartition
+from consumer.rejections import RejectCode
 from consumer.telemetry import declarations
 from consumer.telemetry.freshness import Freshness
 

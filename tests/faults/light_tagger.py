@@ -6,15 +6,9 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from consumer.articles import (
-    Entity,
-    ModelInfo,
-    PreparedArticle,
-    RejectCode,
-    TaggingResult,
-    TextField,
-)
+from consumer.articles import Entity, ModelInfo, PreparedArticle, TaggingResult, TextField
 from consumer.errors import RejectedMessage
+from consumer.rejections import RejectCode
 
 INFO = ModelInfo("light", "1", "cpu", "float32", ("NAME",))
 

@@ -8,13 +8,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from consumer.articles import Outgoing, Position, RejectCode, TopicPartition
+from consumer.articles import Outgoing, Position, TopicPartition
 from consumer.errors import AbortableError, KafkaProblem, RejectedMessage
 from consumer.kafka.acknowledged_sink import AcknowledgedSink
 from consumer.kafka.embedded import EmbeddedBroker
 from consumer.kafka.sink import make_sink
 from consumer.kafka.source import KafkaSource
 from consumer.kafka.transactional_sink import TransactionalSink
+from consumer.rejections import RejectCode
 from tests.conftest import TopicFactory
 from tests.integration import helpers
 from tests.integration.helpers import Record

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 
 import pytest
+from confluent_kafka import Consumer
 
 from consumer.articles import RawMessage, TopicPartition
 from consumer.errors import AbortableError, KafkaProblem, SettingsError
@@ -405,14 +407,49 @@ def test_a_message_of_ten_megabytes_arrives(kafka: str, topics: TopicFactory, gr
         assert [m.value for m in read(source, 3)] == [b"small", large, b"after"]
 
 
-def test_a_second_static_member_of_one_name_stops_the_first(
+@PROTOCOLS
+def test_a_second_static_member_of_one_name_stops_one_of_them(
+    kafka: str, topics: TopicFactory, group: str, protocol: str
+) -> None:
+    """The first under the classic protocol, the second under the new one."""
+    topic = topics()
+    asked = settings(
+        kafka, topic, group, group_protocol=protocol, kafka={"group.instance.id": "same"}
+    )
+    refused = pytest.raises(KafkaProblem, match=r"another worker.*group\.instance\.id")
+    with opened(asked) as (first, _):
+        poll_until(lambda: bool(first.assignments()), first)
+        with opened(asked) as (second, _), refused:
+            if protocol == "classic":
+                poll_until(lambda: False, first, second)
+            else:
+                poll_until(lambda: False, second)
+
+
+def test_a_group_that_shares_out_in_another_way_is_named(
     kafka: str, topics: TopicFactory, group: str
 ) -> None:
+    """Cooperative and eager members never share a group."""
     topic = topics()
-    asked = settings(kafka, topic, group, kafka={"group.instance.id": "same"})
-    refused = pytest.raises(KafkaProblem, match=r"another worker.*group\.instance\.id")
-    with opened(asked) as (first, _), opened(asked) as (second, _), refused:
-        poll_until(lambda: False, first, second)
+    eager = Consumer(
+        {
+            "bootstrap.servers": kafka,
+            "group.id": group,
+            "partition.assignment.strategy": "range",
+            "log_level": 0,
+        }
+    )
+    eager.subscribe([topic])
+    try:
+        deadline = time.monotonic() + 60
+        while not eager.assignment():
+            assert time.monotonic() < deadline
+            eager.poll(0.1)
+        refused = pytest.raises(KafkaProblem, match="share out partitions in another way")
+        with opened(settings(kafka, topic, group)) as (source, _), refused:
+            poll_until(lambda: False, source)
+    finally:
+        eager.close()
 
 
 def test_an_error_of_the_listener_comes_out_of_poll(
