@@ -124,7 +124,7 @@ def test_a_file_of_the_models_own_answers_is_all_right(
     }
     info = tiny_tagger().info
     assert found["model"] == {
-        "name": str(tiny_folder()),
+        "name": tiny_folder().name,
         "revision": info.revision,
         "device": "cpu",
         "dtype": "float32",
