@@ -24,6 +24,7 @@ COMMANDS = {
     "demo": "the whole way on this machine: embedded broker, bundled model, sample articles",
     "tag": "tag text or JSON lines from a file or standard input, without Kafka",
     "produce": "send JSON lines to a topic",
+    "evaluate": "score a model on a CoNLL file: precision, recall and F1 by type",
     "train": "fine-tune a checkpoint on CoNLL files",
 }
 

@@ -151,6 +151,9 @@ class Settings(BaseModel):
     """How labels become entities: `word` (never inside a word) or Hugging Face's strategies."""
     window_overlap_tokens: Annotated[int, Field(ge=0)] = 128
     """Tokens that neighbouring windows of a long text share."""
+    window_tokens: Annotated[int, Field(ge=0)] = 0
+    """Longest window that the model sees at once, in tokens, special tokens included; 0, or more
+    than the model takes, is the model's own limit."""
 
     # --- Batching
     batch_tokens: Count = 16_384

@@ -15,6 +15,7 @@ def tagger_from(settings: Settings) -> Tagger:
 
     Raises:
         ModelError: the model cannot be loaded.
+        SettingsError: `window_tokens` leaves no room for text.
     """
     # Imported here: torch takes seconds, which `--help` and a wrong setting should not.
     from consumer.tagging.tagger import load_tagger
@@ -27,5 +28,6 @@ def tagger_from(settings: Settings) -> Tagger:
         threads=settings.threads,
         aggregation=settings.aggregation,
         window_overlap_tokens=settings.window_overlap_tokens,
+        window_tokens=settings.window_tokens,
         batch_tokens=settings.batch_tokens,
     )

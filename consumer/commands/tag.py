@@ -49,6 +49,7 @@ SETTINGS = (
     "threads",
     "aggregation",
     "window_overlap_tokens",
+    "window_tokens",
     "batch_tokens",
 )
 

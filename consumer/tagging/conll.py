@@ -30,15 +30,22 @@ _INSIDE = frozenset({"I", "M", "E", "L"})
 #: Prefixes after which the next word cannot be in the same entity.
 _CLOSING = frozenset({"S", "U", "E", "L"})
 
+#: What a file should look like, for errors.
+_FORM = "give one word a line with its label in the last column, and a blank line after a sentence"
+
 
 class ConllError(ValueError):
-    """A file that is not in the column format; says which file, line and why."""
+    """A file that is not in the column format; says which file, line and why.
 
-    def __init__(self, path: str, line_number: int, problem: str) -> None:
+    `remedy` says what would be right.
+    """
+
+    def __init__(self, path: str, line_number: int, problem: str, remedy: str) -> None:
         super().__init__(f"{path}:{line_number}: {problem}")
         self.path = path
         self.line_number = line_number
         self.problem = problem
+        self.remedy = remedy
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +96,13 @@ def read_conll(path: Path) -> tuple[LabelledArticle, ...]:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         line_number = path.read_bytes()[: error.start].count(b"\n") + 1
-        raise ConllError(str(path), line_number, "the text is not UTF-8") from error
+        raise ConllError(
+            str(path), line_number, "the text is not UTF-8", "convert the file to UTF-8"
+        ) from error
     # Not splitlines(): it also splits at characters that may be part of a word.
     articles = tuple(parse_conll(text.split("\n"), str(path)))
     if not articles:
-        raise ConllError(str(path), 1, "there is no word in this file")
+        raise ConllError(str(path), 1, "there is no word in this file", _FORM)
     return articles
 
 
@@ -126,10 +135,15 @@ def parse_conll(lines: Iterable[str], name: str) -> Iterator[LabelledArticle]:
                 sentences.clear()
             continue
         if len(fields) < 2:
-            raise ConllError(name, line_number, f"the word {fields[0]!r} has no label column")
+            raise ConllError(
+                name, line_number, f"the word {fields[0]!r} has no label column", _FORM
+            )
         if columns and len(fields) != columns:
             raise ConllError(
-                name, line_number, f"{len(fields)} columns where earlier lines have {columns}"
+                name,
+                line_number,
+                f"{len(fields)} columns where earlier lines have {columns}",
+                "give every word the same columns, separated by one tab or by spaces alone",
             )
         columns = len(fields)
         if not _is_label(fields[-1]):
@@ -137,6 +151,7 @@ def parse_conll(lines: Iterable[str], name: str) -> Iterator[LabelledArticle]:
                 name,
                 line_number,
                 f"the last column is {fields[-1]!r}, not O or a label such as B-PER or I-PER",
+                "put the label last: O, or B-, I-, E-, S-, L- or U- and a type",
             )
         words.append(fields[0])
         labels.append(fields[-1])

@@ -13,7 +13,7 @@ from consumer.articles import (
     TaggingResult,
     TextField,
 )
-from consumer.errors import ModelError, RejectedMessage, first_line
+from consumer.errors import ModelError, RejectedMessage, SettingsError, first_line
 from consumer.tagging.encoding import ArticleEncoding, Encoder, UnitRule
 from consumer.tagging.engine import Engine, is_out_of_memory, make_engine
 from consumer.tagging.entities import Predictions, Strategy, find_entities
@@ -30,11 +30,14 @@ class TaggingOptions:
         aggregation: how labels become entities, see `consumer.tagging.entities`.
         window_overlap_tokens: tokens that neighbouring windows of a long text share; at most
             half of a window is used.
+        window_tokens: longest window, special tokens included; 0, or more than the model takes,
+            is the model's limit.
         batch_tokens: most tokens of one forward pass.
     """
 
     aggregation: Strategy = Strategy.WORD
     window_overlap_tokens: int = 128
+    window_tokens: int = 0
     batch_tokens: int = 16_384
 
 
@@ -48,6 +51,7 @@ def load_tagger(
     aggregation: str,
     window_overlap_tokens: int,
     batch_tokens: int,
+    window_tokens: int = 0,
 ) -> Tagger:
     """Load a model and make it ready to tag. Blocks for seconds, or for a download.
 
@@ -55,9 +59,12 @@ def load_tagger(
 
     Raises:
         ModelError: see `consumer.tagging.model.load_model`; or the device cannot run the model.
+        SettingsError: `window_tokens` leaves no room for text.
         ValueError: no such aggregation.
     """
-    options = TaggingOptions(Strategy(aggregation), window_overlap_tokens, batch_tokens)
+    options = TaggingOptions(
+        Strategy(aggregation), window_overlap_tokens, window_tokens, batch_tokens
+    )
     try:
         return Tagger(load_model(model, revision, device, dtype, threads), options)
     except RuntimeError as error:
@@ -79,6 +86,9 @@ class Tagger:
         model: a loaded model, which belongs to this tagger from now on.
         options: how to use it.
         engine: how to run it; None takes the best one.
+
+    Raises:
+        SettingsError: `window_tokens` leaves no room for text.
     """
 
     def __init__(
@@ -89,7 +99,7 @@ class Tagger:
         self._strategy = options.aggregation
         self._encoder = Encoder(
             model.tokenizer,
-            capacity=model.max_tokens - model.special_tokens,
+            capacity=_capacity(model, options.window_tokens),
             special_tokens=model.special_tokens,
             reserved_ids={*model.prefix_ids, *model.suffix_ids, model.pad_id},
             unknown_id=model.unknown_id,
@@ -174,6 +184,19 @@ def _own_encoding(article: PreparedArticle) -> ArticleEncoding:
     if not isinstance(article.encoding, ArticleEncoding):
         raise TypeError(f"encoded by {type(article.encoding).__name__}, not by this tagger")
     return article.encoding
+
+
+def _capacity(model: LoadedModel, window_tokens: int) -> int:
+    """Tokens of text that a window holds."""
+    if 0 < window_tokens <= model.special_tokens:
+        raise SettingsError(
+            "window_tokens",
+            f"{window_tokens} leaves no room for text beside the {model.special_tokens} special "
+            f"tokens of {model.info.name}",
+            f"give 0 for the model's limit of {model.max_tokens}, or a window of sentences, such "
+            "as 256",
+        )
+    return min(window_tokens or model.max_tokens, model.max_tokens) - model.special_tokens
 
 
 def _unit_rule(strategy: Strategy, model: LoadedModel) -> UnitRule | None:
