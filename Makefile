@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 KAFKA_DIR := .kafka
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test fuzz soak check kafka docs lock clean
+.PHONY: help install demo test faults fuzz soak check kafka docs lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,10 @@ $(KAFKA_DIR)/.installed: tests/integration/kafka/pom.xml
 test: $(VENV)/.installed-dev ## every test, on Apache Kafka
 	@bash tests/integration/kafka/install.sh $(KAFKA_DIR) --if-possible
 	@$(BIN)/python -m pytest
+
+faults: $(VENV)/.installed-dev ## the fault matrix, about half an hour; docs/faults.md (ROWS="killed cut" for some)
+	@bash tests/integration/kafka/install.sh $(KAFKA_DIR) --if-possible
+	@$(BIN)/python -m tests.faults $(if $(ROWS),--rows $(ROWS))
 
 fuzz: $(VENV)/.installed-dev ## 100,000 bad and odd messages through one worker; docs/fuzz.md
 	@bash tests/integration/kafka/install.sh $(KAFKA_DIR) --if-possible

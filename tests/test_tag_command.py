@@ -45,7 +45,7 @@ def test_each_line_of_a_text_is_an_article(
         (e["field"], e["type"], e["start"], e["end"], e["text"]) for e in documents[0]["entities"]
     ] == [("body", e.type, e.start, e.end, e.text) for e in entities_of(tiny_tagger(), TEXT)]
     assert documents[0]["entities"]
-    assert documents[0]["tagging"]["model"] == str(tiny_folder())
+    assert documents[0]["tagging"]["model"] == tiny_folder().name
 
 
 def test_the_whole_text_as_one_article(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

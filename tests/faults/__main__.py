@@ -12,9 +12,10 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from confluent_kafka import KafkaException
 from rich.console import Console
 
-from tests.faults.broker import Broker, running_broker
+from tests.faults.broker import Broker, running_broker, running_cluster
 from tests.faults.report import Entry, entry, write
 from tests.faults.result import Result
 from tests.faults.row import Row
@@ -29,7 +30,7 @@ def main() -> int:
     parser.add_argument("--delivery", help="one mode only")
     parser.add_argument("--rate", type=float, default=600, help="messages a second (600)")
     parser.add_argument(
-        "--messages", type=int, default=5_000, help="least messages of a row (5000)"
+        "--messages", type=int, default=3_000, help="least messages of a row (3000)"
     )
     parser.add_argument("--logs", type=Path, help="where the workers' logs are kept")
     arguments = parser.parse_args()
@@ -47,13 +48,17 @@ def main() -> int:
     entries: list[Entry] = []
     began = time.monotonic()
     try:
-        with running_broker() as broker:
-            for number, (row, delivery) in enumerate(runs, 1):
-                label = f"[{number}/{len(runs)}] {row.name} ({delivery})"
-                with console.status(f"{label}: {row.title}"):
-                    one = _run(row, delivery, broker, folder, arguments)
-                entries.append(one)
-                console.print(f"{label}: {_told(one)}")
+        for kafka, cluster in ((running_broker, False), (running_cluster, True)):
+            here = [(row, delivery) for row, delivery in runs if row.cluster is cluster]
+            if not here:
+                continue
+            with kafka() as broker:
+                for row, delivery in here:
+                    label = f"[{len(entries) + 1}/{len(runs)}] {row.name} ({delivery})"
+                    with console.status(f"{label}: {row.title}"):
+                        one = _run(row, delivery, broker, folder, arguments)
+                    entries.append(one)
+                    console.print(f"{label}: {_told(one)}")
     except KafkaUnavailable as missing:
         print(missing, file=sys.stderr)
         return 1
@@ -76,10 +81,10 @@ def _run(
     began = time.monotonic()
     try:
         result = row.run(broker, folder, delivery, rate=arguments.rate, at_least=arguments.messages)
-    except AssertionError as failure:
+    except (AssertionError, KafkaException, OSError, RuntimeError) as failure:
         # A worker that hangs or ends is a red row, and the next ones are of interest all the same.
         result = Result()
-        result.verdict = type(result.verdict)(0, 0, (str(failure),))
+        result.verdict = type(result.verdict)(0, 0, (f"{type(failure).__name__}: {failure}",))
         if not broker.server.running:
             broker.server.restart()
     return entry(row, delivery, time.monotonic() - began, result)

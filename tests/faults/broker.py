@@ -14,16 +14,22 @@ _CONFIG = {"group.consumer.session.timeout.ms": 3_000, "broker.session.timeout.m
 
 
 class Broker:
-    """Apache Kafka, with a proxy before it for the workers that are to have a bad network."""
+    """Apache Kafka, with a proxy before it for the workers that are to have a bad network.
 
-    def __init__(self, server: KafkaServer, proxy: Proxy) -> None:
+    Args:
+        server: the broker that rows stop and kill.
+        others: brokers of the same cluster that live on.
+    """
+
+    def __init__(self, server: KafkaServer, proxy: Proxy, *others: KafkaServer) -> None:
         self.server = server
         self.proxy = proxy
+        self._others = others
 
     @property
     def direct(self) -> str:
         """Bootstrap servers without the proxy."""
-        return self.server.bootstrap_servers
+        return ",".join(one.bootstrap_servers for one in (*self._others, self.server))
 
     @property
     def proxied(self) -> str:
@@ -44,3 +50,33 @@ def running_broker() -> Iterator[Broker]:
         Proxy(port, server.proxied_port) as proxy,
     ):
         yield Broker(server, proxy)
+
+
+#: Leaders go back to where they were soon after a broker has come back.
+_TWO = {
+    **_CONFIG,
+    "default.replication.factor": 2,
+    "offsets.topic.replication.factor": 2,
+    "transaction.state.log.replication.factor": 2,
+    "leader.imbalance.check.interval.seconds": 1,
+    "leader.imbalance.per.broker.percentage": 0,
+}
+
+
+@contextmanager
+def running_cluster() -> Iterator[Broker]:
+    """Two brokers, two replicas of everything; the second may be killed.
+
+    A broker that is alone cannot go in mid-transaction: Apache Kafka 4.4, started again and not
+    yet let in by its controller, takes the partitions that it leads itself for deleted, and leaves
+    their transactions open for ever ("likely deleted already and hence can be skipped").
+
+    Raises:
+        KafkaUnavailable: Java or the jars are missing.
+    """
+    with (
+        KafkaServer(_TWO) as first,
+        KafkaServer(_TWO, joins=first) as second,
+        Proxy(0, 0) as proxy,
+    ):
+        yield Broker(second, proxy, first)

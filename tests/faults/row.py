@@ -24,6 +24,7 @@ class Row:
         title: what happens, in a few words, for the table.
         script: starts the workers and does the fault; the scene checks the rest.
         proxied: whether the workers reach the broker through the proxy.
+        cluster: whether it needs a second broker that lives on.
         settings: of every worker.
         deliveries: the modes that it means something in.
     """
@@ -33,6 +34,7 @@ class Row:
     title: str
     script: Callable[[Scene], None]
     proxied: bool = False
+    cluster: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
     deliveries: tuple[str, ...] = (EXACTLY_ONCE, AT_LEAST_ONCE)
 

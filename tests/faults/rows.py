@@ -47,12 +47,10 @@ def everything(scene: Scene) -> None:
         time.sleep(1.5)
         proxy.delay_s = 0.0
 
-    def broker() -> None:
-        scene.fault(kills=1)
-        scene.broker.server.kill()
-        scene.broker.server.restart()
+    def join() -> None:
+        workers.append(scene.start_worker(ready=False))
 
-    kinds = [kill, kill, drain, cut, cut, hold, hold, hold, slow, broker]
+    kinds = [kill, kill, drain, cut, cut, hold, hold, hold, slow, join]
     for _ in range(2):
         draw.shuffle(kinds)
         for first, second in zip(kinds[::2], kinds[1::2], strict=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from tests.faults.faulty_worker import POINTS, TRANSACTIONAL
@@ -20,6 +20,9 @@ _ASLEEP_S = 8.0
 _PASSES = {"decode": 400, "send": 400, "assigned": 1, "revoked": 1, "drain": 1, "leave": 1}
 _USUAL_PASSES = 8
 
+#: Steps that do not come by themselves.
+_PROVOKED = frozenset({"revoked", "drain", "leave"})
+
 
 def nothing(scene: Scene) -> None:
     """No fault: what the others are compared with."""
@@ -32,8 +35,7 @@ def killed_at(points: Sequence[str] = POINTS) -> Callable[[Scene], None]:
     def script(scene: Scene) -> None:
         scene.start(2)
         here = [one for one in points if scene.transactional or one not in TRANSACTIONAL]
-        for at in range(0, len(here), 2):
-            pair = here[at : at + 2]
+        for pair in _pairs(here):
             doomed = {point: _doomed(scene, point) for point in pair}
             crowd: list[WorkerProcess] = []
             for point, worker in doomed.items():
@@ -47,6 +49,16 @@ def killed_at(points: Sequence[str] = POINTS) -> Callable[[Scene], None]:
             scene.wait_recovered()
 
     return script
+
+
+def _pairs(points: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Two at a time, but those alone for which the group must be brought to do something."""
+    usual = [point for point in points if _step(point) not in _PROVOKED]
+    for at in range(0, len(usual), 2):
+        yield usual[at : at + 2]
+    for point in points:
+        if point not in usual:
+            yield [point]
 
 
 def _step(point: str) -> str:
@@ -65,6 +77,9 @@ def _provoke(scene: Scene, doomed: WorkerProcess, step: str) -> list[WorkerProce
         doomed.process.send_signal(signal.SIGTERM)
     if step == "revoked":
         doomed.wait_ready()
+        scene.wait_for(
+            lambda: doomed.metric("nerstream_assigned_partitions") >= 2, "partitions to give up"
+        )
         # So many more that each of the first must give up a partition.
         return [scene.start_worker(ready=False) for _ in range(3)]
     return []

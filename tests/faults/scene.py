@@ -11,6 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from confluent_kafka import KafkaException
+
 from tests.faults import inputs
 from tests.faults.broker import Broker
 from tests.faults.feeder import Feeder
@@ -202,12 +204,14 @@ class Scene:
         """What a person needs to see of messages without an outcome."""
         direct = self.broker.direct
         shown = {number: self.feeder.positions.get(number) for number in missing[:20]}
-        ends = {topic: helpers.end_offsets(direct, topic) for topic in (self.output, self.letters)}
+        try:
+            committed = str(helpers.committed_offsets(direct, self.group, self.input))
+        except KafkaException:
+            committed = "not to be had: a transaction holds them"
         return (
             f"{len(missing)} missing, the first at {shown}\n"
-            f"committed {helpers.committed_offsets(direct, self.group, self.input)} of "
-            f"{helpers.end_offsets(direct, self.input)}\n"
-            f"last stable offsets {ends}, behind open transactions {self._open_transactions()}"
+            f"committed {committed} of {helpers.end_offsets(direct, self.input)}\n"
+            f"behind open transactions {self._open_transactions()}"
         )
 
     def logs(self) -> str:

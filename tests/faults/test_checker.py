@@ -45,7 +45,7 @@ def _refused(scene: Scene) -> None:
         ("send_twice", _nothing, "doubled: "),
         ("break_order", _nothing, "out of order: "),
         ("commit_before_produce", _killed, "lost: "),
-        ("offsets_from_position", _killed, "lost: "),
+        ("offsets_from_position", _killed, "committed too far: "),
         ("skip_abort", _refused, "lost: "),
     ],
 )

@@ -9,7 +9,6 @@ import pytest
 from tests.faults.broker import Broker
 from tests.faults.row import AT_LEAST_ONCE, EXACTLY_ONCE, Row
 from tests.faults.rows import BY_NAME, ROWS
-from tests.faults.rows_broker import broker_killed
 from tests.faults.rows_group import churned
 from tests.faults.rows_worker import killed_at, stopped_at
 
@@ -20,14 +19,14 @@ _MESSAGES = 1_500
 _RATE = 600
 
 #: The steps at which a worker that is written wrongly loses or doubles.
-_STEPS = ("poll.after", "send.after", "offsets.after", "end.before", "end.after", "revoked.before")
+_STEPS = ("send.after", "offsets.after", "end.before", "end.after")
 
 _SHORT = (
     (Row("killed", "worker", "", killed_at(_STEPS)), EXACTLY_ONCE),
-    (Row("killed", "worker", "", killed_at(_STEPS[3:5])), AT_LEAST_ONCE),
+    (Row("killed", "worker", "", killed_at(_STEPS[2:])), AT_LEAST_ONCE),
     (Row("stopped", "worker", "", stopped_at("end.before")), EXACTLY_ONCE),
     (Row("churned", "group", "", lambda scene: churned(scene, turns=3)), EXACTLY_ONCE),
-    (Row("broker_killed", "broker", "", lambda scene: broker_killed(scene, times=1)), EXACTLY_ONCE),
+    (BY_NAME["alone_restarted"], AT_LEAST_ONCE),
     (BY_NAME["cut"], AT_LEAST_ONCE),
     (BY_NAME["end_answer_lost"], EXACTLY_ONCE),
     (BY_NAME["end_request_late"], EXACTLY_ONCE),
@@ -38,8 +37,9 @@ _SHORT = (
     ("row", "delivery"), _SHORT, ids=[f"{row.name}-{delivery}" for row, delivery in _SHORT]
 )
 def test_each_input_has_one_outcome(
-    broker: Broker, tmp_path: Path, row: Row, delivery: str
+    request: pytest.FixtureRequest, tmp_path: Path, row: Row, delivery: str
 ) -> None:
+    broker: Broker = request.getfixturevalue("cluster" if row.cluster else "broker")
     result = row.run(broker, tmp_path, delivery, rate=_RATE, at_least=_MESSAGES)
     assert result.verdict.violations == ()
     assert result.verdict.lost == 0

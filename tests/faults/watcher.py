@@ -16,6 +16,9 @@ from tests.integration.helpers import Record
 #: Seconds between two looks at the committed offsets.
 _SAMPLE_S = 0.25
 
+#: Seconds for one answer; the next sample is as good.
+_PATIENCE_S = 5.0
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
@@ -124,14 +127,26 @@ class Watcher:
         self.newest[part] = max(number, self.newest.get(part, -1))
 
     def _sample(self) -> None:
-        while not self._stop.wait(_SAMPLE_S):
-            # A broker that is away, or offsets that wait for a transaction, give no sample.
-            with contextlib.suppress(KafkaException, TimeoutError):
-                committed = helpers.committed_offsets(
-                    self._bootstrap, self._group, self._input_topic
-                )
-                ends = {
-                    topic: helpers.end_offsets(self._bootstrap, topic, "read_uncommitted")
-                    for topic in self._topics
-                }
-                self.samples.append(Sample(committed, ends))
+        reader = helpers.group_reader(self._bootstrap, self._group)
+        plain = helpers.group_reader(self._bootstrap, f"{self._group}-ends", "read_uncommitted")
+        parts = range(inputs.PARTITIONS)
+        try:
+            while not self._stop.wait(_SAMPLE_S):
+                # A broker that is away, or offsets that wait for a transaction, give no sample.
+                with contextlib.suppress(KafkaException):
+                    committed = helpers.committed_by(reader, self._input_topic, parts, _PATIENCE_S)
+                    ends = {
+                        topic: {part: _end(plain, topic, part) for part in parts}
+                        for topic in self._topics
+                    }
+                    self.samples.append(Sample(committed, ends))
+        except BaseException as failure:
+            self.failure = failure
+        finally:
+            reader.close()
+            plain.close()
+
+
+def _end(reader: Consumer, topic: str, partition: int) -> int:
+    _, end = reader.get_watermark_offsets(TopicPartition(topic, partition), _PATIENCE_S)
+    return int(end)

@@ -14,7 +14,6 @@ from typing import Any
 from confluent_kafka import (
     OFFSET_BEGINNING,
     Consumer,
-    ConsumerGroupTopicPartitions,
     IsolationLevel,
     KafkaError,
     KafkaException,
@@ -62,16 +61,30 @@ def admin(bootstrap: str) -> AdminClient:
     return AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
 
 
+def _metadata(bootstrap: str, topic: str | None = None) -> Any:
+    """Topics by name. A client may ask a broker that has just gone, and is given another try."""
+    deadline = time.monotonic() + CALL_TIMEOUT_S
+    while True:
+        try:
+            client = admin(bootstrap)
+            found = client.list_topics(topic, timeout=5) if topic else client.list_topics(timeout=5)
+            return found.topics
+        except KafkaException:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+
+
 def create_topic(
     bootstrap: str, name: str, partitions: int = 1, config: Mapping[str, str] | None = None
 ) -> str:
     """Create a topic and wait until the broker shows it; gives its name."""
     client = admin(bootstrap)
-    topic = NewTopic(name, partitions, 1, config=dict(config or {}))
+    topic = NewTopic(name, partitions, -1, config=dict(config or {}))
     client.create_topics([topic])[name].result(CALL_TIMEOUT_S)
     deadline = time.monotonic() + CALL_TIMEOUT_S
     while time.monotonic() < deadline:
-        found = client.list_topics(timeout=CALL_TIMEOUT_S).topics.get(name)
+        found = _metadata(bootstrap).get(name)
         if found and found.error is None and len(found.partitions) == partitions:
             leaders = [part.leader for part in found.partitions.values()]
             if all(leader >= 0 for leader in leaders):
@@ -95,6 +108,24 @@ def add_partitions(bootstrap: str, name: str, total: int) -> None:
     """Grow a topic to `total` partitions."""
     client = admin(bootstrap)
     client.create_partitions([NewPartitions(name, total)])[name].result(CALL_TIMEOUT_S)
+
+
+def wait_in_sync(bootstrap: str, timeout_s: float = 60.0) -> None:
+    """Until every replica of every partition is in sync and the first of them leads, so that a
+    broker may go without taking anything with it."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        topics = _metadata(bootstrap).values()
+        behind = [
+            f"{topic.topic}[{part.id}]"
+            for topic in topics
+            for part in topic.partitions.values()
+            if sorted(part.isrs) != sorted(part.replicas) or part.leader != part.replicas[0]
+        ]
+        if not behind:
+            return
+        assert time.monotonic() < deadline, f"not in sync: {behind}"
+        time.sleep(0.2)
 
 
 def delete_topics(bootstrap: str, names: Iterable[str]) -> None:
@@ -173,7 +204,7 @@ def produce(bootstrap: str, topic: str, records: Iterable[Record | bytes]) -> No
 def end_offsets(bootstrap: str, topic: str, isolation: str = "read_committed") -> dict[int, int]:
     """End offset of each partition; under read_committed the last stable offset."""
     client = admin(bootstrap)
-    found = client.list_topics(topic, timeout=CALL_TIMEOUT_S).topics[topic]
+    found = _metadata(bootstrap, topic)[topic]
     if found.error is not None:
         raise KafkaException(found.error)
     level = {
@@ -216,15 +247,43 @@ def wait_for_records(
         time.sleep(0.2)
 
 
-def committed_offsets(bootstrap: str, group: str, topic: str) -> dict[int, int]:
-    """The offsets that a group has committed, transactions included; none, no entry."""
-    client = admin(bootstrap)
-    parts = [TopicPartition(topic, number) for number in end_offsets(bootstrap, topic)]
-    asked = [ConsumerGroupTopicPartitions(group, parts)]
-    # A transaction whose end is being written leaves its offsets unstable for a moment; asking
-    # for stable ones waits for it.
-    answer = client.list_consumer_group_offsets(asked, require_stable=True)[group]
-    found = answer.result(CALL_TIMEOUT_S).topic_partitions
+def group_reader(bootstrap: str, group: str, isolation: str = "read_committed") -> Consumer:
+    """A consumer that asks for offsets under the group's name and never joins it.
+
+    The admin client can ask as well, but one whose request times out has been seen to take the
+    process with it (librdkafka 2.16).
+    """
+    return Consumer(
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": group,
+            "log_level": 0,
+            "isolation.level": isolation,
+            "enable.auto.commit": False,
+        }
+    )
+
+
+def committed_offsets(
+    bootstrap: str, group: str, topic: str, partitions: Iterable[int] | None = None
+) -> dict[int, int]:
+    """The offsets that a group has committed, transactions included; none, no entry.
+
+    A transaction whose end is being written leaves its offsets unstable for a moment; this waits
+    for it.
+    """
+    reader = group_reader(bootstrap, group)
+    try:
+        return committed_by(reader, topic, partitions or end_offsets(bootstrap, topic))
+    finally:
+        reader.close()
+
+
+def committed_by(
+    reader: Consumer, topic: str, partitions: Iterable[int], timeout_s: float = CALL_TIMEOUT_S
+) -> dict[int, int]:
+    """The same, by a reader of one's own."""
+    found = reader.committed([TopicPartition(topic, part) for part in partitions], timeout_s)
     return {part.partition: part.offset for part in found if part.offset >= 0}
 
 

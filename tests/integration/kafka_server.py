@@ -37,7 +37,6 @@ _CONFIG: Mapping[str, str | int] = {
     "node.id": 1,
     "controller.listener.names": "CONTROLLER",
     "inter.broker.listener.name": "PLAINTEXT",
-    "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
     "auto.create.topics.enable": "false",
     "default.replication.factor": 1,
     "message.max.bytes": MAX_MESSAGE_BYTES,
@@ -110,15 +109,24 @@ class KafkaServer:
         config: broker properties on top of those above.
         proxy_port: a port on which the test runs a proxy: clients that come by it are told to
             stay with it. The proxy passes on to `proxied_port`.
+        joins: a running server whose cluster this one joins, as a broker beside it.
 
     Raises:
         KafkaUnavailable: on `start`, when Java or the jars are missing.
     """
 
     def __init__(
-        self, config: Mapping[str, str | int] | None = None, proxy_port: int | None = None
+        self,
+        config: Mapping[str, str | int] | None = None,
+        proxy_port: int | None = None,
+        joins: KafkaServer | None = None,
     ) -> None:
         self._overrides = dict(config or {})
+        self._joins = joins
+        # One that began with a hyphen would be taken for an option.
+        self._cluster_id = "k" + urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]
+        if joins is not None:
+            self._cluster_id = joins._cluster_id
         self._proxy_port = proxy_port
         self._process: subprocess.Popen[bytes] | None = None
         self._folder: Path | None = None
@@ -146,33 +154,13 @@ class KafkaServer:
         java = _java()
         self._folder = Path(tempfile.mkdtemp(prefix="nerstream-kafka-"))
         self._port, self._controller_port, self.proxied_port = free_ports(3)
-        properties = {
-            **_CONFIG,
-            "listeners": f"PLAINTEXT://{self.bootstrap_servers},"
-            f"CONTROLLER://127.0.0.1:{self._controller_port}",
-            "advertised.listeners": f"PLAINTEXT://{self.bootstrap_servers}",
-            "controller.quorum.voters": f"1@127.0.0.1:{self._controller_port}",
-            "log.dirs": str(self._folder / "data"),
-            **self._overrides,
-        }
-        if self._proxy_port is not None:
-            properties["listeners"] = (
-                f"{properties['listeners']},PROXIED://127.0.0.1:{self.proxied_port}"
-            )
-            properties["advertised.listeners"] = (
-                f"{properties['advertised.listeners']},PROXIED://127.0.0.1:{self._proxy_port}"
-            )
-            properties["listener.security.protocol.map"] = (
-                f"{properties['listener.security.protocol.map']},PROXIED:PLAINTEXT"
-            )
+        properties = self._properties(self._folder)
         lines = "".join(f"{name}={value}\n" for name, value in properties.items())
         self._config_file.write_text(lines)
-        # One that began with a hyphen would be taken for an option.
-        cluster_id = "k" + urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]
         done = subprocess.run(
             [
                 *(*self._command(java), "kafka.tools.StorageTool", "format"),
-                *("-t", cluster_id, "-c", str(self._config_file)),
+                *("-t", self._cluster_id, "-c", str(self._config_file)),
             ],
             capture_output=True,
             text=True,
@@ -233,6 +221,32 @@ class KafkaServer:
         assert self._folder is not None, "the broker was never started"
         return self._folder / "server.properties"
 
+    def _properties(self, folder: Path) -> dict[str, str | int]:
+        listeners = [f"PLAINTEXT://{self.bootstrap_servers}"]
+        advertised = [*listeners]
+        protocols = ["CONTROLLER:PLAINTEXT", "PLAINTEXT:PLAINTEXT"]
+        if self._proxy_port is not None:
+            listeners.append(f"PROXIED://127.0.0.1:{self.proxied_port}")
+            advertised.append(f"PROXIED://127.0.0.1:{self._proxy_port}")
+            protocols.append("PROXIED:PLAINTEXT")
+        role: dict[str, str | int] = {}
+        if self._joins is None:
+            controller = f"127.0.0.1:{self._controller_port}"
+            listeners.append(f"CONTROLLER://{controller}")
+        else:
+            controller = f"127.0.0.1:{self._joins._controller_port}"
+            role = {"process.roles": "broker", "node.id": 2}
+        return {
+            **_CONFIG,
+            **role,
+            "listeners": ",".join(listeners),
+            "advertised.listeners": ",".join(advertised),
+            "listener.security.protocol.map": ",".join(protocols),
+            "controller.quorum.voters": f"1@{controller}",
+            "log.dirs": str(folder / "data"),
+            **self._overrides,
+        }
+
     def _command(self, java: str) -> list[str]:
         return [java, *_JVM, "-cp", str(KAFKA_DIR / "libs" / "*")]
 
@@ -255,7 +269,9 @@ class KafkaServer:
         deadline = time.monotonic() + START_TIMEOUT_S
         while True:
             try:
-                if admin.list_topics(timeout=1).brokers:
+                # In a cluster another broker may answer before this one is let in.
+                brokers = admin.list_topics(timeout=1).brokers.values()
+                if any(broker.port == self._port for broker in brokers):
                     return
             except KafkaException:
                 pass
