@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +12,7 @@ from typing import Any, Self
 
 from confluent_kafka import KafkaException
 
-from tests.faults import inputs
+from tests.faults import accounts, inputs
 from tests.faults.broker import Broker
 from tests.faults.feeder import Feeder
 from tests.faults.invariants import Evidence, Verdict, check
@@ -24,14 +23,6 @@ from tests.integration.worker_process import WorkerProcess
 
 #: Work must go on within so many seconds after each fault.
 RECOVERY_S = 60.0
-
-#: Metrics that together tell what became of every consumed message.
-_RESOLVED = (
-    "articles_published",
-    "tombstones_published",
-    "messages_rejected",
-    "messages_released",
-)
 
 #: A sabotaged worker that gave nothing new for so many seconds is done, unless it was killed:
 #: then its successor waits for the session timeout first.
@@ -197,10 +188,10 @@ class Scene:
                 raise self.watcher.failure
             if time.monotonic() > deadline:
                 left = sorted(missing - self.watcher.numbers)
-                raise AssertionError(f"never came: {what}\n{self._where(left)}\n{self.logs()}")
+                raise AssertionError(f"never came: {what}\n{self._diagnosis(left)}")
             time.sleep(0.02)
 
-    def _where(self, missing: Sequence[int]) -> str:
+    def _diagnosis(self, missing: Sequence[int]) -> str:
         """What a person needs to see of messages without an outcome."""
         direct = self.broker.direct
         shown = {number: self.feeder.positions.get(number) for number in missing[:20]}
@@ -211,15 +202,7 @@ class Scene:
         return (
             f"{len(missing)} missing, the first at {shown}\n"
             f"committed {committed} of {helpers.end_offsets(direct, self.input)}\n"
-            f"behind open transactions {self._open_transactions()}"
-        )
-
-    def logs(self) -> str:
-        """The last lines of each worker's log."""
-        return "\n".join(
-            f"--- {worker.log.name} ({worker.process.poll()})\n"
-            + "\n".join(worker.log.read_text("utf-8", "replace").splitlines()[-12:])
-            for worker in self.workers
+            f"behind open transactions {self._open_transactions()}\n{accounts.logs(self.workers)}"
         )
 
     def wait_dead(self, worker: WorkerProcess) -> int:
@@ -239,7 +222,8 @@ class Scene:
             )
         else:
             self._wait_until_quiet()
-        problems = self._reconcile() + self._drain()
+        alive = self._alive()
+        problems = accounts.unaccounted(alive) + accounts.drained(alive)
         self._wait_settled()
         direct = self.broker.direct
         topics = (self.output, self.letters)
@@ -281,25 +265,6 @@ class Scene:
             before = len(self.watcher.seen)
             time.sleep(_QUIET_S)
 
-    def _reconcile(self) -> list[str]:
-        """consumed = published + rejected + released + in flight, in each worker."""
-        problems = []
-        for worker in self._alive():
-            deadline = time.monotonic() + 10
-            # A last transaction may be in its end while its outcomes are readable already.
-            while (left := _unresolved(worker)) and time.monotonic() < deadline:
-                time.sleep(0.1)
-            if left:
-                problems.append(f"metrics: {left:g} messages unaccounted for by {worker.log.name}")
-        return problems
-
-    def _drain(self) -> list[str]:
-        alive = self._alive()
-        for worker in alive:
-            worker.process.send_signal(signal.SIGTERM)
-        codes = {worker.log.name: worker.wait() for worker in alive}
-        return [f"exit code: {name} ended with {code}" for name, code in codes.items() if code]
-
     def _open_transactions(self) -> dict[str, int]:
         direct = self.broker.direct
         return {
@@ -313,17 +278,3 @@ class Scene:
         deadline = time.monotonic() + 15
         while any(self._open_transactions().values()) and time.monotonic() < deadline:
             time.sleep(0.2)
-
-
-def _unresolved(worker: WorkerProcess) -> float:
-    """Consumed messages that the metrics tell no end of; 0 for a worker that has ended."""
-    status, body = worker.get("/metrics")
-    if status != 200:
-        return 0.0
-    totals = dict.fromkeys(("messages_consumed", *_RESOLVED), 0.0)
-    for line in body.splitlines():
-        name = line.partition(" ")[0].partition("{")[0]
-        name = name.removeprefix("nerstream_").removesuffix("_total")
-        if name in totals:
-            totals[name] += float(line.rsplit(" ", 1)[1])
-    return totals["messages_consumed"] - sum(totals[name] for name in _RESOLVED)

@@ -30,6 +30,7 @@ _SHORT = (
     (BY_NAME["cut"], AT_LEAST_ONCE),
     (BY_NAME["end_answer_lost"], EXACTLY_ONCE),
     (BY_NAME["end_request_late"], EXACTLY_ONCE),
+    (BY_NAME["end_undelivered"], EXACTLY_ONCE),
 )
 
 

@@ -1,0 +1,61 @@
+"""What workers say of themselves: their metrics, their exit codes, their logs."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Sequence
+
+from tests.integration.worker_process import WorkerProcess
+
+#: Metrics that together tell what became of every consumed message.
+_RESOLVED = (
+    "articles_published",
+    "tombstones_published",
+    "messages_rejected",
+    "messages_released",
+)
+
+
+def unaccounted(workers: Sequence[WorkerProcess]) -> list[str]:
+    """Violations of consumed = published + rejected + released + in flight, in each worker."""
+    problems = []
+    for worker in workers:
+        deadline = time.monotonic() + 10
+        # A last transaction may be in its end while its outcomes are readable already.
+        while (left := _unresolved(worker)) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        if left:
+            problems.append(f"metrics: {left:g} messages unaccounted for by {worker.log.name}")
+    return problems
+
+
+def drained(workers: Sequence[WorkerProcess]) -> list[str]:
+    """SIGTERM them all; those that did not end with 0."""
+    for worker in workers:
+        worker.process.send_signal(signal.SIGTERM)
+    codes = {worker.log.name: worker.wait() for worker in workers}
+    return [f"exit code: {name} ended with {code}" for name, code in codes.items() if code]
+
+
+def logs(workers: Sequence[WorkerProcess]) -> str:
+    """The last lines of each worker's log."""
+    return "\n".join(
+        f"--- {worker.log.name} ({worker.process.poll()})\n"
+        + "\n".join(worker.log.read_text("utf-8", "replace").splitlines()[-12:])
+        for worker in workers
+    )
+
+
+def _unresolved(worker: WorkerProcess) -> float:
+    """Consumed messages that the metrics tell no end of; 0 for a worker that has ended."""
+    status, body = worker.get("/metrics")
+    if status != 200:
+        return 0.0
+    totals = dict.fromkeys(("messages_consumed", *_RESOLVED), 0.0)
+    for line in body.splitlines():
+        name = line.partition(" ")[0].partition("{")[0]
+        name = name.removeprefix("nerstream_").removesuffix("_total")
+        if name in totals:
+            totals[name] += float(line.rsplit(" ", 1)[1])
+    return totals["messages_consumed"] - sum(totals[name] for name in _RESOLVED)
