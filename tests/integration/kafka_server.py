@@ -18,7 +18,7 @@ from typing import Self
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from tests.integration.lifetime import tied
+from tests.integration.lifetime import spawn
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -253,8 +253,8 @@ class KafkaServer:
     def _launch(self) -> None:
         assert self._folder is not None, "the broker was never started"
         with (self._folder / "server.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                tied([*self._command(_java()), "kafka.Kafka", str(self._config_file)]),
+            self._process = spawn(
+                [*self._command(_java()), "kafka.Kafka", str(self._config_file)],
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=self._folder,

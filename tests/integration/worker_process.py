@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tests.integration.lifetime import tied
+from tests.integration.lifetime import spawn
 
 #: A worker must be ready, and must end, within this; generous, since machines are slow at times.
 PATIENCE_S = 90.0
@@ -75,8 +75,8 @@ class WorkerProcess:
             else:
                 flags += [f"--{name.replace('_', '-')}", str(value)]
         with self.log.open("wb") as log:
-            self._process = subprocess.Popen(
-                tied([sys.executable, *self._command, *flags]),
+            self._process = spawn(
+                [sys.executable, *self._command, *flags],
                 stdout=log,
                 stderr=log,
                 env={**os.environ, "HF_HUB_OFFLINE": "1", **self._variables},
