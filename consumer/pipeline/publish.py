@@ -71,7 +71,7 @@ class PublishStage(Stage):
         self._tracker = OffsetTracker()
         self._group: Group | None = None
         self._aborts_in_a_row = 0
-        self._fault: Exception | None = None
+        self._fault: str | None = None
         self._last_batch_at: float | None = None
         self._batch_gap_s: float | None = None
 
@@ -218,7 +218,8 @@ class PublishStage(Stage):
         group = self._group
         self._group = None
         if not isinstance(reason, GroupMoved):
-            self._fault = reason
+            # Not the exception itself: it holds the frames, and with them the old producer.
+            self._fault = str(reason)
         self._sink.abort()
         rewinds = self._tracker.aborted()
         log.warning(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,10 +15,12 @@ from consumer.kafka.transactional_sink import TransactionalSink
 from consumer.pipeline.dispatch import Dispatcher
 from consumer.pipeline.offsets import OffsetTracker
 from consumer.pipeline.publish import PublishStage
+from tests.faults.light_tagger import LightTagger
 
 
 def commit_before_produce() -> None:
     """Offsets are committed when messages are read, as a client with auto-commit does."""
+    _slow_tagger()
     plain = KafkaSource.poll
 
     def poll(self: KafkaSource, *arguments: Any) -> Any:
@@ -53,8 +56,20 @@ def skip_abort() -> None:
     PublishStage._abort = abort  # type: ignore[method-assign]
 
 
+def _slow_tagger() -> None:
+    """A model takes its time, and while it does a worker has read more than it has resolved."""
+    plain = LightTagger.tag
+
+    def tag(self: LightTagger, *arguments: Any) -> Any:
+        time.sleep(0.05)
+        return plain(self, *arguments)
+
+    LightTagger.tag = tag  # type: ignore[method-assign]
+
+
 def offsets_from_position() -> None:
     """Offsets are the client's position, which runs ahead of what is resolved."""
+    _slow_tagger()
     plain = OffsetTracker.pending
     sources: list[KafkaSource] = []
     opened = KafkaSource.open
