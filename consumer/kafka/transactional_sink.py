@@ -72,6 +72,8 @@ class TransactionalSink:
     def begin(self) -> None:
         self._begun_at = time.monotonic()
         if self._ready.begin() or self._renew:
+            # Stands until one is ready: a try that gets no answer must not pass for one.
+            self._renew = True
             self._ready.start()
             try:
                 self._init_transactions()
