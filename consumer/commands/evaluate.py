@@ -15,7 +15,7 @@ from pathlib import Path
 
 from consumer.commands.evaluate_display import progress_of, write_json, write_tables
 from consumer.commands.evaluate_report import Report
-from consumer.commands.loading import tagger_from
+from consumer.commands.loading import OFFLINE_DEFAULTS, TAGGER_SETTINGS, tagger_from
 from consumer.errors import SettingsError
 from consumer.settings_arguments import add_settings_arguments
 from consumer.settings_sources import load_settings
@@ -23,22 +23,6 @@ from consumer.tagging.confusion import confusion_of
 from consumer.tagging.conll import ConllError, LabelledArticle, corpus_statistics, read_conll
 from consumer.tagging.evaluation import evaluate_tagger, joined, sentences_apart
 from consumer.tagging.scoring import score_labels
-
-#: The settings of the worker that change its answers or where they are computed.
-SETTINGS = (
-    "model",
-    "revision",
-    "device",
-    "dtype",
-    "threads",
-    "aggregation",
-    "window_overlap_tokens",
-    "window_tokens",
-    "batch_tokens",
-)
-
-#: Other than the worker, this command needs nothing but what is installed.
-DEFAULTS = {"model": "bundled"}
 
 
 class Level(StrEnum):
@@ -79,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how many of the most frequent errors to show [default: 20]",
     )
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
-    add_settings_arguments(parser, SETTINGS, defaults=DEFAULTS)
+    add_settings_arguments(parser, TAGGER_SETTINGS, defaults=OFFLINE_DEFAULTS)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -89,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
         SettingsError: the file cannot be read, or a setting is wrong.
         ModelError: the model cannot be loaded, or cannot tag one of the articles.
     """
-    settings = load_settings(arguments, os.environ, defaults=DEFAULTS)
+    settings = load_settings(arguments, os.environ, defaults=OFFLINE_DEFAULTS)
     level = Level(arguments.level)
     _check(arguments.errors, arguments.join_words, level)
     articles = _read(arguments.file)

@@ -9,6 +9,22 @@ from consumer.settings import Settings
 if TYPE_CHECKING:
     from consumer.tagging.tagger import Tagger
 
+#: The settings that `tagger_from` reads: those of the commands that need no Kafka.
+TAGGER_SETTINGS = (
+    "model",
+    "revision",
+    "device",
+    "dtype",
+    "threads",
+    "aggregation",
+    "window_overlap_tokens",
+    "window_tokens",
+    "batch_tokens",
+)
+
+#: Other than the worker, such a command needs nothing but what is installed.
+OFFLINE_DEFAULTS = {"model": "bundled"}
+
 
 def tagger_from(settings: Settings) -> Tagger:
     """Load the model that the settings name. Blocks; the first call in a process imports torch.

@@ -18,7 +18,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from consumer.articles import Article, PreparedArticle, TaggedArticle, Tombstone
 from consumer.codec import Codec
-from consumer.commands.loading import tagger_from
+from consumer.commands.loading import OFFLINE_DEFAULTS, TAGGER_SETTINGS, tagger_from
 from consumer.commands.tag_input import (
     STANDARD_INPUT,
     InputFormat,
@@ -40,21 +40,7 @@ if TYPE_CHECKING:
     from consumer.tagging.tagger import Tagger
 
 #: The settings of the worker that mean something here.
-SETTINGS = (
-    "text_fields",
-    "model",
-    "revision",
-    "device",
-    "dtype",
-    "threads",
-    "aggregation",
-    "window_overlap_tokens",
-    "window_tokens",
-    "batch_tokens",
-)
-
-#: Other than the worker, this command needs nothing but what is installed.
-DEFAULTS = {"model": "bundled"}
+SETTINGS = ("text_fields", *TAGGER_SETTINGS)
 
 #: Field that a line of text becomes, where it is among the text fields.
 _TEXT_FIELD = "body"
@@ -89,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     form.add_argument(
         "--json", action="store_true", help="print one JSON object a line, which is the default"
     )
-    add_settings_arguments(parser, SETTINGS, defaults=DEFAULTS)
+    add_settings_arguments(parser, SETTINGS, defaults=OFFLINE_DEFAULTS)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -99,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
         SettingsError: the file cannot be read, or a setting is wrong.
         ModelError: the model cannot be loaded.
     """
-    settings = load_settings(arguments, os.environ, defaults=DEFAULTS)
+    settings = load_settings(arguments, os.environ, defaults=OFFLINE_DEFAULTS)
     with opened(arguments.file) as stream:
         tagger = tagger_from(settings)
         codec = Codec(settings.text_fields)
