@@ -26,6 +26,8 @@ _GROUPS = {
     "all": "All kinds",
 }
 
+_SHORT = {"all": "all kinds at once"}
+
 _MODES = {EXACTLY_ONCE: "exactly_once", AT_LEAST_ONCE: "at_least_once"}
 
 _HEAD = """# The fault matrix
@@ -91,8 +93,10 @@ def machine() -> Mapping[str, str]:
     )
     return {
         "processor": f"{len(os.sched_getaffinity(0))} cores of {model}",
-        "python": platform.python_version(),
-        "confluent-kafka": f"{confluent_kafka.version()} (librdkafka {_librdkafka()})",
+        "python": f"Python {platform.python_version()}",
+        "confluent-kafka": (
+            f"confluent-kafka {confluent_kafka.version()} (librdkafka {_librdkafka()})"
+        ),
         "kafka": _kafka_version(),
     }
 
@@ -141,6 +145,31 @@ def page(document: Mapping[str, object]) -> str:
             lines.append(f"| **{name}** | | | | | | | | |")
         lines += [_line(row, one) for row, one in found]
     return "\n".join(lines) + "\n" + _NOTES
+
+
+def short_table(document: Mapping[str, object]) -> str:
+    """The README's table: a line a kind of fault, both modes in it."""
+    rows = document["rows"]
+    assert isinstance(rows, list)
+    lines = [
+        "| faults of | kinds | injected | messages | lost | doubled, exactly once "
+        "| doubled, at least once | longest recovery |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for group, name in _GROUPS.items():
+        names = {row.name for row in ROWS if row.group == group}
+        here = [one for one in rows if one["row"] in names]
+        faults = sum(one["faults"] for one in here)
+        if not faults:
+            continue
+        longest = max(one["recovery_max_s"] or 0 for one in here)
+        lines.append(
+            f"| {_SHORT.get(group, name.lower())} | {len({one['row'] for one in here})} "
+            f"| {faults} | {sum(one['messages'] for one in here):,} "
+            f"| {sum(one['lost'] for one in here)} | {_doubled(here, EXACTLY_ONCE)} "
+            f"| {_doubled(here, AT_LEAST_ONCE):,} | {longest} s |"
+        )
+    return "\n".join(lines) + "\n"
 
 
 def _doubled(rows: Sequence[Mapping[str, int]], delivery: str) -> int:

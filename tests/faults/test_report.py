@@ -1,0 +1,53 @@
+"""The pages that show the matrix hold what its last run recorded."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.faults.report import page, short_table
+from tests.faults.rows import ROWS
+from tests.integration.kafka_server import ROOT
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    recorded: dict[str, Any] = json.loads((ROOT / "docs/faults.json").read_text("utf-8"))
+    return recorded
+
+
+def test_the_page_is_the_recorded_run(document: dict[str, Any]) -> None:
+    assert (ROOT / "docs/faults.md").read_text("utf-8") == page(document)
+
+
+def test_the_readme_shows_the_recorded_run(document: dict[str, Any]) -> None:
+    assert short_table(document) in (ROOT / "README.md").read_text("utf-8")
+
+
+def test_the_recorded_run_is_of_every_row_in_every_mode(document: dict[str, Any]) -> None:
+    recorded = [(one["row"], one["delivery"]) for one in document["rows"]]
+    assert sorted(recorded) == sorted((row.name, mode) for row in ROWS for mode in row.deliveries)
+
+
+def test_the_short_table_adds_up_by_kind() -> None:
+    def line(row: str, delivery: str, doubled: int, longest: float | None) -> dict[str, Any]:
+        return {
+            "row": row,
+            "delivery": delivery,
+            "messages": 1500,
+            "faults": 2,
+            "lost": 1,
+            "doubled": doubled,
+            "recovery_max_s": longest,
+        }
+
+    rows = [
+        line("killed", "exactly_once", 4, 2.5),
+        line("killed", "at_least_once", 5, 7.5),
+        line("stopped", "exactly_once", 8, None),
+    ]
+    table = short_table({"rows": rows}).splitlines()
+    assert len(table) == 3
+    assert table[2] == "| worker | 2 | 6 | 4,500 | 3 | 12 | 5 | 7.5 s |"
