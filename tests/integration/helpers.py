@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
@@ -32,10 +32,29 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
+T = TypeVar("T")
+
 Headers = tuple[tuple[str, bytes | None], ...]
 
 #: Longest wait for one answer of the broker.
 CALL_TIMEOUT_S = 30.0
+
+#: What a broker or the client says while leaders are chosen or connections made anew.
+_SOON_OVER = frozenset(
+    {
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.FENCED_LEADER_EPOCH,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.REPLICA_NOT_AVAILABLE,
+        KafkaError.KAFKA_STORAGE_ERROR,
+        KafkaError.REQUEST_TIMED_OUT,
+        KafkaError._TRANSPORT,
+        KafkaError._TIMED_OUT,
+        KafkaError._ALL_BROKERS_DOWN,
+    }
+)
 
 #: An article of 10 MB and what comes with it.
 _MAX_MESSAGE_BYTES = 16 * 1024 * 1024
@@ -61,18 +80,28 @@ def admin(bootstrap: str) -> AdminClient:
     return AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
 
 
-def _metadata(bootstrap: str, topic: str | None = None) -> Any:
-    """Topics by name. A client may ask a broker that has just gone, and is given another try."""
-    deadline = time.monotonic() + CALL_TIMEOUT_S
+def patiently(ask: Callable[[], T], timeout_s: float = CALL_TIMEOUT_S) -> T:
+    """What `ask` answers, asked again while Kafka says that it will know later.
+
+    A broker shows a topic a moment before it leads its partitions, and one that has just gone is
+    asked all the same; both are over soon.
+    """
+    deadline = time.monotonic() + timeout_s
     while True:
         try:
-            client = admin(bootstrap)
-            found = client.list_topics(topic, timeout=5) if topic else client.list_topics(timeout=5)
-            return found.topics
-        except KafkaException:
-            if time.monotonic() > deadline:
+            return ask()
+        except KafkaException as problem:
+            if problem.args[0].code() not in _SOON_OVER or time.monotonic() > deadline:
                 raise
             time.sleep(0.2)
+
+
+def _metadata(bootstrap: str, topic: str | None = None) -> Any:
+    """Topics by name."""
+    client = admin(bootstrap)
+    # With no topic named the client wants no argument at all.
+    asked = (topic,) if topic else ()
+    return patiently(lambda: client.list_topics(*asked, timeout=5).topics)
 
 
 def create_topic(
@@ -146,8 +175,12 @@ def delete_records(bootstrap: str, topic: str, before: Mapping[int, int]) -> Non
     """Remove everything before an offset of each partition, as retention does."""
     parts = [TopicPartition(topic, number, offset) for number, offset in before.items()]
     client = admin(bootstrap)
-    for future in client.delete_records(parts).values():
-        future.result(CALL_TIMEOUT_S)
+
+    def delete() -> None:
+        for future in client.delete_records(parts).values():
+            future.result(CALL_TIMEOUT_S)
+
+    patiently(delete)
 
 
 def producer(bootstrap: str, **properties: str | int | float | bool) -> Producer:
@@ -212,8 +245,12 @@ def end_offsets(bootstrap: str, topic: str, isolation: str = "read_committed") -
         "read_uncommitted": IsolationLevel.READ_UNCOMMITTED,
     }[isolation]
     asked = {TopicPartition(topic, part): OffsetSpec.latest() for part in found.partitions}
-    answers = client.list_offsets(asked, isolation_level=level, request_timeout=CALL_TIMEOUT_S)
-    return {part.partition: one.result(CALL_TIMEOUT_S).offset for part, one in answers.items()}
+
+    def ask() -> dict[int, int]:
+        answers = client.list_offsets(asked, isolation_level=level, request_timeout=CALL_TIMEOUT_S)
+        return {part.partition: one.result(CALL_TIMEOUT_S).offset for part, one in answers.items()}
+
+    return patiently(ask)
 
 
 def read_all(

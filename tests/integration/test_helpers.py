@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+
 from tests.conftest import TopicFactory
 from tests.integration import helpers
 from tests.integration.helpers import Record
@@ -48,3 +51,35 @@ def test_committed_offsets_of_an_unknown_group_are_none(
     kafka: str, topics: TopicFactory, group: str
 ) -> None:
     assert helpers.committed_offsets(kafka, group, topics(partitions=2)) == {}
+
+
+class Answers:
+    """Fails with each of these codes in turn, then answers."""
+
+    def __init__(self, *codes: int) -> None:
+        self._codes = list(codes)
+
+    def __call__(self) -> str:
+        if self._codes:
+            raise KafkaException(KafkaError(self._codes.pop(0)))
+        return "known"
+
+
+def test_a_question_is_asked_again_while_a_leader_is_chosen() -> None:
+    ask = Answers(KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError._TRANSPORT)
+
+    assert helpers.patiently(ask) == "known"
+
+
+def test_a_question_that_stays_unanswered_is_an_error() -> None:
+    ask = Answers(KafkaError.NOT_LEADER_FOR_PARTITION)
+
+    with pytest.raises(KafkaException, match="NOT_LEADER_FOR_PARTITION"):
+        helpers.patiently(ask, timeout_s=-1)
+
+
+def test_an_answer_that_will_not_change_is_an_error_at_once() -> None:
+    ask = Answers(KafkaError.TOPIC_AUTHORIZATION_FAILED)
+
+    with pytest.raises(KafkaException, match="TOPIC_AUTHORIZATION_FAILED"):
+        helpers.patiently(ask)
