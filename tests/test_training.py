@@ -27,7 +27,6 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-import consumer
 from consumer.commands.train import add_arguments, run
 from consumer.errors import ModelError, SettingsError
 from consumer.tagging.checkpoint import _HIDDEN_DROPOUT, _set_dropout, load_tokenizer
@@ -390,23 +389,6 @@ def test_diverged_training_is_an_error(
     model.save_pretrained(broken)
     with pytest.raises(ModelError, match="the loss is nan in epoch 1"):
         train("model", base=broken)
-
-
-def test_the_bundled_model_reads_whole_windows_and_tags_words() -> None:
-    folder = Path(consumer.__file__).parent / "models" / "minilm-l6-ner"
-    on_disk = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
-    assert on_disk["truncation"] is None
-    assert on_disk["padding"] is None
-    assert {tensor.dtype for tensor in weights(folder).values()} == {torch.float16}
-    tokenizer = load_tokenizer(str(folder), 512)
-    assert AutoTokenizer.from_pretrained(folder).model_max_length == 512
-    model = AutoModelForTokenClassification.from_pretrained(folder, dtype=torch.float32)
-    assert model.config.max_position_embeddings == 512
-    lines = ["Angela B-PER", "Merkel I-PER", "visited O", "Berlin B-LOC", ". O"]
-    (encoded,) = encode_articles(tokenizer, list(parse_conll(lines, "made-up.txt")))
-    assert predict_articles(model.eval(), tokenizer, [encoded], 256) == [
-        [[word.label for word in encoded[0]]]
-    ]
 
 
 def test_sub_words_of_a_word_are_labelled_inside(tokenizer: PreTrainedTokenizerFast) -> None:

@@ -52,18 +52,28 @@ _PATTERNS = {
 def with_case_marks(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, seed: int
 ) -> PreTrainedTokenizerFast:
-    """Draw the marks' rows in the model's embedding; gives the tokenizer that writes them.
-
-    The marks take the places of reserved pieces (`[unused0]` and so on), so the model keeps its
-    size.
+    """Draw the marks' rows in the model's embedding, in place; gives the tokenizer that writes
+    them.
 
     Args:
-        model: reads uncased WordPiece; changed in place.
+        model: reads uncased WordPiece.
         tokenizer: its tokenizer.
         seed: of the rows.
 
     Raises:
-        ValueError: the tokenizer is no uncased WordPiece, or has too few reserved pieces.
+        ValueError: see `marking_tokenizer`.
+    """
+    marking = marking_tokenizer(tokenizer)
+    _draw_rows(model, sorted(mark_ids(marking).values()), seed)
+    return marking
+
+
+def marking_tokenizer(tokenizer: PreTrainedTokenizerFast) -> PreTrainedTokenizerFast:
+    """The same tokenizer, writing marks, which take the places of reserved pieces (`[unused0]`
+    and so on).
+
+    Raises:
+        ValueError: it is no uncased WordPiece, or has too few reserved pieces.
     """
     document = json.loads(tokenizer.backend_tokenizer.to_str())
     normalizer = document.get("normalizer") or {}
@@ -78,11 +88,9 @@ def with_case_marks(
             f"its vocabulary has {len(reserved)} reserved pieces ([unusedN]), "
             f"fewer than the {len(CaseMark)} marks of case"
         )
-    rows = []
     for mark, (index, piece) in zip(CaseMark, reserved, strict=False):
         del vocabulary[piece]
         vocabulary[CONTINUES + mark] = index
-        rows.append(index)
     marked = Tokenizer.from_str(json.dumps(document))
     marked.normalizer = normalizers.Sequence(
         [
@@ -97,7 +105,6 @@ def with_case_marks(
             decoders.Replace(Regex(f"[{''.join(CaseMark)}]"), ""),
         ]
     )
-    _draw_rows(model, rows, seed)
     special = ("unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
     # Not the tokenizer's own class: BERT's makes its normalizer anew when it is loaded.
     return PreTrainedTokenizerFast(

@@ -234,8 +234,4 @@ def _select_device(name: str, threads: int | None) -> torch.device:
     # An AssertionError is what a torch built without CUDA raises here.
     except (RuntimeError, AssertionError) as error:
         raise ModelError(f"cannot use the device {name}: {error}") from error
-    if device.type == "cpu":
-        # Adam's moments of a piece that no text has any more fall below the smallest normal
-        # number after some 900 steps, and arithmetic on such numbers is a hundred times slower.
-        torch.set_flush_denormal(True)
     return device
