@@ -67,8 +67,10 @@ class Worker:
         incoming: Channel[RawMessage] = Channel(None)
         # One: the next batch is ready when the device is, and no more waits in memory.
         batches: Channel[Batch] = Channel(1, on_demand=incoming.wake)
-        # Two: the device goes on while one batch is being published and another is committed.
-        tagged: Channel[PublishMessage] = Channel(2)
+        # As many as a device finishes while a transaction is committed: a GPU takes milliseconds
+        # for a batch, a commit tens of them. Outcomes are small beside their articles, which the
+        # in-flight bound counts.
+        tagged: Channel[PublishMessage] = Channel(16)
         self._channels: tuple[Channel[RawMessage], Channel[Batch], Channel[PublishMessage]] = (
             incoming,
             batches,

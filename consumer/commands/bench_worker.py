@@ -67,6 +67,9 @@ _NULL_RATE = 25_000
 #: Articles that are made; they are sent over and over.
 _DISTINCT = 2_000
 
+#: Seconds between two looks at the worker's counters, each of which costs it some milliseconds.
+_LOOK_S = 0.25
+
 #: Single articles that are sent to an idle worker, and the seconds between them.
 _SINGLES, _SINGLE_GAP_S = 20, 0.3
 
@@ -257,7 +260,7 @@ class _Bench:
         readings = [worker.read()]
         last_at = time.monotonic()
         while readings[-1].resolved < self._load.sent:
-            time.sleep(0.1)
+            time.sleep(_LOOK_S)
             reading = worker.read()
             if reading.resolved > readings[-1].resolved:
                 last_at = reading.at

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -69,6 +69,19 @@ class Channel(Generic[T]):
             if self._closed:
                 raise self._end()
             self._items.append(item)
+            self._changed.notify_all()
+
+    def put_many(self, items: Sequence[T]) -> None:
+        """Append items, all at once; for a channel without a capacity.
+
+        Raises:
+            ChannelClosed: the channel was closed or aborted.
+        """
+        assert self._capacity is None, "a channel with a capacity takes one item at a time"
+        with self._changed:
+            if self._closed:
+                raise self._end()
+            self._items.extend(items)
             self._changed.notify_all()
 
     def put_urgent(self, item: T) -> None:
