@@ -70,7 +70,7 @@ class Worker:
         # As many as a device finishes while a transaction is committed: a GPU takes milliseconds
         # for a batch, a commit tens of them. Outcomes are small beside their articles, which the
         # in-flight bound counts.
-        tagged: Channel[PublishMessage] = Channel(16)
+        tagged: Channel[PublishMessage] = Channel(32)
         self._channels: tuple[Channel[RawMessage], Channel[Batch], Channel[PublishMessage]] = (
             incoming,
             batches,
