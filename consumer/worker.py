@@ -66,7 +66,7 @@ class Worker:
         # Not bounded by itself: the poll stage pauses at the in-flight bound of articles and bytes.
         incoming: Channel[RawMessage] = Channel(None)
         # One: the next batch is ready when the device is, and no more waits in memory.
-        batches: Channel[Batch] = Channel(1, on_demand=incoming.wake)
+        batches: Channel[Batch] = Channel(1, on_demand=lambda: self._wake(incoming, tagged))
         # As many as a device finishes while a transaction is committed: a GPU takes milliseconds
         # for a batch, a commit tens of them. Outcomes are small beside their articles, which the
         # in-flight bound counts.
@@ -113,6 +113,7 @@ class Worker:
             ),
             in_flight=self._in_flight,
             ownership=self._ownership,
+            more_comes=lambda: bool(len(incoming) or len(batches) or not batches.reader_waits),
             rewind=self._poll.rewind,
             ready=self._ready,
             observer=observer,
@@ -231,6 +232,12 @@ class Worker:
         if self._stop_at is not None:
             reasons.append("the worker is stopping")
         return Health(alive, not reasons, tuple(reasons))
+
+    @staticmethod
+    def _wake(incoming: Channel[RawMessage], tagged: Channel[PublishMessage]) -> None:
+        """The device takes a batch or waits for one: the next is due, and without one a commit."""
+        incoming.wake()
+        tagged.wake()
 
     def _publish_ended(self) -> None:
         self._drained.set()
