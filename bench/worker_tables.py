@@ -34,13 +34,8 @@ def main() -> None:
 def end_to_end() -> list[str]:
     """One worker beside the model or the tokeniser alone."""
     rows = []
-    for name in (
-        "bundled",
-        "bundled-at-least-once",
-        "bert-base",
-        "tokenizer",
-        "tokenizer-one-core",
-    ):
+    names = ("bundled", "bundled-at-least-once", "bert-base", "tokenizer", "tokenizer-one-core")
+    for name in names:
         if (run := _run(f"worker-{name}")) is None:
             continue
         rates = run["throughput"]
@@ -152,10 +147,8 @@ def machines() -> list[str]:
         if (run := _run(f"worker-{name}")) is None:
             continue
         tokens_per_s = run["throughput"]["tokens_per_s"]
-        needs = [
-            f"{1e6 * ARTICLE_TOKENS / seconds / tokens_per_s:,.1f}"
-            for seconds in (86_400, 3_600, 60)
-        ]
+        million_s = 1e6 * ARTICLE_TOKENS / tokens_per_s
+        needs = [f"{million_s / seconds:,.1f}" for seconds in (86_400, 3_600, 60)]
         articles = f"{tokens_per_s / ARTICLE_TOKENS:,.1f}"
         rows.append((name, f"{tokens_per_s:,.0f}", articles, *needs))
     head = ("model", "tokens/s", "articles/s", "1 M a day", "1 M an hour", "1 M a minute")

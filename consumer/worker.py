@@ -11,7 +11,7 @@ from consumer.articles import Batch, ModelInfo, RawMessage
 from consumer.codec import Codec
 from consumer.errors import ShutdownTimeout, StageStalled
 from consumer.pipeline.batching import BatchBuilder
-from consumer.pipeline.channel import Channel
+from consumer.pipeline.channel import Channel, wake
 from consumer.pipeline.commit_policy import CommitPolicy
 from consumer.pipeline.dead_letters import DeadLetterLimit
 from consumer.pipeline.dispatch import Dispatcher, Route
@@ -66,7 +66,8 @@ class Worker:
         # Not bounded by itself: the poll stage pauses at the in-flight bound of articles and bytes.
         incoming: Channel[RawMessage] = Channel(None)
         # One: the next batch is ready when the device is, and no more waits in memory.
-        batches: Channel[Batch] = Channel(1, on_demand=lambda: self._wake(incoming, tagged))
+        # When it takes one or waits for one, the next is due, and without a next a commit.
+        batches: Channel[Batch] = Channel(1, on_demand=lambda: wake(incoming, tagged))
         # As many as a device finishes while a transaction is committed: a GPU takes milliseconds
         # for a batch, a commit tens of them. Outcomes are small beside their articles, which the
         # in-flight bound counts.
@@ -232,12 +233,6 @@ class Worker:
         if self._stop_at is not None:
             reasons.append("the worker is stopping")
         return Health(alive, not reasons, tuple(reasons))
-
-    @staticmethod
-    def _wake(incoming: Channel[RawMessage], tagged: Channel[PublishMessage]) -> None:
-        """The device takes a batch or waits for one: the next is due, and without one a commit."""
-        incoming.wake()
-        tagged.wake()
 
     def _publish_ended(self) -> None:
         self._drained.set()

@@ -10,7 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -193,3 +193,9 @@ class Channel(Generic[T]):
     def _demand(self) -> None:
         if self._on_demand is not None:
             self._on_demand()
+
+
+def wake(*channels: Channel[Any]) -> None:
+    """`Channel.wake` of each."""
+    for channel in channels:
+        channel.wake()
