@@ -99,10 +99,12 @@ class PrepareStage(Stage):
             items = self._prepare(messages)
             if messages:
                 self._observer.stage_seconds(self.name, self._clock() - started)
+            now = self._clock()
             for item in items:
-                closed = self._builder.add(item, self._clock())
+                closed = self._builder.add(item, now)
                 if closed is not None:
                     self._hand_over(closed)
+                    now = self._clock()
             if self._should_close():
                 self._hand_over(self._builder.close(self._clock()))
         if len(self._builder):

@@ -1,0 +1,1 @@
+"""What measures nerstream and is no part of it: peers, recorded results."""
