@@ -7,12 +7,11 @@ network: of BERT-base it takes the geometry, with random weights.
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ import torch
 import transformers
 
 from bench import gpu_ground, gpu_rates
+from bench.deadline import Deadline
 from consumer.tagging.cuda_device import CudaDevice
 from consumer.tagging.cuda_engine import CudaOptions, Form, make_cuda_engine
 from consumer.tagging.engine import make_engine
@@ -32,7 +32,7 @@ from consumer.tagging.tagger import Tagger, TaggingOptions
 LAST_BEGIN_S = 380
 
 #: How long each rate is measured after its warm-up.
-RATE_S = 3.0
+RATE_S = 2.5
 
 TEXTS = 2_048
 PASS_TOKENS = 16_384
@@ -49,33 +49,8 @@ FORMS = {
     "compiled": CudaOptions(Form.COMPILED),
 }
 
-
-class Deadline:
-    """Begins measurements while there is time, and keeps what they say.
-
-    Args:
-        clock: seconds, from any origin.
-    """
-
-    def __init__(self, clock: Callable[[], float], last_begin_s: float = LAST_BEGIN_S) -> None:
-        self._clock = clock
-        self._end = clock() + last_begin_s
-        self.left_out: list[str] = []
-
-    def measure(self, name: str, measurement: Callable[[], Any]) -> Any:
-        """What the measurement returns; an error's text, or None where there was no time."""
-        if self._clock() >= self._end:
-            self.left_out.append(name)
-            return None
-        print(f"{name} ...", file=sys.stderr, flush=True)
-        try:
-            return measurement()
-        except Exception as error:  # one form that fails must not hide the others
-            return {"error": f"{type(error).__name__}: {error}".splitlines()[0]}
-        finally:
-            gc.collect()
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
+#: Those of a model that is not measured whole.
+MAIN_FORMS = ("graphs", "eager", "compiled-graphs")
 
 
 def form_of(
@@ -83,6 +58,8 @@ def form_of(
 ) -> dict[str, Any]:
     """The rate of one form, and the memory that it takes."""
     torch.cuda.reset_peak_memory_stats()
+    # What was compiled for another form would count against the limit of compilations.
+    torch.compiler.reset()
     engine = make_cuda_engine(model, False, options)
     if engine is None:
         return {"error": "the model does not run in this form"}
@@ -108,8 +85,15 @@ def rate_of(result: Any) -> float:
     return float(result.get("tokens_per_s", 0.0)) if isinstance(result, dict) else 0.0
 
 
-def measure_model(name: str, folder: Path, deadline: Deadline, matrix: float) -> dict[str, Any]:
-    """All that is measured of one model."""
+def measure_model(
+    name: str, folder: Path, deadline: Deadline, matrix: float, whole: bool
+) -> dict[str, Any]:
+    """What is measured of one model.
+
+    Args:
+        matrix: floating-point operations a second of the device's matrix products.
+        whole: every form and size, and not just those that matter most.
+    """
     model = load_model(str(folder), "", "cuda", "bfloat16", 0)
     bodies = gpu_ground.texts(TEXTS)
     windows = gpu_ground.windows(model, bodies)
@@ -124,6 +108,8 @@ def measure_model(name: str, folder: Path, deadline: Deadline, matrix: float) ->
         return form_of(model, options, passes, operations)
 
     for form, options in FORMS.items():
+        if not (whole or form in MAIN_FORMS):
+            continue
         forms[form] = deadline.measure(f"{name}: {form}", lambda o=options: run(o, PASS_TOKENS))
         if form == "graphs":
             # Before what compiles: the peer must not fall victim to the deadline.
@@ -138,7 +124,7 @@ def measure_model(name: str, folder: Path, deadline: Deadline, matrix: float) ->
     best = max(forms, key=lambda form: rate_of(forms[form]))
     sizes = {
         size: deadline.measure(f"{name}: {best}, {size} tokens", lambda s=size: run(FORMS[best], s))
-        for size in OTHER_PASS_TOKENS
+        for size in (OTHER_PASS_TOKENS if whole else ())
     }
     tagged = deadline.measure(f"{name}: the tagger", lambda: _tagger(model, plain, bodies))
     rate = rate_of(forms[best])
@@ -208,7 +194,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not torch.cuda.is_available():
         print("bench.gpu_model: torch finds no CUDA device here", file=sys.stderr)
         return 2
-    deadline = Deadline(time.monotonic)
+    deadline = Deadline(time.monotonic, LAST_BEGIN_S)
     matrix = gpu_rates.matrix_rate()
     results: dict[str, Any] = {
         "device": torch.cuda.get_device_name(),
@@ -227,7 +213,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "bundled": find_model_folder("bundled", "").path,
         }
         for name, folder in folders.items():
-            results["models"][name] = measure_model(name, folder, deadline, matrix)
+            results["models"][name] = measure_model(
+                name, folder, deadline, matrix, whole=name != "bundled"
+            )
     results["left_out"] = deadline.left_out
     print(table(results))
     if options.json:

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from bench import gpu_ground, gpu_model, gpu_rates
+from bench.deadline import Deadline
 from consumer.tagging.model import load_model
 from tests.host_device import load_tiny, tagger_on, varlen_engine
 from tests.tiny_models import SENTENCES, tiny_folder
@@ -113,7 +114,7 @@ class Ticks:
 
 def test_nothing_begins_after_the_deadline_and_an_error_hides_nothing() -> None:
     clock = Ticks()
-    deadline = gpu_model.Deadline(clock, 100.0)
+    deadline = Deadline(clock, 100.0)
 
     def broken() -> Any:
         raise RuntimeError("no kernel\nat all")
