@@ -70,7 +70,6 @@ class Forward:
     ) -> None:
         self._model = model
         self._engine = engine
-        self._starter = Starter(engine)
         self._limit = PassLimit(batch_tokens)
         self._longest_fitted = 0
         self._outputs = outputs
@@ -94,12 +93,13 @@ class Forward:
         predictions = [[self._blank(field) for field in article.fields] for article in articles]
         rejected: dict[int, RejectedMessage] = {}
         under_way: deque[_Started] = deque()
-        enough_tokens = self._starter.enough_tokens(sum(window.length for window in pending))
+        starter = Starter(self._engine)
+        enough_tokens = starter.enough_tokens(sum(window.length for window in pending))
         computed_tokens = splits = 0
         while pending or under_way:
             group, cost = self._take(pending, rejected, enough_tokens)
             if group:
-                running = self._start([self._ids(articles, window) for window in group])
+                running = self._start(starter, [self._ids(articles, window) for window in group])
                 if running is not None:
                     under_way.append(_Started(group, cost, running))
                 elif len(group) == 1:
@@ -111,7 +111,7 @@ class Forward:
                 if running is None:
                     progress()
             # The last passes, when there is nothing more to start.
-            while under_way and (len(under_way) >= self._starter.passes or not pending):
+            while under_way and (len(under_way) >= starter.passes or not pending):
                 started = under_way.popleft()
                 answer = self._answer(started)
                 computed_tokens += started.cost
@@ -179,10 +179,10 @@ class Forward:
         ids = articles[window.article].fields[window.field].ids
         return np.concatenate((self._prefix, ids[window.start : window.end], self._suffix))
 
-    def _start(self, windows: Sequence[NDArray[np.int32]]) -> StartedPass | None:
+    def _start(self, starter: Starter, windows: Sequence[NDArray[np.int32]]) -> StartedPass | None:
         """The pass, or None where memory ran out."""
         try:
-            return self._starter.start(windows)
+            return starter.start(windows)
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise self._failed(error) from error
