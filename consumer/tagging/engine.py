@@ -62,6 +62,13 @@ def make_engine(model: LoadedModel, with_rows: bool) -> Engine:
         with_rows: whether answers hold all probabilities.
     """
     if can_pack(model):
+        if model.device.type == "cuda":
+            # Here, since it is built on what stands in this file.
+            from consumer.tagging.cuda_engine import make_cuda_engine
+
+            engine = make_cuda_engine(model, with_rows)
+            if engine is not None:
+                return engine
         return PackedEngine(model, with_rows)
     return PaddedEngine(model, with_rows)
 
