@@ -26,6 +26,7 @@ COMMANDS = {
     "produce": "send JSON lines to a topic",
     "evaluate": "score a model on a CoNLL file: precision, recall and F1 by type",
     "train": "fine-tune a checkpoint on CoNLL files",
+    "bench": "measure the model beside its peers, or the worker from broker to broker",
 }
 
 #: What a shell reports of a program that an interrupt or a closed pipe ended: 128 + the signal.
