@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from tokenizers import Tokenizer
+
 from consumer.articles import (
     Encoding,
     Entity,
@@ -117,6 +119,11 @@ class Tagger:
     def info(self) -> ModelInfo:
         """The model that answers."""
         return self._model.info
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer, without truncation and padding."""
+        return self._model.tokenizer
 
     def encode(self, texts: Sequence[Sequence[TextField]]) -> list[Encoding]:
         """Tokenise articles, each a list of text fields; releases the interpreter lock.

@@ -1,0 +1,109 @@
+"""The tagger, or its tokeniser, without the worker around it: what the worker is measured by."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from consumer.articles import Article, Position, PreparedArticle, RawMessage, TopicPartition
+from consumer.codec import Codec
+from consumer.pipeline.batching import BatchBuilder
+from consumer.pipeline.prepare import CHUNK_MESSAGES
+from consumer.settings import Settings
+
+if TYPE_CHECKING:
+    from consumer.tagging.tagger import Tagger
+
+
+def prepared_batches(
+    settings: Settings, tagger: Tagger, values: Sequence[bytes]
+) -> list[list[PreparedArticle]]:
+    """The batches that the worker makes of these messages when it always has enough of them."""
+    builder = BatchBuilder(settings.batch_tokens, settings.batch_articles, 0.0)
+    batches = []
+    for articles in _chunks(settings, values):
+        encodings = tagger.encode([article.fields for article in articles])
+        for article, encoding in zip(articles, encodings, strict=True):
+            closed = builder.add(PreparedArticle(article, encoding), 0.0)
+            batches += [closed] if closed is not None else []
+    batches.append(builder.close(0.0))
+    return [
+        [item for item in batch.items if isinstance(item, PreparedArticle)] for batch in batches
+    ]
+
+
+def measure_model(
+    tagger: Tagger, batches: Sequence[Sequence[PreparedArticle]], seconds: float
+) -> dict[str, float]:
+    """Tag the batches, over and over, for so long.
+
+    Returns:
+        `tokens_per_s`, `articles_per_s`, `batch_s` (mean), `seconds`.
+    """
+    tagger.tag(batches[0], _nothing)  # the first pass of a shape finds out how to run it
+    tokens = articles = runs = 0
+    started = time.perf_counter()
+    for batch in itertools.cycle(batches):
+        tokens += tagger.tag(batch, _nothing).tokens
+        articles += len(batch)
+        runs += 1
+        took = time.perf_counter() - started
+        # Whole rounds where there is time for one, so that long and short batches are in it.
+        if took > seconds and (runs >= len(batches) or took > 2 * seconds):
+            break
+    return _figures(tokens, articles, runs, took)
+
+
+def measure_tokenizer(
+    settings: Settings, tagger: Tagger, values: Sequence[bytes], seconds: float
+) -> dict[str, float]:
+    """Tokenise the articles, over and over, for so long; nothing is done with the tokens.
+
+    Returns:
+        As `measure_model`; a batch is what the worker tokenises in one call.
+    """
+    chunks = [
+        [field.text for article in articles for field in article.fields]
+        for articles in _chunks(settings, values)
+    ]
+    sizes = [len(articles) for articles in _chunks(settings, values)]
+    tokens = articles = runs = 0
+    started = time.perf_counter()
+    for texts, size in itertools.cycle(zip(chunks, sizes, strict=True)):
+        encodings = tagger.tokenizer.encode_batch(texts, add_special_tokens=False)
+        tokens += sum(len(encoding) for encoding in encodings)
+        articles += size
+        runs += 1
+        took = time.perf_counter() - started
+        if took > seconds:
+            break
+    return _figures(tokens, articles, runs, took)
+
+
+def _figures(tokens: int, articles: int, runs: int, took: float) -> dict[str, float]:
+    return {
+        "tokens_per_s": tokens / took,
+        "articles_per_s": articles / took,
+        "batch_s": took / runs,
+        "seconds": took,
+    }
+
+
+def _chunks(settings: Settings, values: Sequence[bytes]) -> list[list[Article]]:
+    codec = Codec(settings.text_fields)
+    articles = []
+    for offset, value in enumerate(values):
+        position = Position(TopicPartition("bench", 0), offset)
+        decoded = codec.decode(RawMessage(position, None, value, (), None, 0))
+        assert isinstance(decoded, Article)
+        articles.append(decoded)
+    return [
+        articles[start : start + CHUNK_MESSAGES]
+        for start in range(0, len(articles), CHUNK_MESSAGES)
+    ]
+
+
+def _nothing() -> None:
+    """Progress is of no interest here."""
