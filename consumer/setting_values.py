@@ -40,7 +40,7 @@ _SECRET_WORDS = (
 )
 
 _DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]+)?")
-_DTYPES = ("auto", "float32", "bfloat16", "float16")
+_DTYPES = ("auto", "float32", "bfloat16", "float16", "int8")
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
 

@@ -22,9 +22,10 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 from consumer.errors import ModelError
-from consumer.tagging import model_folder
+from consumer.tagging import device, model_folder
 from consumer.tagging.model import LoadedModel, load_model
 from consumer.tagging.model_folder import find_model_folder
+from consumer.tagging.processor import Processor
 from tests.tiny_models import FAMILIES, save_tiny_model, tiny_folder
 
 
@@ -75,10 +76,34 @@ def test_two_folders_of_one_name_differ_by_their_revision(tmp_path: Path) -> Non
     assert found[0].revision != found[1].revision
 
 
-def test_auto_is_float32_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("processor", "dtype"),
+    [
+        (Processor(has_bfloat16=True, has_int8=True), "bfloat16"),
+        (Processor(has_bfloat16=False, has_int8=True), "float32"),
+        (Processor(has_bfloat16=False, has_int8=False), "float32"),
+    ],
+)
+def test_auto_on_the_cpu_is_what_the_processor_multiplies(
+    monkeypatch: pytest.MonkeyPatch, processor: Processor, dtype: str
+) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(device, "read_processor", lambda: processor)
     model = load(tiny_folder(), device="auto", dtype="auto")
-    assert (model.info.device, model.info.dtype) == ("cpu", "float32")
+    assert (model.info.device, model.info.dtype) == ("cpu", dtype)
+    assert model.network.dtype == getattr(torch, dtype)
+    assert load(tiny_folder(), dtype="float32").info.dtype == "float32"
+
+
+def test_int8_is_for_processors_that_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "read_processor", lambda: Processor(True, True))
+    model = load(tiny_folder(), dtype="int8")
+    assert (model.info.dtype, model.network.dtype) == ("int8", torch.float32)
+    with pytest.raises(ModelError, match="dtype int8 is for the CPU; use --dtype auto on cuda:0"):
+        device.find_precision("name", "int8", torch.device("cuda", 0))
+    monkeypatch.setattr(device, "read_processor", lambda: Processor(True, False))
+    with pytest.raises(ModelError, match="int8 needs a processor with AVX-512 VNNI; use --dtype a"):
+        load(tiny_folder(), dtype="int8")
 
 
 def test_weights_of_another_precision_are_converted(folder: Path) -> None:

@@ -24,6 +24,7 @@ from consumer.tagging.engine import Answer, Engine, PackedEngine, PaddedEngine, 
 from consumer.tagging.forward import Forward
 from consumer.tagging.model import load_model
 from consumer.tagging.packed_attention import PACKED, can_pack
+from consumer.tagging.processor import read_processor
 from consumer.tagging.tagger import Tagger, TaggingOptions
 from tests.hard_texts import hard_texts
 from tests.tiny_models import (
@@ -50,7 +51,14 @@ def articles_of(texts: Sequence[str]) -> list[Article]:
 
 #: The numeric modes, and how far the scores of one article may lie apart in them: below what a
 #: message shows in float32, and the last place of a number near 1 in the halves.
-MODES = {"float32": 1e-6, "bfloat16": 2**-8, "float16": 2**-10}
+MODES = {"float32": 1e-6, "bfloat16": 2**-8, "float16": 2**-10, "int8": 2**-8}
+
+
+def skip_unless_it_runs(family: str, dtype: str) -> None:
+    if dtype == "int8" and not read_processor().has_int8:
+        pytest.skip("needs a processor with AVX-512 VNNI")
+    if dtype == "int8" and family not in PACKED_FAMILIES:
+        pytest.skip("int8 is for models whose attention can be packed")
 
 
 def same(found: object, expected: object, apart: float = 1e-5) -> bool:
@@ -96,6 +104,7 @@ def test_the_answers_are_those_of_the_model_alone(family: str) -> None:
 @pytest.mark.parametrize("dtype", MODES)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_an_article_does_not_depend_on_its_company(family: str, dtype: str) -> None:
+    skip_unless_it_runs(family, dtype)
     tagger = tiny_tagger(family, dtype=dtype)
     articles = articles_of(TEXTS)
     alone = {item.id: tag(tagger, [item]).answers[0] for item in articles}
@@ -323,6 +332,7 @@ def test_out_of_memory_halves_until_it_fits_and_remembers(kind: str) -> None:
 def test_the_answers_are_the_same_before_and_after_an_out_of_memory_split(
     family: str, dtype: str
 ) -> None:
+    skip_unless_it_runs(family, dtype)
     tagger, engine = failing_tagger(10_000, family=family, dtype=dtype)
     articles = articles_of(TEXTS)
     before = tag(tagger, articles)

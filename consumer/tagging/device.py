@@ -2,11 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 
 from consumer.errors import ModelError
+from consumer.tagging.processor import Processor, read_processor
 
-_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+@dataclass(frozen=True, slots=True)
+class Precision:
+    """In which numbers a model computes.
+
+    Attributes:
+        name: float32, bfloat16, float16 or int8.
+        weights: the type that its weights are loaded in; int8 is made of float32.
+    """
+
+    name: str
+    weights: torch.dtype
+
+
+_PRECISIONS = {
+    precision.name: precision
+    for precision in (
+        Precision("float32", torch.float32),
+        Precision("bfloat16", torch.bfloat16),
+        Precision("float16", torch.float16),
+        Precision("int8", torch.float32),
+    )
+}
 
 
 def find_device(name: str, device: str) -> torch.device:
@@ -44,16 +69,32 @@ def find_device(name: str, device: str) -> torch.device:
     return torch.device("cuda", index)
 
 
-def find_dtype(name: str, dtype: str, device: torch.device) -> torch.dtype:
-    """The precision that a setting names; `auto` is float32 on the CPU and bfloat16 elsewhere.
+def find_precision(
+    name: str, dtype: str, device: torch.device, processor: Processor | None = None
+) -> Precision:
+    """The precision that a setting names.
+
+    `auto` is the fastest that gives the entities of float32, but for a few in a thousand:
+    bfloat16, where the device multiplies it, else float32. See docs/decisions/0009.
+
+    Args:
+        processor: None takes this machine's.
 
     Raises:
-        ModelError: there is no such precision.
+        ModelError: there is no such precision, or the device does not compute it.
     """
+    processor = processor or read_processor()
     if dtype == "auto":
-        return torch.float32 if device.type == "cpu" else torch.bfloat16
-    if dtype not in _DTYPES:
+        is_fast = device.type != "cpu" or processor.has_bfloat16
+        return _PRECISIONS["bfloat16" if is_fast else "float32"]
+    if dtype not in _PRECISIONS:
         raise ModelError(
-            f"model {name}: unknown dtype {dtype!r}; --dtype takes auto, {', '.join(_DTYPES)}"
+            f"model {name}: unknown dtype {dtype!r}; --dtype takes auto, {', '.join(_PRECISIONS)}"
         )
-    return _DTYPES[dtype]
+    if dtype == "int8" and device.type != "cpu":
+        raise ModelError(f"model {name}: dtype int8 is for the CPU; use --dtype auto on {device}")
+    if dtype == "int8" and not processor.has_int8:
+        raise ModelError(
+            f"model {name}: dtype int8 needs a processor with AVX-512 VNNI; use --dtype auto"
+        )
+    return _PRECISIONS[dtype]

@@ -18,7 +18,7 @@ from transformers import AutoConfig, AutoModelForTokenClassification, AutoTokeni
 
 from consumer.articles import ModelInfo
 from consumer.errors import ModelError, first_line
-from consumer.tagging.device import find_device, find_dtype
+from consumer.tagging.device import find_device, find_precision
 from consumer.tagging.labels import Labels, read_labels
 from consumer.tagging.model_folder import find_model_folder
 
@@ -74,14 +74,14 @@ def load_model(name: str, revision: str, device: str, dtype: str, threads: int) 
         name: hub id, local folder or `bundled`.
         revision: commit, tag or branch of the hub repository; empty takes `main`.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
-        dtype: `auto`, `float32`, `bfloat16` or `float16`.
+        dtype: `auto`, `float32`, `bfloat16`, `float16` or `int8` (CPU).
         threads: CPU threads for the whole process; 0 leaves it to torch.
 
     Raises:
         ModelError: it cannot be found or loaded, is no token classifier, or the device is absent.
     """
     torch_device = find_device(name, device)
-    torch_dtype = find_dtype(name, dtype, torch_device)
+    precision = find_precision(name, dtype, torch_device)
     folder = find_model_folder(name, revision)
     # Its warnings are about training, or name what is checked and said better here.
     transformers.logging.set_verbosity_error()
@@ -89,7 +89,7 @@ def load_model(name: str, revision: str, device: str, dtype: str, threads: int) 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         fast_tokenizer = _load_tokenizer(name, folder.path)
-        network = _load_network(name, folder.path, torch_dtype)
+        network = _load_network(name, folder.path, precision.weights)
     labels = read_labels(network.config.id2label, name)
     if threads > 0:
         torch.set_num_threads(threads)
@@ -115,7 +115,7 @@ def load_model(name: str, revision: str, device: str, dtype: str, threads: int) 
             name=folder.name,
             revision=folder.revision,
             device=str(torch_device),
-            dtype=str(torch_dtype).removeprefix("torch."),
+            dtype=precision.name,
             types=labels.types,
         ),
         device=torch_device,

@@ -1,0 +1,91 @@
+"""Ceiling: what the processor can do, by the matrix products of a model's layers alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import torch
+from torch.nn.functional import linear
+
+from consumer.errors import ModelError
+from consumer.tagging.cpu_engine import PART_TOKENS
+from consumer.tagging.encoder_layers import find_layers, read_layer
+from consumer.tagging.fused_layer import PackedProduct
+from consumer.tagging.model import LoadedModel
+from consumer.tagging.processor import read_processor
+from consumer.tagging.quantization import CENTRE, InputSteps
+from consumer.tagging.quantized_layer import Int8Product
+
+_Product = Callable[[torch.Tensor], torch.Tensor]
+
+
+def ceiling_precisions() -> tuple[str, ...]:
+    """Precisions whose products this processor has."""
+    processor = read_processor()
+    return (
+        "float32",
+        *(("bfloat16",) if processor.has_bfloat16 else ()),
+        *(("int8",) if processor.has_int8 else ()),
+    )
+
+
+class Ceiling:
+    """The products of all layers on tokens that are ready for them; nothing between, no attention.
+
+    In the fastest form that we know: torch's own for float32, packed weights for bfloat16,
+    oneDNN's quantised product for int8. Inputs are as long as a pass of the CPU engine.
+
+    Args:
+        model: gives the shapes; its weights are not used.
+
+    Raises:
+        ModelError: its layers cannot be read.
+    """
+
+    def __init__(self, model: LoadedModel, precision: str) -> None:
+        layers = find_layers(model.network)
+        if layers is None:
+            raise ModelError(f"model {model.info.name}: the products of its layers are not known")
+        self._steps: list[tuple[_Product, torch.Tensor]] = []
+        inputs: dict[int, torch.Tensor] = {}
+        for layer in layers:
+            weights = read_layer(layer)
+            assert weights is not None
+            for outputs, size in (
+                (3 * weights.query.out_features, weights.query.in_features),
+                (weights.out.out_features, weights.out.in_features),
+                (weights.up.out_features, weights.up.in_features),
+                (weights.down.out_features, weights.down.in_features),
+            ):
+                if size not in inputs:
+                    inputs[size] = _inputs(size, precision)
+                # Weights of its own for each product: they come from memory as a model's do.
+                product = _product(torch.randn(outputs, size) / size**0.5, precision)
+                self._steps.append((product, inputs[size]))
+
+    @torch.inference_mode()
+    def seconds(self, tokens: int) -> float:
+        """Seconds for about so many tokens, by as many passes as make the clock sure."""
+        passes = max(1, round(tokens / PART_TOKENS))
+        begin = time.perf_counter()
+        for _ in range(passes):
+            for product, inputs in self._steps:
+                product(inputs)
+        return (time.perf_counter() - begin) / passes * tokens / PART_TOKENS
+
+
+def _inputs(size: int, precision: str) -> torch.Tensor:
+    if precision == "int8":
+        return torch.randint(0, 256, (PART_TOKENS, size), dtype=torch.uint8)
+    return torch.randn(PART_TOKENS, size, dtype=getattr(torch, precision))
+
+
+def _product(weight: torch.Tensor, precision: str) -> _Product:
+    bias = torch.zeros(len(weight))
+    if precision == "float32":
+        return lambda inputs: linear(inputs, weight, bias)
+    if precision == "bfloat16":
+        return PackedProduct(weight.to(torch.bfloat16), bias.to(torch.bfloat16))
+    steps = InputSteps(torch.tensor(0.01), CENTRE)
+    return Int8Product(weight, bias, steps).of_numbers

@@ -1,0 +1,150 @@
+"""Everyone who runs a model: the worker's own forms, and the peers that are installed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from consumer.articles import Article
+from consumer.errors import first_line
+from consumer.peers.ceiling import Ceiling, ceiling_precisions
+from consumer.peers.contest import Contestant, engine_contestant
+from consumer.peers.hugging_face import HuggingFacePipeline
+from consumer.peers.peer import PEERS, Peer
+from consumer.tagging.engine import make_engine
+from consumer.tagging.model import LoadedModel, load_model
+from consumer.tagging.model_folder import find_model_folder
+from consumer.tagging.tagger import TaggingOptions
+
+#: Articles on which the pipeline's batch size is chosen.
+_TRIED_ARTICLES = 16
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Entrant:
+    """What is measured.
+
+    Attributes:
+        model, revision: as `load_model` takes them.
+        threads: CPU threads of everyone; 0 takes as many as torch does.
+        options: windows and batches.
+        articles: what is tagged.
+        with_peers: whether there are others than the worker's own forms and the ceiling.
+    """
+
+    model: str
+    revision: str
+    threads: int
+    options: TaggingOptions
+    articles: Sequence[Article]
+    with_peers: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Field:
+    """Who runs.
+
+    Attributes:
+        contestants: the first is the worker's float32, the reference of all entities.
+        ceilings: products alone, by precision.
+        left_out: who does not run, and why.
+        auto: the precision that the worker takes by itself.
+        tokens: of the articles, special tokens and overlaps included.
+    """
+
+    contestants: list[Contestant]
+    ceilings: dict[str, Ceiling]
+    left_out: dict[str, str]
+    auto: str
+    tokens: int
+
+
+def gather(entrant: Entrant, on_progress: Callable[[str], None]) -> Field:
+    """Load the model in every form; blocks, for minutes where a peer quantises it.
+
+    Raises:
+        ModelError: the model cannot be loaded.
+    """
+
+    def load(dtype: str) -> LoadedModel:
+        return load_model(entrant.model, entrant.revision, "cpu", dtype, entrant.threads)
+
+    threads = entrant.threads or torch.get_num_threads()
+    contestants: list[Contestant] = []
+    left_out: dict[str, str] = {}
+    for precision in ceiling_precisions():
+        on_progress(f"nerstream {precision}")
+        model = load(precision)
+        contestants.append(
+            engine_contestant(
+                "nerstream",
+                precision,
+                model,
+                make_engine(model, False),
+                entrant.options,
+                entrant.articles,
+                is_ours=True,
+            )
+        )
+    plain = load("float32")
+    on_progress("ceiling")
+    ceilings = {precision: Ceiling(plain, precision) for precision in ceiling_precisions()}
+    if entrant.with_peers:
+        on_progress("Hugging Face pipeline")
+        contestants.append(_pipeline(entrant, plain))
+        for peer in PEERS:
+            on_progress(f"{peer.name} {peer.precision}")
+            contestant = _peer(peer, entrant, plain, threads, left_out)
+            if contestant is not None:
+                contestants.append(contestant)
+    reference = contestants[0].tagger
+    assert reference is not None
+    encodings = reference.encode([article.fields for article in entrant.articles])
+    return Field(
+        contestants,
+        ceilings,
+        left_out,
+        load("auto").info.dtype,
+        sum(encoding.tokens for encoding in encodings),
+    )
+
+
+def _peer(
+    peer: Peer,
+    entrant: Entrant,
+    model: LoadedModel,
+    threads: int,
+    left_out: dict[str, str],
+) -> Contestant | None:
+    name = f"{peer.name} {peer.precision}"
+    if peer.missing:
+        left_out[name] = f"{', '.join(peer.missing)} not installed"
+        return None
+    try:
+        engine = peer.make(model, threads)
+    except Exception as error:  # a peer that cannot take this model is told, and left out
+        _log.debug("%s", name, exc_info=True)
+        left_out[name] = f"{type(error).__name__}: {first_line(error)}"
+        return None
+    return engine_contestant(
+        peer.name, peer.precision, model, engine, entrant.options, entrant.articles
+    )
+
+
+def _pipeline(entrant: Entrant, model: LoadedModel) -> Contestant:
+    folder = find_model_folder(entrant.model, entrant.revision).path
+    pipeline = HuggingFacePipeline(model, str(folder))
+    texts = [field.text for article in entrant.articles for field in article.fields]
+    pipeline.choose_batch_size(texts[:_TRIED_ARTICLES])
+    return Contestant(
+        "Hugging Face pipeline",
+        "float32",
+        False,
+        lambda: pipeline.seconds(texts),
+        note=f"batch size {pipeline.batch_size}",
+    )

@@ -1,0 +1,198 @@
+"""FusedLayer: an encoder's layer in four products, with weights packed for the processor.
+
+Module by module, a layer reads and writes its activations a dozen times between the products. On
+a CPU that memory traffic, and the pages for each new tensor, cost as much as a fifth of the whole.
+Here query, key and value are one product, GELU is applied while the product's result is still in
+registers, and so is the residual's addition; oneDNN keeps the weights in the order in which its
+kernels read them.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch.nn.functional import layer_norm
+
+from consumer.tagging.encoder_layers import LayerWeights, find_layers, read_layer
+from consumer.tagging.packed_attention import PACKED, CannotPack, window_attention
+
+#: Tokens for which the weights are packed. oneDNN orders them the same for any larger number.
+PACKED_FOR_TOKENS = 1_024
+
+#: Tokens of the two windows that a layer is tried on.
+_PROBE_TOKENS = (50, 7)
+
+#: Largest difference in float32 that rounding explains, relative to the largest value.
+_PROBE_TOLERANCE = 1e-4
+
+
+class PackedProduct:
+    """A linear layer, its weights in oneDNN's own order.
+
+    Args:
+        weight: shape (outputs, inputs), float32 or bfloat16.
+        bias: shape (outputs,), or None.
+    """
+
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
+        self._weight = torch.ops.mkldnn._reorder_linear_weight(
+            weight.detach().contiguous(), PACKED_FOR_TOKENS
+        )
+        self._bias = None if bias is None else bias.detach().clone()
+
+    def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Shape (tokens, inputs) to (tokens, outputs)."""
+        return self._pointwise(inputs, "none", "")
+
+    def gelu(self, inputs: torch.Tensor) -> torch.Tensor:
+        """The same, through the exact GELU."""
+        return self._pointwise(inputs, "gelu", "none")
+
+    def plus(self, inputs: torch.Tensor, residual: torch.Tensor) -> torch.Tensor:
+        """The same, plus a tensor of the result's shape."""
+        found: torch.Tensor = torch.ops.mkldnn._linear_pointwise.binary(
+            inputs, residual, self._weight, self._bias, "add"
+        )
+        return found
+
+    def _pointwise(self, inputs: torch.Tensor, function: str, algorithm: str) -> torch.Tensor:
+        found: torch.Tensor = torch.ops.mkldnn._linear_pointwise(
+            inputs, self._weight, self._bias, function, [], algorithm
+        )
+        return found
+
+
+class Norm:
+    """Layer normalisation with weights of its own."""
+
+    def __init__(self, norm: torch.nn.LayerNorm, dtype: torch.dtype) -> None:
+        self._shape = norm.normalized_shape
+        self._weight = norm.weight.detach().to(dtype)
+        self._bias = norm.bias.detach().to(dtype)
+        self._epsilon = norm.eps
+
+    def __call__(self, values: torch.Tensor) -> torch.Tensor:
+        """Same shape in and out."""
+        return layer_norm(values, self._shape, self._weight, self._bias, self._epsilon)
+
+
+class FusedLayer(torch.nn.Module):
+    """Takes the place of a layer in a packed network.
+
+    Args:
+        weights: the layer's; copied.
+        dtype: float32 or bfloat16.
+    """
+
+    def __init__(self, weights: LayerWeights, dtype: torch.dtype) -> None:
+        super().__init__()
+        self._heads = weights.heads
+        self._scaling = weights.scaling
+        self._attention_inputs = PackedProduct(*joined(weights, dtype))
+        self._out = _packed(weights.out, dtype)
+        self._up = _packed(weights.up, dtype)
+        self._down = _packed(weights.down, dtype)
+        self._attention_norm = Norm(weights.attention_norm, dtype)
+        self._output_norm = Norm(weights.output_norm, dtype)
+
+    def forward(
+        self,
+        hidden: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        *_: Any,
+        window_lengths: Sequence[int] | None = None,
+        **__: Any,
+    ) -> torch.Tensor:
+        """Shape (1, tokens, hidden size) in and out, windows end to end.
+
+        Raises:
+            CannotPack: it is called otherwise than `packed_logits` calls it.
+        """
+        if window_lengths is None or attention_mask is not None or len(hidden) != 1:
+            raise CannotPack
+        hidden = hidden[0]
+        attended = attend(
+            self._attention_inputs(hidden), window_lengths, self._heads, self._scaling
+        )
+        hidden = self._attention_norm(self._out.plus(attended, hidden))
+        hidden = self._output_norm(self._down.plus(self._up.gelu(hidden), hidden))
+        return hidden[None]
+
+
+def attend(
+    inputs: torch.Tensor, window_lengths: Sequence[int], heads: int, scaling: float
+) -> torch.Tensor:
+    """Attention within each window.
+
+    Args:
+        inputs: queries, keys and values side by side, shape (tokens, 3 x hidden size).
+
+    Returns:
+        Shape (tokens, hidden size).
+    """
+    tokens = len(inputs)
+    query, key, value = inputs.view(1, tokens, 3, heads, -1).permute(2, 0, 3, 1, 4)
+    found = window_attention(query, key, value, window_lengths, scaling)
+    return found.view(tokens, -1)
+
+
+def joined(weights: LayerWeights, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Weight and bias of query, key and value as one product."""
+    parts = (weights.query, weights.key, weights.value)
+    biases = [part.bias for part in parts]
+    return (
+        torch.cat([part.weight.detach() for part in parts]).to(dtype),
+        None if biases[0] is None else torch.cat([bias.detach() for bias in biases]).to(dtype),
+    )
+
+
+@torch.inference_mode()
+def can_fuse(network: Any) -> bool:
+    """Whether the fused layers of a network compute, in float32, what its own compute.
+
+    Tried on the layers at hand, so that a model with something of its own between the products is
+    never fused. Leaves the network as it was.
+    """
+    layers = find_layers(network)
+    if layers is None:
+        return False
+    plain_attention = network.config._attn_implementation
+    generator = torch.Generator().manual_seed(0)
+    hidden = torch.randn(1, sum(_PROBE_TOKENS), network.config.hidden_size, generator=generator)
+    try:
+        network.config._attn_implementation = PACKED
+        for layer in layers:
+            own = copy.deepcopy(layer).float()
+            weights = read_layer(own)
+            assert weights is not None
+            expected = own(hidden, None, window_lengths=_PROBE_TOKENS)
+            found = FusedLayer(weights, torch.float32)(hidden, window_lengths=_PROBE_TOKENS)
+            tolerance = _PROBE_TOLERANCE * float(expected.abs().max())
+            # Written so that what is not a number is not allowed.
+            if not float((found - expected).abs().max()) <= tolerance:
+                return False
+            hidden = expected
+    except Exception:  # whatever a layer does that is not called as it is used to
+        return False
+    finally:
+        network.config._attn_implementation = plain_attention
+    return True
+
+
+@torch.inference_mode()
+def fuse_layers(network: Any, dtype: torch.dtype) -> None:
+    """Put fused layers in the place of a network's own, which are let go one by one."""
+    layers = find_layers(network)
+    assert layers is not None
+    for index, layer in enumerate(layers):
+        weights = read_layer(layer)
+        assert weights is not None
+        layers[index] = FusedLayer(weights, dtype)
+
+
+def _packed(linear: torch.nn.Linear, dtype: torch.dtype) -> PackedProduct:
+    bias = None if linear.bias is None else linear.bias.to(dtype)
+    return PackedProduct(linear.weight.to(dtype), bias)

@@ -1,0 +1,267 @@
+"""The engine of a CPU: passes that fit its caches, fused layers, and layers in eight bits."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consumer.errors import ModelError
+from consumer.tagging import cpu_engine
+from consumer.tagging.cpu_engine import CpuEngine, make_cpu_engine, parts
+from consumer.tagging.encoder_layers import find_layers
+from consumer.tagging.engine import Engine, PackedEngine, make_engine
+from consumer.tagging.fused_layer import FusedLayer, can_fuse
+from consumer.tagging.model import load_model
+from consumer.tagging.packed_attention import CannotPack
+from consumer.tagging.processor import Processor, keep_freed_memory, read_processor
+from consumer.tagging.quantized_layer import Int8Product, QuantizedLayer
+from tests.tiny_models import FAMILIES, PACKED_FAMILIES, save_tiny_model, tiny_folder
+
+needs_bfloat16 = pytest.mark.skipif(
+    not read_processor().has_bfloat16, reason="needs a processor that multiplies bfloat16"
+)
+needs_int8 = pytest.mark.skipif(
+    not read_processor().has_int8, reason="needs a processor with AVX-512 VNNI"
+)
+
+LENGTHS = (40, 60, 7, 30, 3)
+
+
+def load(family: str, dtype: str) -> Any:
+    return load_model(str(tiny_folder(family)), "", "cpu", dtype, 1)
+
+
+def windows(lengths: Sequence[int] = LENGTHS) -> list[np.ndarray]:
+    draw = np.random.default_rng(3)
+    return [draw.integers(5, 60, size=length, dtype=np.int32) for length in lengths]
+
+
+def plain_engine(family: str) -> PackedEngine:
+    """As the model computes by itself, in float32."""
+    return PackedEngine(load(family, "float32"), with_rows=True)
+
+
+def layers_of(engine: Engine) -> list[torch.nn.Module]:
+    assert isinstance(engine, CpuEngine)
+    return list(find_modules(engine._model.network))
+
+
+def find_modules(network: Any) -> list[torch.nn.Module]:
+    return [
+        module for module in network.modules() if isinstance(module, FusedLayer | QuantizedLayer)
+    ]
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=40), st.integers(1, 200))
+def test_parts_hold_all_windows_in_order_and_are_small_and_even(
+    lengths: list[int], most_tokens: int
+) -> None:
+    given_windows = [np.full(length, index) for index, length in enumerate(lengths)]
+    found = list(parts(given_windows, most_tokens))
+    together = list(itertools.chain(*found))
+    assert [window[0] for window in together] == list(range(len(lengths)))
+    for part in found:
+        tokens = sum(map(len, part))
+        assert tokens <= most_tokens or len(part) == 1
+    if sum(lengths) <= most_tokens:
+        assert len(found) == 1
+
+
+def test_a_long_run_of_windows_gives_even_parts() -> None:
+    sizes = [sum(map(len, part)) for part in parts([np.zeros(100)] * 21, 1_000)]
+    assert sizes == [700, 700, 700]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_layers_are_fused_where_they_have_the_structure(family: str) -> None:
+    model = load(family, "float32")
+    plain_attention = model.network.config._attn_implementation
+    assert can_fuse(model.network) == (family in PACKED_FAMILIES)
+    assert model.network.config._attn_implementation == plain_attention
+    assert not find_modules(model.network)
+
+
+def test_another_activation_is_not_fused() -> None:
+    model = load("bert-cased", "float32")
+    layers = find_layers(model.network)
+    assert layers is not None
+    layers[1].intermediate.intermediate_act_fn = torch.nn.GELU(approximate="tanh")
+    assert not can_fuse(model.network)
+
+
+def test_a_layer_with_something_of_its_own_is_not_fused() -> None:
+    """It has all the names, but scales what it gives by a little."""
+    model = load("bert-cased", "float32")
+    layers = find_layers(model.network)
+    assert layers is not None
+    own = layers[1].forward
+    layers[1].forward = lambda *given, **named: own(*given, **named) * 1.001
+    assert not can_fuse(model.network)
+
+
+@needs_bfloat16
+@pytest.mark.parametrize("family", PACKED_FAMILIES)
+def test_fused_layers_answer_as_the_model_does(family: str) -> None:
+    expected = plain_engine(family).run(windows())
+    engine = make_engine(load(family, "bfloat16"), with_rows=True)
+    assert all(isinstance(layer, FusedLayer) for layer in layers_of(engine))
+    assert len(layers_of(engine)) == 2
+    found = engine.run(windows())
+    assert found.rows is not None
+    assert expected.rows is not None
+    assert np.abs(found.rows - expected.rows).max() < 0.15
+    assert np.abs(found.rows - expected.rows).mean() < 0.01
+
+
+@needs_int8
+@pytest.mark.parametrize("family", PACKED_FAMILIES)
+def test_layers_in_eight_bits_answer_nearly_as_the_model_does(family: str) -> None:
+    expected = plain_engine(family).run(windows())
+    engine = make_engine(load(family, "int8"), with_rows=True)
+    layers = layers_of(engine)
+    assert len(layers) == 2
+    assert sum(layer.int8_products for layer in layers) >= 4  # type: ignore[operator, misc]
+    found = engine.run(windows())
+    assert found.rows is not None
+    assert expected.rows is not None
+    assert np.abs(found.rows - expected.rows).mean() < 0.03
+
+
+@needs_int8
+def test_the_same_model_has_the_same_steps_at_every_start() -> None:
+    first, second = (
+        make_engine(load("bert-cased", "int8"), with_rows=True).run(windows()) for _ in range(2)
+    )
+    assert first.rows is not None
+    assert np.array_equal(first.rows, second.rows)
+
+
+@needs_int8
+def test_a_window_gives_the_same_numbers_in_eight_bits_in_any_company() -> None:
+    """Bit for bit: no step depends on what else is in the pass."""
+    engine = make_engine(load("bert-cased", "int8"), with_rows=True)
+    together = engine.run(windows())
+    alone = [engine.run([window]) for window in windows()]
+    assert np.array_equal(together.label_ids, np.concatenate([one.label_ids for one in alone]))
+    apart = np.abs(together.scores - np.concatenate([one.scores for one in alone]))
+    assert apart.max() < 2**-8
+
+
+@needs_int8
+def test_a_product_that_eight_bits_change_too_much_stays_in_sixteen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("consumer.tagging.quantized_layer.MOST_ERROR", 0.0)
+    engine = make_engine(load("bert-cased", "int8"), with_rows=True)
+    assert [layer.int8_products for layer in layers_of(engine)] == [0, 0]
+    expected = plain_engine("bert-cased").run(windows())
+    found = engine.run(windows())
+    assert found.rows is not None
+    assert expected.rows is not None
+    assert np.abs(found.rows - expected.rows).max() < 0.15
+
+
+@needs_int8
+def test_a_model_that_eight_bits_cannot_have_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="does not run in int8, since its attention cannot be pa"):
+        make_engine(load("deberta-v3", "int8"), with_rows=False)
+    folder = save_tiny_model(tmp_path / "model")
+    model = load_model(str(folder), "", "cpu", "int8", 1)
+    layers = find_layers(model.network)
+    assert layers is not None
+    layers[0].intermediate.intermediate_act_fn = torch.nn.ReLU()
+    with pytest.raises(ModelError, match="its layers cannot be computed in eight bits; use --dt"):
+        make_cpu_engine(model, with_rows=False)
+
+
+def test_float32_and_processors_without_bfloat16_leave_the_layers_as_they_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert layers_of(make_engine(load("bert-cased", "float32"), with_rows=True)) == []
+    monkeypatch.setattr(cpu_engine, "read_processor", lambda: Processor(False, False))
+    assert layers_of(make_engine(load("bert-cased", "bfloat16"), with_rows=True)) == []
+
+
+def test_a_long_pass_is_cut_and_put_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = make_engine(load("bert-cased", "float32"), with_rows=True).run(windows())
+    monkeypatch.setattr(cpu_engine, "PART_TOKENS", 50)
+    cut = make_engine(load("bert-cased", "float32"), with_rows=True).run(windows())
+    assert np.array_equal(cut.label_ids, whole.label_ids)
+    assert np.allclose(cut.scores, whole.scores, atol=1e-6)
+    assert cut.rows is not None
+    assert whole.rows is not None
+    assert np.allclose(cut.rows, whole.rows, atol=1e-6)
+
+
+@needs_bfloat16
+def test_a_fused_layer_refuses_what_it_does_not_know() -> None:
+    engine = make_engine(load("bert-cased", "bfloat16"), with_rows=False)
+    layer = layers_of(engine)[0]
+    hidden = torch.zeros(1, 4, 32, dtype=torch.bfloat16)
+    with pytest.raises(CannotPack):
+        layer(hidden)
+    with pytest.raises(CannotPack):
+        layer(hidden, torch.ones(1, 4), window_lengths=(4,))
+    with pytest.raises(CannotPack):
+        layer(hidden.expand(2, 4, 32), window_lengths=(4,))
+
+
+def test_the_c_library_is_asked_to_keep_memory_and_others_are_left_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import platform
+    import sys
+
+    assert keep_freed_memory() == (platform.libc_ver()[0] == "glibc")
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert not keep_freed_memory()
+
+
+def test_not_a_number_stays_one_in_eight_bits() -> None:
+    """The residual carries it past the products, which have no number for it."""
+    if not read_processor().has_int8:
+        pytest.skip("needs a processor with AVX-512 VNNI")
+    model = load("bert-cased", "int8")
+    engine = make_engine(model, with_rows=False)
+    poisoned = windows((8, 8))
+    with torch.no_grad():
+        model.network.get_input_embeddings().weight[int(poisoned[0][3])] = float("nan")
+    answer = engine.run([poisoned[0], np.delete(poisoned[1], poisoned[1] == poisoned[0][3])])
+    assert np.isnan(answer.scores[3])
+    assert not np.isnan(answer.scores[8:]).any()
+
+
+@needs_int8
+def test_products_are_those_of_the_rounded_numbers() -> None:
+    from consumer.tagging.quantization import centred_steps, quantize_weight
+
+    generator = torch.Generator().manual_seed(1)
+    weight = torch.randn(48, 32, generator=generator)
+    bias = torch.randn(48, generator=generator)
+    inputs = torch.randn(20, 32, generator=generator) * torch.linspace(0.1, 3.0, 32)
+    steps = centred_steps(inputs, weight)
+    numbers = quantize_weight(weight, steps)
+    rounded_weight = numbers.numbers.float() * numbers.steps[:, None] / steps.steps
+    expected = steps.rounded(inputs) @ rounded_weight.T + bias
+    product = Int8Product(weight, bias, steps)
+    found = product(inputs)
+    assert found.dtype == torch.bfloat16
+    assert torch.allclose(found.float(), expected, rtol=2**-7, atol=1e-2)
+    residual = torch.randn(20, 48, generator=generator)
+    assert torch.allclose(product.plus(inputs, residual), expected + residual, atol=1e-4)
+    activated = product.gelu(inputs, None)
+    exact = torch.nn.functional.gelu(expected)
+    assert torch.allclose(activated.float(), exact, rtol=2**-7, atol=2e-2)
+    into = replace(steps, steps=torch.tensor(0.05), zero_point=10)
+    coded = product.gelu(inputs, into)
+    assert coded.dtype == torch.uint8
+    assert ((coded.float() - 10) * 0.05 - exact.clamp(-0.5, 12.25)).abs().max() < 0.06
