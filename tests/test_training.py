@@ -182,6 +182,8 @@ def test_the_saved_folder_loads_and_says_what_it_is(
     assert on_disk["padding"] is None
     config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
     assert not {"max_length", "stride", "is_local"} & config.keys()
+    # The name that all versions of transformers read.
+    assert config["tokenizer_class"] == "PreTrainedTokenizerFast"
     assert (folder / "model.safetensors").stat().st_mode & 0o777 == 0o644
     assert {tensor.dtype for tensor in weights(folder).values()} == {torch.float16}
     assert "_name_or_path" not in (folder / "config.json").read_text(encoding="utf-8")
