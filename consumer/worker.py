@@ -114,7 +114,9 @@ class Worker:
             ),
             in_flight=self._in_flight,
             ownership=self._ownership,
-            more_comes=lambda: bool(len(incoming) or len(batches) or not batches.reader_waits),
+            more_comes=lambda: bool(
+                len(incoming) or self._prepare.has_work or len(batches) or not batches.reader_waits
+            ),
             rewind=self._poll.rewind,
             ready=self._ready,
             observer=observer,

@@ -78,6 +78,11 @@ class PrepareStage(Stage):
         self._builder = builder
         self._observer = observer
 
+    @property
+    def has_work(self) -> bool:
+        """Whether it holds messages that have not left for the tagger. Any thread."""
+        return self.busy or len(self._builder) > 0
+
     def work(self) -> None:
         """Prepare until `incoming` ends, then close `batches`."""
         while True:
