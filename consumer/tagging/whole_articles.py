@@ -18,7 +18,7 @@ from consumer.tagging.training_data import (
 )
 
 #: Sub-words that neighbouring windows of a long article share.
-OVERLAP = 128
+OVERLAP = 64
 
 #: Windows of one forward pass: enough to fill a few cores.
 WINDOWS_A_PASS = 8
