@@ -1,1 +1,1 @@
-"""Benchmarks that are run from the repository; they are no part of the package."""
+"""What measures nerstream and is no part of it: peers, recorded results."""
