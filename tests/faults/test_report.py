@@ -75,5 +75,7 @@ def test_rows_that_were_run_again_take_their_places_and_are_named(
     assert written["rows"][place]["messages"] == 4_321
     told = (tmp_path / "faults.md").read_text("utf-8")
     assert told == page(written)
-    assert f"Run again by themselves after that: connections cut (`{delivery}`, 2026-12-24)." in told
+    assert (
+        f"Run again by themselves after that: connections cut (`{delivery}`, 2026-12-24)." in told
+    )
     assert "(**violated**)" not in told
