@@ -20,9 +20,6 @@ _LARGEST = 127.0
 #: The number of 0.0 where inputs lie around it.
 CENTRE = 128
 
-#: The largest float32 that becomes 255.
-_LAST = 255.99
-
 #: How far the factors even out the inputs rather than the weights, 0 to 1.
 _SMOOTHINGS = (0.5, 0.75)
 
@@ -52,11 +49,12 @@ class InputSteps:
 
     def quantize(self, inputs: torch.Tensor) -> torch.Tensor:
         """Any float type to uint8 of the same shape."""
-        # The conversion cuts off what is behind the point: half a step more, and it rounds. In
-        # three passes over the numbers, where torch's own quantised tensors need four.
-        shift = torch.tensor(self.zero_point + 0.5).expand_as(self.steps)
+        # By way of int8: torch has no vector instructions for float32 to uint8. Flipping the
+        # highest bit then adds 128.
+        shift = torch.tensor(float(self.zero_point - CENTRE)).expand_as(self.steps)
         scaled = torch.addcmul(shift, inputs.float(), self.steps.reciprocal())
-        return scaled.clamp_(0.0, _LAST).to(torch.uint8)
+        signed = scaled.round_().clamp_(-128.0, 127.0).to(torch.int8)
+        return signed.view(torch.uint8).bitwise_xor_(128)
 
     def rounded(self, inputs: torch.Tensor) -> torch.Tensor:
         """What the numbers stand for, float32."""
