@@ -75,6 +75,7 @@ def surroundings(
             "window_tokens": settings.window_tokens,
             "window_overlap_tokens": settings.window_overlap_tokens,
             "rounds": arguments.rounds,
+            "clock": arguments.clock,
         },
         "models": [],
     }
@@ -171,7 +172,7 @@ def printed(found: Mapping[str, Any], console: Console) -> None:
     articles = found["articles"]
     console.print(
         f"{found['machine']}; {articles['number']} articles, {found['settings']['threads']} "
-        f"threads, median of {found['settings']['rounds']} rounds"
+        f"threads, median of {found['settings']['rounds']} rounds, {found['settings']['clock']} time"
     )
     for model in found["models"]:
         console.print(_table(model))

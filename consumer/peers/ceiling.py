@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import torch
 from torch.nn.functional import linear
 
 from consumer.errors import ModelError
+from consumer.peers.contest import Clock
 from consumer.tagging.cpu_engine import PART_TOKENS
 from consumer.tagging.encoder_layers import find_layers, read_layer
 from consumer.tagging.fused_layer import PackedProduct
@@ -38,12 +38,14 @@ class Ceiling:
 
     Args:
         model: gives the shapes; its weights are not used.
+        clock: what counts the seconds.
 
     Raises:
         ModelError: its layers cannot be read.
     """
 
-    def __init__(self, model: LoadedModel, precision: str) -> None:
+    def __init__(self, model: LoadedModel, precision: str, clock: Clock) -> None:
+        self._clock = clock
         layers = find_layers(model.network)
         if layers is None:
             raise ModelError(f"model {model.info.name}: the products of its layers are not known")
@@ -68,11 +70,11 @@ class Ceiling:
     def seconds(self, tokens: int) -> float:
         """Seconds for about so many tokens, by as many passes as make the clock sure."""
         passes = max(1, round(tokens / PART_TOKENS))
-        begin = time.perf_counter()
+        begin = self._clock()
         for _ in range(passes):
             for product, inputs in self._steps:
                 product(inputs)
-        return (time.perf_counter() - begin) / passes * tokens / PART_TOKENS
+        return (self._clock() - begin) / passes * tokens / PART_TOKENS
 
 
 def _inputs(size: int, precision: str) -> torch.Tensor:

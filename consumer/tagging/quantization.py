@@ -27,8 +27,9 @@ _SMOOTHINGS = (0.5, 0.75)
 #: cut off there, for the sake of finer steps.
 _CUTS = (1.0, 0.85, 0.7, 0.55, 0.4)
 
-#: Tokens of the calibration on which the choice is tried.
+#: Tokens of the calibration, and outputs of the product, on which the choice is tried.
 _TRIED_TOKENS = 256
+_TRIED_OUTPUTS = 192
 
 _TINY = 1e-9
 
@@ -114,8 +115,10 @@ def activation_steps(inputs: torch.Tensor, weight: torch.Tensor) -> InputSteps:
 
 
 def product_error(inputs: torch.Tensor, weight: torch.Tensor, steps: InputSteps) -> float:
-    """How far a product lies from its own in float32: root mean square, relative to it."""
+    """How far a product lies from its own in float32: root mean square, relative to it; of some
+    tokens and outputs, evenly drawn."""
     tried = inputs[:: max(1, len(inputs) // _TRIED_TOKENS)]
+    weight = weight[:: max(1, len(weight) // _TRIED_OUTPUTS)]
     numbers = quantize_weight(weight, steps)
     rounded_weight = numbers.numbers.float() * numbers.steps[:, None]
     exact = linear(tried, weight)
