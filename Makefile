@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 KAFKA_DIR := .kafka
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test faults fuzz soak check kafka docs lock clean
+.PHONY: help install demo test faults fuzz soak peers check kafka docs lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,10 @@ fuzz: $(VENV)/.installed-dev ## 100,000 bad and odd messages through one worker;
 soak: $(VENV)/.installed-dev ## a million small messages through one worker; docs/soak.md
 	@bash tests/integration/kafka/install.sh $(KAFKA_DIR) --if-possible
 	@$(BIN)/python -m tests.faults.soak --messages 1000000 --record docs/soak.md
+
+peers: $(BIN)/uv ## .venv-peers: what `python -m bench.overhead` compares with
+	@$(PYTHON) -m venv .venv-peers
+	@$(BIN)/uv pip install --quiet --python .venv-peers/bin/python -r bench/peers/requirements.txt
 
 check: $(VENV)/.installed-dev ## ruff, mypy --strict, import-linter
 	@$(BIN)/ruff check .

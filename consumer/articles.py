@@ -2,12 +2,15 @@
 
 ``RawMessage`` -> ``Article`` -> ``PreparedArticle`` -> ``Batch`` -> ``TaggedArticle``, or at any
 point ``Rejected``; a ``Tombstone`` passes by. None of them knows Kafka, torch or a thread.
+
+What there is one of for every message is a named tuple: made in a third of the time of a frozen
+dataclass, and hashed in a fifth.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from consumer.errors import RejectedMessage
 from consumer.rejections import RejectCode, Stage
@@ -16,24 +19,21 @@ from consumer.rejections import RejectCode, Stage
 Headers: TypeAlias = tuple[tuple[str, bytes | None], ...]
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class TopicPartition:
+class TopicPartition(NamedTuple):
     """One partition of one topic."""
 
     topic: str
     partition: int
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(NamedTuple):
     """Where an input message stands: its partition and its offset in it."""
 
     topic_partition: TopicPartition
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class RawMessage:
+class RawMessage(NamedTuple):
     """One message as it came from Kafka.
 
     Attributes:
@@ -57,23 +57,20 @@ class RawMessage:
 
     @property
     def size_bytes(self) -> int:
-        return (
-            len(self.key or b"")
-            + len(self.value or b"")
-            + sum(len(name) + len(value or b"") for name, value in self.headers)
-        )
+        size = len(self.key or b"") + len(self.value or b"")
+        for name, value in self.headers:
+            size += len(name) + len(value or b"")
+        return size
 
 
-@dataclass(frozen=True, slots=True)
-class TextField:
+class TextField(NamedTuple):
     """A non-empty text field of an article, exactly as it came in."""
 
     name: str
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Article:
+class Article(NamedTuple):
     """A checked article: its id and its non-empty text fields, in the order of `text_fields`.
 
     `has_reserved_fields` says that the document already holds `entities` or `tagging`, which
@@ -95,8 +92,7 @@ class Encoding(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedArticle:
+class PreparedArticle(NamedTuple):
     """An article with its encoding, ready for a batch."""
 
     article: Article
@@ -162,8 +158,7 @@ class ModelInfo:
     types: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class TaggedArticle:
+class TaggedArticle(NamedTuple):
     """An article with its entities, in the order of its fields and of their text."""
 
     article: Article
@@ -220,8 +215,7 @@ class TaggedBatch:
     outcomes: tuple[Outcome, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     """A message to write to Kafka.
 
     Attributes:

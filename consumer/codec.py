@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import jsonschema_rs
@@ -40,7 +41,7 @@ def article_schema(text_fields: Sequence[str]) -> dict[str, Any]:
 
 
 class Codec:
-    """Reads and writes the values of messages. Holds no state between calls; any thread.
+    """Reads and writes the values of messages. Any thread.
 
     Args:
         text_fields: names of the fields that hold text, in the order in which they are tagged.
@@ -64,14 +65,13 @@ class Codec:
         document = json_text.parse(raw.value)
         if not self._validator.is_valid(document):
             raise self._explain(document)
-        return Article(
-            raw=raw,
-            id=document["id"],
-            fields=tuple(
-                TextField(name, document[name]) for name in self._text_fields if document.get(name)
-            ),
-            has_reserved_fields=not RESERVED_FIELDS.isdisjoint(document),
-        )
+        fields = []
+        for name in self._text_fields:
+            text = document.get(name)
+            if text:
+                fields.append(TextField(name, text))
+        is_tagged = not RESERVED_FIELDS.isdisjoint(document)
+        return Article(raw, document["id"], tuple(fields), is_tagged)
 
     def encode(self, tagged: TaggedArticle, info: ModelInfo, tagged_at_ms: int) -> bytes:
         """The article's own bytes with `entities` and `tagging` at the end of the object.
@@ -84,29 +84,24 @@ class Codec:
         value = tagged.raw.value
         if value is None:
             raise ValueError("a tombstone has no entities")
-        additions = orjson.dumps(
+        entities = [
             {
-                "entities": [
-                    {
-                        "field": entity.field,
-                        "type": entity.type,
-                        "text": entity.text,
-                        "start": entity.start,
-                        "end": entity.end,
-                        "score": round(entity.score, SCORE_DIGITS),
-                    }
-                    for entity in tagged.entities
-                ],
-                "tagging": {
-                    "model": info.name,
-                    "revision": info.revision,
-                    "version": __version__,
-                    "tagged_at": rfc3339(tagged_at_ms),
-                },
+                "field": entity.field,
+                "type": entity.type,
+                "text": entity.text,
+                "start": entity.start,
+                "end": entity.end,
+                "score": round(entity.score, SCORE_DIGITS),
             }
+            for entity in tagged.entities
+        ]
+        additions = b'"entities":%b,"tagging":{%b,"tagged_at":"%b"}' % (
+            orjson.dumps(entities),
+            _model_members(info),
+            rfc3339(tagged_at_ms).encode(),
         )
         replacing = RESERVED_FIELDS if tagged.article.has_reserved_fields else frozenset()
-        return json_text.with_members(value, additions[1:-1], replacing)
+        return json_text.with_members(value, additions, replacing)
 
     def _explain(self, document: Any) -> RejectedMessage:
         """Why the schema refuses this document: the first reason, in the order of the codes."""
@@ -171,7 +166,20 @@ class Codec:
 def rfc3339(timestamp_ms: int) -> str:
     """Milliseconds since the epoch as RFC 3339 in UTC, milliseconds kept: `...T06:40:02.318Z`."""
     seconds, milliseconds = divmod(timestamp_ms, 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{milliseconds:03d}Z"
+    return f"{_second(seconds)}.{milliseconds:03d}Z"
+
+
+# One of each is in use at a time; both cost more to write than all else that is added.
+@lru_cache(maxsize=4)
+def _second(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
+
+
+@lru_cache(maxsize=4)
+def _model_members(info: ModelInfo) -> bytes:
+    """Which model, as members of `tagging`."""
+    members = {"model": info.name, "revision": info.revision, "version": __version__}
+    return orjson.dumps(members)[1:-1]
 
 
 def _described(value: Any) -> str:

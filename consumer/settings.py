@@ -150,7 +150,7 @@ class Settings(BaseModel):
     """CPU threads of the model; 0 leaves it to torch (one a core)."""
     aggregation: Aggregation = Aggregation.WORD
     """How labels become entities: `word` (never inside a word) or Hugging Face's strategies."""
-    window_overlap_tokens: Annotated[int, Field(ge=0)] = 128
+    window_overlap_tokens: Annotated[int, Field(ge=0)] = 64
     """Tokens that neighbouring windows of a long text share."""
     window_tokens: Annotated[int, Field(ge=0)] = 0
     """Longest window that the model sees at once, in tokens, special tokens included; 0, or more

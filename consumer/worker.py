@@ -11,7 +11,7 @@ from consumer.articles import Batch, ModelInfo, RawMessage
 from consumer.codec import Codec
 from consumer.errors import ShutdownTimeout, StageStalled
 from consumer.pipeline.batching import BatchBuilder
-from consumer.pipeline.channel import Channel
+from consumer.pipeline.channel import Channel, wake
 from consumer.pipeline.commit_policy import CommitPolicy
 from consumer.pipeline.dead_letters import DeadLetterLimit
 from consumer.pipeline.dispatch import Dispatcher, Route
@@ -66,9 +66,12 @@ class Worker:
         # Not bounded by itself: the poll stage pauses at the in-flight bound of articles and bytes.
         incoming: Channel[RawMessage] = Channel(None)
         # One: the next batch is ready when the device is, and no more waits in memory.
-        batches: Channel[Batch] = Channel(1, on_demand=incoming.wake)
-        # Two: the device goes on while one batch is being published and another is committed.
-        tagged: Channel[PublishMessage] = Channel(2)
+        # When it takes one or waits for one, the next is due, and without a next a commit.
+        batches: Channel[Batch] = Channel(1, on_demand=lambda: wake(incoming, tagged))
+        # As many as a device finishes while a transaction is committed: a GPU takes milliseconds
+        # for a batch, a commit tens of them. Outcomes are small beside their articles, which the
+        # in-flight bound counts.
+        tagged: Channel[PublishMessage] = Channel(32)
         self._channels: tuple[Channel[RawMessage], Channel[Batch], Channel[PublishMessage]] = (
             incoming,
             batches,
@@ -111,6 +114,9 @@ class Worker:
             ),
             in_flight=self._in_flight,
             ownership=self._ownership,
+            more_comes=lambda: bool(
+                len(incoming) or self._prepare.has_work or len(batches) or not batches.reader_waits
+            ),
             rewind=self._poll.rewind,
             ready=self._ready,
             observer=observer,

@@ -6,7 +6,6 @@ and that no message has two; the source checks that one thread owns it.
 
 from __future__ import annotations
 
-import dataclasses
 import threading
 import time
 from collections import Counter, deque
@@ -85,7 +84,7 @@ class FakeSource:
 
     Attributes:
         failures: raised by `poll`, one a call.
-        polls: calls of `poll`.
+        polls, serves: calls of `poll` and of `serve`.
     """
 
     def __init__(self, broker: FakeBroker, partitions: Sequence[TopicPartition] = (P0,)) -> None:
@@ -101,6 +100,7 @@ class FakeSource:
         self.paused = False
         self.closed = False
         self.polls = 0
+        self.serves = 0
         if partitions:
             self.assign(*partitions)
 
@@ -158,6 +158,7 @@ class FakeSource:
 
     def serve(self) -> None:
         self._check_thread()
+        self.serves += 1
         while self._errands:
             self._errands.popleft().set()
 
@@ -217,7 +218,7 @@ class FakeSource:
             log = self._broker.inputs.get(partition, [])
             for message in log:
                 if message.position.offset >= self._next[partition] and len(taken) < max_messages:
-                    taken.append(dataclasses.replace(message, assignment=number))
+                    taken.append(message._replace(assignment=number))
                     self._next[partition] = message.position.offset + 1
             if not log or log[-1].position.offset < self._next[partition]:
                 self._next[partition] = max(self._next[partition], self._broker.ends[partition])

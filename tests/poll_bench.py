@@ -69,6 +69,15 @@ class PollBench:
     def offsets(self, count: int) -> list[int]:
         return [message.position.offset for message in self.read(count)]
 
+    def full_for(self, seconds: float) -> None:
+        """Let so much time pass once the stage has seen that the bound is reached."""
+        eventually(lambda: self.stage._full_since is not None, "the bound")
+        self.clock.advance(seconds)
+        served = self.source.serves
+        eventually(
+            lambda: self.source.serves >= served + 2 or self.source.paused, "a look for room"
+        )
+
     def polled(self, times: int = 2) -> None:
         """Wait until the source was polled anew, so that what was asked of it is done."""
         polls = self.source.polls

@@ -47,6 +47,7 @@ class PublishBench:
         self.ownership = Ownership()
         self.rewinds: list[Mapping[TopicPartition, Rewind]] = []
         self.pauses: list[float] = []
+        self.more_comes = True
         self.ready = threading.Event()
         self.stage = PublishStage(
             tagged=self.tagged,
@@ -58,6 +59,7 @@ class PublishBench:
             limit=limit or DeadLetterLimit(1.0, 100),
             in_flight=self.in_flight,
             ownership=self.ownership,
+            more_comes=lambda: self.more_comes,
             rewind=self.rewinds.append,
             ready=self.ready,
             observer=self.observer,

@@ -30,14 +30,14 @@ def bundled() -> Tagger:
         dtype="float32",
         threads=1,
         aggregation="word",
-        window_overlap_tokens=128,
+        window_overlap_tokens=64,
         batch_tokens=1_024,
     )
 
 
 def test_the_commands_are_understood() -> None:
     commands = re.findall(r"^\$ nerstream evaluate (.*)$", PAGE, re.MULTILINE)
-    assert len(commands) == 3
+    assert len(commands) == 4
     parser = argparse.ArgumentParser(exit_on_error=False)
     evaluate.add_arguments(parser)
     for command in commands:

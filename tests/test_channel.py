@@ -223,3 +223,15 @@ def test_nothing_is_lost_between_many_threads() -> None:
     channel.close()
     assert finished.wait(PATIENCE_S)
     assert taken == list(range(count))
+
+
+def test_many_items_come_in_their_order_and_not_after_the_end() -> None:
+    channel: Channel[int] = Channel(None)
+    channel.put_many([1, 2, 3])
+    channel.put(4)
+    assert channel.get_many(10) == [1, 2, 3, 4]
+    channel.close()
+    with pytest.raises(ChannelClosed):
+        channel.put_many([5])
+    with pytest.raises(AssertionError):
+        Channel(1).put_many([1])

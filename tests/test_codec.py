@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import math
 import string
@@ -346,7 +345,7 @@ def test_own_entities_and_tagging_are_replaced_and_the_rest_stays(
 
 
 def test_a_tombstone_cannot_be_encoded() -> None:
-    article = dataclasses.replace(decode('{"id": "7", "title": "x"}'), raw=raw(None))
+    article = decode('{"id": "7", "title": "x"}')._replace(raw=raw(None))
     with pytest.raises(ValueError, match="tombstone"):
         CODEC.encode(TaggedArticle(article, (), 1), INFO, AT_MS)
 

@@ -52,13 +52,15 @@ class Message:
 
 
 class Client:
-    """Plays a list of messages, callbacks and errors, one a poll; then nothing."""
+    """Plays a list of messages, callbacks and errors; then nothing."""
 
     def __init__(self) -> None:
         self.play: list[Message | KafkaError | Callable[[], None]] = []
         self.callbacks: dict[str, Callable[[Any, Sequence[Any]], None]] = {}
         self.seek_failures: list[KafkaError] = []
         self.sought: list[tuple[str, int, int]] = []
+        self.assigned: list[TopicPartition] = []
+        self.unassigned: list[TopicPartition] = []
         self.left = False
 
     def subscribe(self, topics: list[str], **callbacks: Any) -> None:
@@ -82,6 +84,14 @@ class Client:
         event()
         return self.poll(timeout_s)
 
+    def consume(self, num_messages: int, timeout_s: float) -> list[Message]:
+        assert num_messages >= 1
+        assert timeout_s == 0
+        taken: list[Message] = []
+        while len(taken) < num_messages and (message := self.poll(0)) is not None:
+            taken.append(message)
+        return taken
+
     def seek(self, partition: Any) -> None:
         if self.seek_failures:
             raise KafkaException(self.seek_failures.pop(0))
@@ -92,9 +102,15 @@ class Client:
         return lambda: self.callbacks[what](self, theirs)
 
     def incremental_assign(self, partitions: Sequence[Any]) -> None:
+        self.assigned += [TopicPartition(one.topic, one.partition) for one in partitions]
+
+    def incremental_unassign(self, partitions: Sequence[Any]) -> None:
+        self.unassigned += [TopicPartition(one.topic, one.partition) for one in partitions]
+
+    def pause(self, partitions: Sequence[Any]) -> None:
         """Nothing is fetched here."""
 
-    incremental_unassign = pause = resume = incremental_assign
+    resume = pause
 
     def unsubscribe(self) -> None:
         self.left = True
@@ -146,7 +162,6 @@ def test_what_was_taken_before_a_partition_came_back_is_not_delivered(
     source: KafkaSource, client: Client
 ) -> None:
     client.play = [
-        Message(5),
         client.happens("on_revoke", ONE),
         client.happens("on_assign", ONE),
         Message(3),
@@ -154,6 +169,40 @@ def test_what_was_taken_before_a_partition_came_back_is_not_delivered(
     (only,) = source.poll(10, 0)
     assert only.position.offset == 3
     assert only.assignment == source.assignments()[ONE]
+
+
+def test_a_partition_that_goes_and_comes_back_within_one_call_is_read_anew(
+    source: KafkaSource, client: Client
+) -> None:
+    """Which of its messages are from before, nobody can say."""
+    client.play = [
+        Message(0, partition=1),
+        Message(5),
+        client.happens("on_revoke", ONE),
+        client.happens("on_assign", ONE),
+        Message(3),
+        Message(1, partition=1),
+    ]
+    number = source.assignments()[ONE]
+    got = source.poll(10, 0)
+    assert (offsets(got, 0), offsets(got, 1)) == ([], [0, 1])
+    assert client.assigned == [ONE, TWO, ONE, ONE]
+    assert client.unassigned == [ONE, ONE]
+    assert source.assignments()[ONE] > number + 1
+    client.play = [Message(3)]
+    (again,) = source.poll(10, 0)
+    assert again.assignment == source.assignments()[ONE]
+
+
+def test_a_partition_that_comes_within_a_call_has_its_messages_delivered(
+    source: KafkaSource, client: Client
+) -> None:
+    client.play = [client.happens("on_revoke", ONE)]
+    source.poll(1, 0)
+    client.play = [Message(0, partition=1), client.happens("on_assign", ONE), Message(7)]
+    got = source.poll(10, 0)
+    assert (offsets(got, 0), offsets(got, 1)) == ([7], [0])
+    assert client.assigned == [ONE, TWO, ONE]
 
 
 def test_a_rewind_that_the_client_refuses_is_made_up_for(

@@ -24,7 +24,7 @@ def bundled(window_overlap_tokens: int) -> Tagger:
         aggregation="word",
         window_overlap_tokens=window_overlap_tokens,
         batch_tokens=4_096,
-        # The bundled model reads these best, and they give many cuts.
+        # They give many cuts.
         window_tokens=192,
     )
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import random
 
 import pytest
-from prometheus_client import generate_latest
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
 
 from consumer import __version__
 from consumer.articles import ModelInfo, TaggingResult, TopicPartition
 from consumer.pipeline.observer import Observer, RebalanceEvent, ReleaseReason, TransactionOutcome
 from consumer.rejections import RejectCode
+from consumer.telemetry.batch_histogram import BatchHistogram
 from tests.scraped import Scraped
 
 A0 = TopicPartition("articles", 0)
@@ -177,3 +178,24 @@ def test_model_and_build_are_told(scraped: Scraped) -> None:
 def test_process_metrics_are_there(scraped: Scraped) -> None:
     assert (scraped.value("process_resident_memory_bytes") or 0) > 0
     assert scraped.value("python_gc_collections_total", generation="0") is not None
+
+
+def test_many_at_once_are_as_many_one_by_one() -> None:
+    chance = random.Random(5)
+    bounds = (0.1, 0.5, 1.0)
+    amounts = [chance.choice((0.0, 0.1, 0.3, 0.5, 1.0, 7.5)) for _ in range(500)]
+    registry = CollectorRegistry()
+    one_by_one = Histogram("one_by_one", "a", registry=registry, buckets=bounds)
+    at_once = BatchHistogram("at_once", "b", registry=registry, buckets=bounds)
+    for amount in amounts:
+        one_by_one.observe(amount)
+    at_once.observe_many(amounts)
+    at_once.observe_many([])
+    for bound in ("0.1", "0.5", "1.0", "+Inf"):
+        counts = [
+            registry.get_sample_value(f"{name}_bucket", {"le": bound})
+            for name in ("one_by_one", "at_once")
+        ]
+        assert counts[0] == counts[1] > 0
+    assert registry.get_sample_value("at_once_count") == 500
+    assert registry.get_sample_value("at_once_sum") == pytest.approx(sum(amounts))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import deque
 
 import pytest
@@ -155,7 +154,7 @@ class Model:
     def read(self) -> None:
         if self.assigned:
             message = raw(self.position)
-            self.pipeline.append(dataclasses.replace(message, assignment=self.number))
+            self.pipeline.append(message._replace(assignment=self.number))
             self.position += 1
 
     def publish(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from consumer.pipeline.ownership import Ownership
-from tests.fakes import P0, P1
+from tests.fakes import P0, P1, raw
 
 
 def test_owns_what_is_assigned_by_its_number() -> None:
@@ -37,7 +37,7 @@ def test_lag_counts_what_is_read_and_uncommitted() -> None:
     ownership = Ownership()
     ownership.add({P0: 1})
     for offset in range(10, 15):
-        ownership.delivered(P0, offset)
+        ownership.delivered([raw(offset, partition=P0)])
     assert ownership.lags({P0: 20}, {P0: 15}) == {P0: 10}
     ownership.committed({P0: 13})
     assert ownership.lags({P0: 20}, {P0: 15}) == {P0: 7}
@@ -48,7 +48,7 @@ def test_lag_counts_what_is_read_and_uncommitted() -> None:
 def test_lag_is_zero_at_the_end_past_transaction_markers() -> None:
     ownership = Ownership()
     ownership.add({P0: 1})
-    ownership.delivered(P0, 7)
+    ownership.delivered([raw(7, partition=P0)])
     assert ownership.lags({P0: 9}, {P0: 9}) == {P0: 2}  # 7 itself is uncommitted
     ownership.committed({P0: 8})
     assert ownership.lags({P0: 9}, {P0: 9}) == {P0: 0}
@@ -78,7 +78,7 @@ def test_lag_after_a_rewind_is_from_where_reading_stands() -> None:
     ownership = Ownership()
     ownership.add({P0: 1})
     for offset in range(4):
-        ownership.delivered(P0, offset)
+        ownership.delivered([raw(offset, partition=P0)])
     ownership.committed({P0: 4})
     ownership.add({P0: 2})
     assert ownership.lags({P0: 10}, {P0: 2}) == {P0: 8}
@@ -87,7 +87,7 @@ def test_lag_after_a_rewind_is_from_where_reading_stands() -> None:
 def test_what_is_not_ours_has_no_lag() -> None:
     ownership = Ownership()
     ownership.add({P0: 1})
-    ownership.delivered(P1, 3)
+    ownership.delivered([raw(3, partition=P1)])
     ownership.committed({P1: 4})
     ownership.drop([P0])
     assert ownership.lags({P0: 10, P1: 10}, {P0: 2, P1: 4}) == {}

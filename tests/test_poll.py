@@ -10,7 +10,7 @@ from consumer.errors import KafkaProblem
 from consumer.pipeline.inbox import Assigned, Lost, Revoked
 from consumer.pipeline.observer import RebalanceEvent
 from consumer.pipeline.offsets import Rewind
-from consumer.pipeline.poll import LAG_INTERVAL_S
+from consumer.pipeline.poll import LAG_INTERVAL_S, PAUSE_AFTER_S
 from tests.fakes import P0, P1, PATIENCE_S, eventually, in_thread
 from tests.poll_bench import REVOKE_TIMEOUT_S, PollBench
 
@@ -44,12 +44,14 @@ def test_reading_pauses_at_the_bound_and_resumes_well_under_it() -> None:
     bench.broker.feed(*[b"a"] * 10)
     bench.assign()
     assert bench.offsets(4) == [0, 1, 2, 3]
+    bench.full_for(PAUSE_AFTER_S)
     eventually(lambda: bench.observer.pauses == [True], "the pause")
     bench.in_flight.remove(1, 4)
     bench.polled(5)  # polling goes on, for the sake of the membership
     assert len(bench.incoming) == 0
     bench.in_flight.remove(1, 4)
     assert bench.offsets(2) == [4, 5]
+    bench.full_for(PAUSE_AFTER_S)
     eventually(lambda: bench.observer.pauses == [True, False, True], "the next pause")
     assert bench.in_flight.messages == 4
     assert bench.end() is None
@@ -60,12 +62,30 @@ def test_reading_pauses_at_the_bytes_too() -> None:
     bench.broker.feed(b"x" * 20)
     bench.assign()
     assert bench.offsets(1) == [0]
+    bench.full_for(PAUSE_AFTER_S)
     eventually(lambda: bench.source.paused, "the pause")
     bench.broker.feed(b"y")
     bench.polled()
     assert len(bench.incoming) == 0
     bench.in_flight.remove(1, bench.in_flight.size_bytes)
     assert bench.offsets(1) == [1]
+    assert bench.end() is None
+
+
+def test_room_that_comes_soon_spares_the_pause() -> None:
+    bench = PollBench(max_messages=4)
+    bench.broker.feed(*[b"a"] * 10)
+    bench.assign()
+    assert bench.offsets(4) == [0, 1, 2, 3]
+    bench.full_for(PAUSE_AFTER_S * 0.9)
+    assert len(bench.incoming) == 0
+    bench.in_flight.remove(1, 4)
+    assert bench.offsets(1) == [4]
+    # The bound is reached anew, and with it the time begins anew.
+    bench.full_for(PAUSE_AFTER_S * 0.9)
+    bench.in_flight.remove(4, 16)
+    assert bench.offsets(4) == [5, 6, 7, 8]
+    assert bench.observer.pauses == []
     assert bench.end() is None
 
 

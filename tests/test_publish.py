@@ -46,6 +46,31 @@ def test_commits_at_once_when_nothing_more_can_join(bench: PublishBench) -> None
     bench.reconcile()
 
 
+def test_commits_at_once_when_no_batch_is_on_its_way(bench: PublishBench) -> None:
+    bench.read(tagged(9))  # read, but it will be long in coming
+    bench.put(tagged(0))
+    bench.sent(1)
+    bench.idle()
+    assert bench.broker.final == []
+    bench.more_comes = False
+    bench.tagged.wake()
+    eventually(lambda: bench.broker.committed == {P0: 1}, "the commit")
+    assert bench.in_flight.messages == 1
+
+
+def test_what_waits_is_published_before_a_commit(bench: PublishBench) -> None:
+    bench.more_comes = False
+    bench.sink.commit_gate.clear()
+    bench.read(tagged(9))
+    bench.put(tagged(0))
+    assert bench.sink.committing.wait(PATIENCE_S)
+    bench.put(tagged(1))
+    bench.put(tagged(2))
+    bench.sink.commit_gate.set()
+    eventually(lambda: bench.broker.committed == {P0: 3}, "the commits")
+    assert bench.observer.transactions == {TransactionOutcome.COMMITTED: 2}
+
+
 def test_batches_within_the_interval_share_a_transaction(bench: PublishBench) -> None:
     waiting = tagged(9)
     bench.read(waiting)

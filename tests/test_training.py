@@ -5,7 +5,6 @@ import json
 import random
 import shutil
 import string
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,6 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-import consumer
 from consumer.commands.train import add_arguments, run
 from consumer.errors import ModelError, SettingsError
 from consumer.tagging.checkpoint import _HIDDEN_DROPOUT, _set_dropout, load_tokenizer
@@ -37,14 +35,11 @@ from consumer.tagging.recipe import Recipe
 from consumer.tagging.training_data import (
     IGNORED,
     Example,
-    Word,
-    chunk_article,
-    collect_mentions,
     encode_articles,
+    labelled_example,
     make_batches,
-    replace_mentions,
 )
-from consumer.tagging.whole_articles import cut_windows, predict_article
+from consumer.tagging.whole_articles import cut_windows, predict_articles
 
 TEXT = """-DOCSTART- O
 
@@ -187,6 +182,8 @@ def test_the_saved_folder_loads_and_says_what_it_is(
     assert on_disk["padding"] is None
     config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
     assert not {"max_length", "stride", "is_local"} & config.keys()
+    # The name that all versions of transformers read.
+    assert config["tokenizer_class"] == "PreTrainedTokenizerFast"
     assert (folder / "model.safetensors").stat().st_mode & 0o777 == 0o644
     assert {tensor.dtype for tensor in weights(folder).values()} == {torch.float16}
     assert "_name_or_path" not in (folder / "config.json").read_text(encoding="utf-8")
@@ -287,9 +284,77 @@ def test_a_checkpoint_with_the_same_labels_keeps_its_head(
     assert not torch.allclose(before, weights(fresh)["classifier.weight"], atol=1e-3)
 
 
+def test_teachers_are_learned_from(train: Callable[..., Path], tmp_path: Path) -> None:
+    options = ("--learning-rate", "1e-2", "--epochs", "40")
+    teacher = train("teacher", *options)
+    alone = train("alone", "--seed", "2")
+    # A student of the teacher's probabilities only, beside one of the labels only.
+    taught = train("taught", "--seed", "2", "--teachers", str(teacher), "--distillation", "1")
+    ignored = train("ignored", "--seed", "2", "--teachers", str(teacher), "--distillation", "0")
+    assert not same(alone, taught)
+    assert same(alone, ignored)
+    card = (taught / "README.md").read_text(encoding="utf-8")
+    assert "--teachers teacher \\\n" in card
+    assert str(tmp_path) not in card
+
+
+def test_a_teacher_of_other_sub_words_or_labels_is_refused(
+    train: Callable[..., Path], base_model: Path
+) -> None:
+    teacher = train("teacher")
+    with pytest.raises(ModelError, match=r"cannot learn from .*teacher: its sub-words are not"):
+        train("student", "--teachers", str(teacher), "--case-marks", base=with_room(base_model))
+    with pytest.raises(ModelError, match=r"its labels are LABEL_0, LABEL_1, not O, B-LOC"):
+        train("student", "--teachers", str(base_model))
+    with pytest.raises(ModelError, match="cannot learn from /none"):
+        train("student", "--teachers", "/none")
+
+
+def test_several_files_are_learned_from(train: Callable[..., Path], tmp_path: Path) -> None:
+    more = tmp_path / "more.txt"
+    more.write_text("Rome B-LOC\n", encoding="utf-8")
+    corpus = tmp_path / "corpus.txt"
+    folder = train("model", "--train", str(corpus), str(more))
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert "| train | 3 | 5 | 17 | 4 LOC, 3 PER |" in card
+    assert "--train corpus.txt more.txt" in card
+
+
+def with_room(base: Path) -> Path:
+    """The base model with reserved pieces in its vocabulary."""
+    folder = base.parent / "with-room"
+    shutil.copytree(base, folder, dirs_exist_ok=True)
+    file = folder / "tokenizer.json"
+    document = json.loads(file.read_text(encoding="utf-8"))
+    vocabulary = document["model"]["vocab"]
+    for number, piece in enumerate(("##x", "##y", "##z")):
+        vocabulary[f"[unused{number}]"] = vocabulary.pop(piece)
+    file.write_text(json.dumps(document), encoding="utf-8")
+    return folder
+
+
+def test_a_marked_model_says_what_case_its_words_have(
+    train: Callable[..., Path], base_model: Path
+) -> None:
+    options = ("--recased-chunks", "0.5", "--masked-words", "0.2", "--joined-articles", "0.5")
+    folder = train("marked", "--case-marks", *options, base=with_room(base_model))
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    assert tokenizer.tokenize("Al al") == ["a", "##l", "##\u02c4", "a", "##l"]
+    assert "nerstream" not in (folder / "config.json").read_text(encoding="utf-8")
+    # A second run on it keeps the marks as they are.
+    again = train("again", "--case-marks", *options, base=folder)
+    assert AutoTokenizer.from_pretrained(again).get_vocab() == tokenizer.get_vocab()
+
+
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
+        (
+            ("--recased-chunks", "0.1"),
+            SettingsError,
+            "--recased-chunks: the tokenizer of .* writes no marks of case; add --case-marks",
+        ),
+        (("--case-marks",), ModelError, "0 reserved pieces .* fewer than the 3 marks"),
         (("--epochs", "0"), SettingsError, "--epochs: 0 is out of range"),
         (("--learning-rate", "nan"), SettingsError, "--learning-rate: nan is out of range"),
         (("--dropout", "1"), SettingsError, "--dropout: 1.0 is out of range"),
@@ -328,35 +393,24 @@ def test_diverged_training_is_an_error(
         train("model", base=broken)
 
 
-def test_the_bundled_model_reads_whole_windows_and_tags_words() -> None:
-    folder = Path(consumer.__file__).parent / "models" / "minilm-l6-ner"
-    on_disk = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
-    assert on_disk["truncation"] is None
-    assert on_disk["padding"] is None
-    assert {tensor.dtype for tensor in weights(folder).values()} == {torch.float16}
-    tokenizer = load_tokenizer(str(folder), 512)
-    assert AutoTokenizer.from_pretrained(folder).model_max_length == 512
-    model = AutoModelForTokenClassification.from_pretrained(folder, dtype=torch.float32)
-    assert model.config.max_position_embeddings == 512
-    lines = ["Angela B-PER", "Merkel I-PER", "visited O", "Berlin B-LOC", ". O"]
-    (encoded,) = encode_articles(tokenizer, list(parse_conll(lines, "made-up.txt")))
-    assert predict_article(model.eval(), tokenizer, encoded, 512) == [
-        [word.label for word in encoded[0]]
-    ]
-
-
 def test_sub_words_of_a_word_are_labelled_inside(tokenizer: PreTrainedTokenizerFast) -> None:
     (encoded,) = encode_articles(
         tokenizer, list(parse_conll(["Moe B-PER", "Al I-PER", "in O"], "made-up.txt"))
     )
     label_ids = {label: index for index, label in enumerate(LABELS)}
-    (example,) = chunk_article(encoded, label_ids, tokenizer, 64, random.Random(1))
+    words = [word for sentence in encoded for word in sentence]
+    example = labelled_example(words, label_ids, tokenizer, 64)
     assert tokenizer.convert_ids_to_tokens(example.ids) == [
         *("[CLS]", "m", "##o", "##e", "a", "##l", "i", "##n", "[SEP]")
     ]
     inside = LABELS.index("I-PER")
     assert example.labels == (
         *(IGNORED, LABELS.index("B-PER"), inside, inside, inside, inside, 0, 0, IGNORED),
+    )
+    cut = labelled_example(words, label_ids, tokenizer, 6)
+    assert (cut.ids, cut.labels) == (
+        (*example.ids[:5], example.ids[-1]),
+        (*example.labels[:5], IGNORED),
     )
 
 
@@ -407,39 +461,6 @@ def test_a_word_without_sub_words_is_kept(tokenizer: PreTrainedTokenizerFast) ->
     assert [len(word.ids) for word in encoded[0]] == [3, 0, 2]
 
 
-def test_chunks_hold_every_sub_word_once_and_keep_to_the_limit(
-    tokenizer: PreTrainedTokenizerFast,
-) -> None:
-    sentence = (Word((7,) * 9, "O"),)
-    long = (Word((8,) * 100, "O"),)
-    article = (sentence,) * 30 + (long,) + (sentence,) * 5
-    chunks = chunk_article(article, {"O": 0}, tokenizer, 64, random.Random(3))
-    assert max(map(len, chunks)) == 64
-    counts = Counter(token for chunk in chunks for token in chunk.ids)
-    assert counts[7] == 35 * 9
-    # Cut where the model takes no more.
-    assert counts[8] == 62
-
-
-def test_replaced_mentions_keep_their_type_and_stay_the_same_in_an_article(
-    tokenizer: PreTrainedTokenizerFast,
-) -> None:
-    encoded = encode_articles(tokenizer, articles())
-    mentions = collect_mentions(encoded)
-    assert {name: len(found) for name, found in mentions.items()} == {"PER": 3, "LOC": 2}
-    two_times = (*encoded[0], *encoded[0])
-    changed = 0
-    for seed in range(20):
-        replaced = replace_mentions(two_times, mentions, 0.5, random.Random(seed))
-        assert replaced[: len(encoded[0])] == replaced[len(encoded[0]) :]
-        assert [w.label for s in replaced for w in s if w.label.startswith("B-")] == (
-            ["B-PER", "B-LOC", "B-PER"] * 2
-        )
-        changed += replaced != two_times
-    assert 10 <= changed < 20
-    assert replace_mentions(two_times, mentions, 0.0, random.Random(1)) == two_times
-
-
 def test_batches_keep_to_the_budget_and_lose_nothing() -> None:
     draw = random.Random(5)
     examples = [Example((index,) * draw.randint(3, 60), ()) for index in range(200)]
@@ -468,9 +489,11 @@ def test_a_long_article_gets_a_label_for_each_word(
 ) -> None:
     model = AutoModelForTokenClassification.from_pretrained(base_model, num_labels=5)
     model.config.id2label = dict(enumerate(LABELS))
-    (encoded, _) = encode_articles(tokenizer, articles())
-    predicted = predict_article(model.eval(), tokenizer, encoded * 9, 64)
-    assert [len(labels) for labels in predicted] == [6, 2] * 9
+    first, second = encode_articles(tokenizer, articles())
+    both = predict_articles(model.eval(), tokenizer, [second, first * 9], 64)
+    assert [[len(labels) for labels in article] for article in both] == [[4, 4], [6, 2] * 9]
+    # Which windows share a pass changes nothing.
+    assert predict_articles(model, tokenizer, [first * 9], 64) == both[1:]
 
 
 def test_the_learning_rate_rises_and_falls() -> None:

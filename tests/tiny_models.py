@@ -42,6 +42,7 @@ from consumer.articles import (
     TextField,
     TopicPartition,
 )
+from consumer.tagging.case_marks import marking_tokenizer
 from consumer.tagging.tagger import Tagger, load_tagger
 
 SENTENCES = (
@@ -90,6 +91,9 @@ def _pieces(pre_tokenizer: pre_tokenizers.PreTokenizer) -> list[str]:
 
 def wordpiece_tokenizer(max_length: int, lowercase: bool) -> PreTrainedTokenizerFast:
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    if lowercase:
+        # As in BERT's own vocabularies.
+        special += ["[unused0]", "[unused1]", "[unused2]"]
     pieces = _pieces(pre_tokenizers.BertPreTokenizer())
     names = [*special, *pieces, *(f"##{piece}" for piece in pieces)]
     vocabulary = {name: token_id for token_id, name in enumerate(names)}
@@ -244,6 +248,10 @@ _Builder = Callable[[int, int, tuple[str, ...]], PreTrainedModel]
 FAMILIES: Mapping[str, tuple[Callable[[int], PreTrainedTokenizerFast], _Builder]] = {
     "bert-cased": (lambda length: wordpiece_tokenizer(length, lowercase=False), _bert),
     "bert-uncased": (lambda length: wordpiece_tokenizer(length, lowercase=True), _bert),
+    "bert-case-marks": (
+        lambda length: marking_tokenizer(wordpiece_tokenizer(length, lowercase=True)),
+        _bert,
+    ),
     "distilbert": (lambda length: wordpiece_tokenizer(length, lowercase=False), _distilbert),
     "roberta": (byte_level_tokenizer, _roberta),
     "xlm-roberta": (lambda length: sentencepiece_tokenizer(length, strips=False), _xlm_roberta),
@@ -251,7 +259,10 @@ FAMILIES: Mapping[str, tuple[Callable[[int], PreTrainedTokenizerFast], _Builder]
 }
 
 #: The families whose attention can be packed.
-PACKED_FAMILIES = ("bert-cased", "bert-uncased", "distilbert", "roberta", "xlm-roberta")
+PACKED_FAMILIES = (
+    *("bert-cased", "bert-uncased", "bert-case-marks"),
+    *("distilbert", "roberta", "xlm-roberta"),
+)
 
 
 def save_tiny_model(

@@ -10,8 +10,10 @@ import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import orjson
 
@@ -22,6 +24,14 @@ from consumer.settings import Settings
 
 #: Longest wait, in seconds, for a model to load, a group to form, or a worker to drain.
 PATIENCE_S = 120.0
+
+#: What the worker logs at the end of each part of its start.
+_START_EVENTS = {
+    "imports_s": "starting",
+    "model_s": "model loaded",
+    "producer_s": "working",
+    "group_s": "partitions assigned",
+}
 
 _MODULE = ("-m", "consumer.commands.bench_child")
 
@@ -98,7 +108,7 @@ class BenchWorker(Closing):
         self._log = Path(self._folder.name, "worker.log")
         changes = {"admin_host": "127.0.0.1", "admin_port": 0, "log_format": "json"}
         given = Settings.model_validate(settings.model_dump() | changes)
-        self._started = time.monotonic()
+        self._started = time.time()
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, *_MODULE, "worker", kind.value],
@@ -111,15 +121,24 @@ class BenchWorker(Closing):
         self._process.stdin.close()
         self._port = 0
 
-    def wait_ready(self) -> float:
-        """Until `/readyz` is green; seconds since the process was started."""
-        while True:
+    def wait_ready(self) -> dict[str, float]:
+        """Until `/readyz` is green.
+
+        Returns:
+            Seconds from the start of the process until then (`total_s`), and of each part: until
+            its own modules are imported, until the model is loaded, until the producer is ready,
+            until the group has given it partitions.
+        """
+        while self._get("/readyz")[0] != 200:
             self._check()
-            if self._get("/readyz")[0] == 200:
-                return time.monotonic() - self._started
-            if time.monotonic() - self._started > PATIENCE_S:
+            if time.time() - self._started > PATIENCE_S:
                 raise NerstreamError(f"the worker is not ready:\n{self._tail()}")
             time.sleep(0.01)
+        parts, before = {"total_s": time.time() - self._started}, self._started
+        for name, event in _START_EVENTS.items():
+            at = self._time_of(event) or before
+            parts[name], before = at - before, at
+        return parts
 
     def read(self) -> Reading:
         """Its counters now."""
@@ -143,18 +162,19 @@ class BenchWorker(Closing):
         line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
         return int(line.split()[1]) * 1024
 
-    def stop(self) -> float:
-        """SIGTERM, and wait until it has drained; seconds that it took.
+    def terminate(self) -> None:
+        """SIGTERM."""
+        self._process.send_signal(signal.SIGTERM)
+
+    def join(self) -> None:
+        """Wait until it has drained.
 
         Raises:
             NerstreamError: it did not end with 0.
         """
-        started = time.monotonic()
-        self._process.send_signal(signal.SIGTERM)
         code = self._process.wait(PATIENCE_S)
         if code != 0:
             raise NerstreamError(f"the worker ended with {code}:\n{self._tail()}")
-        return time.monotonic() - started
 
     def close(self) -> None:
         """Kill it if it still runs."""
@@ -184,7 +204,19 @@ class BenchWorker(Closing):
                 return answer.code, ""
 
     def _find_port(self) -> bool:
-        for line in self._log.read_bytes().splitlines():
-            if b'"admin_port":' in line:
-                self._port = int(orjson.loads(line)["admin_port"])
+        self._port = int(self._event("starting").get("admin_port", 0))
         return self._port > 0
+
+    def _time_of(self, name: str) -> float | None:
+        """When it logged this event, in seconds since the epoch."""
+        found = self._event(name).get("timestamp")
+        return None if found is None else datetime.fromisoformat(found).timestamp()
+
+    def _event(self, name: str) -> dict[str, Any]:
+        """The first line of its log with this event."""
+        for line in self._log.read_bytes().splitlines():
+            if line.startswith(b"{") and line.endswith(b"}"):
+                found: dict[str, Any] = orjson.loads(line)
+                if found.get("event") == name:
+                    return found
+        return {}

@@ -26,7 +26,12 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command; those of the recipe are `Recipe`'s fields."""
     parser.add_argument(
-        "--train", type=Path, required=True, metavar="FILE", help="CoNLL file to learn from"
+        "--train",
+        type=Path,
+        required=True,
+        nargs="+",
+        metavar="FILE",
+        help="CoNLL files to learn from",
     )
     parser.add_argument(
         "--dev",
@@ -40,6 +45,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         metavar="NAME",
         help="checkpoint to start from: a hub id or a folder, with a fast tokenizer",
+    )
+    parser.add_argument(
+        "--teachers",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="models to learn from beside the labels (--distillation): hub ids or folders with the "
+        "sub-words and labels of this one, such as earlier runs of this command",
     )
     parser.add_argument(
         "--output", type=Path, required=True, metavar="FOLDER", help="where the model is written"
@@ -86,7 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
     recipe = Recipe(**{option.name: getattr(arguments, option.name) for option in fields(Recipe)})
     if arguments.threads is not None and arguments.threads < 1:
         raise SettingsError("--threads", f"{arguments.threads} is out of range", "give 1 or more")
-    train = _read(arguments.train, "--train")
+    train = tuple(article for file in arguments.train for article in _read(file, "--train"))
     dev = _read(arguments.dev, "--dev")
     notes = _notes(arguments.card_notes)
     # Imported late, so that `nerstream --help` need not wait for torch.
@@ -101,6 +114,7 @@ def run(arguments: argparse.Namespace) -> int:
             dev=dev,
             device=arguments.device,
             threads=arguments.threads,
+            teachers=arguments.teachers,
         )
         _begin(tuning, arguments.resume)
         scores = tuning.run(display.show_progress, display.show_epoch)
@@ -166,8 +180,13 @@ def _command(arguments: argparse.Namespace) -> str:
     """The command line as others may repeat it: files without their folders."""
     parts = [
         f"--base-model {shlex.quote(arguments.base_model)}",
-        f"--train {shlex.quote(arguments.train.name)}",
+        f"--train {' '.join(shlex.quote(file.name) for file in arguments.train)}",
         f"--dev {shlex.quote(arguments.dev.name)}",
+        *(
+            [f"--teachers {' '.join(shlex.quote(_last_part(name)) for name in arguments.teachers)}"]
+            if arguments.teachers
+            else []
+        ),
         f"--output {shlex.quote(arguments.output.name)}",
     ]
     for option in fields(Recipe):
@@ -177,3 +196,8 @@ def _command(arguments: argparse.Namespace) -> str:
         elif value != option.default:
             parts.append(f"{flag(option)} {value}")
     return " \\\n    ".join(["nerstream train", *parts])
+
+
+def _last_part(name: str) -> str:
+    """A folder without the folders it lies in; a hub id as it is."""
+    return Path(name).name if Path(name).exists() else name

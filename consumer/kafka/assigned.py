@@ -19,14 +19,18 @@ class AssignedPartitions:
         self._numbers: dict[TopicPartition, int] = {}
         self._read: dict[TopicPartition, int] = {}
         self._put_off: dict[TopicPartition, tuple[int, float]] = {}
+        #: Rises whenever a number is given or taken away.
+        self.changes = 0
 
     def add(self, partitions: Sequence[TopicPartition]) -> None:
         """These were assigned."""
+        self.changes += 1
         for one in partitions:
             self._numbers[one] = next(self._next_number)
 
     def drop(self, partitions: Sequence[TopicPartition]) -> None:
         """These were revoked or lost."""
+        self.changes += 1
         for one in partitions:
             self._numbers.pop(one, None)
             self._read.pop(one, None)
@@ -36,6 +40,7 @@ class AssignedPartitions:
         """A new number; the rewind is put off until `rewound`. None if not assigned."""
         if partition not in self._numbers:
             return None
+        self.changes += 1
         number = self._numbers[partition] = next(self._next_number)
         self._read[partition] = offset
         self._put_off[partition] = (offset, now)
@@ -56,6 +61,12 @@ class AssignedPartitions:
         told yet of a rewind: what it hands out then is from before.
         """
         return None if partition in self._put_off else self._numbers.get(partition)
+
+    def readable(self) -> dict[tuple[str, int], tuple[TopicPartition, int]]:
+        """Of each partition that may be delivered now: itself, and its number."""
+        return {
+            one: (one, number) for one, number in self._numbers.items() if one not in self._put_off
+        }
 
     def passed(self, partition: TopicPartition, offset: int) -> None:
         """Reading of a partition now stands at this offset."""

@@ -66,7 +66,7 @@ class Refusals:
 
     def refused(self, topic: str, position: Position) -> RejectCode | None:
         """Why this input's message to this topic was refused for itself; None if it was not."""
-        return self._refused.get((topic, position))
+        return self._refused.get((topic, position)) if self._refused else None
 
     def settle(
         self, offsets: Mapping[TopicPartition, int], assigned: Collection[TopicPartition]

@@ -9,22 +9,27 @@ from confluent_kafka import TIMESTAMP_NOT_AVAILABLE
 from consumer.articles import Headers, Position, RawMessage, TopicPartition
 
 
-def raw_message(message: Any, assignment: int) -> RawMessage:
+def raw_message(
+    message: Any, assignment: int, partition: TopicPartition | None = None
+) -> RawMessage:
     """The client's message, without an error, as a `RawMessage`.
 
     Args:
         assignment: number of the assignment under which it was read.
+        partition: where it stands, if that is known; one object for all messages of a partition.
     """
+    if partition is None:
+        partition = TopicPartition(message.topic(), message.partition())
     kind, timestamp_ms = message.timestamp()
     headers = _headers(message)
     return RawMessage(
-        position=Position(TopicPartition(message.topic(), message.partition()), message.offset()),
-        key=message.key(),
-        value=message.value(),
-        headers=headers or (),
-        timestamp_ms=None if kind == TIMESTAMP_NOT_AVAILABLE else timestamp_ms,
-        assignment=assignment,
-        has_unreadable_headers=headers is None,
+        Position(partition, message.offset()),
+        message.key(),
+        message.value(),
+        headers or (),
+        None if kind == TIMESTAMP_NOT_AVAILABLE else timestamp_ms,
+        assignment,
+        headers is None,
     )
 
 
@@ -34,7 +39,8 @@ def _headers(message: Any) -> Headers | None:
     To be asked for once a message: after such a failure the client gives out broken objects.
     """
     try:
-        return tuple(message.headers() or ())
+        found = message.headers()
+        return tuple(found) if found else ()
     except (SystemError, UnicodeDecodeError):
         # The client's method fails to decode the name, and Python wraps what it forgot to raise.
         return None

@@ -24,6 +24,10 @@ _MESSAGE_MAX_BYTES = 100 * 1024 * 1024
 #: Seconds between two looks at what has failed while something is waited for.
 _LOOK_S = 0.5
 
+#: Messages that are queued between two looks at what has failed. A look gives up the interpreter
+#: lock, and getting it back costs more than a message.
+_SERVE_MESSAGES = 128
+
 #: What `settings.kafka` may change. The buffer holds far more than `in_flight_bytes` lets in.
 _DEFAULTS: Mapping[str, Any] = {
     "compression.type": "lz4",
@@ -35,6 +39,8 @@ _DEFAULTS: Mapping[str, Any] = {
 
 _REQUIRED: Mapping[str, Any] = {
     "acks": "all",
+    # Of the messages that went well nobody wants to hear one by one.
+    "delivery.report.only.error": True,
     "enable.idempotence": True,
     "partitioner": "murmur2_random",
 }
@@ -61,6 +67,7 @@ class Output:
         self._properties = properties
         self._producer: Any = None
         self._alone = False
+        self._unserved = 0
         self._deliveries = Deliveries()
         self._refusals = Refusals()
         self._partition_counts = PartitionCounts()
@@ -110,12 +117,14 @@ class Output:
             RejectedMessage: code `too_large`, by the client's own limit.
             AbortableError, KafkaProblem: an earlier message failed, or the buffer stays full.
         """
-        deadline = time.monotonic() + timeout_s
-        extra: dict[str, int] = {}
+        deadline: float | None = None
+        extra: dict[str, Any] = {}
         if message.timestamp_ms is not None:
             extra["timestamp"] = message.timestamp_ms
         if message.partition is not None:
             extra["partition"] = message.partition
+        if message.headers:
+            extra["headers"] = list(message.headers)
         delivered = partial(self._delivered, self._deliveries, message)
         while True:
             self.raise_failure()
@@ -124,12 +133,13 @@ class Output:
                     message.topic,
                     message.value,
                     message.key,
-                    headers=list(message.headers),
                     on_delivery=delivered,
                     **extra,
                 )
             except BufferError:
-                if time.monotonic() > deadline:
+                now = time.monotonic()
+                deadline = now + timeout_s if deadline is None else deadline
+                if now > deadline:
                     raise AbortableError(
                         f"the buffer of the producer stayed full for {timeout_s:.0f} s"
                     ) from None
@@ -137,7 +147,9 @@ class Output:
             except KafkaException as refused:
                 raise self._refusal(message, error_of(refused)) from refused
             else:
-                self.serve()
+                self._unserved += 1
+                if self._unserved >= _SERVE_MESSAGES:
+                    self.serve()
                 return
 
     def flush(self, timeout_s: float) -> None:
@@ -211,6 +223,7 @@ class Output:
 
     def serve(self, timeout_s: float = 0.0) -> None:
         """Run the callbacks that are due, waiting for some for so long."""
+        self._unserved = 0
         try:
             self.producer.poll(timeout_s)
         except KafkaException as failed:

@@ -80,6 +80,12 @@ class Rebalance:
         finally:
             consumer.incremental_unassign(lost)
 
+    def renew(self, consumer: Any, partitions: Sequence[TopicPartition]) -> None:
+        """Give partitions up and take them again, which begins at the committed offsets."""
+        if partitions:
+            self.on_lost(consumer, client_partitions(partitions))
+            self.on_assign(consumer, client_partitions(partitions))
+
 
 def client_partitions(partitions: Iterable[TopicPartition]) -> list[Any]:
     """Our partitions as the client's."""

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, KafkaException
+from confluent_kafka import Consumer, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from consumer.articles import RawMessage, TopicPartition
-from consumer.errors import KafkaProblem
 from consumer.kafka.assigned import AssignedPartitions
 from consumer.kafka.clients import ErrorWatch, await_topics, make_client
 from consumer.kafka.end_offsets import EndOffsets
 from consumer.kafka.errands import Errands
-from consumer.kafka.messages import raw_message
-from consumer.kafka.problems import PERMANENT, UNKNOWN_TOPIC, error_of, problem
+from consumer.kafka.intake import Intake
+from consumer.kafka.problems import error_of, problem
 from consumer.kafka.rebalance import Listener, Rebalance, client_offsets, client_partitions
 from consumer.kafka.source_properties import consumer_properties, is_pattern
 from consumer.settings import Settings
@@ -33,10 +32,6 @@ _REWIND_TIMEOUT_S = 30.0
 #: Longest wait, in seconds, for the group's offsets.
 _COMMITTED_TIMEOUT_S = 20.0
 
-#: A topic that the client reports missing is looked for again after so many seconds: brokers
-#: that have just started know nothing of their topics for a moment.
-_UNKNOWN_TOPIC_GRACE_S = 5.0
-
 #: Longest stay, in seconds, in the client while other threads may wait for a call.
 _SLICE_S = 0.005
 
@@ -44,9 +39,8 @@ _SLICE_S = 0.005
 class KafkaSource:
     """`consumer.pipeline.protocols.Source` on Kafka; its docstrings are the contract.
 
-    A message carries the number that its partition has when the client hands it out. Callbacks
-    run between two messages, never beside one, so a message from before a rebalance or a rewind
-    cannot carry a number from after.
+    A message carries the number that its partition has when the client hands it out; one from
+    before a rebalance or a rewind cannot carry a number from after.
 
     Args:
         settings: the brokers, the topics, the group.
@@ -59,8 +53,8 @@ class KafkaSource:
         self._errands = Errands()
         self._ends: EndOffsets | None = None
         self._assigned = AssignedPartitions()
+        self._intake = Intake(settings, self._assigned, self._watch)
         self._rebalance: Rebalance | None = None
-        self._recheck_topics_at: float | None = None
 
     def open(self, listener: Listener) -> None:
         settings = self._settings
@@ -83,21 +77,20 @@ class KafkaSource:
         self._recheck_topics()
         if self._ends is not None:
             self._ends.refresh(self._assigned.numbers())
+        changes = self._assigned.changes
         taken: list[RawMessage] = []
-        while len(taken) < max_messages:
+        while not taken:
             self._errands.serve()
-            # One call a message, not one a batch: a rebalance can then only happen between two
-            # messages, and each gets the number that it was read under.
-            left_s = 0.0 if taken else max(deadline - time.monotonic(), 0.0)
-            message = self._next(min(left_s, _SLICE_S))
-            if message is None:
-                if left_s > _SLICE_S:
-                    continue
-                break
-            if (error := message.error()) is not None:
-                self._heed(message, error)
-            elif (raw := self._raw(message)) is not None:
-                taken.append(raw)
+            left_s = max(deadline - time.monotonic(), 0.0)
+            event = self._called(self._consumer.poll, min(left_s, _SLICE_S))
+            if event is not None:
+                self._intake.sort([event], taken)
+            elif left_s <= _SLICE_S:
+                return []
+        if max_messages > 1:
+            self._take_ready(max_messages - 1, taken)
+        if changes == self._assigned.changes:
+            return taken
         # A partition may have gone since its message was taken, a few lines above.
         return [raw for raw in taken if self._assigned.is_current(raw)]
 
@@ -189,59 +182,33 @@ class KafkaSource:
         await_topics(self._consumer, self._watch, self._settings, topics)
 
     def _recheck_topics(self) -> None:
-        at = self._recheck_topics_at
-        if at is not None and time.monotonic() >= at:
-            self._recheck_topics_at = None
+        if self._intake.is_recheck_due():
             self._await_topics()
 
-    def _next(self, wait_s: float) -> Any:
-        """The next message or event of the client, after the callbacks that are due."""
+    def _take_ready(self, limit: int, taken: list[RawMessage]) -> None:
+        """What the client holds ready, in one call: a call a message would cost more than all
+        else that is done with one.
+
+        A rebalance may come anywhere in that call. A partition that it takes away is not
+        delivered, one that it brings is, by its number. Of one that went and came back within
+        the call nobody can say which of its messages are from before; it is read anew.
+        """
+        before, changes = self._assigned.numbers(), self._assigned.changes
+        events = self._called(self._consumer.consume, limit, 0)
+        if self._rebalance is not None and self._assigned.changes - changes > 1:
+            after = self._assigned.numbers()
+            unclear = [one for one, number in after.items() if before.get(one) != number]
+            events = [one for one in events if (one.topic(), one.partition()) not in unclear]
+            _log.warning("read anew after two rebalances at once: %s", unclear)
+            self._rebalance.renew(self._consumer, unclear)
+        self._intake.sort(events, taken)
+
+    def _called(self, call: Callable[..., Any], *arguments: float) -> Any:
+        """What a call of the client gives, after the callbacks that are due."""
         try:
-            return self._consumer.poll(wait_s)
+            return call(*arguments)
         except KafkaException as failed:
-            raise self._over(error_of(failed)) from failed
-
-    def _raw(self, message: Any) -> RawMessage | None:
-        partition = TopicPartition(message.topic(), message.partition())
-        number = self._assigned.number(partition)
-        if number is None:
-            return None
-        self._assigned.passed(partition, message.offset() + 1)
-        return raw_message(message, number)
-
-    def _heed(self, message: Any, error: KafkaError) -> None:
-        """Decide what an event in the place of a message means."""
-        code = error.code()
-        if code == KafkaError._PARTITION_EOF:
-            # Its offset stands after markers and aborted messages too, which no message shows.
-            partition = TopicPartition(message.topic(), message.partition())
-            self._assigned.passed(partition, message.offset())
-        elif code == KafkaError._AUTO_OFFSET_RESET:
-            raise KafkaProblem(
-                f"{message.topic()} [{message.partition()}] cannot be read from where group "
-                f"{self._settings.group_id} stands ({error.str().strip()}); set "
-                "auto_offset_reset to earliest or latest, or move the group's offset"
-            )
-        elif code in UNKNOWN_TOPIC:
-            if self._recheck_topics_at is None:
-                self._recheck_topics_at = time.monotonic() + _UNKNOWN_TOPIC_GRACE_S
-        elif code == KafkaError._FATAL or error.fatal():
-            raise self._over(error)
-        elif code in PERMANENT:
-            raise problem("the input topics cannot be read", error)
-        else:
-            # The client goes on by itself: connections, coordinators, a poll that came too late.
-            _log.warning("reading goes on after: %s", error.str())
-
-    def _over(self, error: KafkaError) -> KafkaProblem:
-        """The error of a consumer that does nothing more; such a one need not leave its group."""
-        self._watch.fatal = error
-        said = error.str().lower()
-        if "group.instance.id" in said or "instance id is still used" in said:
-            # A fatal error names its cause in words only: the first is what the older of two
-            # static members hears, the second what the newer one hears under KIP-848.
-            error = KafkaError(KafkaError.FENCED_INSTANCE_ID, error.str())
-        return problem("the consumer cannot go on", error)
+            raise self._intake.over(error_of(failed)) from failed
 
     def _rewind_what_was_put_off(self) -> None:
         for partition, (offset, since) in self._assigned.put_off().items():

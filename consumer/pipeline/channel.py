@@ -9,8 +9,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from typing import Generic, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -69,6 +69,19 @@ class Channel(Generic[T]):
             if self._closed:
                 raise self._end()
             self._items.append(item)
+            self._changed.notify_all()
+
+    def put_many(self, items: Sequence[T]) -> None:
+        """Append items, all at once; for a channel without a capacity.
+
+        Raises:
+            ChannelClosed: the channel was closed or aborted.
+        """
+        assert self._capacity is None, "a channel with a capacity takes one item at a time"
+        with self._changed:
+            if self._closed:
+                raise self._end()
+            self._items.extend(items)
             self._changed.notify_all()
 
     def put_urgent(self, item: T) -> None:
@@ -180,3 +193,9 @@ class Channel(Generic[T]):
     def _demand(self) -> None:
         if self._on_demand is not None:
             self._on_demand()
+
+
+def wake(*channels: Channel[Any]) -> None:
+    """`Channel.wake` of each."""
+    for channel in channels:
+        channel.wake()

@@ -22,7 +22,7 @@ class CommitPolicy:
 
         Args:
             opened_at, now: clock readings in seconds.
-            nothing_upstream: nothing is in flight that could still join.
+            nothing_upstream: nothing is on its way that could still join.
             batch_gap_s: time between the last two batches, None before the second: when the
                 device takes longer for a batch than the interval, none will come in time.
         """

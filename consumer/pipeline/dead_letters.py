@@ -64,6 +64,7 @@ class DeadLetterLimit:
         # Codes alone: the messages themselves may be large.
         self._recent: deque[RejectCode | None] = deque()
         self._rejected: Counter[RejectCode] = Counter()
+        self._count = 0
         self._last = ""
 
     def note(self, rejected: Rejected | None) -> None:
@@ -75,6 +76,7 @@ class DeadLetterLimit:
         self._recent.append(None if rejected is None else rejected.code)
         if rejected is not None:
             self._rejected[rejected.code] += 1
+            self._count += 1
             position = rejected.raw.position
             self._last = (
                 f"{position.topic_partition.topic}[{position.topic_partition.partition}]"
@@ -84,8 +86,9 @@ class DeadLetterLimit:
             oldest = self._recent.popleft()
             if oldest is not None:
                 self._rejected[oldest] -= 1
-        count = self._rejected.total()
-        if len(self._recent) == self._window and count > self._max_ratio * self._window:
+                self._count -= 1
+        count = self._count
+        if count > self._max_ratio * self._window and len(self._recent) == self._window:
             codes = ", ".join(f"{code} {n}" for code, n in self._rejected.most_common() if n)
             raise DeadLetterLimitExceeded(
                 f"{count} of the last {self._window} messages were rejected ({codes}), more than "

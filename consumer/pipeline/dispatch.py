@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 from consumer.articles import (
@@ -99,7 +99,7 @@ class Dispatcher:
         letter = dead_letter(rejected, topic, self._partition(raw, topic), self._route.version)
         if self._sink.refused(topic, raw.position) is RejectCode.TIMESTAMP_REFUSED:
             # Written without it; the header `timestamp` still says which it was.
-            self._sink.send(replace(letter, timestamp_ms=None))
+            self._sink.send(letter._replace(timestamp_ms=None))
             return
         try:
             self._send_to(topic, letter)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from consumer.articles import Outcome, RawMessage, Rejected, TaggedArticle, Tombstone
+from consumer.articles import Outcome, RawMessage, Rejected, TaggedArticle
 from consumer.rejections import RejectCode
 
 
@@ -37,13 +37,13 @@ class Group:
 
     def sent(self, outcome: Outcome) -> None:
         """A message that joined was sent with this outcome."""
-        match outcome:
-            case TaggedArticle():
-                self.published += 1
-                self.entities.update(entity.type for entity in outcome.entities)
-            case Rejected():
-                self.rejected[outcome.code] += 1
-            case Tombstone():
-                self.tombstones += 1
+        if isinstance(outcome, TaggedArticle):
+            self.published += 1
+            for entity in outcome.entities:
+                self.entities[entity.type] += 1
+        elif isinstance(outcome, Rejected):
+            self.rejected[outcome.code] += 1
+        else:
+            self.tombstones += 1
         if outcome.raw.timestamp_ms is not None:
             self.timestamps_ms.append(outcome.raw.timestamp_ms)

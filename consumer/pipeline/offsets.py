@@ -80,7 +80,7 @@ class OffsetTracker:
             RuntimeError: an offset at or before the last one of its partition; a defect of ours,
                 which must stop the worker before it commits.
         """
-        partition, offset = raw.position.topic_partition, raw.position.offset
+        partition, offset = raw.position
         last = self._last.get(partition)
         if last is not None and offset <= last:
             raise RuntimeError(f"{partition} came out of order: {offset} after {last}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping
 
-from consumer.articles import TopicPartition
+from consumer.articles import RawMessage, TopicPartition
 
 
 class Ownership:
@@ -54,12 +54,18 @@ class Ownership:
                 for partition, assignment in assignments.items()
             )
 
-    def delivered(self, partition: TopicPartition, offset: int) -> None:
-        """A message was handed to the pipeline."""
+    def delivered(self, messages: Iterable[RawMessage]) -> None:
+        """These messages were handed to the pipeline."""
+        spans: dict[TopicPartition, tuple[int, int]] = {}
+        for message in messages:
+            partition, offset = message.position
+            span = spans.get(partition)
+            spans[partition] = (span[0] if span else offset, offset + 1)
         with self._lock:
-            if partition in self._delivered:
-                span = self._delivered[partition]
-                self._delivered[partition] = (span[0] if span else offset, offset + 1)
+            for partition, (first, end) in spans.items():
+                if partition in self._delivered:
+                    before = self._delivered[partition]
+                    self._delivered[partition] = (before[0] if before else first, end)
 
     def committed(self, offsets: Mapping[TopicPartition, int]) -> None:
         """These offsets, each the last resolved plus one, are final."""

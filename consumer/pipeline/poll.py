@@ -24,6 +24,11 @@ POLL_MESSAGES = 500
 POLL_S = 0.1
 #: The same while paused, when a resume may be due at any moment.
 PAUSED_POLL_S = 0.01
+#: How long reading merely stops at the in-flight bound before the partitions are paused. A pause
+#: throws away what the client has fetched ahead, megabytes, and quick stages make room in less.
+PAUSE_AFTER_S = 0.2
+#: How often room is looked for until then.
+ROOM_S = 0.001
 #: How often the source serves other threads while a revoke waits for the last commit.
 SERVE_S = 0.005
 #: How often lag and freshness are reported.
@@ -70,6 +75,7 @@ class PollStage(Stage):
         self._stop = threading.Event()
         self._rewinds: deque[Mapping[TopicPartition, Rewind]] = deque()
         self._paused = False
+        self._full_since: float | None = None
         self._lag_due_at = 0.0
 
     def stop(self) -> None:
@@ -101,7 +107,8 @@ class PollStage(Stage):
         self.progress()
         while self._rewinds:
             self._rewind(self._rewinds.popleft())
-        self._regulate()
+        if self._waits_for_room():
+            return
         limit = max(1, min(POLL_MESSAGES, self._in_flight.room))
         messages = self._source.poll(limit, PAUSED_POLL_S if self._paused else POLL_S)
         started = self._clock()
@@ -109,9 +116,8 @@ class PollStage(Stage):
             size_bytes = sum(message.size_bytes for message in messages)
             self._in_flight.add(len(messages), size_bytes)
             self._observer.consumed(len(messages), size_bytes)
-            for message in messages:
-                self._ownership.delivered(message.position.topic_partition, message.position.offset)
-                self._incoming.put(message)
+            self._ownership.delivered(messages)
+            self._incoming.put_many(messages)
             self._observer.queue_depth("incoming", len(self._incoming))
             self._observer.stage_seconds(self.name, self._clock() - started)
         if started >= self._lag_due_at:
@@ -131,16 +137,33 @@ class PollStage(Stage):
         self._ownership.add(assignments)
         self._tagged.put_urgent(Assigned(assignments))
 
-    def _regulate(self) -> None:
-        """Back-pressure: pause at the in-flight bound, resume well under it, poll all the time."""
-        if not self._paused and self._in_flight.must_pause:
-            self._source.pause()
-            self._paused = True
-            self._observer.paused(True)
-        elif self._paused and self._in_flight.may_resume:
-            self._source.resume()
-            self._paused = False
-            self._observer.paused(False)
+    def _waits_for_room(self) -> bool:
+        """Back-pressure: at the in-flight bound stop, then pause; resume well under it. Polling
+        goes on all the time, but for the moments in which this says that there may be room soon.
+        """
+        if self._paused:
+            if self._in_flight.may_resume:
+                self._source.resume()
+                self._set_paused(False)
+            return False
+        if not self._in_flight.must_pause:
+            self._full_since = None
+            return False
+        now = self._clock()
+        if self._full_since is None:
+            self._full_since = now
+        if now - self._full_since < PAUSE_AFTER_S:
+            self._source.serve()  # the commit that makes room needs the source
+            self._stop.wait(ROOM_S)
+            return True
+        self._source.pause()
+        self._set_paused(True)
+        return False
+
+    def _set_paused(self, paused: bool) -> None:
+        self._paused = paused
+        self._full_since = None
+        self._observer.paused(paused)
 
     def _report(self) -> None:
         lags = self._ownership.lags(self._source.end_offsets(), self._source.read_offsets())

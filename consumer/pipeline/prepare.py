@@ -78,6 +78,11 @@ class PrepareStage(Stage):
         self._builder = builder
         self._observer = observer
 
+    @property
+    def has_work(self) -> bool:
+        """Whether it holds messages that have not left for the tagger. Any thread."""
+        return self.busy or len(self._builder) > 0
+
     def work(self) -> None:
         """Prepare until `incoming` ends, then close `batches`."""
         while True:
@@ -99,10 +104,12 @@ class PrepareStage(Stage):
             items = self._prepare(messages)
             if messages:
                 self._observer.stage_seconds(self.name, self._clock() - started)
+            now = self._clock()
             for item in items:
-                closed = self._builder.add(item, self._clock())
+                closed = self._builder.add(item, now)
                 if closed is not None:
                     self._hand_over(closed)
+                    now = self._clock()
             if self._should_close():
                 self._hand_over(self._builder.close(self._clock()))
         if len(self._builder):

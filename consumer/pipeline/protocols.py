@@ -78,8 +78,8 @@ class Source(Protocol):
         ...
 
     def serve(self) -> None:
-        """Do what other threads wait for, such as `group_metadata`. `poll` does this by itself; a
-        `RebalanceListener` that waits for another thread must call it meanwhile.
+        """Do what other threads wait for, such as `group_metadata`. `poll` does this by itself; who
+        waits for another thread, as a `RebalanceListener` may, must call it meanwhile.
         """
 
     def group_metadata(self) -> GroupMetadata:

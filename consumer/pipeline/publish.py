@@ -32,6 +32,7 @@ class PublishStage(Stage):
     """Owns the sink and the offset tracker; takes outcomes and commands from `tagged`.
 
     Args:
+        more_comes: whether an outcome is on its way; `tagged` is woken when none is any more.
         rewind: asks the poll thread to read partitions again from these offsets; answered by an
             `Assigned`.
         ready: set once the sink is open.
@@ -48,6 +49,7 @@ class PublishStage(Stage):
         limit: DeadLetterLimit,
         in_flight: InFlight,
         ownership: Ownership,
+        more_comes: Callable[[], bool],
         rewind: Callable[[Mapping[TopicPartition, Rewind]], None],
         ready: threading.Event,
         observer: Observer,
@@ -63,6 +65,7 @@ class PublishStage(Stage):
         self._limit = limit
         self._in_flight = in_flight
         self._ownership = ownership
+        self._more_comes = more_comes
         self._rewind = rewind
         self._ready = ready
         self._observer = observer
@@ -123,7 +126,8 @@ class PublishStage(Stage):
         return self._policy.wait_s(
             opened_at=self._group.opened_at,
             now=self._clock(),
-            nothing_upstream=self._in_flight.messages <= self._group.messages,
+            nothing_upstream=self._in_flight.messages <= self._group.messages
+            or not (len(self._tagged) or self._more_comes()),
             batch_gap_s=self._batch_gap_s,
         )
 

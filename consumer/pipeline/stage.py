@@ -63,6 +63,11 @@ class Stage(ABC):
         """Nothing is at hand, however long that lasts. Called by `work` before it waits."""
         self._busy_since = None
 
+    @property
+    def busy(self) -> bool:
+        """Whether something is at hand. Any thread."""
+        return self._busy_since is not None
+
     def stalled_s(self) -> float:
         """Seconds since the last progress with work at hand; 0 while idle. Any thread."""
         busy_since = self._busy_since

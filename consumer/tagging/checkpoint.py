@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -105,6 +106,15 @@ def save_checkpoint(
     # It is written as a private file, which the user of a container could not read.
     (folder / "model.safetensors").chmod(0o644)
     tokenizer.save_pretrained(folder)
+    _name_tokenizer_for_all(folder / "tokenizer_config.json")
+
+
+def _name_tokenizer_for_all(file: Path) -> None:
+    """transformers 5 writes a name that 4 does not know, and reads the old one too."""
+    config = json.loads(file.read_text(encoding="utf-8"))
+    if config.get("tokenizer_class") == "TokenizersBackend":
+        config["tokenizer_class"] = "PreTrainedTokenizerFast"
+        file.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _set_dropout(config: PretrainedConfig, names: tuple[str, ...], value: float | None) -> None:

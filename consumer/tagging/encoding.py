@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from itertools import chain
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
 from consumer.tagging.segments import Segment, cut_segments
 from consumer.tagging.windows import END, START, cut_windows
@@ -20,6 +21,9 @@ CALL_CHARACTERS = 524_288
 
 #: A lone surrogate is no character, and a tokenizer takes none; the article keeps it.
 _SURROGATES = re.compile("[\ud800-\udfff]")
+
+#: Stands between two texts that are looked at together: of the class that the end of a text has.
+_BETWEEN = "x"
 
 #: What a SentencePiece tokenizer puts in the place of a space; may be a token of its own.
 _SPACE_PIECE = "▁"
@@ -104,62 +108,100 @@ class Encoder:
                 for index, segment in call
             ]
             encodings = self._tokenizer.encode_batch(strings, add_special_tokens=False)
-            for (index, segment), string, encoding in zip(call, strings, encodings, strict=True):
-                parts[index].append(self._read(segment, string, encoding.ids, encoding.offsets))
+            for (index, _), part in zip(call, self._read(call, strings, encodings), strict=True):
+                parts[index].append(part)
         fields = iter([self._join(field_parts) for field_parts in parts])
         return [self._article([next(fields) for _ in article]) for article in articles]
 
     def _read(
-        self, segment: Segment, text: str, ids: list[int], offsets: list[tuple[int, int]]
-    ) -> _Part:
-        id_array = np.array(ids, dtype=np.int32)
+        self, call: Sequence[_Placed], strings: Sequence[str], encodings: Sequence[Encoding]
+    ) -> list[_Part]:
+        """The encodings of one call as arrays, all texts at once, since a text alone is short: they
+        are laid end to end, with a character between two that belongs to no token.
+        """
+        counts = [len(encoding) for encoding in encodings]
+        total = sum(counts)
+        ids = np.fromiter(chain.from_iterable([one.ids for one in encodings]), np.int32, total)
         if self._unknown_id is not None:
-            id_array[np.isin(id_array, self._reserved_ids)] = self._unknown_id
-        spans = np.array(offsets, dtype=np.int32).reshape(-1, 2)
-        points = code_points(text)
+            ids[np.isin(ids, self._reserved_ids)] = self._unknown_id
+        pairs = chain.from_iterable([one.offsets for one in encodings])
+        spans = np.fromiter(chain.from_iterable(pairs), np.int32, 2 * total)
+        lengths = np.array([len(string) for string in strings], dtype=np.int32)
+        # Where each text begins, in characters of the whole, and each text's first token.
+        bases = np.cumsum(lengths + 1, dtype=np.int32) - lengths - 1
+        bounds = np.concatenate(([0], np.cumsum(counts)))
+        shifts = np.repeat(bases, counts)
+        raw_starts, raw_ends = spans[0::2] + shifts, spans[1::2] + shifts
+        points = code_points(_BETWEEN.join(strings))
         classes = character_classes(points)
-        starts, ends = trim(spans[:, 0], spans[:, 1], classes)
-        if segment.start and len(ids) and ids[0] == self._space_id:
+        starts, ends = trim(raw_starts, raw_ends, classes)
+        begins = word_starts(starts, ends, classes)
+        begins[bounds[:-1][np.diff(bounds) > 0]] = True
+        starts, ends = starts - shifts, ends - shifts
+        parts = []
+        for number, (_, segment) in enumerate(call):
+            own = slice(bounds[number], bounds[number + 1])
+            part = _Part(ids[own], starts[own], ends[own], begins[own])
+            if self._unit_rule is not None:
+                text = slice(bases[number], bases[number] + lengths[number])
+                own_spans = raw_starts[own] - shifts[own], raw_ends[own] - shifts[own]
+                part = part._replace(
+                    begins_unit=self._unit_rule(part.ids, *own_spans, points[text])
+                )
+            is_cut = segment.start > 0
+            parts.append(
+                self._moved(part, segment, classes[bases[number]] == 0) if is_cut else part
+            )
+        return parts
+
+    def _moved(self, part: _Part, segment: Segment, begins_with_a_letter: bool) -> _Part:
+        """A segment's tokens at their places in the whole text."""
+        ids, starts, ends, begins = part
+        if len(ids) and ids[0] == self._space_id:
             # A tokenizer that strips its text gives this token the character after the space.
             ends = np.concatenate((starts[:1], ends[1:]))
-        if self._unit_rule is None:
-            begins = word_starts(starts, ends, classes)
-        else:
-            begins = self._unit_rule(id_array, spans[:, 0], spans[:, 1], points)
-        if segment.is_forced and self._unit_rule is None and len(begins) and classes[0] == 0:
+        if segment.is_forced and self._unit_rule is None and len(ids) and begins_with_a_letter:
             begins[0] = False
-        return id_array, starts + np.int32(segment.start), ends + np.int32(segment.start), begins
+        return _Part(ids, starts + np.int32(segment.start), ends + np.int32(segment.start), begins)
 
     def _join(self, parts: list[_Part]) -> FieldEncoding:
-        ids, starts, ends, begins = (
-            np.concatenate(arrays) if len(arrays) > 1 else arrays[0]
-            for arrays in zip(*parts, strict=True)
-        )
+        ids, starts, ends, begins = parts[0]
+        if len(parts) > 1:
+            ids, starts, ends, begins = map(np.concatenate, zip(*parts, strict=True))
         if len(begins):
             begins[0] = True
         return FieldEncoding(
-            ids=ids,
-            starts=starts,
-            ends=ends,
-            begins_unit=begins,
-            windows=cut_windows(begins, self._capacity, self._overlap),
+            ids, starts, ends, begins, cut_windows(begins, self._capacity, self._overlap)
         )
 
     def _article(self, fields: list[FieldEncoding]) -> ArticleEncoding:
-        tokens = sum(
-            int((field.windows[:, END] - field.windows[:, START] + self._special_tokens).sum())
-            for field in fields
-        )
+        tokens = 0
+        for field in fields:
+            windows = len(field.windows)
+            if windows == 1:  # as nearly always
+                tokens += len(field.ids) + self._special_tokens
+            elif windows:
+                spans = field.windows[:, END] - field.windows[:, START]
+                tokens += int(spans.sum()) + windows * self._special_tokens
         return ArticleEncoding(tuple(fields), tokens)
 
 
-#: Ids, starts, ends and unit beginnings of one segment.
-_Part: TypeAlias = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.bool_]]
+class _Part(NamedTuple):
+    """One segment's tokens; arrays as in `FieldEncoding`."""
+
+    ids: NDArray[np.int32]
+    starts: NDArray[np.int32]
+    ends: NDArray[np.int32]
+    begins_unit: NDArray[np.bool_]
 
 
-def _calls(texts: Sequence[str]) -> Iterator[list[tuple[int, Segment]]]:
+#: A segment, and the number of its text.
+_Placed: TypeAlias = tuple[int, Segment]
+
+
+def _calls(texts: Sequence[str]) -> Iterator[list[_Placed]]:
     """The segments of all texts, grouped into calls of the tokenizer."""
-    call: list[tuple[int, Segment]] = []
+    call: list[_Placed] = []
     characters = 0
     for index, text in enumerate(texts):
         for segment in cut_segments(text):

@@ -66,11 +66,16 @@ def make_engine(model: LoadedModel, with_rows: bool) -> Engine:
         ModelError: the model does not run in the precision that was asked for.
     """
     if can_pack(model):
+        # Both here, since they are built on what stands in this file.
         if model.device.type == "cpu":
-            # Here, since it is built on what stands in this file.
             from consumer.tagging.cpu_engine import make_cpu_engine
 
             return make_cpu_engine(model, with_rows)
+        from consumer.tagging.cuda_engine import make_cuda_engine
+
+        engine = make_cuda_engine(model, with_rows)
+        if engine is not None:
+            return engine
         return PackedEngine(model, with_rows)
     if model.info.dtype == "int8":
         raise ModelError(

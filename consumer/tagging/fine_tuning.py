@@ -8,12 +8,14 @@ from pathlib import Path
 
 import torch
 import transformers
+from transformers import PreTrainedModel
 
 from consumer import __version__
-from consumer.errors import ModelError
-from consumer.tagging.cased_vocabulary import with_case
+from consumer.errors import ModelError, SettingsError
+from consumer.tagging.case_marks import mark_ids, with_case_marks
 from consumer.tagging.checkpoint import load_model, load_tokenizer, save_checkpoint
 from consumer.tagging.conll import OUTSIDE, LabelledArticle, corpus_statistics
+from consumer.tagging.distillation import Teachers
 from consumer.tagging.model_card import TrainingRun, model_card
 from consumer.tagging.recipe import Recipe
 from consumer.tagging.scoring import Scores
@@ -32,8 +34,9 @@ class FineTuning:
     """A run on given articles, begun anew or taken up where it was stopped.
 
     Raises:
-        ModelError: the checkpoint cannot be loaded or has no fast tokenizer, or
-            the device is not there.
+        ModelError: the checkpoint or a teacher cannot be loaded or has no fast
+            tokenizer, or the device is not there.
+        SettingsError: the recipe asks for what the checkpoint does not have.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class FineTuning:
         dev: Sequence[LabelledArticle],
         device: str = "auto",
         threads: int | None = None,
+        teachers: Sequence[str] = (),
     ) -> None:
         self._base_model = base_model
         self._output = output
@@ -57,6 +61,7 @@ class FineTuning:
         labels = [OUTSIDE]
         for name, _ in self._train_statistics.entities:
             labels += [f"B-{name}", f"I-{name}"]
+        self._labels = labels
         self._device = _select_device(device, threads)
         # Its report of the weights left out and its bars would tear our progress
         # apart; a head that is new is what fine-tuning is for.
@@ -71,10 +76,8 @@ class FineTuning:
                 dropout=recipe.dropout,
                 attention_dropout=recipe.attention_dropout,
             )
-            if recipe.cased_vocabulary:
-                self._tokenizer = with_case(
-                    model, self._tokenizer, train, recipe.cased_vocabulary, recipe.seed
-                )
+            if recipe.case_marks and not mark_ids(self._tokenizer):
+                self._tokenizer = with_case_marks(model, self._tokenizer, recipe.seed)
         except (OSError, ValueError) as error:
             raise ModelError(f"cannot fine-tune {base_model}: {error}") from error
         positions = getattr(model.config, "max_position_embeddings", recipe.max_length)
@@ -83,7 +86,49 @@ class FineTuning:
                 f"{base_model} takes {positions} sub-words at most, "
                 f"fewer than --max-length {recipe.max_length}"
             )
-        self._trainer = Trainer(model, self._tokenizer, recipe, self._device)
+        self._check_recipe()
+        taught = [self._teacher(name) for name in teachers]
+        self._trainer = Trainer(
+            model,
+            self._tokenizer,
+            recipe,
+            self._device,
+            Teachers(taught, self._device) if taught else None,
+        )
+
+    def _check_recipe(self) -> None:
+        if self._recipe.recased_chunks and not mark_ids(self._tokenizer):
+            raise SettingsError(
+                "--recased-chunks",
+                f"the tokenizer of {self._base_model} writes no marks of case",
+                "add --case-marks, or leave it out",
+            )
+        if self._recipe.masked_words and self._tokenizer.mask_token_id is None:
+            raise SettingsError(
+                "--masked-words",
+                f"the tokenizer of {self._base_model} has no mask token",
+                "leave it out",
+            )
+
+    def _teacher(self, name: str) -> PreTrainedModel:
+        """A teacher with the student's sub-words and labels, in the student's order."""
+        try:
+            tokenizer = load_tokenizer(name, self._recipe.max_length)
+            model = load_model(name, [], seed=0, dropout=None, attention_dropout=None)
+        except (OSError, ValueError) as error:
+            raise ModelError(f"cannot learn from {name}: {error}") from error
+        if tokenizer.get_vocab() != self._tokenizer.get_vocab():
+            raise ModelError(
+                f"cannot learn from {name}: its sub-words are not those of {self._base_model}; "
+                "train it from the same checkpoint with the same --case-marks"
+            )
+        labels = [model.config.id2label[index] for index in sorted(model.config.id2label)]
+        if labels != self._labels:
+            raise ModelError(
+                f"cannot learn from {name}: its labels are {', '.join(labels)}, "
+                f"not {', '.join(self._labels)}"
+            )
+        return model
 
     @property
     def state_path(self) -> Path:

@@ -15,6 +15,7 @@ from consumer.tagging.encoding import ArticleEncoding, FieldEncoding
 from consumer.tagging.engine import Answer, Engine, is_out_of_memory, release_memory
 from consumer.tagging.entities import Predictions
 from consumer.tagging.model import LoadedModel
+from consumer.tagging.overlap import StartedPass, Starter
 from consumer.tagging.pass_limit import PassLimit
 from consumer.tagging.windows import END, OWN_END, OWN_START, START
 
@@ -30,6 +31,15 @@ class _Window:
     own_start: int
     own_end: int
     length: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Started:
+    """Windows whose pass is under way, and what it costs in tokens."""
+
+    group: list[_Window]
+    cost: int
+    running: StartedPass
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,24 +92,35 @@ class Forward:
         pending = self._windows(articles)
         predictions = [[self._blank(field) for field in article.fields] for article in articles]
         rejected: dict[int, RejectedMessage] = {}
+        under_way: deque[_Started] = deque()
+        starter = Starter(self._engine)
+        enough_tokens = starter.enough_tokens(sum(window.length for window in pending))
         computed_tokens = splits = 0
-        while pending:
-            group, cost = self._take(pending, rejected)
-            if not group:
-                break
-            answer = self._attempt([self._ids(articles, window) for window in group])
-            if answer is not None:
-                computed_tokens += cost
-                self._limit.fitted(cost)
-                self._longest_fitted = max(self._longest_fitted, *(w.length for w in group))
-                self._keep(group, answer, predictions, rejected)
-            elif len(group) == 1:
-                rejected[group[0].article] = self._without_memory(group[0])
-            else:
-                splits += 1
-                self._limit.ran_out(cost)
-                pending.extendleft(reversed(group))
-            progress()
+        while pending or under_way:
+            group, cost = self._take(pending, rejected, enough_tokens)
+            if group:
+                running = self._start(starter, [self._ids(articles, window) for window in group])
+                if running is not None:
+                    under_way.append(_Started(group, cost, running))
+                elif len(group) == 1:
+                    rejected[group[0].article] = self._without_memory(group[0])
+                else:
+                    splits += 1
+                    self._limit.ran_out(cost)
+                    pending.extendleft(reversed(group))
+                if running is None:
+                    progress()
+            # The last passes, when there is nothing more to start.
+            while under_way and (len(under_way) >= starter.passes or not pending):
+                started = under_way.popleft()
+                answer = self._answer(started)
+                computed_tokens += started.cost
+                self._limit.fitted(started.cost)
+                self._longest_fitted = max(
+                    self._longest_fitted, *(window.length for window in started.group)
+                )
+                self._keep(started.group, answer, predictions, rejected)
+                progress()
         answers: list[list[Predictions] | RejectedMessage] = [
             rejected.get(index, fields) for index, fields in enumerate(predictions)
         ]
@@ -134,9 +155,10 @@ class Forward:
         )
 
     def _take(
-        self, pending: deque[_Window], rejected: dict[int, RejectedMessage]
+        self, pending: deque[_Window], rejected: dict[int, RejectedMessage], enough_tokens: int
     ) -> tuple[list[_Window], int]:
-        """The next windows that fit together, at least one, and their cost."""
+        """The next windows that fit together and are enough, and their cost. There is one at the
+        least, unless all that remain are of rejected articles."""
         group: list[_Window] = []
         tokens = longest = cost = 0
         while pending:
@@ -147,7 +169,7 @@ class Forward:
             tokens += window.length
             longest = max(longest, window.length)
             next_cost = longest * (len(group) + 1) if self._engine.pads else tokens
-            if group and next_cost > self._limit.tokens:
+            if group and (next_cost > self._limit.tokens or cost >= enough_tokens):
                 break
             cost = next_cost
             group.append(pending.popleft())
@@ -157,21 +179,29 @@ class Forward:
         ids = articles[window.article].fields[window.field].ids
         return np.concatenate((self._prefix, ids[window.start : window.end], self._suffix))
 
-    def _attempt(self, windows: Sequence[NDArray[np.int32]]) -> Answer | None:
-        """The answer, or None where memory ran out."""
+    def _start(self, starter: Starter, windows: Sequence[NDArray[np.int32]]) -> StartedPass | None:
+        """The pass, or None where memory ran out."""
         try:
-            return self._engine.run(windows)
+            return starter.start(windows)
         except RuntimeError as error:
             if not is_out_of_memory(error):
-                # CUDA refuses every later call after most of its errors (a device-side assert, an
-                # illegal address, memory that cannot be corrected): none of these articles, and
-                # no neighbour, is known to be the reason.
-                raise DeviceFailed(
-                    f"a forward pass failed on {self._model.device}: {first_line(error)}"
-                ) from error
+                raise self._failed(error) from error
         # Out here the error is gone, and with it the frames that hold the tensors.
         release_memory(self._model)
         return None
+
+    def _answer(self, started: _Started) -> Answer:
+        try:
+            return started.running.answer()
+        except RuntimeError as error:
+            # Memory is given out when a pass is started; what fails later is the device.
+            raise self._failed(error) from error
+
+    def _failed(self, error: RuntimeError) -> DeviceFailed:
+        """CUDA refuses every later call after most of its errors (a device-side assert, an illegal
+        address, memory that cannot be corrected): none of these articles, and no neighbour, is
+        known to be the reason."""
+        return DeviceFailed(f"a forward pass failed on {self._model.device}: {first_line(error)}")
 
     def _without_memory(self, window: _Window) -> RejectedMessage:
         """Why an article cannot be tagged whose window, alone, found no memory."""

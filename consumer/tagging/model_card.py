@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from consumer.tagging.chunks import CHUNK_LENGTHS
 from consumer.tagging.conll import CorpusStatistics
 from consumer.tagging.recipe import Recipe
 from consumer.tagging.scoring import Score, Scores
@@ -80,8 +81,8 @@ def model_card(run: TrainingRun) -> str:
             run.command,
             "```",
             "",
-            "AdamW with a linear warm-up and decay; chunks of consecutive sentences of one "
-            "article, of up to 64, 128, 256 or 512 sub-words, drawn anew in each epoch; every "
+            "AdamW with a linear warm-up and decay; chunks of consecutive words, of up to "
+            f"{_chunk_lengths(run.recipe.max_length)} sub-words, cut anew in each epoch; every "
             "sub-word labelled, a word's first with its own label, the others with the `I-` of "
             "its type. A word's label is read from its first sub-word.",
             "",
@@ -95,6 +96,12 @@ def model_card(run: TrainingRun) -> str:
             "",
         ]
     )
+
+
+def _chunk_lengths(max_length: int) -> str:
+    lengths = sorted({min(length, max_length) for length in CHUNK_LENGTHS})
+    *shorter, longest = map(str, lengths)
+    return f"{', '.join(shorter)} or {longest}" if shorter else longest
 
 
 def _head(run: TrainingRun) -> str:

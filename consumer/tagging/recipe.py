@@ -57,12 +57,25 @@ class Recipe:
         "share of an article's distinct entities exchanged for others of their type, drawn "
         "anew in each epoch (Dai & Adel 2020)",
     )
-    cased_vocabulary: int = _option(
-        0,
-        0,
-        1 << 20,
-        "give an uncased WordPiece checkpoint its case: a vocabulary of so many pieces, cased "
-        "ones among them; 0 leaves the vocabulary as it is",
+    masked_words: float = _option(
+        0.0, 0.0, 0.9, "share of the words whose sub-words are hidden behind mask tokens"
+    )
+    joined_articles: float = _option(
+        0.0,
+        0.0,
+        1.0,
+        "share of the articles that others follow in the same text, so that an article may begin "
+        "anywhere in a window",
+    )
+    recased_chunks: float = _option(
+        0.0,
+        0.0,
+        1.0,
+        "share of the chunks written in capitals, in title case or without capitals; needs "
+        "--case-marks",
+    )
+    distillation: float = _option(
+        0.5, 0.0, 1.0, "share of the loss that is the --teachers' probabilities instead of labels"
     )
     max_length: int = _option(
         512, 8, 1 << 16, "longest chunk and scoring window, in sub-words with special tokens"
@@ -71,6 +84,14 @@ class Recipe:
     bfloat16: bool = field(
         default=False,
         metadata={"help": "compute matrix products in bfloat16; the weights stay float32"},
+    )
+
+    case_marks: bool = field(
+        default=False,
+        metadata={
+            "help": "give an uncased WordPiece checkpoint its case: its tokenizer marks words "
+            "with capitals"
+        },
     )
 
     def __post_init__(self) -> None:

@@ -38,7 +38,7 @@ class TaggingOptions:
     """
 
     aggregation: Strategy = Strategy.WORD
-    window_overlap_tokens: int = 128
+    window_overlap_tokens: int = 64
     window_tokens: int = 0
     batch_tokens: int = 16_384
 

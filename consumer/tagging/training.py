@@ -20,20 +20,14 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+from consumer.tagging.byte_dropout import DropoutMasks, use_byte_dropout
 from consumer.tagging.conll import LabelledArticle
+from consumer.tagging.distillation import Teachers, distillation_loss
+from consumer.tagging.example_source import ExampleSource
+from consumer.tagging.kept_memory import keep_freed_memory
 from consumer.tagging.recipe import Recipe
-from consumer.tagging.training_data import (
-    IGNORED,
-    EncodedArticle,
-    Example,
-    Mentions,
-    chunk_article,
-    collate,
-    collect_mentions,
-    encode_articles,
-    make_batches,
-    replace_mentions,
-)
+from consumer.tagging.row_gradients import RowGradientEmbedding, use_row_gradients
+from consumer.tagging.training_data import Example, collate, encode_articles, make_batches
 from consumer.tagging.training_progress import EpochReport, Progress
 from consumer.tagging.whole_articles import score_articles
 
@@ -52,12 +46,19 @@ class Trainer:
         tokenizer: PreTrainedTokenizerFast,
         recipe: Recipe,
         device: torch.device,
+        teachers: Teachers | None = None,
     ) -> None:
         self._tokenizer = tokenizer
         self._recipe = recipe
         self._device = device
+        self._teachers = teachers
+        self._masks: DropoutMasks | None = None
+        self._embedding: RowGradientEmbedding | None = None
+        if device.type == "cpu":
+            keep_freed_memory()
+            self._masks = use_byte_dropout(model)
+            self._embedding = use_row_gradients(model)
         self._model = model.to(device)
-        self._label_ids: dict[str, int] = dict(model.config.label2id)
         self._optimizer = torch.optim.AdamW(
             # Biases and layer norms are not decayed, as in BERT's published code.
             [
@@ -99,12 +100,13 @@ class Trainer:
         Raises:
             FloatingPointError: the loss is no longer a finite number.
         """
-        encoded_train = encode_articles(self._tokenizer, train)
         encoded_dev = encode_articles(self._tokenizer, dev)
-        mentions = collect_mentions(encoded_train)
+        source = ExampleSource(
+            self._tokenizer, self._recipe, dict(self._model.config.label2id), train
+        )
         for epoch in range(self._finished_epochs, self._recipe.epochs):
             started = time.monotonic()
-            batches = self._draw_batches(epoch, encoded_train, mentions)
+            batches = self._draw_batches(epoch, source)
             loss = self._train_epoch(epoch, batches, on_progress)
             trained = time.monotonic()
             with self._autocast():
@@ -166,22 +168,14 @@ class Trainer:
         self._finished_epochs = state["finished_epochs"]
         self._best_f1 = state["best_f1"]
 
-    def _draw_batches(
-        self, epoch: int, articles: Sequence[EncodedArticle], mentions: Mentions
-    ) -> list[list[Example]]:
-        """This epoch's chunks of the articles; also seeds torch for its dropout."""
+    def _draw_batches(self, epoch: int, source: ExampleSource) -> list[list[Example]]:
+        """This epoch's chunks of the articles; also seeds what draws for dropout."""
         draw = random.Random(f"{self._recipe.seed}/{epoch}")
-        torch.manual_seed(draw.getrandbits(63))
-        examples: list[Example] = []
-        for article in articles:
-            if self._recipe.mention_replacement:
-                article = replace_mentions(
-                    article, mentions, self._recipe.mention_replacement, draw
-                )
-            examples += chunk_article(
-                article, self._label_ids, self._tokenizer, self._recipe.max_length, draw
-            )
-        return make_batches(examples, self._recipe.batch_tokens, draw)
+        seed = draw.getrandbits(63)
+        torch.manual_seed(seed)
+        if self._masks is not None:
+            self._masks.seed(seed)
+        return make_batches(source.draw(draw), self._recipe.batch_tokens, draw)
 
     def _train_epoch(
         self, epoch: int, batches: list[list[Example]], on_progress: Callable[[Progress], None]
@@ -204,15 +198,23 @@ class Trainer:
         ids, mask, labels = collate(batch, self._tokenizer, self._device)
         with self._autocast():
             logits = self._model(input_ids=ids, attention_mask=mask).logits
-        loss = nn.functional.cross_entropy(
-            logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORED
-        )
+            taught = None if self._teachers is None else self._teachers(ids, mask)
+        loss = distillation_loss(logits, labels, taught, self._recipe.distillation)
         torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(self._model.parameters(), self._recipe.max_gradient_norm)
         self._optimizer.step()
-        self._optimizer.zero_grad()
+        self._clear_gradients(ids)
         self._average.update_parameters(self._model)
         return float(loss.detach())
+
+    def _clear_gradients(self, ids: torch.Tensor) -> None:
+        if self._embedding is None:
+            self._optimizer.zero_grad()
+            return
+        for parameter in self._model.parameters():
+            if parameter is not self._embedding.weight:
+                parameter.grad = None
+        self._embedding.clear(ids)
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(

@@ -1,8 +1,4 @@
-"""Labelled articles as sub-word ids, and the chunks of them to train on.
-
-The worker sees running text in whole articles, so a chunk is a run of
-consecutive sentences of one article rather than a single sentence.
-"""
+"""Labelled articles as sub-word ids, and batches of them."""
 
 from __future__ import annotations
 
@@ -14,13 +10,6 @@ import torch
 from transformers import PreTrainedTokenizerFast
 
 from consumer.tagging.conll import LabelledArticle, Sentence
-from consumer.tagging.scoring import entity_spans
-
-#: Longest chunk in sub-words, special tokens included, and the weight with which
-#: it is drawn. Short ones keep the model good at headlines and single sentences;
-#: the long ones train every position embedding that whole articles reach.
-CHUNK_LENGTHS = (64, 128, 256, 512)
-CHUNK_WEIGHTS = (0.25, 0.35, 0.25, 0.15)
 
 #: Relative noise on lengths before they are sorted into batches, so that a
 #: batch is not the same chunks in every epoch.
@@ -51,8 +40,6 @@ class Example:
 
 #: An article as sentences of words.
 EncodedArticle = tuple[tuple[Word, ...], ...]
-#: Distinct mentions, each the sub-word ids of its words, by entity type.
-Mentions = dict[str, tuple[tuple[tuple[int, ...], ...], ...]]
 
 
 def encode_articles(
@@ -77,85 +64,23 @@ def encode_articles(
     return tuple(encoded)
 
 
-def collect_mentions(articles: Iterable[EncodedArticle]) -> Mentions:
-    """Distinct entity mentions by type, in order of first appearance."""
-    found: dict[str, dict[tuple[tuple[int, ...], ...], None]] = {}
-    for article in articles:
-        for sentence in article:
-            for span in entity_spans([word.label for word in sentence]):
-                mention = tuple(word.ids for word in sentence[span.start : span.end])
-                found.setdefault(span.type, {})[mention] = None
-    return {name: tuple(mentions) for name, mentions in found.items()}
-
-
-def replace_mentions(
-    article: EncodedArticle, mentions: Mentions, probability: float, draw: random.Random
-) -> EncodedArticle:
-    """The article with some mentions exchanged for others of the same type.
-
-    Each distinct mention is exchanged with ``probability``, and then wherever it
-    stands in the article, so that an article keeps speaking of one thing.
-    (Mention replacement: Dai & Adel, COLING 2020.)
-    """
-    exchanged: dict[tuple[str, tuple[tuple[int, ...], ...]], tuple[tuple[int, ...], ...]] = {}
-    sentences = []
-    for sentence in article:
-        words: list[Word] = []
-        position = 0
-        for span in entity_spans([word.label for word in sentence]):
-            words.extend(sentence[position : span.start])
-            mention = tuple(word.ids for word in sentence[span.start : span.end])
-            key = (span.type, mention)
-            if key not in exchanged:
-                exchange = draw.random() < probability
-                exchanged[key] = draw.choice(mentions[span.type]) if exchange else mention
-            words.extend(
-                Word(ids, f"{'I' if index else 'B'}-{span.type}")
-                for index, ids in enumerate(exchanged[key])
-            )
-            position = span.end
-        words.extend(sentence[position:])
-        sentences.append(tuple(words))
-    return tuple(sentences)
-
-
-def chunk_article(
-    article: EncodedArticle,
+def labelled_example(
+    words: Iterable[Word],
     label_ids: dict[str, int],
     tokenizer: PreTrainedTokenizerFast,
     max_length: int,
-    draw: random.Random,
-) -> list[Example]:
-    """Consecutive sentences packed up to a length drawn anew for each chunk.
+) -> Example:
+    """Words as a row of a batch, cut at ``max_length`` sub-words, special tokens included.
 
-    A sentence longer than that is a chunk of its own, cut at ``max_length``
-    sub-words (special tokens included) where the model takes no more.
+    A word's first sub-word has the word's label, the others the ``I-`` of its type.
     """
-    examples: list[Example] = []
     ids: list[int] = []
     labels: list[int] = []
-    limit = 0
-
-    def close() -> None:
-        if ids:
-            examples.append(with_special_tokens(tokenizer, ids[: max_length - 2], labels))
-            ids.clear()
-            labels.clear()
-
-    for sentence in article:
-        length = sum(len(word.ids) for word in sentence)
-        if not ids or len(ids) + length > limit:
-            close()
-            drawn = draw.choices(CHUNK_LENGTHS, CHUNK_WEIGHTS)[0]
-            limit = min(drawn, max_length) - 2
-        for word in sentence:
-            ids.extend(word.ids)
-            inside = "I" + word.label[1:] if word.label.startswith("B-") else word.label
-            labels.extend(
-                label_ids[inside if index else word.label] for index in range(len(word.ids))
-            )
-    close()
-    return examples
+    for word in words:
+        ids.extend(word.ids)
+        inside = "I" + word.label[1:] if word.label.startswith("B-") else word.label
+        labels.extend(label_ids[inside if index else word.label] for index in range(len(word.ids)))
+    return with_special_tokens(tokenizer, ids[: max_length - 2], labels)
 
 
 def with_special_tokens(

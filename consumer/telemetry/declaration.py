@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
+
+from consumer.telemetry.batch_histogram import BatchHistogram
 
 
 class Kind(StrEnum):
@@ -63,9 +65,9 @@ class Declaration:
             gauge.labels(value)
         return gauge
 
-    def histogram(self, registry: CollectorRegistry) -> Histogram:
+    def histogram(self, registry: CollectorRegistry) -> BatchHistogram:
         """A live histogram, with its known labels empty."""
-        histogram = Histogram(
+        histogram = BatchHistogram(
             self.name, self.doc, self.labels, registry=registry, buckets=self.buckets
         )
         for value in self.known:

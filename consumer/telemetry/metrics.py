@@ -158,9 +158,8 @@ class Metrics:
             self._rejected.labels(code).inc(messages)
         for entity_type, entities in entities_by_type.items():
             self._entities.labels(entity_type).inc(entities)
-        for latency_s in latencies_s:
-            # The broker's clock may be ahead of ours; no article is committed before its append.
-            self._latency.observe(max(0.0, latency_s))
+        # The broker's clock may be ahead of ours; no article is committed before its append.
+        self._latency.observe_many([max(0.0, latency_s) for latency_s in latencies_s])
 
     def released(self, reason: str, messages: int) -> None:
         self._released.labels(reason).inc(messages)

@@ -11,7 +11,6 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,41 +44,41 @@ def _late(message: Outgoing) -> list[Outgoing]:
 
 
 def _alter_value(message: Outgoing) -> list[Outgoing]:
-    return [replace(message, value=(message.value or b"") + b" ")]
+    return [message._replace(value=(message.value or b"") + b" ")]
 
 
 def _alter_field(message: Outgoing) -> list[Outgoing]:
-    return [replace(message, value=(message.value or b"").replace(b'"body"', b'"bodY"', 1))]
+    return [message._replace(value=(message.value or b"").replace(b'"body"', b'"bodY"', 1))]
 
 
 def _shift_entities(message: Outgoing) -> list[Outgoing]:
     value = (message.value or b"").replace(b'"start":', b'"start":1')
-    return [replace(message, value=value.replace(b'"end":', b'"end":1'))]
+    return [message._replace(value=value.replace(b'"end":', b'"end":1'))]
 
 
 def _forget_headers(message: Outgoing) -> list[Outgoing]:
     kept = tuple(one for one in message.headers if one[0].startswith("__nerstream.errors."))
     # Without its number the outcome of an article would belong to no message at all.
     number = tuple(one for one in message.headers if one[0] == "number")
-    return [replace(message, headers=(*number, *kept, ("more", b"")))]
+    return [message._replace(headers=(*number, *kept, ("more", b"")))]
 
 
 def _wrong_code(message: Outgoing) -> list[Outgoing]:
     headers = tuple((name, _CODE if name.endswith(".code") else v) for name, v in message.headers)
-    return [replace(message, headers=headers)]
+    return [message._replace(headers=headers)]
 
 
 def _wrong_origin(message: Outgoing) -> list[Outgoing]:
     headers = tuple((name, b"1" if name == _OFFSET else v) for name, v in message.headers)
-    return [replace(message, headers=headers)]
+    return [message._replace(headers=headers)]
 
 
 def _forget_key(message: Outgoing) -> list[Outgoing]:
-    return [replace(message, key=None if message.key else b"key", partition=0)]
+    return [message._replace(key=None if message.key else b"key", partition=0)]
 
 
 def _retime(message: Outgoing) -> list[Outgoing]:
-    return [replace(message, timestamp_ms=86_400_000)]
+    return [message._replace(timestamp_ms=86_400_000)]
 
 
 #: What is done to messages: to those of the output topic, or to dead letters.

@@ -142,6 +142,39 @@ def test_doubles_are_counted_and_allowed_at_least_once() -> None:
     assert (verdict.doubled, verdict.violations) == (1, ())
 
 
+#: A long article, and a poisoned message behind it in its partition.
+LONG, POISON_BEHIND = 0, 204
+
+
+def _refused_late(good: Evidence) -> Evidence:
+    """The topic took the long article for too large when later messages had been written."""
+    assert inputs.is_long(LONG)
+    assert inputs.expected(POISON_BEHIND).rejected
+    sent = inputs.record(LONG)
+    told = {"code": "too_large", "partition": 0, "offset": 0}
+    headers = [(f"__nerstream.errors.{name}", str(value).encode()) for name, value in told.items()]
+    letter = replace(sent, headers=(*sent.headers, *headers), offset=10_000)
+    without = _without(good, LONG)
+    return replace(
+        without,
+        seen=[*without.seen, Seen("dl", letter, LONG, 0.0)],
+        records={**without.records, "dl": [*without.records["dl"], letter]},
+        # The commits of the good run are of another time.
+        samples=[],
+        may_be_too_large=True,
+    )
+
+
+def test_a_late_refusal_is_in_order_only_where_a_replay_shows() -> None:
+    refused = _refused_late(_good())
+    (line,) = check(refused).violations
+    assert line == f"out of order: dl[0]: message {LONG} after {POISON_BEHIND}"
+    assert check(replace(refused, exactly_once=False)).violations == ()
+    # Any other message must keep its place in either mode.
+    swapped = replace(_swapped(_good()), exactly_once=False, may_be_too_large=True)
+    assert any("message 100 after 106" in line for line in check(swapped).violations)
+
+
 def test_what_retention_removed_is_not_missed() -> None:
     evidence = replace(_without(_good(), 17), may_skip=frozenset({17}))
     assert check(evidence).violations == ()

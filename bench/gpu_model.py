@@ -1,0 +1,227 @@
+"""How close the engine comes to what a GPU can do: `python -m bench.gpu_model --json FILE`.
+
+Ends within eight minutes, with what was measured until then. Needs a CUDA device to itself, and no
+network: of BERT-base it takes the geometry, with random weights.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+
+from bench import gpu_ground, gpu_rates
+from bench.deadline import Deadline
+from consumer.tagging.cuda_device import CudaDevice
+from consumer.tagging.cuda_engine import CudaOptions, Form, make_cuda_engine
+from consumer.tagging.engine import make_engine
+from consumer.tagging.model import LoadedModel, load_model
+from consumer.tagging.model_folder import find_model_folder
+from consumer.tagging.tagger import Tagger, TaggingOptions
+
+#: No measurement begins later; the longest takes a minute and a half (compiling).
+LAST_BEGIN_S = 380
+
+#: How long each rate is measured after its warm-up.
+RATE_S = 2.5
+
+TEXTS = 2_048
+PASS_TOKENS = 16_384
+OTHER_PASS_TOKENS = (2_048, 4_096, 8_192, 32_768, 65_536)
+PIPELINE_BATCH_SIZES = (8, 32, 128, 256)
+PIPELINE_TEXTS = 512
+
+#: Name of a form in the results -> its options. Those that compile come last: they take longest.
+FORMS = {
+    "graphs": CudaOptions(Form.GRAPHS),
+    "eager": CudaOptions(Form.EAGER),
+    "graphs, any kernel": CudaOptions(Form.GRAPHS, any_kernel=True),
+    "compiled-graphs": CudaOptions(Form.COMPILED_GRAPHS),
+    "compiled": CudaOptions(Form.COMPILED),
+}
+
+#: Those of a model that is not measured whole.
+MAIN_FORMS = ("graphs", "eager", "compiled-graphs")
+
+
+def form_of(
+    model: LoadedModel, options: CudaOptions, passes: gpu_rates.Passes, operations: float
+) -> dict[str, Any]:
+    """The rate of one form, and the memory that it takes."""
+    torch.cuda.reset_peak_memory_stats()
+    # What was compiled for another form would count against the limit of compilations.
+    torch.compiler.reset()
+    engine = make_cuda_engine(model, False, options)
+    if engine is None:
+        return {"error": "the model does not run in this form"}
+    begin = time.perf_counter()
+    for windows in passes:
+        engine.run(windows)
+    first_s = time.perf_counter() - begin
+    rate = gpu_rates.engine_rate(engine, passes, RATE_S, time.perf_counter)
+    tokens = sum(len(window) for windows in passes for window in windows)
+    assert isinstance(engine.device, CudaDevice)
+    return {
+        "tokens_per_s": rate,
+        "operations_per_s": rate * operations / tokens,
+        "first_round_s": first_s,
+        "graphs": engine.device.graphs,
+        "graph_bytes": engine.device.pool_bytes(),
+        "peak_bytes": torch.cuda.max_memory_reserved(),
+    }
+
+
+def rate_of(result: Any) -> float:
+    """Tokens a second of what `form_of` returned, 0 where there are none."""
+    return float(result.get("tokens_per_s", 0.0)) if isinstance(result, dict) else 0.0
+
+
+def measure_model(
+    name: str, folder: Path, deadline: Deadline, matrix: float, whole: bool
+) -> dict[str, Any]:
+    """What is measured of one model.
+
+    Args:
+        matrix: floating-point operations a second of the device's matrix products.
+        whole: every form and size, and not just those that matter most.
+    """
+    model = load_model(str(folder), "", "cuda", "bfloat16", 0)
+    bodies = gpu_ground.texts(TEXTS)
+    windows = gpu_ground.windows(model, bodies)
+    operations = gpu_ground.arithmetic(model.network.config).operations(windows)
+    plain = model.network.config._attn_implementation
+    forms: dict[str, Any] = {}
+
+    def run(options: CudaOptions, pass_tokens: int) -> dict[str, Any]:
+        # Each form starts from the model as it was loaded.
+        model.network.config._attn_implementation = plain
+        passes = gpu_ground.passes(windows, pass_tokens)
+        return form_of(model, options, passes, operations)
+
+    for form, options in FORMS.items():
+        if not (whole or form in MAIN_FORMS):
+            continue
+        forms[form] = deadline.measure(f"{name}: {form}", lambda o=options: run(o, PASS_TOKENS))
+        if form == "graphs":
+            # Before what compiles: the peer must not fall victim to the deadline.
+            few = bodies[:PIPELINE_TEXTS]
+            few_tokens = sum(len(window) for window in windows[:PIPELINE_TEXTS])
+            pipeline = deadline.measure(
+                f"{name}: the pipeline of transformers, fp16",
+                lambda texts=few, tokens=few_tokens: gpu_rates.pipeline_rate(
+                    folder, texts, tokens, PIPELINE_BATCH_SIZES, RATE_S, time.perf_counter
+                ),
+            )
+    best = max(forms, key=lambda form: rate_of(forms[form]))
+    sizes = {
+        size: deadline.measure(f"{name}: {best}, {size} tokens", lambda s=size: run(FORMS[best], s))
+        for size in (OTHER_PASS_TOKENS if whole else ())
+    }
+    tagged = deadline.measure(f"{name}: the tagger", lambda: _tagger(model, plain, bodies))
+    rate = rate_of(forms[best])
+    peer = max(pipeline.values()) if isinstance(pipeline, dict) and "error" not in pipeline else 0.0
+    return {
+        "operations_per_token": operations / sum(len(window) for window in windows),
+        "mean_tokens": sum(len(window) for window in windows) / len(windows),
+        "forms": forms,
+        "best_form": best,
+        "pass_tokens": sizes,
+        "tagger": tagged,
+        "pipeline_tokens_per_s": pipeline,
+        "share_of_matrix_rate": rate * operations / sum(map(len, windows)) / matrix,
+        "ratio_to_pipeline": rate / peer if peer else None,
+    }
+
+
+def _tagger(model: LoadedModel, plain_attention: str, bodies: Sequence[str]) -> dict[str, float]:
+    model.network.config._attn_implementation = plain_attention
+    tagger = Tagger(model, TaggingOptions(batch_tokens=PASS_TOKENS), make_engine(model, False))
+    tagging, whole = gpu_rates.tagger_rate(
+        tagger, gpu_ground.articles(bodies), 60, RATE_S, time.perf_counter
+    )
+    return {"tag_tokens_per_s": tagging, "encode_and_tag_tokens_per_s": whole}
+
+
+def table(results: dict[str, Any]) -> str:
+    """The results for a person."""
+    lines = [
+        f"{results['device']}, torch {results['torch']}: "
+        f"{results['matrix_operations_per_s'] / 1e12:,.0f} TFLOP/s (bf16, 8192 x 8192 x 8192)"
+    ]
+    for name, model in results["models"].items():
+        lines.append(f"\n{name}, {model['mean_tokens']:.0f} tokens an article")
+        for form, result in [*model["forms"].items(), *model["pass_tokens"].items()]:
+            label = f"{form}" if isinstance(form, str) else f"{model['best_form']}, {form} tokens"
+            if not rate_of(result):
+                why = "no time was left" if result is None else result["error"]
+                lines.append(f"  {label:32} {why}")
+                continue
+            share = result["operations_per_s"] / results["matrix_operations_per_s"]
+            memory = result["peak_bytes"] / 2**30
+            lines.append(
+                f"  {label:32} {rate_of(result):>12,.0f} tokens/s {share:>6.1%} of the matrix rate "
+                f"{memory:>6.1f} GiB"
+            )
+        for label, values in (
+            ("tagger", model["tagger"]),
+            ("pipeline, batch size", model["pipeline_tokens_per_s"]),
+        ):
+            if values is None:
+                lines.append(f"  {label:32} no time was left")
+                continue
+            for key, value in values.items():
+                shown = f"{value:>12,.0f} tokens/s" if isinstance(value, float) else value
+                lines.append(f"  {f'{label} {key}':32} {shown}")
+        if model["ratio_to_pipeline"]:
+            lines.append(f"  {model['ratio_to_pipeline']:.1f} times the pipeline at its best")
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print, write; 2 where there is no CUDA device."""
+    parser = argparse.ArgumentParser(prog="python -m bench.gpu_model", description=__doc__)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there")
+    options = parser.parse_args(arguments)
+    if not torch.cuda.is_available():
+        print("bench.gpu_model: torch finds no CUDA device here", file=sys.stderr)
+        return 2
+    deadline = Deadline(time.monotonic, LAST_BEGIN_S)
+    matrix = gpu_rates.matrix_rate()
+    results: dict[str, Any] = {
+        "device": torch.cuda.get_device_name(),
+        "capability": list(torch.cuda.get_device_capability()),
+        "torch": torch.__version__,
+        "cuda": torch.version.cuda,
+        "cudnn": torch.backends.cudnn.version(),
+        "transformers": transformers.__version__,
+        "matrix_operations_per_s": matrix,
+        "options": {name: {**asdict(o), "form": o.form.value} for name, o in FORMS.items()},
+        "models": {},
+    }
+    with tempfile.TemporaryDirectory() as scratch:
+        folders = {
+            "BERT-base geometry, random weights": gpu_ground.bert_base_folder(Path(scratch)),
+            "bundled": find_model_folder("bundled", "").path,
+        }
+        for name, folder in folders.items():
+            results["models"][name] = measure_model(
+                name, folder, deadline, matrix, whole=name != "bundled"
+            )
+    results["left_out"] = deadline.left_out
+    print(table(results))
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=2) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,100 @@
+"""The recorded runs of `nerstream bench worker`: `python -m bench.worker_runs NAME ...`.
+
+Each starts an Apache Kafka, runs the command once and writes `bench/results/worker-NAME.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.integration.kafka_server import KafkaServer
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "bench" / "results"
+
+#: Takes the place of the model's name: a folder that `bench.random_model` writes.
+BERT_BASE = "bert-base"
+
+#: Segments of the size that Kafka has by default, so that none is rolled in the midst of a run.
+_BROKER = {"log.segment.bytes": 2**30}
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Arguments of the command, and variables of its environment."""
+
+    arguments: Sequence[str]
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+_ALO = ("--delivery", "at_least_once")
+_ONLY = ("--throughput-only",)
+_NULL = ("--tagger", "null", "--article-bytes", "2048")
+
+RUNS: Mapping[str, Run] = {
+    "bundled": Run(("--seconds", "20")),
+    "bundled-at-least-once": Run(("--seconds", "20", *_ONLY, *_ALO)),
+    "bundled-two-workers": Run(("--seconds", "20", *_ONLY, "--workers", "2", "--threads", "1")),
+    "bert-base": Run(
+        ("--model", BERT_BASE, "--seconds", "40", "--batch-tokens", "4096", *_ONLY),
+    ),
+    "null": Run((*_NULL, "--seconds", "12")),
+    "null-at-least-once": Run((*_NULL, "--seconds", "12", *_ONLY, *_ALO)),
+    "null-1-partition": Run((*_NULL, "--seconds", "8", *_ONLY, "--partitions", "1")),
+    "null-16-partitions": Run((*_NULL, "--seconds", "8", *_ONLY, "--partitions", "16")),
+    "null-two-workers": Run((*_NULL, "--seconds", "12", *_ONLY, "--workers", "2")),
+    "tokenizer": Run(("--tagger", "tokenizer", "--seconds", "12", *_ONLY)),
+    "tokenizer-one-core": Run(
+        ("--tagger", "tokenizer", "--seconds", "12", *_ONLY), {"RAYON_NUM_THREADS": "1"}
+    ),
+}
+
+
+def main() -> None:
+    """Make the runs that are named, or all."""
+    parser = argparse.ArgumentParser(description="recorded runs of nerstream bench worker")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(RUNS))
+    parser.add_argument("--machine", required=True, help="what to call this machine")
+    asked = parser.parse_args()
+    for name in asked.names or RUNS:
+        print(f"{name} ...", file=sys.stderr)
+        record = _record(RUNS[name])
+        record = {"name": name, **record, "machine": asked.machine}
+        (RESULTS / f"worker-{name}.json").write_text(json.dumps(record, indent=1) + "\n")
+
+
+def _record(run: Run) -> dict[str, object]:
+    with KafkaServer(_BROKER) as server, TemporaryDirectory(prefix="nerstream-bench-") as folder:
+        arguments = list(run.arguments)
+        if BERT_BASE in arguments:
+            from bench.random_model import write_bert_base  # torch takes seconds to import
+
+            arguments[arguments.index(BERT_BASE)] = str(write_bert_base(Path(folder)))
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "consumer", "bench", "worker", "--json"),
+                *("--bootstrap-servers", server.bootstrap_servers, *arguments),
+            ],
+            stdout=subprocess.PIPE,
+            cwd=ROOT,
+            env={**os.environ, **run.variables},
+            check=True,
+        )
+    record: dict[str, object] = json.loads(done.stdout)
+    record["arguments"] = " ".join(run.arguments)
+    record["variables"] = dict(run.variables)
+    if BERT_BASE in run.arguments:
+        record["model"] = "BERT-base geometry, random weights"
+    return record
+
+
+if __name__ == "__main__":
+    main()

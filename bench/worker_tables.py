@@ -1,0 +1,172 @@
+"""The tables of the performance page from the recorded runs: `python -m bench.worker_tables`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).resolve().parent / "results"
+
+#: Tokens of an article of real news, in the mean.
+ARTICLE_TOKENS = 270
+
+_STAGES = ("poll", "prepare", "tag", "publish", "commit")
+
+
+def main() -> None:
+    """Print all tables, in the order of the page."""
+    for title, lines in (
+        ("End to end", end_to_end()),
+        ("Overhead", overhead()),
+        ("Stages", stages()),
+        ("Latency", latency()),
+        ("Start", start()),
+        ("Memory", memory()),
+        ("Scaling", scaling()),
+        ("Machines", machines()),
+    ):
+        print(f"\n## {title}\n")
+        print("\n".join(lines))
+
+
+def end_to_end() -> list[str]:
+    """One worker beside the model or the tokeniser alone."""
+    rows = []
+    names = ("bundled", "bundled-at-least-once", "bert-base", "tokenizer", "tokenizer-one-core")
+    for name in names:
+        if (run := _run(f"worker-{name}")) is None:
+            continue
+        rates = run["throughput"]
+        rows.append(
+            (
+                name,
+                run["delivery"],
+                f"{rates['articles_per_s']:,.1f}",
+                f"{rates['tokens_per_s']:,.0f}",
+                f"{run['alone']['tokens_per_s']:,.0f}",
+                f"{rates['share_of_alone']:.1%}",
+            )
+        )
+    return _table(
+        ("run", "delivery", "articles/s", "tokens/s", "tagger alone, tokens/s", "share"), rows
+    )
+
+
+def overhead() -> list[str]:
+    """A message beside the model, next to peers."""
+    if (run := _run("overhead")) is None:
+        return []
+    rows = [
+        (name, f"{found['median']:,.0f}", ", ".join(f"{one:,}" for one in found["runs"]))
+        for name, found in run["articles_per_s"].items()
+    ]
+    return _table(("", "articles/s, median", "runs"), rows)
+
+
+def stages() -> list[str]:
+    """How busy each stage is."""
+    rows = []
+    for name in ("null", "null-at-least-once", "tokenizer", "bundled"):
+        if (run := _run(f"worker-{name}")) is None:
+            continue
+        rates = run["throughput"]
+        rows.append(
+            (
+                name,
+                *(f"{rates['busy'][stage]:.0%}" for stage in _STAGES),
+                f"{rates['cpu_us_per_article']:,.0f}",
+                f"{rates['cores']:.2f}",
+                f"{rates['transactions_per_s']:.1f}",
+                f"{rates['padding_ratio']:.1%}",
+            )
+        )
+    head = ("run", *_STAGES, "processor µs/article", "cores", "commits/s", "padding")
+    return _table(head, rows)
+
+
+def latency() -> list[str]:
+    """From the article's timestamp to a `read_committed` reader."""
+    rows = []
+    for name in ("bundled", "null"):
+        if (run := _run(f"worker-{name}")) is None:
+            continue
+        for load in ("full", "half", "single"):
+            found = run["latency"][load]
+            spread = [f"{found[f'{p}_s'] * 1000:,.0f}" for p in ("p50", "p95", "p99", "max")]
+            rows.append((name, load, f"{found['articles_per_s']:,.1f}", *spread))
+    return _table(("run", "load", "articles/s", "p50 ms", "p95 ms", "p99 ms", "longest ms"), rows)
+
+
+def start() -> list[str]:
+    """Where the start goes."""
+    rows = []
+    for name in ("bundled", "bert-base", "null"):
+        if (run := _run(f"worker-{name}")) is not None:
+            rows.append((name, *(f"{seconds:.2f}" for seconds in run["start"].values())))
+    return _table(("run", "ready after s", "imports", "model", "producer", "group"), rows)
+
+
+def memory() -> list[str]:
+    """Peaks under overload."""
+    if (run := _run("overload")) is None:
+        return []
+    rows = [
+        (
+            f"{one['in_flight_bound_mib']}",
+            f"{one['in_flight_mib']:.0f}",
+            f"{one['waiting_mib']:.0f}",
+            f"{one['idle_peak_mib']:.0f}",
+            f"{one['peak_mib']:.0f}",
+            f"{one['peak_mib'] - one['idle_peak_mib']:.0f}",
+        )
+        for one in run["bounds"]
+    ]
+    head = ("in_flight_bytes, MiB", "in flight", "waiting in Kafka", "idle", "peak", "above idle")
+    return _table(head, rows)
+
+
+def scaling() -> list[str]:
+    """More partitions, more workers."""
+    rows = []
+    for name in (
+        *("null-1-partition", "null", "null-16-partitions", "null-two-workers"),
+        *("bundled", "bundled-two-workers"),
+    ):
+        if (run := _run(f"worker-{name}")) is not None:
+            rates = run["throughput"]
+            rows.append((name, str(run["workers"]), f"{rates['articles_per_s']:,.1f}"))
+    return _table(("run", "workers", "articles/s"), rows)
+
+
+def machines() -> list[str]:
+    """What a million articles need, at the tokens/s of one worker."""
+    rows = []
+    for name in ("bert-base", "bundled"):
+        if (run := _run(f"worker-{name}")) is None:
+            continue
+        tokens_per_s = run["throughput"]["tokens_per_s"]
+        million_s = 1e6 * ARTICLE_TOKENS / tokens_per_s
+        needs = [f"{million_s / seconds:,.1f}" for seconds in (86_400, 3_600, 60)]
+        articles = f"{tokens_per_s / ARTICLE_TOKENS:,.1f}"
+        rows.append((name, f"{tokens_per_s:,.0f}", articles, *needs))
+    head = ("model", "tokens/s", "articles/s", "1 M a day", "1 M an hour", "1 M a minute")
+    return _table(head, rows)
+
+
+def _run(name: str) -> dict[str, Any] | None:
+    path = RESULTS / f"{name}.json"
+    if not path.exists():
+        return None
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    lines = [head, ["---"] * len(head), *rows]
+    return ["| " + " | ".join(line) + " |" for line in lines]
+
+
+if __name__ == "__main__":
+    main()

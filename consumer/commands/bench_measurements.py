@@ -1,0 +1,142 @@
+"""What `nerstream bench worker` measures, one thing after the other."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import Any
+
+from rich.console import Console
+
+from consumer.commands.bench_figures import surroundings, throughput
+from consumer.commands.bench_group import BenchGroup
+from consumer.commands.bench_load import Latencies, Load
+from consumer.commands.bench_process import PATIENCE_S, Reading, tagger_alone
+from consumer.commands.bench_taggers import TaggerKind
+from consumer.errors import NerstreamError
+from consumer.settings import Settings
+
+#: Articles a second of a tagger that costs nothing, for how many to send at first.
+_NULL_RATE = 25_000
+
+#: Seconds between two looks at the worker's counters, each of which costs it some milliseconds.
+_LOOK_S = 0.25
+
+#: Single articles that are sent to an idle worker, and the seconds between them.
+_SINGLES, _SINGLE_GAP_S = 20, 0.3
+
+
+class Measurements:
+    """The measurements, one after the other.
+
+    Args:
+        arguments: of the command.
+        settings: brokers that answer, topics that exist and are empty.
+        values: the articles.
+        has_backlog: whether the brokers keep as many messages as they get.
+        console: for what is being done.
+    """
+
+    def __init__(
+        self,
+        arguments: argparse.Namespace,
+        settings: Settings,
+        values: list[bytes],
+        has_backlog: bool,
+        console: Console,
+    ) -> None:
+        self._kind = TaggerKind(arguments.tagger)
+        self._seconds = arguments.seconds
+        self._workers = arguments.workers
+        self._with_latency = not arguments.throughput_only
+        self._has_backlog = has_backlog
+        self._settings = settings
+        self._values = values
+        self._load = Load(settings, values)
+        self._console = console
+
+    def measure(self) -> dict[str, Any]:
+        """All of them, as one document."""
+        found: dict[str, Any] = surroundings(self._settings, self._kind, self._values)
+        alone = None
+        if self._kind is not TaggerKind.NULL:
+            self._say(f"the {self._kind} alone")
+            alone = tagger_alone(self._settings, self._kind, self._values, self._seconds)
+            found["alone"] = alone
+        guess = alone["articles_per_s"] if alone else _NULL_RATE
+        if self._has_backlog:
+            # A tenth more is the beginning, before everything is warm.
+            count = max(50, int(guess * self._seconds * 1.1))
+            self._say(f"a backlog of {count:,} articles")
+            self._load.fill(count)
+        found["workers"] = self._workers
+        with BenchGroup(self._settings, self._kind, self._workers) as worker:
+            self._say("starting the worker" if self._workers == 1 else "starting the workers")
+            found["start"] = worker.wait_ready()
+            if self._has_backlog:
+                found["throughput"] = throughput(self._drain(worker), alone)
+            self._latencies(worker, guess, alone, found)
+            found["peak_bytes"] = worker.peak_bytes
+            last = worker.read()
+            found["stop_s"] = worker.stop()
+        if last.resolved != self._load.sent:
+            raise NerstreamError(f"{self._load.sent} went in, {last.resolved:.0f} came out")
+        return found
+
+    def _latencies(
+        self,
+        worker: BenchGroup,
+        guess: float,
+        alone: dict[str, float] | None,
+        found: dict[str, Any],
+    ) -> None:
+        rate = found["throughput"]["articles_per_s"] if self._has_backlog else guess
+        if self._has_backlog and not self._with_latency:
+            return
+        count = max(20, int(rate * self._seconds))
+        # What keeps every stage busy: a batch in each, and one more that is being filled.
+        window = 4 * min(self._settings.batch_articles, max(4, self._articles_a_batch()))
+        self._say(f"full load, {count:,} articles")
+        before = worker.read()
+        full = self._load.run(0.0, count, window)
+        after = worker.read()
+        if not self._has_backlog:
+            found["throughput"] = throughput([before, after], alone, full.seconds)
+        if not self._with_latency:
+            return
+        latency: dict[str, Any] = {"window_articles": window, "full": full.figures()}
+        rate = min(rate, found["throughput"]["articles_per_s"])
+        count = max(20, int(rate / 2 * self._seconds))
+        self._say(f"half load, {rate / 2:,.1f} articles a second")
+        latency["half"] = self._load.run(rate / 2, count).figures()
+        self._say("single articles into an idle worker")
+        time.sleep(1.0)
+        latency["single"] = self._singles().figures()
+        found["latency"] = latency
+
+    def _singles(self) -> Latencies:
+        return self._load.run(1 / _SINGLE_GAP_S, _SINGLES)
+
+    def _drain(self, worker: BenchGroup) -> list[Reading]:
+        """Readings of the worker's counters, until all that is there is done."""
+        self._say("draining it")
+        readings = [worker.read()]
+        last_at = time.monotonic()
+        while readings[-1].resolved < self._load.sent:
+            time.sleep(_LOOK_S)
+            reading = worker.read()
+            if reading.resolved > readings[-1].resolved:
+                last_at = reading.at
+                readings.append(reading)
+            elif reading.at - last_at > PATIENCE_S:
+                raise NerstreamError(f"nothing came out for {PATIENCE_S:g} s")
+        return readings
+
+    def _articles_a_batch(self) -> int:
+        by_tokens = self._settings.batch_tokens / (
+            sum(map(len, self._values)) / len(self._values) / 4
+        )
+        return max(1, int(by_tokens))
+
+    def _say(self, text: str) -> None:
+        self._console.print(f"{text} ...")

@@ -1,0 +1,71 @@
+"""Engines that begin a pass before they are asked for its answer, and those that do not, alike."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from consumer.tagging.engine import Answer, Engine
+
+#: A batch of fewer tokens is not cut so that its passes overlap: a pass of half as many would no
+#: longer fill a large device.
+LEAST_OVERLAPPED_TOKENS = 8_192
+
+
+class StartedPass(Protocol):
+    """A pass under way."""
+
+    def answer(self) -> Answer:
+        """Blocks until it is here. Raises what `Engine.run` raises."""
+        ...
+
+
+@runtime_checkable
+class OverlappingEngine(Engine, Protocol):
+    """An engine whose next pass is prepared and travels while the one before is computed."""
+
+    def start(self, windows: Sequence[NDArray[np.int32]]) -> StartedPass:
+        """Begin a pass; raises what `Engine.run` raises, and then it has not begun."""
+        ...
+
+
+class _Done:
+    """A pass that was computed when it was started."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+
+    def answer(self) -> Answer:
+        return self._answer
+
+
+class Starter:
+    """Starts passes on any engine.
+
+    Attributes:
+        passes: passes that may be under way at once.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.passes = 2 if isinstance(engine, OverlappingEngine) else 1
+
+    def start(self, windows: Sequence[NDArray[np.int32]]) -> StartedPass:
+        """See `OverlappingEngine.start`; on other engines it blocks until the answer is here."""
+        if isinstance(self._engine, OverlappingEngine):
+            return self._engine.start(windows)
+        return _Done(self._engine.run(windows))
+
+    def enough_tokens(self, tokens: int) -> int:
+        """Tokens at which a pass takes no more windows, so that another can overlap with it.
+
+        Args:
+            tokens: all that are to be run.
+        """
+        if self.passes == 1 or tokens < LEAST_OVERLAPPED_TOKENS:
+            return sys.maxsize
+        return -(-tokens // self.passes)

@@ -1,0 +1,51 @@
+"""`nerstream bench worker` on the embedded broker."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+ROOT = Path(__file__).parents[1]
+
+
+def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "consumer", "bench", "worker", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+
+def test_the_whole_of_it_as_one_object() -> None:
+    done = bench("--tagger", "null", "--seconds", "0.2", "--json", "--article-bytes", "1000")
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = orjson.loads(done.stdout)
+    assert (found["tagger"], found["broker"]) == ("null", "embedded")
+    assert found["delivery"] == "at_least_once"
+    rates = found["throughput"]
+    assert rates["articles"] == 5_000  # 0.2 s at the rate that is guessed at
+    assert rates["articles_per_s"] > 100
+    assert 960 < found["articles"]["mean_bytes"] <= 1_000
+    assert 0 < rates["busy"]["publish"] < 1
+    latency = found["latency"]
+    for load in ("full", "half", "single"):
+        assert 0 < latency[load]["p50_s"] <= latency[load]["p99_s"] <= latency[load]["max_s"]
+    assert latency["single"]["articles"] == 20
+    start = found["start"]
+    assert sum(start.values()) - start["total_s"] <= start["total_s"]
+    assert all(start[part] > 0 for part in ("imports_s", "model_s", "producer_s", "group_s"))
+    assert found["peak_bytes"] > 30 * 2**20
+
+
+def test_transactions_need_a_broker_that_has_them() -> None:
+    done = bench("--tagger", "null", "--delivery", "exactly_once")
+    assert done.returncode == 2
+    assert "the embedded broker, which has no transactions" in done.stderr
+    assert done.stdout == ""
