@@ -63,7 +63,8 @@ def test_a_person_gets_a_table(capsys: pytest.CaptureFixture[str]) -> None:
         (["--number", "0"], "--number: is too small; it must be at least 1"),
         (["--articles", "/nowhere"], "--articles: [Errno 2] No such file"),
         (["--plot", "x.pdf"], "--plot: x.pdf is no picture; name a file.svg or a file.png"),
-        (["--threads", "x"], '--threads: "x" is no whole number'),
+        (["--threads", "x"], '--threads: "x" will not do; it must be a whole number'),
+        (["--clock", "processor"], "--clock: processor counts threads that wait as well; give"),
     ],
 )
 def test_wrong_arguments_are_named(

@@ -19,7 +19,7 @@ from consumer.tagging import cpu_engine
 from consumer.tagging.cpu_engine import CpuEngine, make_cpu_engine, parts
 from consumer.tagging.encoder_layers import find_layers
 from consumer.tagging.engine import Engine, PackedEngine, make_engine
-from consumer.tagging.fused_layer import FusedLayer, can_fuse
+from consumer.tagging.fused_layer import FusedLayer, attend, can_fuse
 from consumer.tagging.model import load_model
 from consumer.tagging.packed_attention import CannotPack
 from consumer.tagging.processor import Processor, keep_freed_memory, read_processor
@@ -193,7 +193,7 @@ def test_float32_and_processors_without_bfloat16_leave_the_layers_as_they_are(
 
 def test_a_long_pass_is_cut_and_put_together(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = make_engine(load("bert-cased", "float32"), with_rows=True).run(windows())
-    monkeypatch.setattr(cpu_engine, "PART_TOKENS", 50)
+    monkeypatch.setattr(cpu_engine, "PART_NUMBERS", 50 * 64)
     cut = make_engine(load("bert-cased", "float32"), with_rows=True).run(windows())
     assert np.array_equal(cut.label_ids, whole.label_ids)
     assert np.allclose(cut.scores, whole.scores, atol=1e-6)
@@ -213,6 +213,18 @@ def test_a_fused_layer_refuses_what_it_does_not_know() -> None:
         layer(hidden, torch.ones(1, 4), window_lengths=(4,))
     with pytest.raises(CannotPack):
         layer(hidden.expand(2, 4, 32), window_lengths=(4,))
+
+
+def test_attention_of_long_windows_is_that_of_short_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs = torch.randn(47, 3 * 24, generator=torch.Generator().manual_seed(2))
+    found = attend(inputs, (20, 27), 4, 0.3)
+    query, key, value = inputs.view(47, 3, 4, 6).permute(1, 2, 0, 3)
+    for window in (slice(0, 20), slice(20, 47)):
+        scores = query[:, window] @ key[:, window].transpose(1, 2) * 0.3
+        expected = (scores.softmax(-1) @ value[:, window]).transpose(0, 1).reshape(-1, 24)
+        assert torch.allclose(found[window], expected, atol=1e-5)
+    monkeypatch.setattr("consumer.tagging.fused_layer.LONGEST_SCORES", 22)
+    assert torch.allclose(attend(inputs, (20, 27), 4, 0.3), found, atol=1e-5)
 
 
 def test_the_c_library_is_asked_to_keep_memory_and_others_are_left_alone(

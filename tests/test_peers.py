@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numpy as np
@@ -88,9 +89,8 @@ def test_rounds_begin_with_another_contestant_each_time() -> None:
     assert contestants[0].tokens_per_s(12) == 2.0
 
 
-def test_only_the_time_in_the_engine_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = iter([10.0, 12.5, 20.0, 21.0])
-    monkeypatch.setattr("consumer.peers.contest.time.perf_counter", lambda: next(clock))
+def test_only_the_time_in_the_engine_counts() -> None:
+    readings = iter([10.0, 12.5, 20.0, 21.0])
 
     class Nothing:
         pads = False
@@ -98,7 +98,7 @@ def test_only_the_time_in_the_engine_counts(monkeypatch: pytest.MonkeyPatch) -> 
         def run(self, _: Any) -> Answer:
             return Answer(np.zeros(1, np.int16), np.zeros(1, np.float32), None)
 
-    timed = TimedEngine(Nothing())
+    timed = TimedEngine(Nothing(), lambda: next(readings))
     timed.run([])
     timed.run([])
     assert timed.seconds == 3.5
@@ -111,6 +111,7 @@ def entrant(**changes: Any) -> Entrant:
         "threads": 1,
         "options": TaggingOptions(batch_tokens=1_000),
         "articles": [article(number, text) for number, text in enumerate(SENTENCES)],
+        "clock": time.process_time,
         "with_peers": False,
     }
     return Entrant(**{**given, **changes})
@@ -156,9 +157,13 @@ def test_peers_give_the_entities_of_the_model(peer: Peer) -> None:
     model = load_model(str(tiny_folder(max_length=512)), "", "cpu", "float32", 1)
     options, articles = entrant().options, entrant().articles
     engine = peer.make(model, 1)
-    contestant = engine_contestant(peer.name, peer.precision, model, engine, options, articles)
+    contestant = engine_contestant(
+        peer.name, peer.precision, model, engine, options, articles, time.perf_counter
+    )
     own = load_model(str(tiny_folder(max_length=512)), "", "cpu", "float32", 1)
-    ours = engine_contestant("", "", own, make_engine(own, False), options, articles)
+    ours = engine_contestant(
+        "", "", own, make_engine(own, False), options, articles, time.perf_counter
+    )
     assert contestant.tagger is not None
     assert ours.tagger is not None
     found = agreement(entities_of(contestant.tagger, articles), entities_of(ours.tagger, articles))

@@ -75,6 +75,7 @@ def surroundings(
             "window_tokens": settings.window_tokens,
             "window_overlap_tokens": settings.window_overlap_tokens,
             "rounds": arguments.rounds,
+            "clock": arguments.clock,
         },
         "models": [],
     }
@@ -168,10 +169,10 @@ def _ratio(engines: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
 
 def printed(found: Mapping[str, Any], console: Console) -> None:
     """The document for a person."""
-    articles = found["articles"]
+    articles, settings = found["articles"], found["settings"]
     console.print(
-        f"{found['machine']}; {articles['number']} articles, {found['settings']['threads']} "
-        f"threads, median of {found['settings']['rounds']} rounds"
+        f"{found['machine']}; {articles['number']} articles, {settings['threads']} threads, "
+        f"median of {settings['rounds']} rounds, {settings['clock']} time"
     )
     for model in found["models"]:
         console.print(_table(model))

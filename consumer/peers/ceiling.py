@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import torch
 from torch.nn.functional import linear
 
 from consumer.errors import ModelError
-from consumer.tagging.cpu_engine import PART_TOKENS
+from consumer.peers.contest import Clock
+from consumer.tagging.cpu_engine import part_tokens
 from consumer.tagging.encoder_layers import find_layers, read_layer
 from consumer.tagging.fused_layer import PackedProduct
 from consumer.tagging.model import LoadedModel
@@ -38,15 +38,18 @@ class Ceiling:
 
     Args:
         model: gives the shapes; its weights are not used.
+        clock: what counts the seconds.
 
     Raises:
         ModelError: its layers cannot be read.
     """
 
-    def __init__(self, model: LoadedModel, precision: str) -> None:
+    def __init__(self, model: LoadedModel, precision: str, clock: Clock) -> None:
+        self._clock = clock
         layers = find_layers(model.network)
         if layers is None:
             raise ModelError(f"model {model.info.name}: the products of its layers are not known")
+        self._tokens = part_tokens(model)
         self._steps: list[tuple[_Product, torch.Tensor]] = []
         inputs: dict[int, torch.Tensor] = {}
         for layer in layers:
@@ -59,7 +62,7 @@ class Ceiling:
                 (weights.down.out_features, weights.down.in_features),
             ):
                 if size not in inputs:
-                    inputs[size] = _inputs(size, precision)
+                    inputs[size] = _inputs(self._tokens, size, precision)
                 # Weights of its own for each product: they come from memory as a model's do.
                 product = _product(torch.randn(outputs, size) / size**0.5, precision)
                 self._steps.append((product, inputs[size]))
@@ -67,18 +70,18 @@ class Ceiling:
     @torch.inference_mode()
     def seconds(self, tokens: int) -> float:
         """Seconds for about so many tokens, by as many passes as make the clock sure."""
-        passes = max(1, round(tokens / PART_TOKENS))
-        begin = time.perf_counter()
+        passes = max(1, round(tokens / self._tokens))
+        begin = self._clock()
         for _ in range(passes):
             for product, inputs in self._steps:
                 product(inputs)
-        return (time.perf_counter() - begin) / passes * tokens / PART_TOKENS
+        return (self._clock() - begin) / passes * tokens / self._tokens
 
 
-def _inputs(size: int, precision: str) -> torch.Tensor:
+def _inputs(tokens: int, size: int, precision: str) -> torch.Tensor:
     if precision == "int8":
-        return torch.randint(0, 256, (PART_TOKENS, size), dtype=torch.uint8)
-    return torch.randn(PART_TOKENS, size, dtype=getattr(torch, precision))
+        return torch.randint(0, 256, (tokens, size), dtype=torch.uint8)
+    return torch.randn(tokens, size, dtype=getattr(torch, precision))
 
 
 def _product(weight: torch.Tensor, precision: str) -> _Product:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -15,23 +14,27 @@ from consumer.tagging.engine import Answer, Engine
 from consumer.tagging.model import LoadedModel
 from consumer.tagging.tagger import Tagger, TaggingOptions
 
+#: Seconds from some moment on: of the wall, or of all processors that this process had.
+Clock = Callable[[], float]
+
 #: What identifies an entity; scores differ by rounding.
 EntityKey = tuple[int, str, str, int, int]
 
 
 class TimedEngine:
-    """An engine, and the seconds that were spent in it."""
+    """An engine, and the seconds of a clock that were spent in it."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, clock: Clock) -> None:
         self._engine = engine
+        self._clock = clock
         self.pads = engine.pads
         self.seconds = 0.0
 
     def run(self, windows: Sequence[NDArray[np.int32]]) -> Answer:
         """See `Engine.run`."""
-        begin = time.perf_counter()
+        begin = self._clock()
         answer = self._engine.run(windows)
-        self.seconds += time.perf_counter() - begin
+        self.seconds += self._clock() - begin
         return answer
 
 
@@ -72,10 +75,11 @@ def engine_contestant(
     engine: Engine,
     options: TaggingOptions,
     articles: Sequence[Article],
+    clock: Clock,
     is_ours: bool = False,
 ) -> Contestant:
     """A contestant that runs windows of tokens; the seconds are those of the forward alone."""
-    timed = TimedEngine(engine)
+    timed = TimedEngine(engine, clock)
     tagger = Tagger(model, options, timed)
     prepared = prepare(tagger, articles)
 

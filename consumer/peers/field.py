@@ -11,7 +11,7 @@ import torch
 from consumer.articles import Article
 from consumer.errors import first_line
 from consumer.peers.ceiling import Ceiling, ceiling_precisions
-from consumer.peers.contest import Contestant, engine_contestant
+from consumer.peers.contest import Clock, Contestant, engine_contestant
 from consumer.peers.hugging_face import HuggingFacePipeline
 from consumer.peers.peer import PEERS, Peer
 from consumer.tagging.engine import make_engine
@@ -34,6 +34,7 @@ class Entrant:
         threads: CPU threads of everyone; 0 takes as many as torch does.
         options: windows and batches.
         articles: what is tagged.
+        clock: what counts the seconds.
         with_peers: whether there are others than the worker's own forms and the ceiling.
     """
 
@@ -42,6 +43,7 @@ class Entrant:
     threads: int
     options: TaggingOptions
     articles: Sequence[Article]
+    clock: Clock
     with_peers: bool
 
 
@@ -88,12 +90,15 @@ def gather(entrant: Entrant, on_progress: Callable[[str], None]) -> Field:
                 make_engine(model, False),
                 entrant.options,
                 entrant.articles,
+                entrant.clock,
                 is_ours=True,
             )
         )
     plain = load("float32")
     on_progress("ceiling")
-    ceilings = {precision: Ceiling(plain, precision) for precision in ceiling_precisions()}
+    ceilings = {
+        precision: Ceiling(plain, precision, entrant.clock) for precision in ceiling_precisions()
+    }
     if entrant.with_peers:
         on_progress("Hugging Face pipeline")
         contestants.append(_pipeline(entrant, plain))
@@ -132,13 +137,13 @@ def _peer(
         left_out[name] = f"{type(error).__name__}: {first_line(error)}"
         return None
     return engine_contestant(
-        peer.name, peer.precision, model, engine, entrant.options, entrant.articles
+        peer.name, peer.precision, model, engine, entrant.options, entrant.articles, entrant.clock
     )
 
 
 def _pipeline(entrant: Entrant, model: LoadedModel) -> Contestant:
     folder = find_model_folder(entrant.model, entrant.revision).path
-    pipeline = HuggingFacePipeline(model, str(folder))
+    pipeline = HuggingFacePipeline(model, str(folder), entrant.clock)
     texts = [field.text for article in entrant.articles for field in article.fields]
     pipeline.choose_batch_size(texts[:_TRIED_ARTICLES])
     return Contestant(

@@ -16,10 +16,10 @@ from consumer.tagging.fused_layer import can_fuse, fuse_layers
 from consumer.tagging.model import LoadedModel
 from consumer.tagging.processor import keep_freed_memory, read_processor
 
-#: Tokens of one pass through the layers. The activations of a base model's feed-forward part are
-#: then 6 MB in bfloat16, which stay in the caches; larger passes go through main memory, smaller
-#: ones read the weights more often.
-PART_TOKENS = 1_024
+#: Numbers of the widest activations of one pass through the layers, those of the feed-forward
+#: part: 12 MB in bfloat16, 2,048 tokens of a base model. Larger passes go through main memory;
+#: smaller ones read the weights more often, and each has new shapes that oneDNN prepares for.
+PART_NUMBERS = 2_048 * 3_072
 
 _log = logging.getLogger(__name__)
 
@@ -60,8 +60,12 @@ def make_cpu_engine(model: LoadedModel, with_rows: bool) -> CpuEngine:
 class CpuEngine(PackedEngine):
     """Windows laid end to end, a few at a time."""
 
+    def __init__(self, model: LoadedModel, with_rows: bool) -> None:
+        super().__init__(model, with_rows)
+        self._part_tokens = part_tokens(model)
+
     def run(self, windows: Sequence[NDArray[np.int32]]) -> Answer:
-        answers = [super(CpuEngine, self).run(part) for part in parts(windows, PART_TOKENS)]
+        answers = [super(CpuEngine, self).run(part) for part in parts(windows, self._part_tokens)]
         if len(answers) == 1:
             return answers[0]
         rows = [answer.rows for answer in answers if answer.rows is not None]
@@ -70,6 +74,13 @@ class CpuEngine(PackedEngine):
             scores=np.concatenate([answer.scores for answer in answers]),
             rows=np.concatenate(rows) if rows else None,
         )
+
+
+def part_tokens(model: LoadedModel) -> int:
+    """Most tokens of one pass through a model's layers."""
+    config = model.network.config
+    widest = getattr(config, "intermediate_size", None) or 4 * config.hidden_size
+    return max(1, PART_NUMBERS // int(widest))
 
 
 def parts(

@@ -14,13 +14,19 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch.nn.functional import layer_norm
+from torch.nn.functional import layer_norm, scaled_dot_product_attention
 
 from consumer.tagging.encoder_layers import LayerWeights, find_layers, read_layer
-from consumer.tagging.packed_attention import PACKED, CannotPack, window_attention
+from consumer.tagging.packed_attention import PACKED, CannotPack
 
 #: Tokens for which the weights are packed. oneDNN orders them the same for any larger number.
 PACKED_FOR_TOKENS = 1_024
+
+#: Longest window whose scores are held all at once: 24 MB in a base model.
+LONGEST_SCORES = 1_024
+
+#: bfloat16 numbers of the widest registers.
+_VECTOR = 32
 
 #: Tokens of the two windows that a layer is tried on.
 _PROBE_TOKENS = (50, 7)
@@ -127,6 +133,10 @@ def attend(
 ) -> torch.Tensor:
     """Attention within each window.
 
+    By two products and a softmax: torch's own attention for the CPU cuts them into blocks that
+    are too small for oneDNN's bfloat16 kernels, and takes twice the time. It takes no memory for
+    all scores, though, so the longest windows go to it.
+
     Args:
         inputs: queries, keys and values side by side, shape (tokens, 3 x hidden size).
 
@@ -134,9 +144,27 @@ def attend(
         Shape (tokens, hidden size).
     """
     tokens = len(inputs)
-    query, key, value = inputs.view(1, tokens, 3, heads, -1).permute(2, 0, 3, 1, 4)
-    found = window_attention(query, key, value, window_lengths, scaling)
-    return found.view(tokens, -1)
+    query, key, value = inputs.view(tokens, 3, heads, -1).permute(1, 2, 0, 3)
+    attended = inputs.new_empty(tokens, heads, query.shape[-1])
+    by_head = attended.transpose(0, 1)
+    start = 0
+    for length in window_lengths:
+        window = slice(start, start + length)
+        start += length
+        if length > LONGEST_SCORES:
+            by_head[:, window] = scaled_dot_product_attention(
+                query[None, :, window], key[None, :, window], value[None, :, window], scale=scaling
+            )[0]
+            continue
+        # Rows of whole vectors: for what is left over torch's softmax takes a third longer.
+        scores = inputs.new_empty(heads, length, -(-length // _VECTOR) * _VECTOR)
+        scores[:, :, length:] = -torch.inf
+        scores[:, :, :length].baddbmm_(
+            query[:, window], key[:, window].transpose(1, 2), beta=0.0, alpha=scaling
+        )
+        shares = scores.softmax(dim=-1)[:, :, :length]
+        torch.bmm(shares, value[:, window], out=by_head[:, window])
+    return attended.view(tokens, -1)
 
 
 def joined(weights: LayerWeights, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor | None]:

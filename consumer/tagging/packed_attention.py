@@ -62,17 +62,6 @@ def packed_attention(
         raise CannotPack
     if query.shape[1] != key.shape[1] or query.shape[0] != 1:
         raise CannotPack
-    return window_attention(query, key, value, window_lengths, scaling), None
-
-
-def window_attention(
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    window_lengths: Sequence[int],
-    scaling: float | None,
-) -> torch.Tensor:
-    """Attention of each window to itself; shapes as in `packed_attention`."""
     answer = torch.empty_like(query.transpose(1, 2), memory_format=torch.contiguous_format)
     start = 0
     for length in window_lengths:
@@ -81,7 +70,7 @@ def window_attention(
             query[:, :, window], key[:, :, window], value[:, :, window], scale=scaling
         ).transpose(1, 2)
         start += length
-    return answer
+    return answer, None
 
 
 #: Arguments that change what attention means.

@@ -31,7 +31,7 @@ class Processor:
         has_bfloat16: whether it multiplies bfloat16 numbers (AVX-512 BF16 or AMX). Without it
             they are converted one by one, slower than float32.
         has_int8: whether it sums products of eight-bit numbers in 32 bits (VNNI). Without it the
-            sums overflow 16 bits.
+            sums overflow 16 bits. False too where this torch has no such product.
     """
 
     has_bfloat16: bool
@@ -45,7 +45,8 @@ def read_processor() -> Processor:
     capabilities = _capabilities()
     return Processor(
         has_bfloat16=bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16")),
-        has_int8=bool(capabilities.get("avx512_vnni")),
+        has_int8=bool(capabilities.get("avx512_vnni"))
+        and hasattr(torch.ops.onednn, "qlinear_pointwise"),
     )
 
 
