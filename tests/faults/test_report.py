@@ -57,7 +57,8 @@ def test_the_short_table_adds_up_by_kind() -> None:
 def test_rows_that_were_run_again_take_their_places_and_are_named(
     document: dict[str, Any], tmp_path: Path
 ) -> None:
-    red = {**document, "rows": [{**one, "again": None} for one in document["rows"]]}
+    whole = [{**one, "again": None, "violations": []} for one in document["rows"]]
+    red = {**document, "rows": whole}
     place = next(i for i, one in enumerate(red["rows"]) if one["row"] == "cut")
     red["rows"][place] = {**red["rows"][place], "violations": ["lost: message 7 has no outcome"]}
     (tmp_path / "faults.json").write_text(json.dumps(red), "utf-8")
