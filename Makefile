@@ -44,7 +44,7 @@ test: $(VENV)/.installed-dev ## every test, on Apache Kafka
 	@bash tests/integration/kafka/install.sh $(KAFKA_DIR) --if-possible
 	@$(BIN)/python -m pytest
 
-faults: $(VENV)/.installed-dev ## the fault matrix, 24 minutes; docs/faults.md (ROWS="killed cut" for some)
+faults: $(VENV)/.installed-dev ## the fault matrix, half an hour; docs/faults.md (ROWS="killed cut" for some)
 	@bash tests/integration/kafka/install.sh $(KAFKA_DIR) --if-possible
 	@$(BIN)/python -m tests.faults $(if $(ROWS),--rows $(ROWS))
 
