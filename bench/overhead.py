@@ -20,6 +20,7 @@ from typing import Any
 
 from confluent_kafka import version as client_version
 
+from bench.worker_runs import WARM_UP, bench
 from consumer.commands.bench_articles import news_articles
 from consumer.commands.bench_load import Load
 from consumer.kafka.topics import temporary_topics
@@ -47,6 +48,7 @@ def main() -> None:
     asked = parser.parse_args()
     with _brokers(asked.bootstrap_servers) as bootstrap:
         runs: dict[str, list[dict[str, Any]]] = {}
+        bench(bootstrap, WARM_UP)
         for number in range(asked.rounds):
             for name, measure in _contestants(asked).items():
                 print(f"round {number + 1}: {name} ...", file=sys.stderr)
@@ -105,18 +107,12 @@ def _contestants(asked: argparse.Namespace) -> dict[str, Any]:
 def _nerstream(asked: argparse.Namespace, bootstrap: str, delivery: str) -> dict[str, Any]:
     # The benchmark sends a tenth more than what it takes for so many seconds of 25,000 a second.
     seconds = asked.count / 25_000 / 1.1
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "consumer", "bench", "worker", "--json"),
-            *("--tagger", "null", "--throughput-only", "--delivery", delivery),
-            *("--article-bytes", str(asked.article_bytes), "--seconds", str(seconds)),
-            *("--partitions", str(PARTITIONS), "--bootstrap-servers", bootstrap),
-        ],
-        stdout=subprocess.PIPE,
-        cwd=ROOT,
-        check=True,
+    arguments = (
+        *("--tagger", "null", "--throughput-only", "--delivery", delivery),
+        *("--article-bytes", str(asked.article_bytes), "--seconds", str(seconds)),
+        *("--partitions", str(PARTITIONS)),
     )
-    figures: dict[str, Any] = json.loads(done.stdout)["throughput"]
+    figures: dict[str, Any] = bench(bootstrap, arguments)["throughput"]
     return figures
 
 

@@ -1,8 +1,13 @@
-"""The tables of the performance page from the recorded runs: `python -m bench.worker_tables`."""
+"""The tables of the performance page from the recorded runs: `python -m bench.worker_tables PAGE`.
+
+In the page a table stands between `<!-- begin NAME -->` and `<!-- end NAME -->`.
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,20 +20,26 @@ ARTICLE_TOKENS = 270
 _STAGES = ("poll", "prepare", "tag", "publish", "commit")
 
 
+#: What stands in the place of a table whose runs are not there.
+_NOTHING = "No run is recorded yet."
+
+
 def main() -> None:
-    """Print all tables, in the order of the page."""
-    for title, lines in (
-        ("End to end", end_to_end()),
-        ("Overhead", overhead()),
-        ("Stages", stages()),
-        ("Latency", latency()),
-        ("Start", start()),
-        ("Memory", memory()),
-        ("Scaling", scaling()),
-        ("Machines", machines()),
-    ):
-        print(f"\n## {title}\n")
-        print("\n".join(lines))
+    """Write all tables into a page."""
+    parser = argparse.ArgumentParser(description="tables of the recorded runs")
+    parser.add_argument("page", type=Path, help="Markdown, with the marks of the tables")
+    page: Path = parser.parse_args().page
+    page.write_text(filled(page.read_text("utf-8")), "utf-8")
+
+
+def filled(page: str) -> str:
+    """The page with its tables as the runs in `bench/results` have them."""
+    for table in (end_to_end, overhead, stages, latency, start, memory, scaling, machines):
+        begin, end = (f"<!-- {mark} {table.__name__} -->" for mark in ("begin", "end"))
+        text = "\n".join([begin, "", *(table() or [_NOTHING]), "", end])
+        marked = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
+        page = marked.sub(lambda _, text=text: text, page)
+    return page
 
 
 def end_to_end() -> list[str]:
@@ -164,7 +175,8 @@ def _run(name: str) -> dict[str, Any] | None:
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    lines = [head, ["---"] * len(head), *rows]
+    found = list(rows)
+    lines = [head, ["---"] * len(head), *found] if found else []
     return ["| " + " | ".join(line) + " |" for line in lines]
 
 
