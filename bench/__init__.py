@@ -1,1 +1,1 @@
-"""What measures nerstream and is no part of the package: peers, recorded results."""
+"""What measures nerstream and is no part of it: peers, recorded results."""

@@ -17,6 +17,7 @@ def test_a_reduced_answer_is_the_answer(dtype: torch.dtype, with_rows: bool) -> 
     logits[7, 3] = torch.nan
     logits[8, 8] = torch.inf
     logits[9] = 1.0  # a tie
+    logits[10, 2] = -torch.inf  # the others' probabilities are numbers
     expected = _reduce(logits[:260], with_rows)
     reduced = reduce_logits(logits, with_rows)
     assert reduced.shape == (reduced_rows(9, with_rows), 300)
@@ -25,7 +26,7 @@ def test_a_reduced_answer_is_the_answer(dtype: torch.dtype, with_rows: bool) -> 
     assert answer.label_ids.dtype == np.int16
     assert np.array_equal(answer.label_ids, expected.label_ids)
     assert np.array_equal(answer.scores, expected.scores, equal_nan=True)
-    assert np.flatnonzero(np.isnan(answer.scores)).tolist() == [7, 8]
+    assert np.flatnonzero(np.isnan(answer.scores)).tolist() == [7, 8, 10]
     if with_rows:
         assert answer.rows is not None
         assert answer.rows.shape == (260, 9)

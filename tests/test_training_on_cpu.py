@@ -10,7 +10,7 @@ from torch import nn
 from transformers import BertConfig, BertForTokenClassification
 
 from consumer.tagging.byte_dropout import DropoutMasks, use_byte_dropout
-from consumer.tagging.kept_memory import keep_freed_memory
+from consumer.tagging.processor import keep_freed_memory
 from consumer.tagging.row_gradients import RowGradientEmbedding, use_row_gradients
 
 IDS = torch.tensor([[1, 5, 9, 5], [1, 7, 0, 0]])

@@ -11,23 +11,52 @@ import torch
 
 from consumer.tagging.cuda_engine import try_attention
 from consumer.tagging.pass_layout import PassLayout
-from consumer.tagging.varlen_attention import PADDED, padded_operator, register_varlen
+from consumer.tagging.varlen_attention import FLASH, PADDED, padded_operator, register_varlen
 from consumer.tagging.varlen_program import VarlenProgram
 from tests.host_device import load_tiny
 from tests.test_varlen_attention import probe
 from tests.tiny_models import PACKED_FAMILIES
 
 
+@pytest.mark.parametrize("attention", [PADDED, FLASH])
 @pytest.mark.parametrize("family", PACKED_FAMILIES)
-def test_nothing_in_a_pass_waits_for_the_device(family: str) -> None:
-    """On the meta device there are no numbers: whatever asks for one fails, as a capture would."""
+def test_nothing_in_a_pass_waits_for_the_device(family: str, attention: str) -> None:
+    """On the meta device there are no numbers: whatever asks for one fails, as a capture would.
+    It also has torch's own flash operator, so that the call of it is checked."""
     model = load_tiny(family)
     layout = PassLayout(model.pad_id, model.first_position)
     shape = layout.shape([np.zeros(60, dtype=np.int32)] * 20)
-    program = VarlenProgram(model, True, PADDED)
+    program = VarlenProgram(model, True, attention)
     model.network.to("meta")
     reduced = program(torch.zeros(shape.inputs, dtype=torch.int32, device="meta"), shape)
     assert reduced.shape == (2 + 9, shape.tokens)
+
+
+@pytest.mark.parametrize("family", ["bert-cased", "distilbert", "roberta"])
+def test_torchs_own_flash_operator_is_compiled_whole(
+    family: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled: list[torch.fx.GraphModule] = []
+
+    def backend(graph: torch.fx.GraphModule, _inputs: object) -> Callable[..., Any]:
+        compiled.append(graph)
+        return graph.forward
+
+    real = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda f, **how: real(f, backend=backend, **how))
+    torch.compiler.reset()
+    model = load_tiny(family, "bfloat16")
+    program = VarlenProgram(model, False, FLASH, compiled=True)
+    model.network.to("meta")
+    layout = PassLayout(model.pad_id, model.first_position)
+    for lengths in ([64, 3], [30] * 20, [64] * 33):
+        shape = layout.shape([np.zeros(length, dtype=np.int32) for length in lengths])
+        with torch.inference_mode():
+            inputs = torch.zeros(shape.inputs, dtype=torch.int32, device="meta")
+            assert program(inputs, shape).shape == (2, shape.tokens)
+    assert len(compiled) == 1
+    calls = [node for node in compiled[0].graph.nodes if "varlen_attn" in str(node.target)]
+    assert len(calls) == 2  # a layer each
 
 
 @pytest.mark.parametrize("family", ["bert-cased", "distilbert", "roberta"])
@@ -41,7 +70,7 @@ def test_one_compilation_serves_all_shapes(family: str, monkeypatch: pytest.Monk
 
     real = torch.compile
     monkeypatch.setattr(torch, "compile", lambda f, **how: real(f, backend=backend, **how))
-    torch._dynamo.reset()
+    torch.compiler.reset()
     model = load_tiny(family)
     layout = PassLayout(model.pad_id, model.first_position)
     eager = VarlenProgram(model, False, PADDED)

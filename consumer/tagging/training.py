@@ -24,7 +24,7 @@ from consumer.tagging.byte_dropout import DropoutMasks, use_byte_dropout
 from consumer.tagging.conll import LabelledArticle
 from consumer.tagging.distillation import Teachers, distillation_loss
 from consumer.tagging.example_source import ExampleSource
-from consumer.tagging.kept_memory import keep_freed_memory
+from consumer.tagging.processor import keep_freed_memory
 from consumer.tagging.recipe import Recipe
 from consumer.tagging.row_gradients import RowGradientEmbedding, use_row_gradients
 from consumer.tagging.training_data import Example, collate, encode_articles, make_batches

@@ -1,6 +1,6 @@
 """`make faults`: the whole matrix, with progress; writes `docs/faults.md` when all rows were run.
 
-`python -m tests.faults [--rows NAME ...] [--delivery MODE] [--rate N] [--messages N]`
+`python -m tests.faults [--rows NAME ...] [--again] [--delivery MODE] [--rate N] [--messages N]`
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from confluent_kafka import KafkaException
 from rich.console import Console
 
 from tests.faults.broker import Broker, running_broker, running_cluster
-from tests.faults.report import Entry, entry, write
+from tests.faults.report import Entry, entry, write, write_again
 from tests.faults.result import Result
 from tests.faults.row import Row
 from tests.faults.rows import BY_NAME, ROWS
@@ -27,6 +27,11 @@ def main() -> int:
     """0 when no invariant was violated."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--rows", nargs="*", choices=sorted(BY_NAME), help="default: all")
+    parser.add_argument(
+        "--again",
+        action="store_true",
+        help="put the rows into the record of the whole matrix, marked as run again",
+    )
     parser.add_argument("--delivery", help="one mode only")
     parser.add_argument("--rate", type=float, default=600, help="messages a second (600)")
     parser.add_argument(
@@ -72,6 +77,9 @@ def main() -> int:
     if len(runs) == sum(len(row.deliveries) for row in ROWS):
         write(ROOT / "docs", entries, datetime.now(UTC).strftime("%Y-%m-%d"))
         console.print("written: docs/faults.md")
+    elif arguments.again:
+        write_again(ROOT / "docs", entries, datetime.now(UTC).strftime("%Y-%m-%d"))
+        console.print("written: docs/faults.md, with these rows run again")
     return 1 if red else 0
 
 

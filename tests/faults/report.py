@@ -61,6 +61,8 @@ class Entry:
     recovery_p50_s: float | None
     recovery_max_s: float | None
     violations: tuple[str, ...]
+    #: The day on which this row alone was run again after the whole matrix; None if it was not.
+    again: str | None = None
 
 
 def entry(row: Row, delivery: str, seconds: float, result: Result) -> Entry:
@@ -121,6 +123,21 @@ def write(folder: Path, entries: Sequence[Entry], at: str) -> None:
     (folder / "faults.md").write_text(page(document), "utf-8")
 
 
+def write_again(folder: Path, entries: Sequence[Entry], at: str) -> None:
+    """Put rows that were run again, after what made them red was mended, in the places that they
+    have in the record of the whole matrix; the page names them.
+
+    Raises:
+        FileNotFoundError: no whole matrix was recorded.
+    """
+    document = json.loads((folder / "faults.json").read_text("utf-8"))
+    newer = {(one.row, one.delivery): {**asdict(one), "again": at} for one in entries}
+    document["rows"] = [newer.get((one["row"], one["delivery"]), one) for one in document["rows"]]
+    text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+    (folder / "faults.json").write_text(text, "utf-8")
+    (folder / "faults.md").write_text(page(document), "utf-8")
+
+
 def page(document: Mapping[str, object]) -> str:
     """`docs/faults.md` from `docs/faults.json`."""
     rows = document["rows"]
@@ -135,6 +152,7 @@ def page(document: Mapping[str, object]) -> str:
         f"{sum(one['kills'] for one in rows)} kills, {sum(one['lost'] for one in rows)} lost, "
         f"{_doubled(rows, EXACTLY_ONCE)} doubled under `exactly_once`.",
         "",
+        *_run_again(rows),
         "| fault | mode | messages | faults | kills | lost | doubled | recovery p50 | max |",
         "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
@@ -170,6 +188,16 @@ def short_table(document: Mapping[str, object]) -> str:
             f"| {_doubled(here, AT_LEAST_ONCE):,} | {longest} s |"
         )
     return "\n".join(lines) + "\n"
+
+
+def _run_again(rows: Sequence[Mapping[str, object]]) -> list[str]:
+    titles = {row.name: row.title for row in ROWS}
+    named = [
+        f"{titles[str(one['row'])]} (`{_MODES[str(one['delivery'])]}`, {one['again']})"
+        for one in rows
+        if one.get("again")
+    ]
+    return [f"Run again by themselves after that: {'; '.join(named)}.", ""] if named else []
 
 
 def _doubled(rows: Sequence[Mapping[str, int]], delivery: str) -> int:

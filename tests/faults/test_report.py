@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.faults.report import page, short_table
+from tests.faults.report import Entry, page, short_table, write_again
 from tests.faults.rows import ROWS
 from tests.integration.kafka_server import ROOT
 
@@ -51,3 +52,31 @@ def test_the_short_table_adds_up_by_kind() -> None:
     table = short_table({"rows": rows}).splitlines()
     assert len(table) == 3
     assert table[2] == "| worker | 2 | 6 | 4,500 | 3 | 12 | 5 | 7.5 s |"
+
+
+def test_rows_that_were_run_again_take_their_places_and_are_named(
+    document: dict[str, Any], tmp_path: Path
+) -> None:
+    whole = [{**one, "again": None, "violations": []} for one in document["rows"]]
+    red = {**document, "rows": whole}
+    place = next(i for i, one in enumerate(red["rows"]) if one["row"] == "cut")
+    red["rows"][place] = {**red["rows"][place], "violations": ["lost: message 7 has no outcome"]}
+    (tmp_path / "faults.json").write_text(json.dumps(red), "utf-8")
+    assert "(**violated**)" in page(red)
+    assert "Run again" not in page(red)
+
+    delivery = red["rows"][place]["delivery"]
+    newer = Entry("cut", delivery, 9.0, 4_321, 5, 0, 0, 0, 0.5, 1.0, ())
+    write_again(tmp_path, [newer], "2026-12-24")
+
+    written = json.loads((tmp_path / "faults.json").read_text("utf-8"))
+    assert [(one["row"], one["delivery"]) for one in written["rows"]] == [
+        (one["row"], one["delivery"]) for one in red["rows"]
+    ]
+    assert written["rows"][place]["messages"] == 4_321
+    told = (tmp_path / "faults.md").read_text("utf-8")
+    assert told == page(written)
+    assert (
+        f"Run again by themselves after that: connections cut (`{delivery}`, 2026-12-24)." in told
+    )
+    assert "(**violated**)" not in told

@@ -191,6 +191,9 @@ def producer(bootstrap: str, **properties: str | int | float | bool) -> Producer
         "acks": "all",
         "linger.ms": 5,
         "message.max.bytes": _MAX_MESSAGE_BYTES,
+        # As the worker's clients: one that begins anew when the only broker is away for a moment
+        # has been seen to know no leaders afterwards (librdkafka 2.16).
+        "metadata.recovery.strategy": "none",
     }
     config.update({name.replace("_", "."): value for name, value in properties.items()})
     return Producer(config)

@@ -340,7 +340,7 @@ def test_a_topic_deleted_while_it_is_read_is_named(
     kafka: str, group: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("consumer.kafka.clients.OPEN_TIMEOUT_S", 1.0)
-    monkeypatch.setattr("consumer.kafka.source._UNKNOWN_TOPIC_GRACE_S", 0.5)
+    monkeypatch.setattr("consumer.kafka.intake._UNKNOWN_TOPIC_GRACE_S", 0.5)
     topic = helpers.create_topic(kafka, f"deleted-{group}")
     helpers.produce(kafka, topic, numbered(1))
     quick = {"topic.metadata.refresh.interval.ms": "500"}
