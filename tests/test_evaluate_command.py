@@ -25,6 +25,7 @@ CORPUS = Path(__file__).parents[2] / "shared" / "conll2003"
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NERSTREAM_MODEL", str(tiny_folder()))
     monkeypatch.setenv("NERSTREAM_DEVICE", "cpu")
+    monkeypatch.setenv("NERSTREAM_DTYPE", "float32")
     monkeypatch.setenv("NERSTREAM_THREADS", "1")
 
 

@@ -20,6 +20,7 @@ TEXT = "Marta Lindqvist of Nordbank met Jean-Pierre Okafor in Lisbon."
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NERSTREAM_MODEL", str(tiny_folder()))
     monkeypatch.setenv("NERSTREAM_DEVICE", "cpu")
+    monkeypatch.setenv("NERSTREAM_DTYPE", "float32")
 
 
 def written(path: Path, content: str | bytes) -> str:
