@@ -21,6 +21,7 @@ import transformers
 
 from bench import gpu_ground, gpu_rates
 from bench.deadline import Deadline
+from consumer.peers.random_model import save_random_model
 from consumer.tagging.cuda_device import CudaDevice
 from consumer.tagging.cuda_engine import CudaOptions, Form, make_cuda_engine
 from consumer.tagging.engine import make_engine
@@ -208,8 +209,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "models": {},
     }
     with tempfile.TemporaryDirectory() as scratch:
+        save_random_model(Path(scratch))
         folders = {
-            "BERT-base geometry, random weights": gpu_ground.bert_base_folder(Path(scratch)),
+            "BERT-base geometry, random weights": Path(scratch),
             "bundled": find_model_folder("bundled", "").path,
         }
         for name, folder in folders.items():

@@ -81,9 +81,11 @@ def _record(run: Run) -> dict[str, Any]:
     with KafkaServer(_BROKER) as server, TemporaryDirectory(prefix="nerstream-bench-") as folder:
         arguments = list(run.arguments)
         if BERT_BASE in arguments:
-            from bench.random_model import write_bert_base  # torch takes seconds to import
+            # Here, since torch takes seconds to import.
+            from consumer.peers.random_model import save_random_model
 
-            arguments[arguments.index(BERT_BASE)] = str(write_bert_base(Path(folder)))
+            save_random_model(Path(folder))
+            arguments[arguments.index(BERT_BASE)] = folder
         bench(server.bootstrap_servers, WARM_UP)
         record = bench(server.bootstrap_servers, arguments, run.variables)
     record["arguments"] = " ".join(run.arguments)

@@ -234,7 +234,7 @@ def test_the_report_for_a_reader(tmp_path: Path, capfd: pytest.CaptureFixture[st
     assert err == ""
     assert f"{file}: 3 articles, 9 sentences (12 with -DOCSTART- lines), " in out
     assert "sentence by sentence, aggregation word, windows of the model's limit, " in out
-    assert "overlap 128 tokens" in out
+    assert "overlap 64 tokens" in out
     for name, score in [*as_json["by_type"].items(), ("all", as_json["overall"])]:
         row = f"{score['precision']:.2%} {score['recall']:.2%} {score['f1']:.2%}"
         counts = f"{score['gold']} {score['predicted']} {score['correct']}"

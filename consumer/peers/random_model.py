@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import torch
 import transformers
-from tokenizers import Tokenizer
-from transformers import BertConfig, BertForTokenClassification
+from transformers import AutoTokenizer, BertConfig, BertForTokenClassification
 
 from consumer.tagging.model_folder import find_model_folder
 
@@ -16,18 +14,23 @@ from consumer.tagging.model_folder import find_model_folder
 _LABELS = ("O", "B-MISC", "I-MISC", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC")
 
 
-def save_random_model(folder: Path) -> None:
-    """Write such a model with the bundled tokenizer, 440 MB; the same at every call."""
+def save_random_model(folder: Path, **geometry: int) -> None:
+    """Write such a model with the bundled tokenizer, 440 MB; the same at every call.
+
+    Args:
+        geometry: fields of `BertConfig` that are not BERT-base's (Devlin et al. 2019).
+    """
     bundled = find_model_folder("bundled", "").path
-    tokenizer = Tokenizer.from_file(str(bundled / "tokenizer.json"))
-    # Everything else is BERT-base's by default (Devlin et al. 2019).
+    tokenizer = AutoTokenizer.from_pretrained(bundled, local_files_only=True)
     config = BertConfig(
-        vocab_size=tokenizer.get_vocab_size(),
+        vocab_size=len(tokenizer),
         id2label=dict(enumerate(_LABELS)),
         label2id={label: index for index, label in enumerate(_LABELS)},
+        **geometry,
     )
+    # The bundled model reads shorter windows than BERT.
+    tokenizer.model_max_length = config.max_position_embeddings
     transformers.logging.disable_progress_bar()
     torch.manual_seed(0)
     BertForTokenClassification(config).save_pretrained(folder)
-    for path in bundled.glob("tokenizer*.json"):
-        shutil.copy(path, folder)
+    tokenizer.save_pretrained(folder)

@@ -79,6 +79,7 @@ class Ground:
             "group_id": self.group,
             "delivery": delivery,
             "model": str(tiny_folder()),
+            "dtype": "float32",
             "window_overlap_tokens": 16,
             "batch_tokens": 512,
             "batch_articles": 8,
