@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from consumer.kafka.transactional_sink import TransactionalSink
 from consumer.settings import Settings
 from tests.integration import helpers
 from tests.integration.reading import Heard, poll_until, settings
+
+#: How long markers may take on a loaded machine.
+MARKERS_S = 5.0
 
 Sink = TransactionalSink | AcknowledgedSink
 
@@ -57,8 +61,20 @@ class Ground:
         return Outgoing(self.output, key, text, headers, timestamp_ms, partition, position)
 
     def values(self, isolation: str = "read_committed") -> list[bytes | None]:
-        """The values in the output topic."""
+        """The values in the output topic.
+
+        The broker answers a commit when the outcome is in its log; the markers that show it to
+        readers follow. So a committed reader waits for them, though not for a transaction that
+        stays open.
+        """
+        if isolation == "read_committed":
+            deadline = time.monotonic() + MARKERS_S
+            while time.monotonic() < deadline and self._end() != self._end("read_uncommitted"):
+                time.sleep(0.05)
         return [one.value for one in helpers.read_all(self.bootstrap, self.output, isolation)]
+
+    def _end(self, isolation: str = "read_committed") -> dict[int, int]:
+        return helpers.end_offsets(self.bootstrap, self.output, isolation)
 
     def committed(self) -> int | None:
         """The group's offset in partition 0 of the input."""
