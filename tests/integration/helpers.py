@@ -56,6 +56,10 @@ _SOON_OVER = frozenset(
     }
 )
 
+#: Messages of the tests carry old timestamps. Apache Kafka looks every five minutes for messages
+#: older than seven days, and would now and then remove what a test has just written.
+_KEPT: Mapping[str, str] = {"retention.ms": "-1"}
+
 #: An article of 10 MB and what comes with it.
 _MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 
@@ -109,7 +113,7 @@ def create_topic(
 ) -> str:
     """Create a topic and wait until the broker shows it; gives its name."""
     client = admin(bootstrap)
-    topic = NewTopic(name, partitions, -1, config=dict(config or {}))
+    topic = NewTopic(name, partitions, -1, config={**_KEPT, **(config or {})})
     client.create_topics([topic])[name].result(CALL_TIMEOUT_S)
     deadline = time.monotonic() + CALL_TIMEOUT_S
     while time.monotonic() < deadline:
