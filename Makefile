@@ -52,9 +52,9 @@ fuzz: $(VENV)/.installed-dev ## 100,000 bad and odd messages through one worker;
 	@bash tests/integration/kafka/install.sh $(KAFKA_DIR) --if-possible
 	@$(BIN)/python -m tests.faults.fuzz --messages 100000 --seed 1 --record docs/fuzz.md
 
-soak: $(VENV)/.installed-dev ## a million small messages through one worker; docs/soak.md
+soak: $(VENV)/.installed-dev ## five million small messages through one worker; docs/soak.md
 	@bash tests/integration/kafka/install.sh $(KAFKA_DIR) --if-possible
-	@$(BIN)/python -m tests.faults.soak --messages 1000000 --record docs/soak.md
+	@$(BIN)/python -m tests.faults.soak --messages 5000000 --record docs/soak.md
 
 peers: $(BIN)/uv ## .venv-peers: what `python -m bench.overhead` compares with
 	@$(PYTHON) -m venv .venv-peers

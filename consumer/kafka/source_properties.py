@@ -15,8 +15,17 @@ PREFETCH_KIB = 16_384
 #: that it can be read, but librdkafka doubles this for it step by step; 10 MB fits at once.
 FETCH_BYTES = 12 * 1024 * 1024
 
+#: Messages that librdkafka fetches ahead; its default is 100,000. It keeps some 400 bytes beside
+#: each, so that small messages would take several times `PREFETCH_KIB`.
+PREFETCH_MESSAGES = 20_000
+
+#: Bytes of all partitions in one fetch. A fetch begins while there is room ahead and then takes
+#: what it takes: with librdkafka's default, 50 MiB, several times what should stand ahead.
+#: Brokers answer with a first message that is larger all the same.
+FETCH_MAX_BYTES = 4 * 1024 * 1024
+
 #: Milliseconds after which librdkafka looks again whether there is room to fetch ahead. Within its
-#: default, 1,000, a quick worker has emptied those 16 MiB and waits for more.
+#: default, 1,000, a quick worker has emptied what stood ahead and waits for more.
 FETCH_BACKOFF_MS = 20
 
 
@@ -24,7 +33,9 @@ def consumer_properties(settings: Settings) -> tuple[Mapping[str, Any], Mapping[
     """The properties that `settings.kafka` may change, and those that it may not."""
     defaults = {
         "queued.max.messages.kbytes": PREFETCH_KIB,
+        "queued.min.messages": PREFETCH_MESSAGES,
         "max.partition.fetch.bytes": FETCH_BYTES,
+        "fetch.max.bytes": FETCH_MAX_BYTES,
         "fetch.queue.backoff.ms": FETCH_BACKOFF_MS,
     }
     required: dict[str, Any] = {

@@ -32,7 +32,7 @@ PARTITIONS = 6
 #: `in_flight_bytes` of the worker in a run.
 IN_FLIGHT_BYTES = 64 * 1024 * 1024
 
-#: What the worker may hold at most: itself, what the client fetches ahead (12 MiB a partition and
+#: What the worker may hold at most: itself, what the client fetches ahead (16 MiB, a fetch more and
 #: what it needs to keep a message), the messages in flight, and one article of ten megabytes as
 #: Python's values while it is checked, which are thirty times as large where all of it is brackets.
 MEMORY_BOUND_BYTES = 768 * 1024 * 1024

@@ -1,4 +1,4 @@
-"""A million small messages through one worker: `make soak`.
+"""Millions of small messages through one worker: `make soak`.
 
 Each has exactly one outcome, and when the first tenth is done the worker has all that it needs:
 its memory then grows by less than a twentieth, and no thread, descriptor, transaction, file or
@@ -27,8 +27,9 @@ PARTITIONS = 6
 #: By how much resident memory may grow after the first tenth.
 GROWTH_LIMIT = 0.05
 
-#: Messages that the feeder may be in front of the checker: enough that the worker never waits for
-#: either, and has fetched ahead as much as it ever does before the first tenth is over.
+#: Messages that stand there when the worker starts, and that the feeder may be in front of the
+#: checker later on: enough that the worker never waits for either, and has fetched ahead as much
+#: as it ever does before the first tenth is over.
 AHEAD = 200_000
 
 #: One message of so many is not an article.
@@ -68,8 +69,8 @@ class SoakTraffic:
 class Steadiness:
     """How the worker's figures changed once the first tenth was done.
 
-    What the client has fetched ahead comes and goes with the load, some 16 MiB of it; so the most
-    is compared with the most.
+    What the client has fetched ahead comes and goes with the load; so the most is compared with
+    the most.
 
     Attributes:
         first_bytes: the most resident memory in the first tenth; rest_bytes: the most after it.
@@ -167,7 +168,7 @@ def record_of(traffic: SoakTraffic, passage: Passage) -> RunRecord:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; the exit code is 1 where an invariant was broken."""
     parser = argparse.ArgumentParser(description="many small messages through one worker")
-    parser.add_argument("--messages", type=int, default=1_000_000)
+    parser.add_argument("--messages", type=int, default=5_000_000)
     parser.add_argument("--growth-limit", type=float, default=GROWTH_LIMIT)
     parser.add_argument("--record", type=Path, help="file to write the result to")
     asked = parser.parse_args(arguments)

@@ -49,7 +49,7 @@ class Passage:
         kinds: how many outcomes of each kind.
         faults: every broken invariant in words, the first few of each kind of fault.
         samples: the worker's figures through the run, the first once it was ready.
-        seconds: from the first message to the last outcome.
+        seconds: from the start of the worker to the last outcome.
     """
 
     kinds: Mapping[str, int]
@@ -74,6 +74,9 @@ def pass_through(
 ) -> Passage:
     """Feed a worker process, read what comes out, end the worker, look at what it left.
 
+    The worker finds a backlog of `ahead` messages when it starts: it fetches ahead at once as much
+    as it ever will.
+
     Args:
         settings: of the worker, on top of the ground's.
         ahead: messages that the feeder may be in front of the reader.
@@ -86,11 +89,14 @@ def pass_through(
         temporary.mkdir()
         wanted = {**ground.settings(), **settings}
         variables = {"TMPDIR": str(temporary)}
-        with WorkerProcess(wanted, folder, command=command, variables=variables) as worker:
-            worker.wait_ready()
-            passage = Passage(outcomes.kinds, outcomes.faults)
-            _pass(ground, traffic, worker, outcomes, passage, ahead, progress)
-            _end(worker, outcomes)
+        with _Feeder(ground, traffic, lambda: outcomes.resolved + ahead) as feeder:
+            feeder.wait_backlog(ahead)
+            started = time.monotonic()
+            with WorkerProcess(wanted, folder, command=command, variables=variables) as worker:
+                worker.wait_ready()
+                passage = Passage(outcomes.kinds, outcomes.faults)
+                _pass(ground, traffic, worker, feeder, outcomes, passage, started, progress)
+                _end(worker, outcomes)
         outcomes.read_rest()
         outcomes.faults += leftovers(ground, temporary)
     return passage
@@ -100,34 +106,33 @@ def _pass(
     ground: Ground,
     traffic: Traffic,
     worker: WorkerProcess,
+    feeder: _Feeder,
     outcomes: Outcomes,
     passage: Passage,
-    ahead: int,
+    started: float,
     progress: Callable[[Sample], None],
 ) -> None:
-    """From the first message to the last outcome."""
-    started = last_came = time.monotonic()
-    sample_at, pid = started, worker.process.pid
-    feeder = _Feeder(ground, traffic, lambda: outcomes.resolved + ahead)
-    with feeder:
-        while outcomes.resolved < traffic.messages:
-            now = time.monotonic()
-            if outcomes.read():
-                last_came = now
-            if feeder.failure is not None:
-                raise feeder.failure
-            if worker.process.poll() is not None:
+    """Until the last outcome."""
+    sample_at = last_came = time.monotonic()
+    pid = worker.process.pid
+    while outcomes.resolved < traffic.messages:
+        now = time.monotonic()
+        if outcomes.read():
+            last_came = now
+        if feeder.failure is not None:
+            raise feeder.failure
+        if worker.process.poll() is not None:
+            break
+        if now - last_came > _QUIET_S and feeder.done and all_committed(ground):
+            # What is missing now is lost; one more look at what has come meanwhile.
+            if not outcomes.read():
                 break
-            if now - last_came > _QUIET_S and feeder.done and all_committed(ground):
-                # What is missing now is lost; one more look at what has come meanwhile.
-                if not outcomes.read():
-                    break
-            elif now - last_came > STALL_S:
-                outcomes.faults.append(f"nothing came out for {STALL_S:.0f} s")
-                break
-            if now >= sample_at:
-                sample_at = now + _SAMPLE_S
-                _sample(pid, outcomes, passage, started, progress)
+        elif now - last_came > STALL_S:
+            outcomes.faults.append(f"nothing came out for {STALL_S:.0f} s")
+            break
+        if now >= sample_at:
+            sample_at = now + _SAMPLE_S
+            _sample(pid, outcomes, passage, started, progress)
     passage.seconds = time.monotonic() - started
     _sample(pid, outcomes, passage, started, progress)
 
@@ -172,7 +177,22 @@ class _Feeder:
         self._limit = limit
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="feeder")
+        self._given = 0
         self.failure: BaseException | None = None
+
+    def wait_backlog(self, messages: int, timeout_s: float = 60.0) -> None:
+        """Until so many messages, or all that there are, went to the client that writes them.
+
+        Raises:
+            TimeoutError: not within `timeout_s`.
+        """
+        deadline = time.monotonic() + timeout_s
+        while self._given < min(messages, self._traffic.messages):
+            if self.failure is not None:
+                raise self.failure
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"only {self._given} messages were written in {timeout_s:.0f} s")
+            time.sleep(0.01)
 
     @property
     def done(self) -> bool:
@@ -207,3 +227,4 @@ class _Feeder:
                 return
             record = self._traffic.record(number)
             yield placed(record, number, self._ground.partitions)
+            self._given = number + 1
