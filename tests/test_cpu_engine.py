@@ -187,13 +187,14 @@ def test_float32_and_processors_without_bfloat16_leave_the_layers_as_they_are(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert layers_of(make_engine(load("bert-cased", "float32"), with_rows=True)) == []
-    monkeypatch.setattr(cpu_engine, "read_processor", lambda: Processor(False, False))
+    monkeypatch.setattr(cpu_engine, "read_processor", lambda: Processor(False, False, False))
     assert layers_of(make_engine(load("bert-cased", "bfloat16"), with_rows=True)) == []
 
 
 def test_a_long_pass_is_cut_and_put_together(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = make_engine(load("bert-cased", "float32"), with_rows=True).run(windows())
     monkeypatch.setattr(cpu_engine, "PART_NUMBERS", 50 * 64)
+    monkeypatch.setattr(cpu_engine, "TILED_PART_NUMBERS", 50 * 64)
     cut = make_engine(load("bert-cased", "float32"), with_rows=True).run(windows())
     assert np.array_equal(cut.label_ids, whole.label_ids)
     assert np.allclose(cut.scores, whole.scores, atol=1e-6)
@@ -225,6 +226,20 @@ def test_attention_of_long_windows_is_that_of_short_ones(monkeypatch: pytest.Mon
         assert torch.allclose(found[window], expected, atol=1e-5)
     monkeypatch.setattr("consumer.tagging.fused_layer.LONGEST_SCORES", 22)
     assert torch.allclose(attend(inputs, (20, 27), 4, 0.3), found, atol=1e-5)
+
+
+@needs_bfloat16
+@pytest.mark.parametrize("has_tiles", [False, True])
+def test_attention_is_the_same_with_tiles_and_without(
+    monkeypatch: pytest.MonkeyPatch, has_tiles: bool
+) -> None:
+    own = Processor(has_bfloat16=True, has_int8=True, has_tiles=has_tiles)
+    monkeypatch.setattr("consumer.tagging.fused_layer.read_processor", lambda: own)
+    lengths = (1, 7, 64, 300)
+    inputs = torch.randn(372, 3 * 64, generator=torch.Generator().manual_seed(3))
+    expected = attend(inputs, lengths, 2, 0.2)
+    found = attend(inputs.bfloat16(), lengths, 2, 0.2)
+    assert torch.allclose(found.float(), expected, atol=2e-2)
 
 
 def test_the_c_library_is_asked_to_keep_memory_and_others_are_left_alone(

@@ -79,9 +79,9 @@ def test_two_folders_of_one_name_differ_by_their_revision(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("processor", "dtype"),
     [
-        (Processor(has_bfloat16=True, has_int8=True), "bfloat16"),
-        (Processor(has_bfloat16=False, has_int8=True), "float32"),
-        (Processor(has_bfloat16=False, has_int8=False), "float32"),
+        (Processor(has_bfloat16=True, has_int8=True, has_tiles=False), "bfloat16"),
+        (Processor(has_bfloat16=False, has_int8=True, has_tiles=False), "float32"),
+        (Processor(has_bfloat16=False, has_int8=False, has_tiles=False), "float32"),
     ],
 )
 def test_auto_on_the_cpu_is_what_the_processor_multiplies(
@@ -96,12 +96,12 @@ def test_auto_on_the_cpu_is_what_the_processor_multiplies(
 
 
 def test_int8_is_for_processors_that_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(device, "read_processor", lambda: Processor(True, True))
+    monkeypatch.setattr(device, "read_processor", lambda: Processor(True, True, True))
     model = load(tiny_folder(), dtype="int8")
     assert (model.info.dtype, model.network.dtype) == ("int8", torch.float32)
     with pytest.raises(ModelError, match="dtype int8 is for the CPU; use --dtype auto on cuda:0"):
         device.find_precision("name", "int8", torch.device("cuda", 0))
-    monkeypatch.setattr(device, "read_processor", lambda: Processor(True, False))
+    monkeypatch.setattr(device, "read_processor", lambda: Processor(True, False, False))
     with pytest.raises(ModelError, match="int8 needs a processor with AVX-512 VNNI; use --dtype a"):
         load(tiny_folder(), dtype="int8")
 

@@ -20,7 +20,7 @@ from consumer.peers.contest import (
     run_rounds,
 )
 from consumer.peers.field import Entrant, gather
-from consumer.peers.padded import RECTANGLE_TOKENS, PaddedPeer, rectangles, reduce_rows
+from consumer.peers.padded import RECTANGLES, PaddedPeer, rectangles, reduce_rows
 from consumer.peers.peer import PEERS, Peer
 from consumer.tagging.engine import Answer, make_engine
 from consumer.tagging.model import load_model
@@ -30,10 +30,10 @@ from tests.tiny_models import SENTENCES, article, tiny_folder
 
 @given(st.lists(st.integers(1, 600), max_size=60))
 def test_rectangles_hold_each_window_once_and_little_padding(lengths: list[int]) -> None:
-    groups = list(rectangles(lengths))
+    groups = list(rectangles(lengths, 2_048))
     assert sorted(index for group in groups for index in group) == list(range(len(lengths)))
     for group in groups:
-        assert len(group) * max(lengths[index] for index in group) <= RECTANGLE_TOKENS
+        assert len(group) * max(lengths[index] for index in group) <= 2_048
     longest = [max(lengths[index] for index in group) for group in groups]
     assert longest == sorted(longest, reverse=True)
 
@@ -48,6 +48,23 @@ class CountingRuntime:
         self.shapes.append(ids.shape)
         assert ((ids != 0) == (mask == 1)).all()
         return np.eye(3, dtype=np.float32)[ids % 3] * 2
+
+
+def test_a_padded_peer_takes_the_rectangles_that_are_fastest_for_it() -> None:
+    runtime = CountingRuntime()
+    peer = PaddedPeer(runtime, 0)
+    windows = [np.arange(1, 513, dtype=np.int32)] * 20
+    for slow in RECTANGLES:
+        # A clock on which one size takes longer than the other.
+        began = [0.0]
+
+        def clock(began: list[float] = began, slow: int = slow) -> float:
+            began[0] += 2.0 if peer.rectangle_tokens == slow else 1.0
+            return began[0]
+
+        peer.choose_rectangle(windows, clock)
+        assert peer.rectangle_tokens != slow
+        assert max(rows * tokens for rows, tokens in runtime.shapes) <= RECTANGLES[-1]
 
 
 def test_a_padded_peer_gives_tokens_in_the_order_of_the_windows() -> None:

@@ -6,13 +6,16 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from consumer.articles import Article
 from consumer.errors import first_line
 from consumer.peers.ceiling import Ceiling, ceiling_precisions
 from consumer.peers.contest import Clock, Contestant, engine_contestant
+from consumer.peers.exporting import calibration_windows
 from consumer.peers.hugging_face import HuggingFacePipeline
+from consumer.peers.padded import PaddedPeer
 from consumer.peers.peer import PEERS, Peer
 from consumer.tagging.engine import make_engine
 from consumer.tagging.model import LoadedModel, load_model
@@ -136,9 +139,14 @@ def _peer(
         _log.debug("%s", name, exc_info=True)
         left_out[name] = f"{type(error).__name__}: {first_line(error)}"
         return None
-    return engine_contestant(
+    contestant = engine_contestant(
         peer.name, peer.precision, model, engine, entrant.options, entrant.articles, entrant.clock
     )
+    if isinstance(engine, PaddedPeer):
+        windows = [window[0].astype(np.int32) for window in calibration_windows(model)]
+        engine.choose_rectangle(windows, entrant.clock)
+        contestant.note = f"rectangles of {engine.rectangle_tokens:,} tokens"
+    return contestant
 
 
 def _pipeline(entrant: Entrant, model: LoadedModel) -> Contestant:

@@ -8,10 +8,15 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from consumer.peers.contest import Clock
 from consumer.tagging.engine import Answer
 
-#: Tokens of a rectangle, padding included; more made no peer faster on the machines we tried.
-RECTANGLE_TOKENS = 2_048
+#: Tokens of a rectangle, padding included, that are tried; fewer or more made no peer faster on the
+#: machines we had.
+RECTANGLES = (1_024, 2_048)
+
+#: Tokens of the windows on which they are tried.
+_TRIED_TOKENS = 6_000
 
 
 class Runtime(Protocol):
@@ -40,11 +45,24 @@ class PaddedPeer:
     def __init__(self, runtime: Runtime, pad_id: int) -> None:
         self._runtime = runtime
         self._pad_id = pad_id
+        self.rectangle_tokens = RECTANGLES[-1]
+
+    def choose_rectangle(self, windows: Sequence[NDArray[np.int32]], clock: Clock) -> None:
+        """Take the size that is fastest on the first of these windows; the second run counts."""
+        ends = np.cumsum([len(window) for window in windows])
+        tried = windows[: 1 + int(np.searchsorted(ends, _TRIED_TOKENS))]
+        seconds = {}
+        for self.rectangle_tokens in RECTANGLES:
+            self.run(tried)
+            begin = clock()
+            self.run(tried)
+            seconds[self.rectangle_tokens] = clock() - begin
+        self.rectangle_tokens = min(seconds, key=lambda size: seconds[size])
 
     def run(self, windows: Sequence[NDArray[np.int32]]) -> Answer:
         """See `Engine.run`."""
         found: list[NDArray[np.float32]] = [np.zeros((0, 0), dtype=np.float32)] * len(windows)
-        for group in rectangles([len(window) for window in windows]):
+        for group in rectangles([len(window) for window in windows], self.rectangle_tokens):
             longest = max(len(windows[index]) for index in group)
             ids = np.full((len(group), longest), self._pad_id, dtype=np.int64)
             mask = np.zeros_like(ids)
@@ -57,11 +75,11 @@ class PaddedPeer:
         return reduce_rows(np.concatenate(found))
 
 
-def rectangles(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Indices of windows that run together, long ones first."""
+def rectangles(lengths: Sequence[int], most_tokens: int) -> Iterator[list[int]]:
+    """Indices of windows that run together, long ones first; a longer one alone."""
     group: list[int] = []
     for index in sorted(range(len(lengths)), key=lambda index: -lengths[index]):
-        if group and (len(group) + 1) * lengths[group[0]] > RECTANGLE_TOKENS:
+        if group and (len(group) + 1) * lengths[group[0]] > most_tokens:
             yield group
             group = []
         group.append(index)

@@ -7,6 +7,7 @@ import logging
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -32,21 +33,25 @@ class Processor:
             they are converted one by one, slower than float32.
         has_int8: whether it sums products of eight-bit numbers in 32 bits (VNNI). Without it the
             sums overflow 16 bits. False too where this torch has no such product.
+        has_tiles: whether it multiplies whole tiles of bfloat16 numbers (AMX).
     """
 
     has_bfloat16: bool
     has_int8: bool
+    has_tiles: bool
 
 
+@cache
 def read_processor() -> Processor:
     """This machine's processor, as torch and oneDNN see it."""
     if not torch.backends.mkldnn.is_available():
-        return Processor(has_bfloat16=False, has_int8=False)
+        return Processor(has_bfloat16=False, has_int8=False, has_tiles=False)
     capabilities = _capabilities()
     return Processor(
         has_bfloat16=bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16")),
         has_int8=bool(capabilities.get("avx512_vnni"))
         and hasattr(torch.ops.onednn, "qlinear_pointwise"),
+        has_tiles=bool(capabilities.get("amx_bf16")),
     )
 
 
