@@ -71,21 +71,24 @@ def expected(value: bytes | None, output_limit_bytes: int) -> Expected:
 
 
 def faults_of_enriched(value: bytes, enriched: bytes) -> list[str]:
-    """What is wrong with an enriched message, given the article that it was; empty if nothing."""
+    """What is wrong with an enriched message, given the article that it was; empty if nothing.
+
+    Each begins with its sort and a colon.
+    """
     faults = []
     document = json.loads(enriched)
     if not _TAGGED.is_valid(document):
-        faults.append(next(iter(_TAGGED.iter_errors(document))).message)
+        faults.append(f"wrong message: {next(iter(_TAGGED.iter_errors(document))).message}")
         return faults
     members, before = _spelled(enriched), _spelled(value)
     if [name for name, _ in members[-2:]] != ["entities", "tagging"]:
-        faults.append("entities and tagging are not its last two fields")
+        faults.append("wrong message: entities and tagging are not its last two fields")
     kept = [pair for pair in before if pair[0] not in ("entities", "tagging")]
     if members[:-2] != kept:
-        faults.append("another field is not as it came in")
+        faults.append("fields changed: another one is not as it came in")
     faults += _entity_faults(_fields(document), document["entities"])
     if document["tagging"]["model"] != "light":
-        faults.append(f"tagging names another model: {document['tagging']['model']}")
+        faults.append(f"wrong message: tagging names another model: {document['tagging']['model']}")
     return faults
 
 
@@ -110,10 +113,12 @@ def _entity_faults(fields: Sequence[TextField], entities: Sequence[dict[str, Any
     texts = {field.name: field.text for field in fields}
     for entity in entities:
         if texts.get(entity["field"], "")[entity["start"] : entity["end"]] != entity["text"]:
-            return [f"the surface of {entity} is not in its field"]
+            return [f"entities changed: the surface of {entity} is not in its field"]
     wanted = [(one.field, one.start, one.end, one.type) for one in entities_of(fields)]
     found = [(one["field"], one["start"], one["end"], one["type"]) for one in entities]
-    return [] if found == wanted else [f"{len(found)} entities are not the {len(wanted)} there are"]
+    if found == wanted:
+        return []
+    return [f"entities changed: {len(found)} are not the {len(wanted)} that there are"]
 
 
 def _read(text: str) -> Any:

@@ -74,7 +74,8 @@ def test_it_sees_every_way_in_which_messages_can_be_spoiled(kafka: str) -> None:
         "lost",
         "out of order",
         "wrong outcome",
-        "wrong message",
+        "fields changed",
+        "entities changed",
         "a dead letter names another origin",
         "bytes changed",
         "headers changed",
@@ -84,9 +85,6 @@ def test_it_sees_every_way_in_which_messages_can_be_spoiled(kafka: str) -> None:
         "partition changed",
         "memory",
     }
-    told = "\n".join(passage.faults)
-    assert "another field is not as it came in" in told
-    assert "is not in its field" in told
 
 
 def test_it_sees_a_worker_die(kafka: str) -> None:
