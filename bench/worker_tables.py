@@ -1,27 +1,16 @@
-"""The tables of the performance page from the recorded runs: `python -m bench.worker_tables PAGE`.
-
-In the page a table stands between `<!-- begin NAME -->` and `<!-- end NAME -->`.
-"""
+"""The tables of the worker's page from the recorded runs: `python -m bench.worker_tables PAGE`."""
 
 from __future__ import annotations
 
 import argparse
-import json
-import re
-from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
-RESULTS = Path(__file__).resolve().parent / "results"
+from bench.tables import fill, markdown, recorded
 
 #: Tokens of an article of real news, in the mean.
 ARTICLE_TOKENS = 270
 
 _STAGES = ("poll", "prepare", "tag", "publish", "commit")
-
-
-#: What stands in the place of a table whose runs are not there.
-_NOTHING = "No run is recorded yet."
 
 
 def main() -> None:
@@ -34,12 +23,8 @@ def main() -> None:
 
 def filled(page: str) -> str:
     """The page with its tables as the runs in `bench/results` have them."""
-    for table in (end_to_end, overhead, stages, latency, start, memory, scaling, machines):
-        begin, end = (f"<!-- {mark} {table.__name__} -->" for mark in ("begin", "end"))
-        text = "\n".join([begin, "", *(table() or [_NOTHING]), "", end])
-        marked = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
-        page = marked.sub(lambda _, text=text: text, page)
-    return page
+    tables = (end_to_end, overhead, stages, latency, start, memory, scaling, machines)
+    return fill(page, tables)
 
 
 def end_to_end() -> list[str]:
@@ -47,7 +32,7 @@ def end_to_end() -> list[str]:
     rows = []
     names = ("bundled", "bundled-at-least-once", "bert-base", "tokenizer", "tokenizer-one-core")
     for name in names:
-        if (run := _run(f"worker-{name}")) is None:
+        if (run := recorded(f"worker-{name}")) is None:
             continue
         rates = run["throughput"]
         rows.append(
@@ -60,27 +45,27 @@ def end_to_end() -> list[str]:
                 f"{rates['share_of_alone']:.1%}",
             )
         )
-    return _table(
+    return markdown(
         ("run", "delivery", "articles/s", "tokens/s", "tagger alone, tokens/s", "share"), rows
     )
 
 
 def overhead() -> list[str]:
     """A message beside the model, next to peers."""
-    if (run := _run("overhead")) is None:
+    if (run := recorded("overhead")) is None:
         return []
     rows = [
         (name, f"{found['median']:,.0f}", ", ".join(f"{one:,}" for one in found["runs"]))
         for name, found in run["articles_per_s"].items()
     ]
-    return _table(("", "articles/s, median", "runs"), rows)
+    return markdown(("", "articles/s, median", "runs"), rows)
 
 
 def stages() -> list[str]:
     """How busy each stage is."""
     rows = []
     for name in ("null", "null-at-least-once", "tokenizer", "bundled"):
-        if (run := _run(f"worker-{name}")) is None:
+        if (run := recorded(f"worker-{name}")) is None:
             continue
         rates = run["throughput"]
         rows.append(
@@ -94,34 +79,34 @@ def stages() -> list[str]:
             )
         )
     head = ("run", *_STAGES, "processor µs/article", "cores", "commits/s", "padding")
-    return _table(head, rows)
+    return markdown(head, rows)
 
 
 def latency() -> list[str]:
     """From the article's timestamp to a `read_committed` reader."""
     rows = []
     for name in ("bundled", "null"):
-        if (run := _run(f"worker-{name}")) is None:
+        if (run := recorded(f"worker-{name}")) is None:
             continue
         for load in ("full", "half", "single"):
             found = run["latency"][load]
             spread = [f"{found[f'{p}_s'] * 1000:,.0f}" for p in ("p50", "p95", "p99", "max")]
             rows.append((name, load, f"{found['articles_per_s']:,.1f}", *spread))
-    return _table(("run", "load", "articles/s", "p50 ms", "p95 ms", "p99 ms", "longest ms"), rows)
+    return markdown(("run", "load", "articles/s", "p50 ms", "p95 ms", "p99 ms", "longest ms"), rows)
 
 
 def start() -> list[str]:
     """Where the start goes."""
     rows = []
     for name in ("bundled", "bert-base", "null"):
-        if (run := _run(f"worker-{name}")) is not None:
+        if (run := recorded(f"worker-{name}")) is not None:
             rows.append((name, *(f"{seconds:.2f}" for seconds in run["start"].values())))
-    return _table(("run", "ready after s", "imports", "model", "producer", "group"), rows)
+    return markdown(("run", "ready after s", "imports", "model", "producer", "group"), rows)
 
 
 def memory() -> list[str]:
     """Peaks under overload."""
-    if (run := _run("overload")) is None:
+    if (run := recorded("overload")) is None:
         return []
     rows = [
         (
@@ -135,7 +120,7 @@ def memory() -> list[str]:
         for one in run["bounds"]
     ]
     head = ("in_flight_bytes, MiB", "in flight", "waiting in Kafka", "idle", "peak", "above idle")
-    return _table(head, rows)
+    return markdown(head, rows)
 
 
 def scaling() -> list[str]:
@@ -145,17 +130,17 @@ def scaling() -> list[str]:
         *("null-1-partition", "null", "null-16-partitions", "null-two-workers"),
         *("bundled", "bundled-two-workers"),
     ):
-        if (run := _run(f"worker-{name}")) is not None:
+        if (run := recorded(f"worker-{name}")) is not None:
             rates = run["throughput"]
             rows.append((name, str(run["workers"]), f"{rates['articles_per_s']:,.1f}"))
-    return _table(("run", "workers", "articles/s"), rows)
+    return markdown(("run", "workers", "articles/s"), rows)
 
 
 def machines() -> list[str]:
     """What a million articles need, at the tokens/s of one worker."""
     rows = []
     for name in ("bert-base", "bundled"):
-        if (run := _run(f"worker-{name}")) is None:
+        if (run := recorded(f"worker-{name}")) is None:
             continue
         tokens_per_s = run["throughput"]["tokens_per_s"]
         million_s = 1e6 * ARTICLE_TOKENS / tokens_per_s
@@ -163,21 +148,7 @@ def machines() -> list[str]:
         articles = f"{tokens_per_s / ARTICLE_TOKENS:,.1f}"
         rows.append((name, f"{tokens_per_s:,.0f}", articles, *needs))
     head = ("model", "tokens/s", "articles/s", "1 M a day", "1 M an hour", "1 M a minute")
-    return _table(head, rows)
-
-
-def _run(name: str) -> dict[str, Any] | None:
-    path = RESULTS / f"{name}.json"
-    if not path.exists():
-        return None
-    found: dict[str, Any] = json.loads(path.read_text())
-    return found
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    found = list(rows)
-    lines = [head, ["---"] * len(head), *found] if found else []
-    return ["| " + " | ".join(line) + " |" for line in lines]
+    return markdown(head, rows)
 
 
 if __name__ == "__main__":

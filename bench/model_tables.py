@@ -1,0 +1,100 @@
+"""Tables and plots of the model's page from recorded runs: `python -m bench.model_tables`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from bench.tables import fill, markdown, recorded
+from consumer.commands.bench_model_plot import plot
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+
+#: The recorded runs, by what the page calls them.
+RUNS = ("model-bundled", "model-bert-base")
+
+
+def main() -> None:
+    """Write all tables into the page, and a plot beside it for each run."""
+    page = DOCS / "performance.md"
+    page.write_text(filled(page.read_text("utf-8")), "utf-8")
+    for name in RUNS:
+        if (run := recorded(name)) is not None:
+            plot(run, DOCS / f"{name}.svg")
+
+
+def filled(page: str) -> str:
+    """The page with its tables as the runs in `bench/results` have them."""
+    return fill(page, (model_bundled, model_bert_base, model_claims))
+
+
+def model_bundled() -> list[str]:
+    """The bundled model on labelled articles."""
+    return _engines("model-bundled")
+
+
+def model_bert_base() -> list[str]:
+    """BERT-base's geometry."""
+    return _engines("model-bert-base")
+
+
+def model_claims() -> list[str]:
+    """What was aimed at, beside what was measured."""
+    rows = []
+    for name, goal in (("model-bundled", "1.05"), ("model-bert-base", "1.15")):
+        if (run := recorded(name)) is None:
+            continue
+        (model,) = run["models"]
+        for kind, wanted in (("faithful", goal), ("fast", "1.00")):
+            ratio = model["ratio_to_best_peer"][kind]
+            rows.append(
+                (
+                    f"{model['model']}, {kind}",
+                    f"{ratio['ours']} / {ratio['peer']}",
+                    f"{ratio['ratio']:.2f}",
+                    f"at least {wanted}",
+                )
+            )
+        share = model["share_of_ceiling"]["bfloat16"]
+        if name == "model-bert-base":
+            rows.append(
+                (
+                    f"{model['model']}, share of the products",
+                    "nerstream bfloat16 / bfloat16 products",
+                    f"{share:.0%}",
+                    "at least 85%",
+                )
+            )
+    return markdown(("claim", "who", "measured", "goal"), rows)
+
+
+def _engines(name: str) -> list[str]:
+    if (run := recorded(name)) is None:
+        return []
+    (model,) = run["models"]
+    best = max(engine["tokens_per_s"] for engine in model["engines"])
+    rows = [
+        (
+            f"{engine['name']} {engine['precision']}" + (f" ({note})" if note else ""),
+            f"{engine['tokens_per_s']:,.0f}",
+            f"{engine['tokens_per_s'] / best:.2f}",
+            _percent(engine["agreement"], 2),
+            _percent(engine["f1"], 2),
+        )
+        for engine in sorted(model["engines"], key=lambda one: one["tokens_per_s"])
+        for note in [engine["note"]]
+    ]
+    rows += [
+        (f"*products alone, {precision}*", f"{rate:,.0f}", f"{rate / best:.2f}", "", "")
+        for precision, rate in model["ceiling"].items()
+    ]
+    head = ("", "tokens/s", "of the fastest", "entities as float32", "dev F1")
+    return [f"{run['machine']}:", "", *markdown(head, rows)]
+
+
+def _percent(share: Any, digits: int) -> str:
+    return "" if share is None else f"{share:.{digits}%}"
+
+
+if __name__ == "__main__":
+    main()
