@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import orjson
 import pytest
 
 from consumer.articles import Article, Position, RawMessage, TopicPartition
 from consumer.codec import Codec
-from consumer.commands.bench_articles import MEAN_WORDS, articles_of, news_articles
-from consumer.errors import SettingsError
+from consumer.commands.bench_articles import MEAN_WORDS, news_articles
 
 
 def words(value: bytes) -> int:
@@ -47,18 +44,3 @@ def test_a_given_length_is_kept_to_within_a_word(size_bytes: int) -> None:
     for value in news_articles(50, 1, size_bytes):
         assert size_bytes - 40 < len(value) <= size_bytes
         orjson.loads(value)
-
-
-def test_a_file_gives_its_lines(tmp_path: Path) -> None:
-    file = tmp_path / "a.jsonl"
-    file.write_bytes(b'{"id":"1"}\n\n{"id":"2"}\n')
-    assert articles_of(file) == [b'{"id":"1"}', b'{"id":"2"}']
-
-
-@pytest.mark.parametrize("content", [None, b"\n\n"])
-def test_a_file_without_articles_is_told(tmp_path: Path, content: bytes | None) -> None:
-    file = tmp_path / "a.jsonl"
-    if content is not None:
-        file.write_bytes(content)
-    with pytest.raises(SettingsError, match="--articles"):
-        articles_of(file)

@@ -6,12 +6,10 @@ import math
 import random
 import re
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 import orjson
 
 from consumer import resources
-from consumer.errors import SettingsError
 
 #: Words of an article follow a log-normal distribution. The sample articles, full of names, have
 #: some 1.6 tokens a word, so that the mean is 270 tokens and one article of some 800 is longer than
@@ -41,21 +39,6 @@ def news_articles(count: int, seed: int, size_bytes: int = 0) -> list[bytes]:
     return [
         _article(rng, f"bench-{number}", titles, sentences, size_bytes) for number in range(count)
     ]
-
-
-def articles_of(path: Path) -> list[bytes]:
-    """The lines of a file of JSON lines.
-
-    Raises:
-        SettingsError: it cannot be read, or is empty.
-    """
-    try:
-        lines = [line for line in path.read_bytes().splitlines() if line.strip()]
-    except OSError as failure:
-        raise SettingsError("--articles", f"{failure}", "name a file of JSON lines") from failure
-    if not lines:
-        raise SettingsError("--articles", f"{path} has no lines", "name a file of JSON lines")
-    return lines
 
 
 def _material() -> tuple[list[str], list[str]]:

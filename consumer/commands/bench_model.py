@@ -20,8 +20,9 @@ from rich.console import Console
 
 from consumer.articles import Article, Position, RawMessage, TextField, TopicPartition
 from consumer.codec import Codec
-from consumer.commands.bench_articles import articles_of, news_articles
+from consumer.commands.bench_articles import news_articles
 from consumer.commands.bench_model_report import model_document, printed, surroundings
+from consumer.commands.json_lines import json_lines_of
 from consumer.errors import RejectedMessage, SettingsError
 from consumer.settings import Settings
 from consumer.settings_arguments import add_settings_arguments
@@ -178,7 +179,7 @@ def _articles(
     if arguments.articles is None:
         return _decoded(news_articles(arguments.number, arguments.seed)), ()
     if _is_json(arguments.articles):
-        lines = articles_of(arguments.articles)
+        lines = json_lines_of(arguments.articles, "--articles")
         return _decoded(_drawn(lines, arguments)), ()
     from consumer.tagging.conll import ConllError, read_conll
 

@@ -20,10 +20,12 @@ from typing import Any
 import orjson
 from rich.console import Console
 
-from consumer.commands.bench_articles import articles_of, news_articles
+from consumer.commands.bench_articles import news_articles
 from consumer.commands.bench_figures import printed
 from consumer.commands.bench_measurements import Measurements
 from consumer.commands.bench_taggers import TaggerKind
+from consumer.commands.json_lines import json_lines_of
+from consumer.commands.loading import TAGGER_SETTINGS
 from consumer.errors import SettingsError
 from consumer.kafka.embedded import EmbeddedBroker
 from consumer.kafka.topics import temporary_topics
@@ -39,15 +41,7 @@ SETTINGS = (
     "delivery",
     "commit_interval_ms",
     "text_fields",
-    "model",
-    "revision",
-    "device",
-    "dtype",
-    "threads",
-    "aggregation",
-    "window_overlap_tokens",
-    "window_tokens",
-    "batch_tokens",
+    *TAGGER_SETTINGS,
     "batch_articles",
     "batch_wait_ms",
     "in_flight_articles",
@@ -114,7 +108,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     settings = load_settings(arguments, os.environ, defaults=_defaults(arguments))
     if arguments.articles is not None:
-        values = articles_of(arguments.articles)
+        values = json_lines_of(arguments.articles, "--articles")
     else:
         values = news_articles(_DISTINCT, arguments.seed, arguments.article_bytes)
     console = Console(stderr=True, highlight=False)

@@ -14,6 +14,7 @@ import orjson
 from consumer import resources
 from consumer.articles import RawMessage
 from consumer.commands.demo_screen import JsonLines, Screen, Summary, TerminalScreen
+from consumer.commands.json_lines import json_lines_of
 from consumer.errors import NerstreamError, SettingsError
 from consumer.settings import Delivery, LogFormat, LogLevel, Settings
 from consumer.signals import EndSignals
@@ -74,13 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _lines(path: Path | None) -> list[bytes]:
     if path is None:
         return resources.sample_lines()
-    try:
-        lines = [line for line in path.read_bytes().splitlines() if line.strip()]
-    except OSError as failure:
-        raise SettingsError("FILE", f"{failure}", "name a file of JSON lines") from failure
-    if not lines:
-        raise SettingsError("FILE", f"{path} has no lines", "name a file of JSON lines")
-    return lines
+    return json_lines_of(path, "FILE")
 
 
 def _demo(
