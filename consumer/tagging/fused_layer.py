@@ -86,8 +86,33 @@ class Norm:
         return layer_norm(values, self._shape, self._weight, self._bias, self._epsilon)
 
 
-class FusedLayer(torch.nn.Module):
-    """Takes the place of a layer in a packed network.
+class PackedLayer(torch.nn.Module):
+    """Takes the place of a layer in a packed network; what it computes is its subclass's."""
+
+    def forward(
+        self,
+        hidden: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        *_: Any,
+        window_lengths: Sequence[int] | None = None,
+        **__: Any,
+    ) -> torch.Tensor:
+        """Shape (1, tokens, hidden size) in and out, windows end to end.
+
+        Raises:
+            CannotPack: it is called otherwise than `packed_logits` calls it.
+        """
+        if window_lengths is None or attention_mask is not None or len(hidden) != 1:
+            raise CannotPack
+        return self.compute(hidden[0], window_lengths)[None]
+
+    def compute(self, hidden: torch.Tensor, window_lengths: Sequence[int]) -> torch.Tensor:
+        """Shape (tokens, hidden size) in and out."""
+        raise NotImplementedError
+
+
+class FusedLayer(PackedLayer):
+    """Four products, normalisation and attention in one precision.
 
     Args:
         weights: the layer's; copied.
@@ -105,28 +130,12 @@ class FusedLayer(torch.nn.Module):
         self._attention_norm = Norm(weights.attention_norm, dtype)
         self._output_norm = Norm(weights.output_norm, dtype)
 
-    def forward(
-        self,
-        hidden: torch.Tensor,
-        attention_mask: torch.Tensor | None = None,
-        *_: Any,
-        window_lengths: Sequence[int] | None = None,
-        **__: Any,
-    ) -> torch.Tensor:
-        """Shape (1, tokens, hidden size) in and out, windows end to end.
-
-        Raises:
-            CannotPack: it is called otherwise than `packed_logits` calls it.
-        """
-        if window_lengths is None or attention_mask is not None or len(hidden) != 1:
-            raise CannotPack
-        hidden = hidden[0]
+    def compute(self, hidden: torch.Tensor, window_lengths: Sequence[int]) -> torch.Tensor:
         attended = attend(
             self._attention_inputs(hidden), window_lengths, self._heads, self._scaling
         )
         hidden = self._attention_norm(self._out.plus(attended, hidden))
-        hidden = self._output_norm(self._down.plus(self._up.gelu(hidden), hidden))
-        return hidden[None]
+        return self._output_norm(self._down.plus(self._up.gelu(hidden), hidden))
 
 
 def attend(

@@ -18,11 +18,11 @@ from consumer.tagging.encoder_layers import LayerWeights
 from consumer.tagging.fused_layer import (
     PACKED_FOR_TOKENS,
     Norm,
+    PackedLayer,
     PackedProduct,
     attend,
     joined,
 )
-from consumer.tagging.packed_attention import CannotPack
 from consumer.tagging.quantization import (
     InputSteps,
     activation_steps,
@@ -159,8 +159,8 @@ class _Products:
     down: HalfProduct | Int8Product
 
 
-class QuantizedLayer(torch.nn.Module):
-    """Takes the place of a layer in a packed float32 network.
+class QuantizedLayer(PackedLayer):
+    """For a packed float32 network.
 
     Args:
         weights: the layer's, float32; copied.
@@ -182,27 +182,13 @@ class QuantizedLayer(torch.nn.Module):
         products = (four.attention_inputs, four.out, four.up, four.down)
         return sum(isinstance(product, Int8Product) for product in products)
 
-    def forward(
-        self,
-        hidden: torch.Tensor,
-        attention_mask: torch.Tensor | None = None,
-        *_: Any,
-        window_lengths: Sequence[int] | None = None,
-        **__: Any,
-    ) -> torch.Tensor:
-        """Shape (1, tokens, hidden size) in and out, windows end to end.
-
-        Raises:
-            CannotPack: it is called otherwise than `packed_logits` calls it.
-        """
-        if window_lengths is None or attention_mask is not None or len(hidden) != 1:
-            raise CannotPack
-        products, hidden = self._products, hidden[0]
+    def compute(self, hidden: torch.Tensor, window_lengths: Sequence[int]) -> torch.Tensor:
+        products = self._products
         inputs = products.attention_inputs(hidden)
         attended = attend(inputs, window_lengths, self._heads, self._scaling)
         hidden = self._attention_norm(products.out.plus(attended, hidden))
         activated = products.up.gelu(hidden, products.down.steps)
-        return self._output_norm(products.down.plus(activated, hidden))[None]
+        return self._output_norm(products.down.plus(activated, hidden))
 
 
 @torch.inference_mode()
