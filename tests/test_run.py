@@ -6,6 +6,15 @@ import os
 import socket
 import subprocess
 import sys
+import threading
+
+import pytest
+
+from consumer.commands import run as run_command
+from consumer.errors import ModelError
+from consumer.settings import Settings
+from consumer.telemetry.metrics import Metrics
+from consumer.telemetry.registry import new_registry
 
 
 def run(*arguments: str, **variables: str) -> tuple[int, list[str]]:
@@ -55,3 +64,20 @@ def test_an_admin_port_in_use_is_named() -> None:
     assert code == 2
     assert "admin_port" in error
     assert str(port) in error
+
+
+def test_the_model_is_loaded_in_a_thread_that_is_gone_afterwards(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loaders: list[threading.Thread] = []
+
+    def fail(_: Settings) -> None:
+        loaders.append(threading.current_thread())
+        raise ModelError("there is none")
+
+    monkeypatch.setattr(run_command, "tagger_from", fail)
+    with pytest.raises(ModelError, match="there is none"):
+        run_command.load_tagger(Settings(), Metrics(new_registry()))
+    (loader,) = loaders
+    assert loader is not threading.current_thread()
+    assert not loader.is_alive()

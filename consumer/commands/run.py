@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 
@@ -107,10 +108,15 @@ def serve(
 def load_tagger(settings: Settings, metrics: Metrics) -> Tagger:
     """Load the model and have the metrics tell of it and of its device.
 
+    In a thread that ends with it. OpenMP keeps threads for each thread that ever computed, and
+    once there are more of them than cores they no longer wait for each other awake: passes in
+    another thread than the one that loaded, and is still there, take a third longer.
+
     Raises:
         ModelError: the model cannot be loaded.
     """
-    tagger = tagger_from(settings)
+    with ThreadPoolExecutor(1, thread_name_prefix="nerstream-load") as loading:
+        tagger = loading.submit(tagger_from, settings).result()
     # The model's libraries bring log handlers of their own when they are first imported.
     adopt_library_loggers()
     metrics.model_loaded(tagger.info)
