@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import threading
+import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +21,7 @@ from consumer.errors import ModelError
 from consumer.tagging import cpu_engine
 from consumer.tagging.cpu_engine import CpuEngine, make_cpu_engine, parts
 from consumer.tagging.encoder_layers import find_layers
-from consumer.tagging.engine import Engine, PackedEngine, make_engine
+from consumer.tagging.engine import Answer, Engine, PackedEngine, make_engine
 from consumer.tagging.fused_layer import FusedLayer, attend, can_fuse
 from consumer.tagging.model import load_model
 from consumer.tagging.packed_attention import CannotPack
@@ -79,6 +82,71 @@ def test_parts_hold_all_windows_in_order_and_are_small_and_even(
 def test_a_long_run_of_windows_gives_even_parts() -> None:
     sizes = [sum(map(len, part)) for part in parts([np.zeros(100)] * 21, 1_000)]
     assert sizes == [700, 700, 700]
+
+
+def test_parts_keep_all_streams_busy() -> None:
+    for count, expected in ((21, [500, 500, 600, 500]), (4, [200, 200]), (1, [100])):
+        found = parts([np.zeros(100)] * count, 1_000, streams=2)
+        assert [sum(map(len, part)) for part in found] == expected
+
+
+def on_two_threads(dtype: str) -> Engine:
+    before = torch.get_num_threads()
+    try:
+        model = load_model(str(tiny_folder("bert-cased")), "", "cpu", dtype, 2)
+        return make_cpu_engine(model, with_rows=True)
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_windows_have_the_same_answers_on_any_number_of_threads(dtype: str) -> None:
+    expected = make_engine(load("bert-cased", dtype), with_rows=True).run(windows())
+    engine = on_two_threads(dtype)
+    for _ in range(3):
+        found = engine.run(windows())
+        assert np.array_equal(found.label_ids, expected.label_ids)
+        assert np.allclose(found.scores, expected.scores, atol=1e-6 if dtype == "float32" else 0.02)
+    assert len(engine.run(windows((9,))).label_ids) == 9
+
+
+def test_each_pass_is_one_threads_own_and_others_keep_theirs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: set[tuple[int, int]] = set()
+    both = threading.Barrier(2)
+    run = PackedEngine.run
+
+    def watched(self: PackedEngine, group: Sequence[np.ndarray]) -> Answer:
+        both.wait(60)
+        seen.add((threading.get_ident(), torch.get_num_threads()))
+        return run(self, group)
+
+    monkeypatch.setattr(PackedEngine, "run", watched)
+    before = torch.get_num_threads()
+    on_two_threads("float32").run(windows())
+    assert [threads for _, threads in seen] == [1, 1]
+    with ThreadPoolExecutor(1) as later:
+        assert later.submit(torch.get_num_threads).result() == before
+
+
+def test_a_pass_that_fails_is_told_when_the_others_have_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ended = threading.Event()
+
+    def fails(_: PackedEngine, group: Sequence[np.ndarray]) -> Answer:
+        if len(group[0]) == LENGTHS[0]:
+            raise RuntimeError("out of memory")
+        time.sleep(0.3)
+        ended.set()
+        raise AssertionError("the first failure is told")
+
+    engine = on_two_threads("float32")
+    monkeypatch.setattr(PackedEngine, "run", fails)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        engine.run(windows())
+    assert ended.is_set()
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from threading import Barrier
 
 import numpy as np
 import torch
@@ -62,14 +64,28 @@ def make_cpu_engine(model: LoadedModel, with_rows: bool) -> CpuEngine:
 
 
 class CpuEngine(PackedEngine):
-    """Windows laid end to end, a few at a time."""
+    """Windows laid end to end, a few at a time, by a thread for each core.
+
+    Each pass is one thread's own. Threads that share a pass wait for each other two hundred times
+    in it: on a machine that has anything else to do, even reading from Kafka, they mostly wait.
+    """
 
     def __init__(self, model: LoadedModel, with_rows: bool) -> None:
         super().__init__(model, with_rows)
         self._part_tokens = part_tokens(model)
+        self._threads = torch.get_num_threads()
+        self._streams = _single_threads(self._threads) if self._threads > 1 else None
 
     def run(self, windows: Sequence[NDArray[np.int32]]) -> Answer:
-        answers = [super(CpuEngine, self).run(part) for part in parts(windows, self._part_tokens)]
+        groups = list(parts(windows, self._part_tokens, self._threads))
+        run = super().run
+        if self._streams is None:
+            answers = [run(group) for group in groups]
+        else:
+            passes = [self._streams.submit(run, group) for group in groups]
+            # What fails leaves nothing running behind that the next attempt would meet.
+            wait(passes)
+            answers = [one.result() for one in passes]
         if len(answers) == 1:
             return answers[0]
         rows = [answer.rows for answer in answers if answer.rows is not None]
@@ -78,6 +94,21 @@ class CpuEngine(PackedEngine):
             scores=np.concatenate([answer.scores for answer in answers]),
             rows=np.concatenate(rows) if rows else None,
         )
+
+
+def _single_threads(count: int) -> ThreadPoolExecutor:
+    """Threads in which torch computes alone, started."""
+    all_there = Barrier(count)
+
+    def begin() -> None:
+        torch.set_num_threads(1)
+        all_there.wait()
+
+    streams = ThreadPoolExecutor(count, thread_name_prefix="nerstream-pass")
+    wait([streams.submit(begin) for _ in range(count)])
+    # What a thread sets for itself, torch gives to every thread that begins later.
+    torch.set_num_threads(count)
+    return streams
 
 
 def part_tokens(model: LoadedModel) -> int:
@@ -89,17 +120,23 @@ def part_tokens(model: LoadedModel) -> int:
 
 
 def parts(
-    windows: Sequence[NDArray[np.int32]], most_tokens: int
+    windows: Sequence[NDArray[np.int32]], most_tokens: int, streams: int = 1
 ) -> Iterator[Sequence[NDArray[np.int32]]]:
     """The windows in order, in groups of about the same number of tokens and at most so many; a
-    window that is longer alone is a group of its own."""
-    total = sum(map(len, windows))
-    count = max(1, -(-total // most_tokens))
-    enough = -(-total // count)
+    window that is longer alone is a group of its own.
+
+    Args:
+        streams: groups that run at a time; their number is a multiple of it, where it can be.
+    """
+    left = sum(map(len, windows))
+    count = -(-max(1, -(-left // most_tokens)) // streams) * streams
     begin = tokens = 0
     for index, window in enumerate(windows):
-        if index > begin and (tokens >= enough or tokens + len(window) > most_tokens):
+        # A window goes where more of it belongs.
+        is_full = count > 1 and tokens + len(window) / 2 > left / count
+        if index > begin and (is_full or tokens + len(window) > most_tokens):
             yield windows[begin:index]
+            left, count = left - tokens, max(1, count - 1)
             begin, tokens = index, 0
         tokens += len(window)
     yield windows[begin:]
