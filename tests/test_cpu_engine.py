@@ -124,10 +124,14 @@ def test_each_pass_is_one_threads_own_and_others_keep_theirs(
 
     monkeypatch.setattr(PackedEngine, "run", watched)
     before = torch.get_num_threads()
-    on_two_threads("float32").run(windows())
+    torch.set_num_threads(2)
+    try:
+        on_two_threads("float32").run(windows())
+        with ThreadPoolExecutor(1) as later:
+            assert later.submit(torch.get_num_threads).result() == 2
+    finally:
+        torch.set_num_threads(before)
     assert [threads for _, threads in seen] == [1, 1]
-    with ThreadPoolExecutor(1) as later:
-        assert later.submit(torch.get_num_threads).result() == before
 
 
 def test_a_pass_that_fails_is_told_when_the_others_have_ended(

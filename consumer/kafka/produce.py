@@ -102,7 +102,9 @@ class TopicWriter(Closing):
         """
         end = time.monotonic() + seconds
         while (left_s := end - time.monotonic()) > 0:
-            self._producer.poll(left_s)
+            # The client counts whole milliseconds: with less than one it would not wait at all,
+            # and this would keep a core busy.
+            self._producer.poll(max(left_s, 0.001))
             self._raise_failure()
 
     def flush(self) -> None:

@@ -101,6 +101,9 @@ def _single_threads(count: int) -> ThreadPoolExecutor:
     all_there = Barrier(count)
 
     def begin() -> None:
+        # The first question makes the thread take over the number that holds for all; without
+        # it that would happen at the first pass, and undo the second line.
+        torch.get_num_threads()
         torch.set_num_threads(1)
         all_there.wait()
 
