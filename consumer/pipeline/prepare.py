@@ -81,7 +81,8 @@ class PrepareStage(Stage):
     @property
     def has_work(self) -> bool:
         """Whether it holds messages that have not left for the tagger. Any thread."""
-        return self.busy or len(self._builder) > 0
+        # Not `busy`: that is over while a batch waits for room, with others still to come.
+        return not self._incoming.reader_waits or len(self._builder) > 0
 
     def work(self) -> None:
         """Prepare until `incoming` ends, then close `batches`."""
