@@ -176,7 +176,7 @@ def test_an_interrupt_ends_it_at_once_with_130(broker: str, articles: Path) -> N
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
-    assert (process.returncode, err) == (130, b"")
+    assert (process.returncode, err) == (130, b""), err.decode()
 
 
 def _has_messages(broker: str) -> bool:

@@ -19,6 +19,9 @@ BUFFER_KIB = 64 * 1024
 #: How long a message may wait for its acknowledgement, in milliseconds; a person waits for it.
 ACKNOWLEDGE_TIMEOUT_MS = 60_000
 
+#: Longest sleep between two looks at acknowledgements, in seconds.
+_SLICE_S = 0.01
+
 
 class TopicWriter(Closing):
     """Writes to one topic, in order, each message once as long as the process lives.
@@ -102,9 +105,10 @@ class TopicWriter(Closing):
         """
         end = time.monotonic() + seconds
         while (left_s := end - time.monotonic()) > 0:
-            # The client counts whole milliseconds: with less than one it would not wait at all,
-            # and this would keep a core busy.
-            self._producer.poll(max(left_s, 0.001))
+            # Not asleep within the client: an interrupt from the keyboard that comes there is lost,
+            # or becomes a SystemError (confluent-kafka 2.16).
+            time.sleep(min(left_s, _SLICE_S))
+            self._producer.poll(0)
             self._raise_failure()
 
     def flush(self) -> None:
@@ -113,9 +117,10 @@ class TopicWriter(Closing):
         Raises:
             KafkaProblem: a message was not taken.
         """
-        # In short waits, so that an interrupt from the keyboard is heard.
-        while self._producer.flush(0.2):
+        # Asleep outside of the client, as in `wait`.
+        while self._producer.flush(0):
             self._raise_failure()
+            time.sleep(_SLICE_S)
         self._raise_failure()
 
     def close(self) -> None:
