@@ -84,7 +84,7 @@ class TopicWriter(Closing):
             try:
                 self._producer.produce(self._topic, value, key, on_delivery=self._on_delivery)
             except BufferError:
-                self._producer.poll(0.1)
+                self._rest()
                 continue
             except KafkaException as refused:
                 if error_of(refused).code() == KafkaError.MSG_SIZE_TOO_LARGE:
@@ -105,10 +105,7 @@ class TopicWriter(Closing):
         """
         end = time.monotonic() + seconds
         while (left_s := end - time.monotonic()) > 0:
-            # Not asleep within the client: an interrupt from the keyboard that comes there is lost,
-            # or becomes a SystemError (confluent-kafka 2.16).
-            time.sleep(min(left_s, _SLICE_S))
-            self._producer.poll(0)
+            self._rest(min(left_s, _SLICE_S))
             self._raise_failure()
 
     def flush(self) -> None:
@@ -117,16 +114,24 @@ class TopicWriter(Closing):
         Raises:
             KafkaProblem: a message was not taken.
         """
-        # Asleep outside of the client, as in `wait`.
         while self._producer.flush(0):
             self._raise_failure()
-            time.sleep(_SLICE_S)
+            self._rest()
         self._raise_failure()
 
     def close(self) -> None:
         """Let go of what was not sent yet; does nothing after a `flush`."""
         self._producer.purge()
         self._producer.flush(1.0)
+
+    def _rest(self, seconds: float = _SLICE_S) -> None:
+        """Sleep, then take the acknowledgements that have come.
+
+        Not asleep within the client: an interrupt from the keyboard that comes there is lost, or
+        becomes a SystemError (confluent-kafka 2.16).
+        """
+        time.sleep(seconds)
+        self._producer.poll(0)
 
     def _on_delivery(self, error: KafkaError | None, _: Message) -> None:
         if error is None:

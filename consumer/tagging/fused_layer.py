@@ -10,6 +10,7 @@ kernels read them.
 from __future__ import annotations
 
 import copy
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -86,7 +87,7 @@ class Norm:
         return layer_norm(values, self._shape, self._weight, self._bias, self._epsilon)
 
 
-class PackedLayer(torch.nn.Module):
+class PackedLayer(torch.nn.Module, ABC):
     """Takes the place of a layer in a packed network; what it computes is its subclass's."""
 
     def forward(
@@ -106,9 +107,9 @@ class PackedLayer(torch.nn.Module):
             raise CannotPack
         return self.compute(hidden[0], window_lengths)[None]
 
+    @abstractmethod
     def compute(self, hidden: torch.Tensor, window_lengths: Sequence[int]) -> torch.Tensor:
         """Shape (tokens, hidden size) in and out."""
-        raise NotImplementedError
 
 
 class FusedLayer(PackedLayer):
