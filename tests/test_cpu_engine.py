@@ -300,6 +300,29 @@ def test_attention_of_long_windows_is_that_of_short_ones(monkeypatch: pytest.Mon
     assert torch.allclose(attend(inputs, (20, 27), 4, 0.3), found, atol=1e-5)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("level", [-300.0, -80.0, 80.0, 300.0])
+def test_attention_takes_scores_of_any_size(
+    monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, level: float
+) -> None:
+    """All scores of a row may be far below zero, or above: their powers have no number then."""
+    own = Processor(has_bfloat16=True, has_int8=True, has_tiles=False)
+    monkeypatch.setattr("consumer.tagging.fused_layer.read_processor", lambda: own)
+    draw = torch.Generator().manual_seed(4)
+    query, key, value = torch.randn(3, 12, 2, 8, generator=draw)
+    query[..., 0], key[..., 0] = level, 1.0
+    inputs = torch.stack((query, key, value), dim=1).reshape(12, -1).to(dtype)
+    query, key, value = inputs.float().view(12, 3, 2, 8).permute(1, 2, 0, 3)
+    shares = (query @ key.transpose(1, 2)).softmax(-1)
+    expected = (shares @ value).transpose(0, 1).reshape(12, -1)
+    found = attend(inputs, (12,), 2, 1.0).float()
+    # Scores of hundreds are whole numbers in bfloat16, in which torch's own attention has them
+    # between its products too.
+    assert found.isfinite().all()
+    if dtype == torch.float32:
+        assert torch.allclose(found, expected, atol=1e-3)
+
+
 @needs_bfloat16
 @pytest.mark.parametrize("has_tiles", [False, True])
 def test_attention_is_the_same_with_tiles_and_without(

@@ -10,6 +10,7 @@ kernels read them.
 from __future__ import annotations
 
 import copy
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
@@ -27,8 +28,11 @@ PACKED_FOR_TOKENS = 1_024
 #: Longest window whose scores are held all at once: 24 MB in a base model.
 LONGEST_SCORES = 1_024
 
-#: bfloat16 numbers of the widest registers.
-_VECTOR = 32
+#: Of a row's powers, and one over it the smallest sum: a score 18 lower than the row's largest
+#: still has a power above zero, and products with values of any model stay finite.
+_LARGEST_SUM = 2.0**90
+
+_LOG2_OF_E = math.log2(math.e)
 
 #: Tokens of the two windows that a layer is tried on.
 _PROBE_TOKENS = (50, 7)
@@ -144,10 +148,11 @@ def attend(
 ) -> torch.Tensor:
     """Attention within each window.
 
-    By two products and a softmax, or by torch's own attention for the CPU. That one cuts the
-    products into blocks. With tiles it has kernels of its own for them and takes about half the
-    time; without, the blocks are too small for oneDNN's bfloat16 kernels, and it takes twice the
-    time. It takes no memory for all scores, though, so the longest windows always go to it.
+    By two products and powers of two between them, or by torch's own attention for the CPU. That
+    one cuts the products into blocks. With tiles it has kernels of its own for them and takes
+    about half the time; without, the blocks are too small for oneDNN's bfloat16 kernels, and it
+    takes twice the time. It takes no memory for all scores, though, so the longest windows always
+    go to it, and those whose scores are too large for powers.
 
     Args:
         inputs: queries, keys and values side by side, shape (tokens, 3 x hidden size).
@@ -165,20 +170,43 @@ def attend(
     for length in window_lengths:
         window = slice(start, start + length)
         start += length
-        if length > longest_scores:
-            by_head[:, window] = scaled_dot_product_attention(
-                query[None, :, window], key[None, :, window], value[None, :, window], scale=scaling
-            )[0]
+        one = query[:, window], key[:, window], value[:, window]
+        if length <= longest_scores and _attend_by_powers(*one, scaling, by_head[:, window]):
             continue
-        # Rows of whole vectors: for what is left over torch's softmax takes a third longer.
-        scores = inputs.new_empty(heads, length, -(-length // _VECTOR) * _VECTOR)
-        scores[:, :, length:] = -torch.inf
-        scores[:, :, :length].baddbmm_(
-            query[:, window], key[:, window].transpose(1, 2), beta=0.0, alpha=scaling
-        )
-        shares = scores.softmax(dim=-1)[:, :, :length]
-        torch.bmm(shares, value[:, window], out=by_head[:, window])
+        by_head[:, window] = scaled_dot_product_attention(
+            *(part[None] for part in one), scale=scaling
+        )[0]
     return attended.view(tokens, -1)
+
+
+def _attend_by_powers(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    scaling: float,
+    attended: torch.Tensor,
+) -> bool:
+    """Attention of one window, with the softmax undone into its powers, which are divided by their
+    sums only after the product with the values: that has as many columns as a head is wide, where
+    the scores have as many as the window has tokens. What a softmax does besides, subtracting the
+    largest score, keeps the powers small; here their sums tell whether they were.
+
+    Args:
+        query, key, value: shape (heads, tokens, head size).
+        attended: the same shape; filled, with no meaning where the answer is no.
+
+    Returns:
+        Whether all sums are of a size that lost nothing.
+    """
+    heads, length, _ = query.shape
+    powers = query.new_empty(heads, length, length)
+    powers.baddbmm_(query, key.transpose(1, 2), beta=0.0, alpha=scaling * _LOG2_OF_E).exp2_()
+    sums = powers.sum(dim=-1, keepdim=True, dtype=torch.float32)
+    torch.bmm(powers, value, out=attended)
+    attended.div_(sums)
+    smallest, largest = sums.aminmax()
+    # Written so that what is not a number is no.
+    return bool((smallest >= 1 / _LARGEST_SUM) & (largest <= _LARGEST_SUM))
 
 
 def joined(weights: LayerWeights, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor | None]:

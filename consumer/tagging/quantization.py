@@ -25,7 +25,7 @@ _SMOOTHINGS = (0.5, 0.75)
 
 #: Largest value that has a number of its own, as a share of the largest that was seen. The rest is
 #: cut off there, for the sake of finer steps.
-_CUTS = (1.0, 0.85, 0.7, 0.55, 0.4)
+_CUTS = (1.0, 0.85, 0.7, 0.55, 0.4, 0.3)
 
 #: Tokens of the calibration, and outputs of the product, on which the choice is tried.
 _TRIED_TOKENS = 256
