@@ -310,7 +310,8 @@ def test_attention_takes_scores_of_any_size(
     monkeypatch.setattr("consumer.tagging.fused_layer.read_processor", lambda: own)
     draw = torch.Generator().manual_seed(4)
     query, key, value = torch.randn(3, 12, 2, 8, generator=draw)
-    query[..., 0], key[..., 0] = level, 1.0
+    # One head of the two.
+    query[:, 1, 0], key[:, 1, 0] = level, 1.0
     inputs = torch.stack((query, key, value), dim=1).reshape(12, -1).to(dtype)
     query, key, value = inputs.float().view(12, 3, 2, 8).permute(1, 2, 0, 3)
     shares = (query @ key.transpose(1, 2)).softmax(-1)

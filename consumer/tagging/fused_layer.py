@@ -10,6 +10,7 @@ kernels read them.
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -152,7 +153,7 @@ def attend(
     one cuts the products into blocks. With tiles it has kernels of its own for them and takes
     about half the time; without, the blocks are too small for oneDNN's bfloat16 kernels, and it
     takes twice the time. It takes no memory for all scores, though, so the longest windows always
-    go to it, and those whose scores are too large for powers.
+    go to it.
 
     Args:
         inputs: queries, keys and values side by side, shape (tokens, 3 x hidden size).
@@ -164,18 +165,19 @@ def attend(
     query, key, value = inputs.view(tokens, 3, heads, -1).permute(1, 2, 0, 3)
     attended = inputs.new_empty(tokens, heads, query.shape[-1])
     by_head = attended.transpose(0, 1)
+    ends = list(itertools.accumulate(window_lengths))
+    windows = [slice(end - length, end) for end, length in zip(ends, window_lengths, strict=True)]
     has_tiles = inputs.dtype == torch.bfloat16 and read_processor().has_tiles
     longest_scores = 0 if has_tiles else LONGEST_SCORES
-    start = 0
-    for length in window_lengths:
-        window = slice(start, start + length)
-        start += length
-        one = query[:, window], key[:, window], value[:, window]
-        if length <= longest_scores and _attend_by_powers(*one, scaling, by_head[:, window]):
-            continue
-        by_head[:, window] = scaled_dot_product_attention(
-            *(part[None] for part in one), scale=scaling
-        )[0]
+    short = [window for window in windows if window.stop - window.start <= longest_scores]
+    for window in windows:
+        if window.stop - window.start > longest_scores:
+            by_head[:, window] = scaled_dot_product_attention(
+                query[None, :, window], key[None, :, window], value[None, :, window], scale=scaling
+            )[0]
+    for window, bad in _attend_by_powers(query, key, value, scaling, short, by_head):
+        scores = torch.bmm(query[bad, window], key[bad, window].mT).mul_(scaling)
+        by_head[bad, window] = torch.bmm(scores.softmax(dim=-1), value[bad, window])
     return attended.view(tokens, -1)
 
 
@@ -184,29 +186,43 @@ def _attend_by_powers(
     key: torch.Tensor,
     value: torch.Tensor,
     scaling: float,
+    windows: Sequence[slice],
     attended: torch.Tensor,
-) -> bool:
-    """Attention of one window, with the softmax undone into its powers, which are divided by their
-    sums only after the product with the values: that has as many columns as a head is wide, where
-    the scores have as many as the window has tokens. What a softmax does besides, subtracting the
-    largest score, keeps the powers small; here their sums tell whether they were.
+) -> Sequence[tuple[slice, torch.Tensor]]:
+    """Attention with the softmax undone into its powers, which are divided by their sums only
+    after the product with the values: that has as many columns as a head is wide, where the scores
+    have as many as the window has tokens. What a softmax does besides, subtracting the largest
+    score, keeps the powers small; here their sums tell afterwards whether they were.
 
     Args:
         query, key, value: shape (heads, tokens, head size).
-        attended: the same shape; filled, with no meaning where the answer is no.
+        attended: the same shape; the windows' tokens are filled.
 
     Returns:
-        Whether all sums are of a size that lost nothing.
+        The windows and their heads whose answers are of no use, since their scores lie too far from
+        zero: of some models one head does that in nearly all windows.
     """
-    heads, length, _ = query.shape
-    powers = query.new_empty(heads, length, length)
-    powers.baddbmm_(query, key.transpose(1, 2), beta=0.0, alpha=scaling * _LOG2_OF_E).exp2_()
-    sums = powers.sum(dim=-1, keepdim=True, dtype=torch.float32)
-    torch.bmm(powers, value, out=attended)
-    attended.div_(sums)
-    smallest, largest = sums.aminmax()
-    # Written so that what is not a number is no.
-    return bool((smallest >= 1 / _LARGEST_SUM) & (largest <= _LARGEST_SUM))
+    if not windows:
+        return ()
+    heads, tokens, _ = query.shape
+    longest = max(window.stop - window.start for window in windows)
+    # The same memory for each, so that it stays in the caches.
+    memory = query.new_empty(heads * longest * longest)
+    sums = query.new_ones(heads, tokens, 1)
+    for window in windows:
+        length = window.stop - window.start
+        powers = memory[: heads * length * length].view(heads, length, length)
+        powers.baddbmm_(
+            query[:, window], key[:, window].mT, beta=0.0, alpha=scaling * _LOG2_OF_E
+        ).exp2_()
+        torch.sum(powers, dim=-1, keepdim=True, out=sums[:, window])
+        torch.bmm(powers, value[:, window], out=attended[:, window]).div_(sums[:, window])
+    # Written so that what is not a number is of no use.
+    is_of_use = ((sums >= 1 / _LARGEST_SUM) & (sums <= _LARGEST_SUM))[..., 0]
+    if bool(is_of_use.all()):
+        return ()
+    found = [(window, (~is_of_use[:, window].all(dim=1)).nonzero()[:, 0]) for window in windows]
+    return [(window, bad) for window, bad in found if len(bad)]
 
 
 def joined(weights: LayerWeights, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor | None]:
