@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from heapq import heapreplace
 from threading import Barrier
 
 import numpy as np
@@ -77,23 +78,21 @@ class CpuEngine(PackedEngine):
         self._streams = _single_threads(self._threads) if self._threads > 1 else None
 
     def run(self, windows: Sequence[NDArray[np.int32]]) -> Answer:
-        groups = list(parts(windows, self._part_tokens, self._threads))
+        lengths = [len(window) for window in windows]
+        groups = parts(lengths, self._part_tokens, self._threads)
         run = super().run
         if self._streams is None:
-            answers = [run(group) for group in groups]
+            answers = [run([windows[index] for index in group]) for group in groups]
         else:
-            passes = [self._streams.submit(run, group) for group in groups]
+            passes = [
+                self._streams.submit(run, [windows[index] for index in group]) for group in groups
+            ]
             # What fails leaves nothing running behind that the next attempt would meet.
             wait(passes)
             answers = [one.result() for one in passes]
         if len(answers) == 1:
             return answers[0]
-        rows = [answer.rows for answer in answers if answer.rows is not None]
-        return Answer(
-            label_ids=np.concatenate([answer.label_ids for answer in answers]),
-            scores=np.concatenate([answer.scores for answer in answers]),
-            rows=np.concatenate(rows) if rows else None,
-        )
+        return _in_order(answers, groups, lengths)
 
 
 def _single_threads(count: int) -> ThreadPoolExecutor:
@@ -122,24 +121,43 @@ def part_tokens(model: LoadedModel) -> int:
     return max(1, numbers // int(widest))
 
 
-def parts(
-    windows: Sequence[NDArray[np.int32]], most_tokens: int, streams: int = 1
-) -> Iterator[Sequence[NDArray[np.int32]]]:
-    """The windows in order, in groups of about the same number of tokens and at most so many; a
-    window that is longer alone is a group of its own.
+def parts(lengths: Sequence[int], most_tokens: int, streams: int = 1) -> list[list[int]]:
+    """Indices of windows in groups of about as many tokens each, about `most_tokens` at most.
+
+    The longest are dealt out first, each to the group that has the fewest tokens so far: so all
+    have as many, and long ones, whose attention takes longer for each token, are everywhere.
 
     Args:
+        lengths: tokens of each window.
         streams: groups that run at a time; their number is a multiple of it, where it can be.
     """
-    left = sum(map(len, windows))
-    count = -(-max(1, -(-left // most_tokens)) // streams) * streams
-    begin = tokens = 0
-    for index, window in enumerate(windows):
-        # A window goes where more of it belongs.
-        is_full = count > 1 and tokens + len(window) / 2 > left / count
-        if index > begin and (is_full or tokens + len(window) > most_tokens):
-            yield windows[begin:index]
-            left, count = left - tokens, max(1, count - 1)
-            begin, tokens = index, 0
-        tokens += len(window)
-    yield windows[begin:]
+    count = -(-max(1, -(-sum(lengths) // most_tokens)) // streams) * streams
+    groups: list[list[int]] = [[] for _ in range(min(count, len(lengths)))]
+    loads = [(0, number) for number in range(len(groups))]
+    for index in sorted(range(len(lengths)), key=lambda index: -lengths[index]):
+        tokens, number = loads[0]
+        groups[number].append(index)
+        heapreplace(loads, (tokens + lengths[index], number))
+    return [sorted(group) for group in groups]
+
+
+def _in_order(
+    answers: Sequence[Answer], groups: Sequence[Sequence[int]], lengths: Sequence[int]
+) -> Answer:
+    """The answers of groups of windows as one, the windows in their order."""
+    ends = np.cumsum(lengths)
+    places = np.concatenate(
+        [
+            np.arange(ends[index] - lengths[index], ends[index])
+            for group in groups
+            for index in group
+        ]
+    )
+    back = np.empty_like(places)
+    back[places] = np.arange(len(places))
+    rows = [answer.rows for answer in answers if answer.rows is not None]
+    return Answer(
+        label_ids=np.concatenate([answer.label_ids for answer in answers])[back],
+        scores=np.concatenate([answer.scores for answer in answers])[back],
+        rows=np.concatenate(rows)[back] if rows else None,
+    )
