@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import threading
 import time
 from collections.abc import Sequence
@@ -292,14 +293,15 @@ def test_a_fused_layer_refuses_what_it_does_not_know() -> None:
 
 def test_attention_of_long_windows_is_that_of_short_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     inputs = torch.randn(47, 3 * 24, generator=torch.Generator().manual_seed(2))
-    found = attend(inputs, (20, 27), 4, 0.3)
+    found = attend(inputs, (20, 27), 4)
     query, key, value = inputs.view(47, 3, 4, 6).permute(1, 2, 0, 3)
     for window in (slice(0, 20), slice(20, 47)):
-        scores = query[:, window] @ key[:, window].transpose(1, 2) * 0.3
-        expected = (scores.softmax(-1) @ value[:, window]).transpose(0, 1).reshape(-1, 24)
+        scores = query[:, window] @ key[:, window].transpose(1, 2)
+        shares = (scores * math.log(2)).softmax(-1)
+        expected = (shares @ value[:, window]).transpose(0, 1).reshape(-1, 24)
         assert torch.allclose(found[window], expected, atol=1e-5)
     monkeypatch.setattr("consumer.tagging.fused_layer.LONGEST_SCORES", 22)
-    assert torch.allclose(attend(inputs, (20, 27), 4, 0.3), found, atol=1e-5)
+    assert torch.allclose(attend(inputs, (20, 27), 4), found, atol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -316,9 +318,9 @@ def test_attention_takes_scores_of_any_size(
     query[:, 1, 0], key[:, 1, 0] = level, 1.0
     inputs = torch.stack((query, key, value), dim=1).reshape(12, -1).to(dtype)
     query, key, value = inputs.float().view(12, 3, 2, 8).permute(1, 2, 0, 3)
-    shares = (query @ key.transpose(1, 2)).softmax(-1)
+    shares = (query @ key.transpose(1, 2) * math.log(2)).softmax(-1)
     expected = (shares @ value).transpose(0, 1).reshape(12, -1)
-    found = attend(inputs, (12,), 2, 1.0).float()
+    found = attend(inputs, (12,), 2).float()
     # Scores of hundreds are whole numbers in bfloat16, in which torch's own attention has them
     # between its products too.
     assert found.isfinite().all()
@@ -335,8 +337,9 @@ def test_attention_is_the_same_with_tiles_and_without(
     monkeypatch.setattr("consumer.tagging.fused_layer.read_processor", lambda: own)
     lengths = (1, 7, 64, 300)
     inputs = torch.randn(372, 3 * 64, generator=torch.Generator().manual_seed(3))
-    expected = attend(inputs, lengths, 2, 0.2)
-    found = attend(inputs.bfloat16(), lengths, 2, 0.2)
+    inputs[:, :64] *= 0.3
+    expected = attend(inputs, lengths, 2)
+    found = attend(inputs.bfloat16(), lengths, 2)
     assert torch.allclose(found.float(), expected, atol=2e-2)
 
 

@@ -33,7 +33,7 @@ LONGEST_SCORES = 1_024
 #: still has a power above zero, and products with values of any model stay finite.
 _LARGEST_SUM = 2.0**90
 
-_LOG2_OF_E = math.log2(math.e)
+_LN_2 = math.log(2.0)
 
 #: Tokens of the two windows that a layer is tried on.
 _PROBE_TOKENS = (50, 7)
@@ -128,7 +128,6 @@ class FusedLayer(PackedLayer):
     def __init__(self, weights: LayerWeights, dtype: torch.dtype) -> None:
         super().__init__()
         self._heads = weights.heads
-        self._scaling = weights.scaling
         self._attention_inputs = PackedProduct(*joined(weights, dtype))
         self._out = _packed(weights.out, dtype)
         self._up = _packed(weights.up, dtype)
@@ -137,16 +136,12 @@ class FusedLayer(PackedLayer):
         self._output_norm = Norm(weights.output_norm, dtype)
 
     def compute(self, hidden: torch.Tensor, window_lengths: Sequence[int]) -> torch.Tensor:
-        attended = attend(
-            self._attention_inputs(hidden), window_lengths, self._heads, self._scaling
-        )
+        attended = attend(self._attention_inputs(hidden), window_lengths, self._heads)
         hidden = self._attention_norm(self._out.plus(attended, hidden))
         return self._output_norm(self._down.plus(self._up.gelu(hidden), hidden))
 
 
-def attend(
-    inputs: torch.Tensor, window_lengths: Sequence[int], heads: int, scaling: float
-) -> torch.Tensor:
+def attend(inputs: torch.Tensor, window_lengths: Sequence[int], heads: int) -> torch.Tensor:
     """Attention within each window.
 
     By two products and powers of two between them, or by torch's own attention for the CPU. That
@@ -156,7 +151,8 @@ def attend(
     go to it.
 
     Args:
-        inputs: queries, keys and values side by side, shape (tokens, 3 x hidden size).
+        inputs: queries, keys and values side by side, shape (tokens, 3 x hidden size); of queries
+            that are scaled as `joined` does it, so that scores are exponents of two.
 
     Returns:
         Shape (tokens, hidden size).
@@ -173,10 +169,10 @@ def attend(
     for window in windows:
         if window.stop - window.start > longest_scores:
             by_head[:, window] = scaled_dot_product_attention(
-                query[None, :, window], key[None, :, window], value[None, :, window], scale=scaling
+                query[None, :, window], key[None, :, window], value[None, :, window], scale=_LN_2
             )[0]
-    for window, bad in _attend_by_powers(query, key, value, scaling, short, by_head):
-        scores = torch.bmm(query[bad, window], key[bad, window].mT).mul_(scaling)
+    for window, bad in _attend_by_powers(query, key, value, short, by_head):
+        scores = torch.bmm(query[bad, window], key[bad, window].mT).mul_(_LN_2)
         by_head[bad, window] = torch.bmm(scores.softmax(dim=-1), value[bad, window])
     return attended.view(tokens, -1)
 
@@ -185,7 +181,6 @@ def _attend_by_powers(
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
-    scaling: float,
     windows: Sequence[slice],
     attended: torch.Tensor,
 ) -> Sequence[tuple[slice, torch.Tensor]]:
@@ -212,9 +207,7 @@ def _attend_by_powers(
     for window in windows:
         length = window.stop - window.start
         powers = memory[: heads * length * length].view(heads, length, length)
-        powers.baddbmm_(
-            query[:, window], key[:, window].mT, beta=0.0, alpha=scaling * _LOG2_OF_E
-        ).exp2_()
+        torch.bmm(query[:, window], key[:, window].mT, out=powers).exp2_()
         torch.sum(powers, dim=-1, keepdim=True, out=sums[:, window])
         torch.bmm(powers, value[:, window], out=attended[:, window]).div_(sums[:, window])
     # Written so that what is not a number is of no use.
@@ -226,12 +219,14 @@ def _attend_by_powers(
 
 
 def joined(weights: LayerWeights, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Weight and bias of query, key and value as one product."""
-    parts = (weights.query, weights.key, weights.value)
-    biases = [part.bias for part in parts]
+    """Weight and bias of query, key and value as one product, with queries such that products with
+    keys are the scores as exponents of two."""
+    factors = (weights.scaling / _LN_2, 1.0, 1.0)
+    parts = list(zip((weights.query, weights.key, weights.value), factors, strict=True))
+    biases = [part.bias.detach() * factor for part, factor in parts if part.bias is not None]
     return (
-        torch.cat([part.weight.detach() for part in parts]).to(dtype),
-        None if biases[0] is None else torch.cat([bias.detach() for bias in biases]).to(dtype),
+        torch.cat([part.weight.detach() * factor for part, factor in parts]).to(dtype),
+        torch.cat(biases).to(dtype) if biases else None,
     )
 
 

@@ -75,7 +75,10 @@ class HalfProduct:
 
 
 class Int8Product:
-    """In eight bits, summed in 32, by oneDNN's quantised product."""
+    """In eight bits, summed in 32, by oneDNN's quantised product.
+
+    The zero point of the inputs is in the bias, since oneDNN would take it off each sum anew.
+    """
 
     def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None, steps: InputSteps) -> None:
         quantized = quantize_weight(weight, steps)
@@ -85,7 +88,8 @@ class Int8Product:
         )
         self._weight_steps = quantized.steps
         self._weight_zeros = torch.zeros(len(weight), dtype=torch.int32)
-        self._bias = bias
+        of_zeros = quantized.numbers.float().sum(dim=1) * quantized.steps * steps.zero_point
+        self._bias = -of_zeros if bias is None else bias - of_zeros
 
     def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
         return self.of_numbers(self.steps.quantize(inputs))
@@ -105,7 +109,7 @@ class Int8Product:
         found: torch.Tensor = torch.ops.onednn.qlinear_pointwise.binary(
             numbers,
             1.0,
-            self.steps.zero_point,
+            0,
             self._numbers,
             self._weight_steps,
             self._weight_zeros,
@@ -136,7 +140,7 @@ class Int8Product:
         found: torch.Tensor = torch.ops.onednn.qlinear_pointwise(
             numbers,
             1.0,
-            self.steps.zero_point,
+            0,
             self._numbers,
             self._weight_steps,
             self._weight_zeros,
@@ -170,7 +174,6 @@ class QuantizedLayer(PackedLayer):
     def __init__(self, weights: LayerWeights, products: _Products) -> None:
         super().__init__()
         self._heads = weights.heads
-        self._scaling = weights.scaling
         self._products = products
         self._attention_norm = Norm(weights.attention_norm, torch.float32)
         self._output_norm = Norm(weights.output_norm, torch.float32)
@@ -185,7 +188,7 @@ class QuantizedLayer(PackedLayer):
     def compute(self, hidden: torch.Tensor, window_lengths: Sequence[int]) -> torch.Tensor:
         products = self._products
         inputs = products.attention_inputs(hidden)
-        attended = attend(inputs, window_lengths, self._heads, self._scaling)
+        attended = attend(inputs, window_lengths, self._heads)
         hidden = self._attention_norm(products.out.plus(attended, hidden))
         activated = products.up.gelu(hidden, products.down.steps)
         return self._output_norm(products.down.plus(activated, hidden))
@@ -203,7 +206,7 @@ def quantize_layer(
     """
     joined_weight, joined_bias = joined(weights, torch.float32)
     inputs = linear(hidden, joined_weight, joined_bias)
-    attended = attend(inputs, window_lengths, weights.heads, weights.scaling)
+    attended = attend(inputs, window_lengths, weights.heads)
     middle = weights.attention_norm(weights.out(attended) + hidden)
     activated = gelu(weights.up(middle))
     output = weights.output_norm(weights.down(activated) + middle)
