@@ -34,7 +34,7 @@ def test_a_table_takes_the_place_of_what_stood_between_its_marks() -> None:
 
 def test_the_tables_of_the_model_are_those_of_its_runs() -> None:
     page = (DOCS / "performance.md").read_text("utf-8")
-    assert page.count("<!-- begin model_") == 3
+    assert page.count("<!-- begin model_") == 6
     assert model_tables.filled(page) == page
 
 

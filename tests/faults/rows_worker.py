@@ -45,7 +45,8 @@ def killed_at(points: Sequence[str] = POINTS) -> Callable[[Scene], None]:
                 assert code == -signal.SIGKILL, f"{point}: {code}\n{worker.log.read_text()}"
                 scene.fault(kills=1)
             for worker in crowd:
-                assert worker.terminate() == 0, worker.log.read_text()
+                # Before it is, a signal may find Python still importing, and end it as it does.
+                assert worker.wait_ready().terminate() == 0, worker.log.read_text()
             scene.wait_recovered()
 
     return script
