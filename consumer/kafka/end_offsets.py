@@ -14,6 +14,10 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from consumer.articles import TopicPartition
 
+#: Of the client to ask with. Without the first, librdkafka 2.16 connects to a broker that is down
+#: thousands of times a second for as long as a question for it waits, and takes a core for that.
+CLIENT_PROPERTIES: Mapping[str, Any] = {"enable.sparse.connections": False}
+
 _log = logging.getLogger(__name__)
 
 
@@ -25,7 +29,7 @@ class EndOffsets:
     learns nothing of a paused partition.
 
     Args:
-        admin: the client to ask with; it must live as long as this.
+        admin: the client to ask with, with `CLIENT_PROPERTIES`; it must live as long as this.
         clock: seconds, monotonic.
     """
 

@@ -13,7 +13,7 @@ from confluent_kafka.admin import AdminClient
 from consumer.articles import RawMessage, TopicPartition
 from consumer.kafka.assigned import AssignedPartitions
 from consumer.kafka.clients import ErrorWatch, await_topics, make_client
-from consumer.kafka.end_offsets import EndOffsets
+from consumer.kafka.end_offsets import CLIENT_PROPERTIES, EndOffsets
 from consumer.kafka.errands import Errands
 from consumer.kafka.intake import Intake
 from consumer.kafka.problems import error_of, problem
@@ -61,7 +61,9 @@ class KafkaSource:
         self._errands.own()
         defaults, required = consumer_properties(settings)
         self._consumer = make_client(Consumer, settings, self._watch, defaults, required)
-        self._ends = EndOffsets(make_client(AdminClient, settings, ErrorWatch(), {}, {}))
+        self._ends = EndOffsets(
+            make_client(AdminClient, settings, ErrorWatch(), {}, CLIENT_PROPERTIES)
+        )
         self._await_topics()
         rebalance = self._rebalance = Rebalance(settings, self._assigned, listener)
         self._consumer.subscribe(

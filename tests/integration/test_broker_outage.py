@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 
 import pytest
 
 from consumer.errors import AbortableError
+from consumer.kafka.end_offsets import EndOffsets
+from consumer.kafka.source import KafkaSource
 from tests.conftest import start_or_skip
+from tests.faults.broker import running_cluster
 from tests.integration import helpers
 from tests.integration.helpers import Record
 from tests.integration.kafka_server import KafkaServer
@@ -114,3 +118,25 @@ def test_what_is_not_acknowledged_in_time_is_not_committed(
     assert ground.values()[-2:] == [b"1", b"2"]
     assert ground.values()[0] == b"0"
     assert ground.committed() == 3
+
+
+def test_a_broker_that_is_down_costs_no_processor_time(server: KafkaServer) -> None:
+    """With the client's own defaults the question for the lag took nine tenths of a core."""
+    assert server.running  # where there is no Apache Kafka, this is skipped with the others
+    with running_cluster() as cluster:
+        ground = Ground(cluster.direct, f"input-{uuid.uuid4().hex[:8]}", "group")
+        helpers.create_topic(ground.bootstrap, ground.topic, 6)
+        with opened_source(ground.settings()) as (source, _):
+            poll_for(source, 2.0)
+            cluster.server.kill()
+            # The next question comes after `EndOffsets.INTERVAL_S`, and waits for the dead one.
+            poll_for(source, EndOffsets.INTERVAL_S + 2.0)
+            before_s = time.process_time()
+            poll_for(source, 3.0)
+            assert time.process_time() - before_s < 1.0
+
+
+def poll_for(source: KafkaSource, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        source.poll(10, 0.05)
