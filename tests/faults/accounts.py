@@ -16,6 +16,15 @@ _RESOLVED = (
     "messages_released",
 )
 
+#: Metrics that tell a worker that waits for Kafka from one that waits for itself.
+_STANDING = (
+    "nerstream_paused",
+    "nerstream_in_flight_messages",
+    "nerstream_messages_consumed_total",
+    "nerstream_assigned_partitions",
+    "nerstream_partition_lag_messages",
+)
+
 
 def unaccounted(workers: Sequence[WorkerProcess]) -> list[str]:
     """Violations of consumed = published + rejected + released + in flight, in each worker."""
@@ -39,12 +48,18 @@ def drained(workers: Sequence[WorkerProcess]) -> list[str]:
 
 
 def logs(workers: Sequence[WorkerProcess]) -> str:
-    """The last lines of each worker's log."""
+    """What each worker's metrics say of where it stands, and the last lines of its log."""
     return "\n".join(
-        f"--- {worker.log.name} ({worker.process.poll()})\n"
+        f"--- {worker.log.name} ({worker.process.poll()})\n{_standing(worker)}\n"
         + "\n".join(worker.log.read_text("utf-8", "replace").splitlines()[-12:])
         for worker in workers
     )
+
+
+def _standing(worker: WorkerProcess) -> str:
+    """A worker that lives and does nothing is told by these."""
+    _, body = worker.get("/metrics")
+    return ", ".join(line for line in body.splitlines() if line.startswith(_STANDING))
 
 
 def _unresolved(worker: WorkerProcess) -> float:

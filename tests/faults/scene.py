@@ -220,6 +220,9 @@ class Scene:
             self.wait_for(
                 lambda: wanted <= self.watcher.numbers, "an outcome of every input", missing=wanted
             )
+            # Without transactions outcomes can be read before they are committed, and a commit
+            # that a rebalance refuses is made good by reading again, for which a drain is too late.
+            self.wait_for(self._all_committed, "the commit of every input")
         else:
             self._wait_until_quiet()
         alive = self._alive()
@@ -252,6 +255,15 @@ class Scene:
             verdict.lost, verdict.doubled, (*verdict.violations, *problems)
         )
         return self.result
+
+    def _all_committed(self) -> bool:
+        direct = self.broker.direct
+        try:
+            committed = helpers.committed_offsets(direct, self.group, self.input)
+        except KafkaException:
+            return False  # a transaction holds them
+        ends = helpers.end_offsets(direct, self.input)
+        return all(committed.get(part) == end for part, end in ends.items() if end)
 
     def _alive(self) -> list[WorkerProcess]:
         return [worker for worker in self.workers if worker.process.poll() is None]
