@@ -20,10 +20,11 @@ from hypothesis import strategies as st
 
 from consumer.errors import ModelError
 from consumer.tagging import cpu_engine
+from consumer.tagging.cpu_attention import attend
 from consumer.tagging.cpu_engine import CpuEngine, make_cpu_engine, parts
 from consumer.tagging.encoder_layers import find_layers
 from consumer.tagging.engine import Answer, Engine, PackedEngine, make_engine
-from consumer.tagging.fused_layer import FusedLayer, attend, can_fuse
+from consumer.tagging.fused_layer import FusedLayer, can_fuse
 from consumer.tagging.model import load_model
 from consumer.tagging.packed_attention import CannotPack
 from consumer.tagging.processor import Processor, keep_freed_memory, read_processor
@@ -78,6 +79,12 @@ def test_parts_hold_each_window_once_and_are_small_and_even(
     assert max(sizes) - min(sizes) <= max(lengths)
     assert max(sizes) <= most_tokens + max(lengths)
     assert len(found) % streams == 0 or len(found) == len(lengths)
+    if sum(lengths) <= most_tokens and streams == 1:
+        assert len(found) == 1
+
+
+def test_a_long_run_of_windows_gives_even_parts() -> None:
+    assert [100 * len(part) for part in parts([100] * 21, 1_000)] == [700, 700, 700]
 
 
 def test_parts_are_of_like_work() -> None:
@@ -300,7 +307,7 @@ def test_attention_of_long_windows_is_that_of_short_ones(monkeypatch: pytest.Mon
         shares = (scores * math.log(2)).softmax(-1)
         expected = (shares @ value[:, window]).transpose(0, 1).reshape(-1, 24)
         assert torch.allclose(found[window], expected, atol=1e-5)
-    monkeypatch.setattr("consumer.tagging.fused_layer.LONGEST_SCORES", 22)
+    monkeypatch.setattr("consumer.tagging.cpu_attention.LONGEST_SCORES", 22)
     assert torch.allclose(attend(inputs, (20, 27), 4), found, atol=1e-5)
 
 
@@ -311,7 +318,7 @@ def test_attention_takes_scores_of_any_size(
 ) -> None:
     """All scores of a row may be far below zero, or above: their powers have no number then."""
     own = Processor(has_bfloat16=True, has_int8=True, has_tiles=False)
-    monkeypatch.setattr("consumer.tagging.fused_layer.read_processor", lambda: own)
+    monkeypatch.setattr("consumer.tagging.cpu_attention.read_processor", lambda: own)
     draw = torch.Generator().manual_seed(4)
     query, key, value = torch.randn(3, 12, 2, 8, generator=draw)
     # One head of the two.
@@ -334,7 +341,7 @@ def test_attention_is_the_same_with_tiles_and_without(
     monkeypatch: pytest.MonkeyPatch, has_tiles: bool
 ) -> None:
     own = Processor(has_bfloat16=True, has_int8=True, has_tiles=has_tiles)
-    monkeypatch.setattr("consumer.tagging.fused_layer.read_processor", lambda: own)
+    monkeypatch.setattr("consumer.tagging.cpu_attention.read_processor", lambda: own)
     lengths = (1, 7, 64, 300)
     inputs = torch.randn(372, 3 * 64, generator=torch.Generator().manual_seed(3))
     inputs[:, :64] *= 0.3

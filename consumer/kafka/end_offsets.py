@@ -14,7 +14,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from consumer.articles import TopicPartition
 
-#: Of the client to ask with. Without the first, librdkafka 2.16 connects to a broker that is down
+#: Of the client to ask with. With its default, librdkafka 2.16 connects to a broker that is down
 #: thousands of times a second for as long as a question for it waits, and takes a core for that.
 CLIENT_PROPERTIES: Mapping[str, Any] = {"enable.sparse.connections": False}
 

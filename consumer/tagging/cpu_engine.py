@@ -80,13 +80,12 @@ class CpuEngine(PackedEngine):
     def run(self, windows: Sequence[NDArray[np.int32]]) -> Answer:
         lengths = [len(window) for window in windows]
         groups = parts(lengths, self._part_tokens, self._threads)
+        dealt = [[windows[index] for index in group] for group in groups]
         run = super().run
         if self._streams is None:
-            answers = [run([windows[index] for index in group]) for group in groups]
+            answers = [run(part) for part in dealt]
         else:
-            passes = [
-                self._streams.submit(run, [windows[index] for index in group]) for group in groups
-            ]
+            passes = [self._streams.submit(run, part) for part in dealt]
             # What fails leaves nothing running behind that the next attempt would meet.
             wait(passes)
             answers = [one.result() for one in passes]

@@ -14,13 +14,13 @@ from typing import Any, Protocol
 import torch
 from torch.nn.functional import gelu, linear
 
+from consumer.tagging.cpu_attention import attend
 from consumer.tagging.encoder_layers import LayerWeights
 from consumer.tagging.fused_layer import (
     PACKED_FOR_TOKENS,
     Norm,
     PackedLayer,
     PackedProduct,
-    attend,
     joined,
 )
 from consumer.tagging.quantization import (

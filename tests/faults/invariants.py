@@ -83,7 +83,7 @@ def check(evidence: Evidence) -> Verdict:
             for topic, count in evidence.open_transactions.items()
             if count
         ],
-        "not committed": _not_committed(evidence),
+        "not committed": not_committed(evidence.committed, evidence.ends),
         "taken back": list(_taken_back(evidence)),
     }
     return Verdict(len(missing), doubled, tuple(_lines(found)))
@@ -199,11 +199,12 @@ def _wrong_output(record: Record, sent: Record, expected: inputs.Expected) -> st
     return None
 
 
-def _not_committed(evidence: Evidence) -> list[str]:
+def not_committed(committed: Mapping[int, int], ends: Mapping[int, int]) -> list[str]:
+    """Partitions in which the group does not stand at the end."""
     return [
-        f"[{partition}] stands at {evidence.committed.get(partition)}, its end is {end}"
-        for partition, end in evidence.ends.items()
-        if end and evidence.committed.get(partition) != end
+        f"[{partition}] stands at {committed.get(partition)}, its end is {end}"
+        for partition, end in ends.items()
+        if end and committed.get(partition) != end
     ]
 
 

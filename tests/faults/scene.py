@@ -15,7 +15,7 @@ from confluent_kafka import KafkaException
 from tests.faults import accounts, inputs
 from tests.faults.broker import Broker
 from tests.faults.feeder import Feeder
-from tests.faults.invariants import Evidence, Verdict, check
+from tests.faults.invariants import Evidence, Verdict, check, not_committed
 from tests.faults.result import Result
 from tests.faults.watcher import Watcher
 from tests.integration import helpers
@@ -262,8 +262,7 @@ class Scene:
             committed = helpers.committed_offsets(direct, self.group, self.input)
         except KafkaException:
             return False  # a transaction holds them
-        ends = helpers.end_offsets(direct, self.input)
-        return all(committed.get(part) == end for part, end in ends.items() if end)
+        return not not_committed(committed, helpers.end_offsets(direct, self.input))
 
     def _alive(self) -> list[WorkerProcess]:
         return [worker for worker in self.workers if worker.process.poll() is None]
