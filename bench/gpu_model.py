@@ -23,13 +23,13 @@ from bench import gpu_ground, gpu_rates
 from bench.deadline import Deadline
 from consumer.peers.random_model import save_random_model
 from consumer.tagging.cuda_device import CudaDevice
-from consumer.tagging.cuda_engine import CudaOptions, Form, make_cuda_engine
+from consumer.tagging.cuda_engine import CudaOptions, make_cuda_engine
 from consumer.tagging.engine import make_engine
 from consumer.tagging.model import LoadedModel, load_model
 from consumer.tagging.model_folder import find_model_folder
 from consumer.tagging.tagger import Tagger, TaggingOptions
 
-#: No measurement begins later; the longest takes a minute and a half (compiling).
+#: No measurement begins later; the longest takes half a minute (the pipeline).
 LAST_BEGIN_S = 380
 
 #: How long each rate is measured after its warm-up.
@@ -41,17 +41,17 @@ OTHER_PASS_TOKENS = (2_048, 4_096, 8_192, 32_768, 65_536)
 PIPELINE_BATCH_SIZES = (8, 32, 128, 256)
 PIPELINE_TEXTS = 512
 
-#: Name of a form in the results -> its options. Those that compile come last: they take longest.
+#: Name of a form in the results -> its options; the first is the worker's.
 FORMS = {
-    "graphs": CudaOptions(Form.GRAPHS),
-    "eager": CudaOptions(Form.EAGER),
-    "graphs, any kernel": CudaOptions(Form.GRAPHS, any_kernel=True),
-    "compiled-graphs": CudaOptions(Form.COMPILED_GRAPHS),
-    "compiled": CudaOptions(Form.COMPILED),
+    "fused, in Triton": CudaOptions(),
+    "fused, torch's kernels": CudaOptions(triton=False),
+    "modules, in Triton": CudaOptions(fused=False),
+    "modules, torch's kernels": CudaOptions(fused=False, triton=False),
+    "fused, in Triton, no graphs": CudaOptions(graphs=False),
 }
 
 #: Those of a model that is not measured whole.
-MAIN_FORMS = ("graphs", "eager", "compiled-graphs")
+MAIN_FORMS = ("fused, in Triton", "fused, torch's kernels", "modules, torch's kernels")
 
 
 def form_of(
@@ -59,8 +59,6 @@ def form_of(
 ) -> dict[str, Any]:
     """The rate of one form, and the memory that it takes."""
     torch.cuda.reset_peak_memory_stats()
-    # What was compiled for another form would count against the limit of compilations.
-    torch.compiler.reset()
     engine = make_cuda_engine(model, False, options)
     if engine is None:
         return {"error": "the model does not run in this form"}
@@ -87,47 +85,49 @@ def rate_of(result: Any) -> float:
 
 
 def measure_model(
-    name: str, folder: Path, deadline: Deadline, matrix: float, whole: bool
+    name: str,
+    folder: Path,
+    deadline: Deadline,
+    matrix: float,
+    matrix_at_first: float,
+    whole: bool,
 ) -> dict[str, Any]:
     """What is measured of one model.
 
     Args:
-        matrix: floating-point operations a second of the device's matrix products.
+        matrix: floating-point operations a second of the device's matrix products, kept up.
+        matrix_at_first: the same before the device lowers its clock, see `matrix_rate`.
         whole: every form and size, and not just those that matter most.
     """
-    model = load_model(str(folder), "", "cuda", "bfloat16", 0)
+    model = _load(folder)
     bodies = gpu_ground.texts(TEXTS)
     windows = gpu_ground.windows(model, bodies)
     operations = gpu_ground.arithmetic(model.network.config).operations(windows)
-    plain = model.network.config._attn_implementation
     forms: dict[str, Any] = {}
+    # Before the others: the peer must not fall victim to the deadline.
+    few = bodies[:PIPELINE_TEXTS]
+    few_tokens = sum(len(window) for window in windows[:PIPELINE_TEXTS])
+    pipeline = deadline.measure(
+        f"{name}: the pipeline of transformers, fp16",
+        lambda: gpu_rates.pipeline_rate(
+            folder, few, few_tokens, PIPELINE_BATCH_SIZES, RATE_S, time.perf_counter
+        ),
+    )
 
     def run(options: CudaOptions, pass_tokens: int) -> dict[str, Any]:
-        # Each form starts from the model as it was loaded.
-        model.network.config._attn_implementation = plain
-        passes = gpu_ground.passes(windows, pass_tokens)
-        return form_of(model, options, passes, operations)
+        # An engine may change its model.
+        return form_of(_load(folder), options, gpu_ground.passes(windows, pass_tokens), operations)
 
-    for form, options in FORMS.items():
-        if not (whole or form in MAIN_FORMS):
-            continue
-        forms[form] = deadline.measure(f"{name}: {form}", lambda o=options: run(o, PASS_TOKENS))
-        if form == "graphs":
-            # Before what compiles: the peer must not fall victim to the deadline.
-            few = bodies[:PIPELINE_TEXTS]
-            few_tokens = sum(len(window) for window in windows[:PIPELINE_TEXTS])
-            pipeline = deadline.measure(
-                f"{name}: the pipeline of transformers, fp16",
-                lambda texts=few, tokens=few_tokens: gpu_rates.pipeline_rate(
-                    folder, texts, tokens, PIPELINE_BATCH_SIZES, RATE_S, time.perf_counter
-                ),
-            )
+    for form in FORMS if whole else MAIN_FORMS:
+        forms[form] = deadline.measure(
+            f"{name}: {form}", lambda options=FORMS[form]: run(options, PASS_TOKENS)
+        )
     best = max(forms, key=lambda form: rate_of(forms[form]))
     sizes = {
         size: deadline.measure(f"{name}: {best}, {size} tokens", lambda s=size: run(FORMS[best], s))
-        for size in (OTHER_PASS_TOKENS if whole else ())
+        for size in (OTHER_PASS_TOKENS if whole else OTHER_PASS_TOKENS[-1:])
     }
-    tagged = deadline.measure(f"{name}: the tagger", lambda: _tagger(model, plain, bodies))
+    tagged = deadline.measure(f"{name}: the tagger", lambda: _tagger(_load(folder), bodies))
     rate = rate_of(forms[best])
     peer = max(pipeline.values()) if isinstance(pipeline, dict) and "error" not in pipeline else 0.0
     return {
@@ -139,12 +139,18 @@ def measure_model(
         "tagger": tagged,
         "pipeline_tokens_per_s": pipeline,
         "share_of_matrix_rate": rate * operations / sum(map(len, windows)) / matrix,
+        "share_of_matrix_rate_at_first": (
+            rate * operations / sum(map(len, windows)) / matrix_at_first
+        ),
         "ratio_to_pipeline": rate / peer if peer else None,
     }
 
 
-def _tagger(model: LoadedModel, plain_attention: str, bodies: Sequence[str]) -> dict[str, float]:
-    model.network.config._attn_implementation = plain_attention
+def _load(folder: Path) -> LoadedModel:
+    return load_model(str(folder), "", "cuda", "bfloat16", 0)
+
+
+def _tagger(model: LoadedModel, bodies: Sequence[str]) -> dict[str, float]:
     tagger = Tagger(model, TaggingOptions(batch_tokens=PASS_TOKENS), make_engine(model, False))
     tagging, whole = gpu_rates.tagger_rate(
         tagger, gpu_ground.articles(bodies), 60, RATE_S, time.perf_counter
@@ -156,7 +162,8 @@ def table(results: dict[str, Any]) -> str:
     """The results for a person."""
     lines = [
         f"{results['device']}, torch {results['torch']}: "
-        f"{results['matrix_operations_per_s'] / 1e12:,.0f} TFLOP/s (bf16, 8192 x 8192 x 8192)"
+        f"{results['matrix_operations_per_s'] / 1e12:,.0f} TFLOP/s (bf16, 8192 x 8192 x 8192), "
+        f"{results['matrix_operations_per_s_at_first'] / 1e12:,.0f} at first"
     ]
     for name, model in results["models"].items():
         lines.append(f"\n{name}, {model['mean_tokens']:.0f} tokens an article")
@@ -196,7 +203,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("bench.gpu_model: torch finds no CUDA device here", file=sys.stderr)
         return 2
     deadline = Deadline(time.monotonic, LAST_BEGIN_S)
-    matrix = gpu_rates.matrix_rate()
+    matrix_at_first, matrix = gpu_rates.matrix_rate(RATE_S)
     results: dict[str, Any] = {
         "device": torch.cuda.get_device_name(),
         "capability": list(torch.cuda.get_device_capability()),
@@ -205,7 +212,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "cudnn": torch.backends.cudnn.version(),
         "transformers": transformers.__version__,
         "matrix_operations_per_s": matrix,
-        "options": {name: {**asdict(o), "form": o.form.value} for name, o in FORMS.items()},
+        "matrix_operations_per_s_at_first": matrix_at_first,
+        "options": {name: asdict(options) for name, options in FORMS.items()},
         "models": {},
     }
     with tempfile.TemporaryDirectory() as scratch:
@@ -216,7 +224,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         }
         for name, folder in folders.items():
             results["models"][name] = measure_model(
-                name, folder, deadline, matrix, whole=name != "bundled"
+                name, folder, deadline, matrix, matrix_at_first, whole=name != "bundled"
             )
     results["left_out"] = deadline.left_out
     print(table(results))

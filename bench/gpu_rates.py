@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import warnings
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -22,23 +21,28 @@ Clock = Callable[[], float]
 Passes = Sequence[Sequence[NDArray[np.int32]]]
 
 
-def matrix_rate(size: int = 8192, repeats: int = 30) -> float:
-    """Floating-point operations a second of a bf16 product of two square matrices: the median.
+def matrix_rate(seconds: float, size: int = 8192) -> tuple[float, float]:
+    """Floating-point operations a second of a bf16 product of two square matrices: of the first
+    thirty products, and of so many as take `seconds`. A large GPU lowers its clock within a second
+    of such work, so that the first rate is one that no program keeps up.
 
     Random numbers, since zeros are faster than any data.
     """
     left, right = torch.randn(2, size, size, device="cuda", dtype=torch.bfloat16)
-    for _ in range(10):
-        left @ right
-    seconds = []
-    for _ in range(repeats):
+
+    def products_s(count: int) -> float:
         begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
         begin.record()
-        left @ right
+        for _ in range(count):
+            left @ right
         end.record()
         end.synchronize()
-        seconds.append(begin.elapsed_time(end) / 1000)
-    return 2.0 * size**3 / statistics.median(seconds)
+        return begin.elapsed_time(end) / 1000 / count
+
+    products_s(5)
+    first_s = products_s(30)
+    operations = 2.0 * size**3
+    return operations / first_s, operations / products_s(int(seconds / first_s))
 
 
 def engine_rate(engine: VarlenEngine, passes: Passes, seconds: float, clock: Clock) -> float:

@@ -61,11 +61,11 @@ def varlen_engine(
     with_rows: bool = False,
     *,
     attention: str = PADDED,
-    compiled: bool = False,
+    fused: bool = False,
     fits_tokens: int = 1 << 30,
 ) -> VarlenEngine:
     """The engine of a CUDA device, with this one in its place."""
-    program = VarlenProgram(model, with_rows, attention, compiled=compiled)
+    program = VarlenProgram(model, with_rows, attention, fused=fused)
     layout = PassLayout(model.pad_id, model.first_position)
     return VarlenEngine(layout, HostDevice(program, fits_tokens))
 

@@ -128,6 +128,7 @@ def test_the_table_names_what_was_measured_and_what_was_not() -> None:
         "device": "a GPU",
         "torch": "2.15.0",
         "matrix_operations_per_s": 6e14,
+        "matrix_operations_per_s_at_first": 7e14,
         "models": {
             "small": {
                 "mean_tokens": 268.4,
@@ -141,7 +142,7 @@ def test_the_table_names_what_was_measured_and_what_was_not() -> None:
         },
     }
     shown = gpu_model.table(results).splitlines()
-    assert shown[0] == "a GPU, torch 2.15.0: 600 TFLOP/s (bf16, 8192 x 8192 x 8192)"
+    assert shown[0] == "a GPU, torch 2.15.0: 600 TFLOP/s (bf16, 8192 x 8192 x 8192), 700 at first"
     assert "small, 268 tokens an article" in shown
     assert "1,234,567 tokens/s  50.0% of the matrix rate    2.0 GiB" in shown[3]
     assert shown[4].endswith("no Triton")

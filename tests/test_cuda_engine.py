@@ -9,21 +9,21 @@ import pytest
 import torch
 
 from consumer.tagging import cuda_engine, engine
-from consumer.tagging.cuda_engine import CudaOptions, Form, make_cuda_engine
-from consumer.tagging.cuda_support import CudaFacts
+from consumer.tagging.cuda_engine import CudaOptions, make_cuda_engine
+from consumer.tagging.cuda_support import AttentionChoice, CudaFacts
 from consumer.tagging.engine import PackedEngine, PaddedEngine, make_engine
 from consumer.tagging.varlen_attention import PADDED, register_varlen
 from tests.fake_cuda import FakeCuda
 from tests.host_device import load_tiny
 
-EAGER = CudaOptions(Form.EAGER)
+EAGER = CudaOptions(graphs=False)
 
 
 @pytest.fixture
 def _cuda(monkeypatch: pytest.MonkeyPatch) -> None:
     """A device that has flash attention's operator by its facts, and fails when it is called."""
     FakeCuda(monkeypatch)
-    facts = CudaFacts((9, 0), torch.bfloat16, 8, True)
+    facts = CudaFacts((9, 0), torch.bfloat16, 8, True, False)
     monkeypatch.setattr(cuda_engine, "read_facts", lambda _model: facts)
 
 
@@ -36,7 +36,10 @@ def test_the_plain_attention_runs_where_flash_attention_fails(
     assert made is not None
     assert model.network.config._attn_implementation == PADDED
     (warning,) = caplog.records
-    assert "attention nerstream_varlen_flash is not used: NotImplementedError" in caplog.text
+    assert (
+        "not attention nerstream_varlen_flash, layers as they are: NotImplementedError"
+        in caplog.text
+    )
     assert warning.levelname == "WARNING"
     windows = [np.arange(5, 5 + length, dtype=np.int32) for length in (64, 3, 17)]
     expected = PackedEngine(other, True).run(windows)
@@ -53,7 +56,8 @@ def test_a_model_that_answers_otherwise_in_every_form_gets_none(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     register_varlen("test_wrong", lambda query, *_: query)
-    monkeypatch.setattr(cuda_engine, "PADDED", "test_wrong")
+    choice = AttentionChoice(("test_wrong",))
+    monkeypatch.setattr(cuda_engine, "choose_attention", lambda *_: choice)
     model = load_tiny()
     plain = model.network.config._attn_implementation
     assert make_cuda_engine(model, False, EAGER) is None

@@ -102,6 +102,15 @@ def test_the_root_is_read_only_and_what_must_be_written_is_mounted() -> None:
     assert worker["volumes"] == [f"huggingface:{cache[1]}"]
 
 
+def test_triton_finds_a_compiler_and_a_place_that_is_kept() -> None:
+    installs = [one for name, one in instructions() if name == "RUN" and "gcc libc6-dev" in one]
+    assert len(installs) == 1
+    assert installs[0].startswith('test "$DEVICE" != cuda ||')
+    cache = re.search(r"TRITON_CACHE_DIR=(\S+)", last("ENV"))
+    assert cache is not None
+    assert cache[1].startswith(last("VOLUME") + "/")
+
+
 def test_the_build_gets_every_file_that_it_needs() -> None:
     copied = {
         source

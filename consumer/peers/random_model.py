@@ -13,6 +13,10 @@ from consumer.tagging.model_folder import find_model_folder
 #: As those of dslim/bert-base-NER.
 _LABELS = ("O", "B-MISC", "I-MISC", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC")
 
+#: Makes a sixth of the tokens parts of entities, as in news (CoNLL-2003: 17 %). Without it nearly
+#: every token is one, and building entities would cost what it never does.
+_O_BIAS = 0.94
+
 
 def save_random_model(folder: Path, **geometry: int) -> None:
     """Write such a model with the bundled tokenizer, 440 MB; the same at every call.
@@ -32,5 +36,7 @@ def save_random_model(folder: Path, **geometry: int) -> None:
     tokenizer.model_max_length = config.max_position_embeddings
     transformers.logging.disable_progress_bar()
     torch.manual_seed(0)
-    BertForTokenClassification(config).save_pretrained(folder)
+    model = BertForTokenClassification(config)
+    torch.nn.init.constant_(model.classifier.bias[:1], _O_BIAS)
+    model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import enum
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,11 +14,11 @@ from consumer.errors import first_line
 from consumer.tagging.capture_policy import CapturePolicy
 from consumer.tagging.cuda_device import CudaDevice
 from consumer.tagging.cuda_support import choose_attention, read_facts
+from consumer.tagging.encoder_layers import find_layers
 from consumer.tagging.engine import is_out_of_memory
 from consumer.tagging.model import LoadedModel
 from consumer.tagging.pass_layout import PassLayout
 from consumer.tagging.reduction import reduced_rows
-from consumer.tagging.varlen_attention import PADDED
 from consumer.tagging.varlen_engine import VarlenEngine
 from consumer.tagging.varlen_program import VarlenProgram
 
@@ -32,30 +32,19 @@ _PROBE_TOLERANCE = {torch.float32: 1e-3, torch.float16: 2**-6, torch.bfloat16: 2
 _log = logging.getLogger(__name__)
 
 
-class Form(enum.Enum):
-    """How a pass's kernels reach the device."""
-
-    #: One by one.
-    EAGER = "eager"
-    #: As captured graphs, one for each shape that comes back.
-    GRAPHS = "graphs"
-    #: Fused by torch.compile, one by one. Needs Triton and a C compiler at run time.
-    COMPILED = "compiled"
-    #: Fused by torch.compile, as captured graphs.
-    COMPILED_GRAPHS = "compiled-graphs"
-
-
 @dataclass(frozen=True, slots=True)
 class CudaOptions:
-    """What a benchmark may change.
+    """What a benchmark may leave out.
 
     Attributes:
-        form: how kernels reach the device.
-        any_kernel: see `VarlenProgram`.
+        graphs: captured graphs; without them kernels are launched one by one.
+        fused: fused layers, see `VarlenLayer`; without them the model's own modules run.
+        triton: kernels in Triton; without them torch's own.
     """
 
-    form: Form = Form.GRAPHS
-    any_kernel: bool = False
+    graphs: bool = True
+    fused: bool = True
+    triton: bool = True
 
 
 def make_cuda_engine(
@@ -75,38 +64,43 @@ def make_cuda_engine(
         RuntimeError: the device has no memory for a few windows, see `is_out_of_memory`.
     """
     options = options or CudaOptions()
-    choice = choose_attention(read_facts(model))
-    for attention in dict.fromkeys((choice.name, PADDED)):
-        reason = try_attention(model, attention)
+    name = model.info.name
+    choice = choose_attention(read_facts(model), options.triton)
+    for attention, fused in _ways(model, choice.names, options.fused):
+        way = f"attention {attention}, layers {'fused' if fused else 'as they are'}"
+        reason = try_way(model, attention, fused)
         if reason is None:
             break
-        _log.warning("model %s: attention %s is not used: %s", model.info.name, attention, reason)
+        _log.warning("model %s: not %s: %s", name, way, reason)
     else:
         return None
     if choice.reason:
-        _log.info("model %s: %s", model.info.name, choice.reason)
-    _log.info("model %s: attention %s, %s", model.info.name, attention, options.form.value)
-    program = VarlenProgram(
-        model,
-        with_rows,
-        attention,
-        compiled=options.form in (Form.COMPILED, Form.COMPILED_GRAPHS),
-        any_kernel=options.any_kernel,
-    )
-    graphs = options.form in (Form.GRAPHS, Form.COMPILED_GRAPHS)
+        _log.info("model %s: %s", name, choice.reason)
+    _log.info("model %s: %s", name, way)
+    program = VarlenProgram(model, with_rows, attention, fused=fused)
     rows = reduced_rows(len(model.labels.type_ids), with_rows)
-    device = CudaDevice(model.device, program, rows, CapturePolicy() if graphs else None)
+    device = CudaDevice(model.device, program, rows, CapturePolicy() if options.graphs else None)
     return VarlenEngine(PassLayout(model.pad_id, model.first_position), device)
 
 
+def _ways(model: LoadedModel, attentions: Sequence[str], fused: bool) -> list[tuple[str, bool]]:
+    """Attentions, each with fused layers or without, the fastest first."""
+    # In float32 fused layers would round otherwise than transformers' own, for little.
+    can_fuse = fused and model.network.dtype != torch.float32 and find_layers(model.network)
+    return [
+        (name, with_fused)
+        for name in attentions
+        for with_fused in ((True, False) if can_fuse else (False,))
+    ]
+
+
 @torch.inference_mode()
-def try_attention(model: LoadedModel, attention: str) -> str | None:
+def try_way(model: LoadedModel, attention: str, fused: bool) -> str | None:
     """Why a model cannot run in this form: an error, or other logits than its own; None if it can.
 
     Leaves the model as it was.
     """
     network = model.network
-    plain_attention = network.config._attn_implementation
     layout = PassLayout(model.pad_id, model.first_position)
     windows = _probe_windows(model)
     shape = layout.shape(windows)
@@ -118,8 +112,8 @@ def try_attention(model: LoadedModel, attention: str) -> str | None:
             for window in windows
         ]
     )
+    program = VarlenProgram(model, False, attention, fused=fused)
     try:
-        program = VarlenProgram(model, False, attention)
         logits = program.logits(torch.from_numpy(inputs).to(model.device), shape)[: len(expected)]
         apart = float((logits - expected).abs().max())
     except Exception as error:
@@ -127,7 +121,7 @@ def try_attention(model: LoadedModel, attention: str) -> str | None:
             raise
         return f"{type(error).__name__}: {first_line(error)}"
     finally:
-        network.config._attn_implementation = plain_attention
+        program.restore()
     allowed = _PROBE_TOLERANCE[network.dtype] * float(expected.abs().max())
     # Written so that what is not a number is not allowed.
     if not apart <= allowed:

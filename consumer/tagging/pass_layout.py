@@ -24,11 +24,10 @@ from consumer.tagging.size_ladder import SizeLadder
 #: two below, keeps the rows of a matrix product a multiple of 32, as tensor cores have them.
 TOKEN_LADDER = SizeLadder(smallest=256, rungs_per_octave=8)
 
-#: A window too many costs the attention an empty block a head, so that powers of two will do.
-WINDOW_LADDER = SizeLadder(smallest=16, rungs_per_octave=1)
-
-#: Of the longest window, which sets how many blocks of queries attention plans for each window.
-LENGTH_LADDER = SizeLadder(smallest=64, rungs_per_octave=1)
+#: Attention plans blocks for each window and head, as many as the longest window has: what fills
+#: windows and length up are empty blocks, cheap but not free.
+WINDOW_LADDER = SizeLadder(smallest=16, rungs_per_octave=4)
+LENGTH_LADDER = SizeLadder(smallest=64, rungs_per_octave=4)
 
 Flat = TypeVar("Flat", NDArray[np.int32], torch.Tensor)
 

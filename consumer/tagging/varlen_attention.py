@@ -30,6 +30,9 @@ VarlenOperator = Callable[
 FLASH = "nerstream_varlen_flash"
 PADDED = "nerstream_varlen_padded"
 
+#: The operator of each name that `register_varlen` was given.
+OPERATORS: dict[str, VarlenOperator] = {}
+
 #: Arguments that change what attention means.
 _REFUSED = ("sliding_window", "softcap", "position_bias", "s_aux", "head_mask")
 
@@ -129,6 +132,7 @@ def register_varlen(name: str, operator: VarlenOperator) -> None:
         return attended[None], None
 
     AttentionInterface.register(name, attention)
+    OPERATORS[name] = operator
 
 
 register_varlen(PADDED, padded_operator)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 import torch
@@ -13,19 +12,19 @@ from consumer.tagging.model import LoadedModel
 from consumer.tagging.pass_layout import PassShape, split_inputs
 from consumer.tagging.reduction import reduce_logits
 from consumer.tagging.varlen_attention import FLASH
+from consumer.tagging.varlen_kernels import kernels_of
+from consumer.tagging.varlen_layer import fuse_network
 
 
 class VarlenProgram:
-    """Runs transformers' own modules over a token stream. Nothing in it waits for the device, and
+    """Runs a model's modules over a token stream. Nothing in it waits for the device, and
     its kernels depend on the shape alone, so that it can be captured.
 
     Args:
         model: whose attention becomes `attention`.
         with_rows: whether answers hold all probabilities.
         attention: a name that `register_varlen` was given.
-        compiled: let torch compile it, once for all shapes; the first pass takes a minute.
-        any_kernel: let torch choose cuDNN's kernel over flash attention's, where it has both. How
-            that one cuts its work depends on the neighbours of a window.
+        fused: put `VarlenLayer` in the place of the model's own layers, see `fuse_network`.
     """
 
     def __init__(
@@ -34,20 +33,20 @@ class VarlenProgram:
         with_rows: bool,
         attention: str,
         *,
-        compiled: bool = False,
-        any_kernel: bool = False,
+        fused: bool = False,
     ) -> None:
         self._network = model.network
         self._with_rows = with_rows
         self._attention = attention
-        self._one_kernel = attention == FLASH and not any_kernel
+        self._plain_attention = self._network.config._attn_implementation
+        self._unfuse = fuse_network(self._network, kernels_of(attention)) if fused else None
         self._network.config._attn_implementation = attention
-        # By address and not by value: torch.compile knows shapes, not our reading of them.
-        self._forward: Callable[..., torch.Tensor] = (
-            torch.compile(self._reduced, dynamic=True, fullgraph=True)
-            if compiled
-            else self._reduced
-        )
+
+    def restore(self) -> None:
+        """Leave the model as it was; the program is of no use then."""
+        self._network.config._attn_implementation = self._plain_attention
+        if self._unfuse is not None:
+            self._unfuse()
 
     def __call__(self, inputs: torch.Tensor, shape: PassShape) -> torch.Tensor:
         """The reduced answer, see `consumer.tagging.reduction`.
@@ -56,22 +55,20 @@ class VarlenProgram:
             inputs: `shape.inputs` numbers, see `consumer.tagging.pass_layout`.
         """
         with self._kernels():
-            return self._forward(*split_inputs(inputs, shape), shape.longest)
+            logits = self._logits(*split_inputs(inputs, shape), shape.longest)
+            return reduce_logits(logits, self._with_rows)
 
     def logits(self, inputs: torch.Tensor, shape: PassShape) -> torch.Tensor:
-        """The logits, shape (tokens, outputs), never compiled."""
+        """The logits, shape (tokens, outputs)."""
         with self._kernels():
             return self._logits(*split_inputs(inputs, shape), shape.longest)
 
     def _kernels(self) -> AbstractContextManager[object]:
-        if self._one_kernel:
+        # torch may choose cuDNN's kernel on a Hopper, which cuts its work by the neighbours of a
+        # window, and plans it anew at each call.
+        if self._attention == FLASH:
             return sdpa_kernel(SDPBackend.FLASH_ATTENTION)
         return contextlib.nullcontext()
-
-    def _reduced(
-        self, ids: torch.Tensor, positions: torch.Tensor, bounds: torch.Tensor, longest: int
-    ) -> torch.Tensor:
-        return reduce_logits(self._logits(ids, positions, bounds, longest), self._with_rows)
 
     def _logits(
         self, ids: torch.Tensor, positions: torch.Tensor, bounds: torch.Tensor, longest: int

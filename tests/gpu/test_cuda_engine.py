@@ -14,11 +14,13 @@ from consumer.articles import Article
 from consumer.errors import RejectedMessage
 from consumer.resources import sample_lines
 from consumer.tagging.cuda_device import CudaDevice
-from consumer.tagging.cuda_engine import CudaOptions, Form, make_cuda_engine
+from consumer.tagging.cuda_engine import CudaOptions, make_cuda_engine
 from consumer.tagging.engine import make_engine
 from consumer.tagging.model import LoadedModel, load_model
 from consumer.tagging.tagger import Tagger, TaggingOptions
+from consumer.tagging.varlen_attention import FLASH
 from consumer.tagging.varlen_engine import VarlenEngine
+from consumer.tagging.varlen_kernels import TRITON
 from tests.tiny_models import PACKED_FAMILIES, SENTENCES, article, tag, tiny_folder
 
 Loader = Callable[..., LoadedModel]
@@ -134,30 +136,38 @@ def test_neighbours_in_a_pass_of_one_shape_change_no_bit(bundled: Loader) -> Non
             assert np.array_equal(found.label_ids[begin : begin + 180], first.label_ids[:180])
 
 
-@pytest.mark.parametrize("form", Form)
-def test_each_form_gives_the_same_answers(bundled: Loader, form: Form) -> None:
-    model = bundled()
-    plain = model.network.config._attn_implementation
-    eager = make_cuda_engine(model, True, CudaOptions(Form.EAGER))
-    model.network.config._attn_implementation = plain
-    engine = make_cuda_engine(model, True, CudaOptions(form))
-    assert eager is not None
+@pytest.mark.parametrize("graphs", [True, False])
+@pytest.mark.parametrize("fused", [True, False])
+@pytest.mark.parametrize("triton", [True, False])
+def test_each_form_gives_the_same_answers(
+    bundled: Loader, graphs: bool, fused: bool, triton: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    plain = make_cuda_engine(bundled(), True, CudaOptions(False, False, False))
+    caplog.clear()
+    engine = make_cuda_engine(bundled(), True, CudaOptions(graphs, fused, triton))
+    assert plain is not None
     assert engine is not None
-    compiled = form in (Form.COMPILED, Form.COMPILED_GRAPHS)
+    attention = TRITON if triton else FLASH
+    layers = "fused" if fused else "as they are"
+    assert f"attention {attention}, layers {layers}" in caplog.text
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
     draw = np.random.default_rng(2)
+    same = tokens = 0
     for length, count in ((60, 40), (60, 40), (60, 40), (500, 3), (7, 1), (60, 40), (500, 3)):
         windows = [draw.integers(1_000, 30_000, length).astype(np.int32) for _ in range(count)]
-        found, expected = engine.run(windows), eager.run(windows)
+        found, expected = engine.run(windows), plain.run(windows)
         assert found.rows is not None
         assert expected.rows is not None
-        if compiled:
-            # Fused kernels round less often.
-            assert np.abs(found.rows - expected.rows).max() < 0.1
-            assert (found.label_ids == expected.label_ids).mean() > 0.98
-        else:
+        assert np.abs(found.rows - expected.rows).max() < 0.15
+        same += int((found.label_ids == expected.label_ids).sum())
+        tokens += length * count
+        if not (fused or triton):
             assert np.array_equal(found.rows, expected.rows)
+    # Fused kernels round less often; these are words in any order, so that many a probability
+    # lies near another.
+    assert same / tokens > 0.98
     assert isinstance(engine.device, CudaDevice)
-    graphs = form in (Form.GRAPHS, Form.COMPILED_GRAPHS)
     assert engine.device.graphs == (2 if graphs else 0)
     assert (engine.device.pool_bytes() > 0) == graphs
 
@@ -181,7 +191,7 @@ def test_real_memory_that_runs_out_halves_the_passes_and_loses_nothing(bundled: 
     articles = [article(n, " ".join(SENTENCES * 8)) for n in range(300)]
     expected = spans(tag(tagger_of(model), articles).answers)
     tagger = tagger_of(bundled(), batch_tokens=1 << 20)
-    device = torch.device("cuda")
+    device = torch.device("cuda", torch.cuda.current_device())
     total = torch.cuda.get_device_properties(device).total_memory
     torch.cuda.empty_cache()
     # What torch holds and a quarter of a GiB: much less than a pass of all tokens takes.
