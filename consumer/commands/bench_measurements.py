@@ -22,6 +22,9 @@ _NULL_RATE = 25_000
 #: Seconds between two looks at the worker's counters, each of which costs it some milliseconds.
 _LOOK_S = 0.25
 
+#: Bytes of articles under way on the embedded broker, which keeps 5 MB a partition.
+_EMBEDDED_WINDOW_BYTES = 6_000_000
+
 #: Single articles that are sent to an idle worker, and the seconds between them.
 _SINGLES, _SINGLE_GAP_S = 20, 0.3
 
@@ -94,8 +97,7 @@ class Measurements:
         if self._has_backlog and not self._with_latency:
             return
         count = max(20, int(rate * self._seconds))
-        # What keeps every stage busy: a batch in each, and one more that is being filled.
-        window = 4 * min(self._settings.batch_articles, max(4, self._articles_a_batch()))
+        window = self._window()
         self._say(f"full load, {count:,} articles")
         before = worker.read()
         full = self._load.run(0.0, count, window)
@@ -132,11 +134,15 @@ class Measurements:
                 raise NerstreamError(f"nothing came out for {PATIENCE_S:g} s")
         return readings
 
-    def _articles_a_batch(self) -> int:
-        by_tokens = self._settings.batch_tokens / (
-            sum(map(len, self._values)) / len(self._values) / 4
-        )
-        return max(1, int(by_tokens))
+    def _window(self) -> int:
+        """Articles under way that keep every stage busy: a batch in each, and one more that is
+        being filled."""
+        article_bytes = sum(map(len, self._values)) / len(self._values)
+        batch = max(4, int(self._settings.batch_tokens / (article_bytes / 4)))
+        window = 4 * min(self._settings.batch_articles, batch)
+        if not self._has_backlog:
+            window = max(window, int(_EMBEDDED_WINDOW_BYTES / article_bytes))
+        return window
 
     def _say(self, text: str) -> None:
         self._console.print(f"{text} ...")

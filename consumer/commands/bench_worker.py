@@ -52,6 +52,10 @@ SETTINGS = (
 EMBEDDED = "embedded"
 _DEFAULTS = {"model": "bundled", "bootstrap_servers": EMBEDDED}
 
+#: The embedded broker answers a reader that finds nothing only when its time is up, however much
+#: comes meanwhile.
+_EMBEDDED_KAFKA = {"fetch.wait.max.ms": "10"}
+
 #: The embedded broker makes so many, and so does the benchmark elsewhere.
 PARTITIONS = 4
 
@@ -153,8 +157,11 @@ def _brokers(settings: Settings, partitions: int) -> Iterator[Settings]:
         )
     with EmbeddedBroker() as broker:
         broker.create_topics(*[str(one) for one in topics])
-        servers = {"bootstrap_servers": broker.bootstrap_servers}
-        yield Settings.model_validate(settings.model_dump() | names | servers)
+        changes = {
+            "bootstrap_servers": broker.bootstrap_servers,
+            "kafka": {**_EMBEDDED_KAFKA, **settings.kafka},
+        }
+        yield Settings.model_validate(settings.model_dump() | names | changes)
 
 
 def _whole(least: int) -> Callable[[str], int]:
