@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from tests.faults import inputs
 from tests.faults.light_tagger import INFO
@@ -191,7 +191,7 @@ def _wrong_output(record: Record, sent: Record, expected: inputs.Expected) -> st
     if tagging.get("model") != INFO.name:
         return f"tagged by {tagging.get('model')}"
     assert expected.entities is not None
-    if entities != [asdict(entity) for entity in expected.entities]:
+    if entities != [entity._asdict() for entity in expected.entities]:
         return f"entities {entities}"
     for entity in entities:
         if document[entity["field"]][entity["start"] : entity["end"]] != entity["text"]:

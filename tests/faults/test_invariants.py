@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import pytest
 
@@ -31,7 +31,7 @@ def _outcome(number: int, offset: int) -> tuple[str, Record]:
         return "out", replace(sent, offset=offset)
     assert right.entities is not None
     document = json.loads(sent.value)
-    document["entities"] = [asdict(entity) for entity in right.entities]
+    document["entities"] = [entity._asdict() for entity in right.entities]
     document["tagging"] = {"model": INFO.name}
     return "out", replace(sent, value=json.dumps(document).encode(), offset=offset)
 
