@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from consumer.articles import Entity
+from consumer.articles import Entity, TextField
 from consumer.errors import ModelError
+from consumer.tagging.encoding import FieldEncoding
 from consumer.tagging.entities import Predictions, Strategy, find_entities
 from consumer.tagging.labels import read_labels
+from consumer.tagging.windows import cut_windows
 from consumer.tagging.words import character_classes, code_points, trim, word_starts
 
 LABELS = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC")
@@ -33,11 +35,11 @@ def entities(
     begins = word_starts(*spans, classes)
     if strategy in (Strategy.NONE, Strategy.SIMPLE):
         begins = np.ones(len(tokens), dtype=np.bool_)
-    return find_entities(
-        "body",
-        text,
-        *spans,
-        begins,
+    count = len(tokens)
+    encoding = FieldEncoding(np.zeros(count, np.int32), *spans, begins, cut_windows(begins, 64, 0))
+    (found,) = find_entities(
+        [TextField("body", text)],
+        [encoding],
         Predictions(
             label_ids=np.array([names.index(label) for _, label, _ in tokens], dtype=np.int16),
             scores=np.array([score for _, _, score in tokens], dtype=np.float32),
@@ -46,6 +48,7 @@ def entities(
         read_labels(dict(enumerate(names)), "m"),
         strategy,
     )
+    return found
 
 
 def found(*arguments: object, **options: object) -> list[tuple[str, str]]:
@@ -110,6 +113,62 @@ def test_a_combining_mark_that_the_tokenizer_dropped_belongs_to_its_word() -> No
     text = "in Orle\u0301 e\u0301"
     (entity,) = entities(text, [("Orle", "B-LOC", 1.0)])
     assert entity.text == "Orle\u0301" == text[entity.start : entity.end]
+
+
+def field_of(surfaces: list[str]) -> tuple[TextField, FieldEncoding]:
+    """A field of words, each a token, with a space between two."""
+    lengths = np.array([len(surface) for surface in surfaces], dtype=np.int32)
+    ends = np.cumsum(lengths + 1, dtype=np.int32) - 1
+    begins = np.ones(len(surfaces), dtype=np.bool_)
+    encoding = FieldEncoding(ends, ends - lengths, ends, begins, cut_windows(begins, 64, 0))
+    return TextField("body", " ".join(surfaces)), encoding
+
+
+def random_predictions(count: int, with_rows: bool) -> Predictions:
+    rows = np.random.default_rng(2).dirichlet([0.5] * len(LABELS), count).astype(np.float32)
+    return Predictions(
+        rows.argmax(axis=1).astype(np.int16), rows.max(axis=1), rows if with_rows else None
+    )
+
+
+@pytest.mark.parametrize("strategy", Strategy)
+def test_fields_decoded_together_are_those_decoded_alone(strategy: Strategy) -> None:
+    """Many end in a label with which the next one begins; some have no tokens."""
+    draw = np.random.default_rng(1)
+    counts = [0, *draw.integers(0, 5, 300).tolist(), 0]
+    fields = [field_of([f"w{number}" for number in range(count)]) for count in counts]
+    if strategy in (Strategy.FIRST, Strategy.AVERAGE, Strategy.MAX):
+        for _, encoding in fields:
+            encoding.begins_unit[1:] = draw.random(max(0, len(encoding.ids) - 1)) < 0.5
+    texts, encodings = [field for field, _ in fields], [encoding for _, encoding in fields]
+    labels = read_labels(dict(enumerate(LABELS)), "m")
+    together = random_predictions(sum(counts), strategy is Strategy.AVERAGE)
+    found = find_entities(texts, encodings, together, labels, strategy)
+    assert sum(map(len, found)) > 200
+    at = 0
+    for (text, encoding), count, entities_found in zip(fields, counts, found, strict=True):
+        own = slice(at, at + count)
+        rows = None if together.rows is None else together.rows[own]
+        alone = Predictions(together.label_ids[own], together.scores[own], rows)
+        assert find_entities([text], [encoding], alone, labels, strategy) == [entities_found]
+        at += count
+
+
+def test_an_entity_does_not_reach_into_the_next_field() -> None:
+    (first, one), (second, other) = field_of(["in", "Lisbon"]), field_of(["Porto", "won"])
+    label_ids = np.array([0, 4, 4, 0], dtype=np.int16)
+    predictions = Predictions(label_ids, np.ones(4, dtype=np.float32), None)
+    labels = read_labels(dict(enumerate(LABELS)), "m")
+    found = find_entities([first, second], [one, other], predictions, labels, Strategy.WORD)
+    assert [[e.text for e in entities] for entities in found] == [["Lisbon"], ["Porto"]]
+
+
+def test_no_fields_and_fields_without_tokens_have_no_entities() -> None:
+    empty, encoding = field_of([])
+    none = random_predictions(0, False)
+    labels = read_labels(dict(enumerate(LABELS)), "m")
+    assert find_entities([], [], none, labels, Strategy.WORD) == []
+    assert find_entities([empty] * 2, [encoding] * 2, none, labels, Strategy.WORD) == [[], []]
 
 
 @pytest.mark.parametrize(

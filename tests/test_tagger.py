@@ -147,9 +147,8 @@ def test_windows_of_a_long_text_give_words_their_best_context() -> None:
             labels = network(input_ids=ids).logits[0, 1:-1].argmax(-1).numpy()
         expected[own_start:own_end] = labels[own_start - start : own_end - start]
     result = tagger._forward.run([encoding], lambda: None)  # type: ignore[list-item]
-    (answer,) = result.answers
-    assert not isinstance(answer, RejectedMessage)
-    assert np.array_equal(answer[0].label_ids, expected)
+    assert result.rejected == {}
+    assert np.array_equal(result.predictions.label_ids, expected)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -414,7 +413,7 @@ def test_a_model_that_the_device_cannot_run_is_named(
 
 
 @pytest.mark.parametrize("family", ["bert-cased", "deberta-v3"])
-@pytest.mark.parametrize("aggregation", ["word", "average"])
+@pytest.mark.parametrize("aggregation", ["word", "average", "max"])
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_logits_that_are_not_finite_reject_the_article_alone(
     family: str, aggregation: str, value: float
@@ -528,7 +527,7 @@ def test_half_precision_gives_nearly_the_same_probabilities(family: str, dtype: 
     assert rough.info.dtype == dtype
     encodings = exact.encode([article(0, SENTENCES[0]).fields])
     rows = [
-        tagger._forward.run(encodings, lambda: None).answers[0][0].rows  # type: ignore
+        tagger._forward.run(encodings, lambda: None).predictions.rows  # type: ignore
         for tagger in (exact, rough)
     ]
     assert isinstance(exact._forward, Forward)

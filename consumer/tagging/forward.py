@@ -11,54 +11,30 @@ from numpy.typing import NDArray
 
 from consumer.errors import DeviceFailed, RejectedMessage, first_line
 from consumer.rejections import RejectCode
-from consumer.tagging.encoding import ArticleEncoding, FieldEncoding
+from consumer.tagging.encoding import ArticleEncoding
 from consumer.tagging.engine import Answer, Engine, is_out_of_memory, release_memory
-from consumer.tagging.entities import Predictions
+from consumer.tagging.forward_run import ForwardResult, ForwardRun
 from consumer.tagging.model import LoadedModel
 from consumer.tagging.overlap import StartedPass, Starter
 from consumer.tagging.pass_limit import PassLimit
-from consumer.tagging.windows import END, OWN_END, OWN_START, START
-
-
-@dataclass(frozen=True, slots=True)
-class _Window:
-    """One row of a field's windows: tokens `start` to `end` are run, the owned ones are kept."""
-
-    article: int
-    field: int
-    start: int
-    end: int
-    own_start: int
-    own_end: int
-    length: int
+from consumer.tagging.window_batch import WindowBatch
 
 
 @dataclass(frozen=True, slots=True)
 class _Started:
     """Windows whose pass is under way, and what it costs in tokens."""
 
-    group: list[_Window]
+    run: ForwardRun
+    group: list[int]
     cost: int
     running: StartedPass
 
 
-@dataclass(frozen=True, slots=True)
-class ForwardResult:
-    """What came of one call of `Forward.run`.
-
-    Attributes:
-        answers: for each article the predictions of its fields, or why there are none.
-        computed_tokens: tokens of the forward passes that succeeded, padding included.
-        out_of_memory_splits: how often windows had to be run in halves.
-    """
-
-    answers: list[list[Predictions] | RejectedMessage]
-    computed_tokens: int
-    out_of_memory_splits: int
-
-
 class Forward:
     """Owns the device: forward passes of at most so many tokens, fewer once memory ran out.
+
+    Passes begin and end in order, those of one batch before those of the next. Memory is given out
+    when a pass is started, so that a batch whose passes have all started needs none any more.
 
     Args:
         batch_tokens: most tokens of a pass; a single longer window is a pass of its own.
@@ -70,119 +46,109 @@ class Forward:
     ) -> None:
         self._model = model
         self._engine = engine
+        self._starter = Starter(engine)
         self._limit = PassLimit(batch_tokens)
         self._longest_fitted = 0
         self._outputs = outputs
         self._prefix = np.array(model.prefix_ids, dtype=np.int32)
         self._suffix = np.array(model.suffix_ids, dtype=np.int32)
+        self._under_way: deque[_Started] = deque()
+        self._latest: ForwardRun | None = None
 
     @property
     def limit_tokens(self) -> int:
         """Most tokens that a pass has now."""
         return self._limit.tokens
 
+    @property
+    def overlaps(self) -> bool:
+        """Whether passes that have begun are computed while the host does something else."""
+        return self._starter.passes > 1
+
     def run(
         self, articles: Sequence[ArticleEncoding], progress: Callable[[], None]
     ) -> ForwardResult:
-        """Run all windows of all articles; `progress` is called after every pass.
+        """`begin` and `finish`."""
+        return self.finish(self.begin(articles, progress))
+
+    def begin(
+        self, articles: Sequence[ArticleEncoding], progress: Callable[[], None]
+    ) -> ForwardRun:
+        """Start as many passes as may be under way at once; waits for those of earlier batches
+        that are in their place, not for its own.
+
+        Args:
+            progress: called after every pass.
 
         Raises:
-            DeviceFailed: a pass failed for a reason that is not in the articles.
+            DeviceFailed: a pass, perhaps an earlier batch's, failed for a reason that is not in the
+                articles.
         """
-        pending = self._windows(articles)
-        predictions = [[self._blank(field) for field in article.fields] for article in articles]
-        rejected: dict[int, RejectedMessage] = {}
-        under_way: deque[_Started] = deque()
-        starter = Starter(self._engine)
-        enough_tokens = starter.enough_tokens(sum(window.length for window in pending))
-        computed_tokens = splits = 0
-        while pending or under_way:
-            group, cost = self._take(pending, rejected, enough_tokens)
-            if group:
-                running = self._start(starter, [self._ids(articles, window) for window in group])
-                if running is not None:
-                    under_way.append(_Started(group, cost, running))
-                elif len(group) == 1:
-                    rejected[group[0].article] = self._without_memory(group[0])
-                else:
-                    splits += 1
-                    self._limit.ran_out(cost)
-                    pending.extendleft(reversed(group))
-                if running is None:
-                    progress()
-            # The last passes, when there is nothing more to start.
-            while under_way and (len(under_way) >= starter.passes or not pending):
-                started = under_way.popleft()
-                answer = self._answer(started)
-                computed_tokens += started.cost
-                self._limit.fitted(started.cost)
-                self._longest_fitted = max(
-                    self._longest_fitted, *(window.length for window in started.group)
-                )
-                self._keep(started.group, answer, predictions, rejected)
-                progress()
-        answers: list[list[Predictions] | RejectedMessage] = [
-            rejected.get(index, fields) for index, fields in enumerate(predictions)
-        ]
-        return ForwardResult(answers, computed_tokens, splits)
+        starter = self._starter
+        pads = self._engine.pads
+        windows = WindowBatch(articles, self._prefix, self._suffix, longest_first=pads)
+        enough_tokens = starter.enough_tokens(sum(windows.lengths))
+        run = ForwardRun(windows, self._outputs, pads, enough_tokens, progress)
+        if self._latest is not None:
+            self._start_all(self._latest)
+        self._latest = run
+        while run.pending and run.passes < starter.passes:
+            self._start_next(run)
+        return run
 
-    def _windows(self, articles: Sequence[ArticleEncoding]) -> deque[_Window]:
-        special_tokens = self._model.special_tokens
-        windows = [
-            _Window(
-                article_index,
-                field_index,
-                int(row[START]),
-                int(row[END]),
-                int(row[OWN_START]),
-                int(row[OWN_END]),
-                int(row[END] - row[START]) + special_tokens,
-            )
-            for article_index, article in enumerate(articles)
-            for field_index, field in enumerate(article.fields)
-            for row in field.windows
-        ]
-        if self._engine.pads:
-            windows.sort(key=lambda window: window.length, reverse=True)
-        return deque(windows)
+    def finish(self, run: ForwardRun) -> ForwardResult:
+        """Run what is left of a batch; blocks until all of it is here.
 
-    def _blank(self, field: FieldEncoding) -> Predictions:
-        count = len(field.ids)
-        return Predictions(
-            label_ids=np.zeros(count, dtype=np.int16),
-            scores=np.zeros(count, dtype=np.float32),
-            rows=np.zeros((count, self._outputs), dtype=np.float32) if self._outputs else None,
-        )
+        Raises:
+            DeviceFailed: as `begin`.
+        """
+        self._start_all(run)
+        while run.passes:
+            self._collect()
+        if self._latest is run:
+            self._latest = None
+        return run.result()
 
-    def _take(
-        self, pending: deque[_Window], rejected: dict[int, RejectedMessage], enough_tokens: int
-    ) -> tuple[list[_Window], int]:
-        """The next windows that fit together and are enough, and their cost. There is one at the
-        least, unless all that remain are of rejected articles."""
-        group: list[_Window] = []
-        tokens = longest = cost = 0
-        while pending:
-            window = pending[0]
-            if window.article in rejected:
-                pending.popleft()
-                continue
-            tokens += window.length
-            longest = max(longest, window.length)
-            next_cost = longest * (len(group) + 1) if self._engine.pads else tokens
-            if group and (next_cost > self._limit.tokens or cost >= enough_tokens):
-                break
-            cost = next_cost
-            group.append(pending.popleft())
-        return group, cost
+    def _start_all(self, run: ForwardRun) -> None:
+        while run.pending:
+            self._start_next(run)
 
-    def _ids(self, articles: Sequence[ArticleEncoding], window: _Window) -> NDArray[np.int32]:
-        ids = articles[window.article].fields[window.field].ids
-        return np.concatenate((self._prefix, ids[window.start : window.end], self._suffix))
+    def _start_next(self, run: ForwardRun) -> None:
+        """Start the next pass, when there is room for it."""
+        while len(self._under_way) >= self._starter.passes:
+            self._collect()
+        group, cost = run.take(self._limit.tokens)
+        if not group:
+            return
+        running = self._start(run.windows.ids(group))
+        if running is not None:
+            run.passes += 1
+            self._under_way.append(_Started(run, group, cost, running))
+            return
+        if len(group) == 1:
+            run.reject(group[0], self._without_memory(run.windows.lengths[group[0]]))
+        else:
+            self._limit.ran_out(cost)
+            run.put_back(group)
+        run.progress()
 
-    def _start(self, starter: Starter, windows: Sequence[NDArray[np.int32]]) -> StartedPass | None:
+    def _collect(self) -> None:
+        """Wait for the oldest pass and keep its answer."""
+        started = self._under_way.popleft()
+        answer = self._answer(started)
+        run = started.run
+        run.passes -= 1
+        run.computed_tokens += started.cost
+        run.keep(started.group, answer)
+        self._limit.fitted(started.cost)
+        longest = max([run.windows.lengths[window] for window in started.group])
+        self._longest_fitted = max(self._longest_fitted, longest)
+        run.progress()
+
+    def _start(self, windows: Sequence[NDArray[np.int32]]) -> StartedPass | None:
         """The pass, or None where memory ran out."""
         try:
-            return starter.start(windows)
+            return self._starter.start(windows)
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise self._failed(error) from error
@@ -203,42 +169,16 @@ class Forward:
         known to be the reason."""
         return DeviceFailed(f"a forward pass failed on {self._model.device}: {first_line(error)}")
 
-    def _without_memory(self, window: _Window) -> RejectedMessage:
-        """Why an article cannot be tagged whose window, alone, found no memory."""
-        if window.length <= self._longest_fitted:
+    def _without_memory(self, tokens: int) -> RejectedMessage:
+        """Why an article cannot be tagged: a window of so many tokens, alone, found no memory."""
+        if tokens <= self._longest_fitted:
             raise DeviceFailed(
-                f"{self._model.device} has no memory left for a window of {window.length} tokens, "
+                f"{self._model.device} has no memory left for a window of {tokens} tokens, "
                 f"though it had for one of {self._longest_fitted}; something else takes it: give "
                 "the worker a device to itself"
             )
         return RejectedMessage(
             RejectCode.OUT_OF_MEMORY,
-            f"the device has no memory for a window of {window.length} tokens; "
+            f"the device has no memory for a window of {tokens} tokens; "
             "give the worker a device with more memory, or to itself",
         )
-
-    def _keep(
-        self,
-        group: Sequence[_Window],
-        answer: Answer,
-        predictions: Sequence[Sequence[Predictions]],
-        rejected: dict[int, RejectedMessage],
-    ) -> None:
-        """Put the owned tokens of each window in their places."""
-        at = 0
-        for window in group:
-            if np.isnan(answer.scores[at : at + window.length]).any():
-                rejected[window.article] = RejectedMessage(
-                    RejectCode.NOT_A_NUMBER,
-                    "the model answered with logits that are not finite numbers; "
-                    "try --dtype float32, and tag the article on its own to see it again",
-                )
-            begin = at + len(self._prefix) + window.own_start - window.start
-            source = slice(begin, begin + window.own_end - window.own_start)
-            target = slice(window.own_start, window.own_end)
-            field = predictions[window.article][window.field]
-            field.label_ids[target] = answer.label_ids[source]
-            field.scores[target] = answer.scores[source]
-            if field.rows is not None and answer.rows is not None:
-                field.rows[target] = answer.rows[source]
-            at += window.length

@@ -52,12 +52,14 @@ class Starter:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self.passes = 2 if isinstance(engine, OverlappingEngine) else 1
+        # Asked once: what it asks for takes longer to find out than a window takes to lay out.
+        self._overlapping = engine if isinstance(engine, OverlappingEngine) else None
+        self.passes = 1 if self._overlapping is None else 2
 
     def start(self, windows: Sequence[NDArray[np.int32]]) -> StartedPass:
         """See `OverlappingEngine.start`; on other engines it blocks until the answer is here."""
-        if isinstance(self._engine, OverlappingEngine):
-            return self._engine.start(windows)
+        if self._overlapping is not None:
+            return self._overlapping.start(windows)
         return _Done(self._engine.run(windows))
 
     def enough_tokens(self, tokens: int) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain, islice
 
 from tokenizers import Tokenizer
 
@@ -18,8 +20,9 @@ from consumer.articles import (
 from consumer.errors import ModelError, RejectedMessage, SettingsError, first_line
 from consumer.tagging.encoding import ArticleEncoding, Encoder, UnitRule
 from consumer.tagging.engine import Engine, is_out_of_memory, make_engine
-from consumer.tagging.entities import Predictions, Strategy, find_entities
+from consumer.tagging.entities import Strategy, find_entities
 from consumer.tagging.forward import Forward
+from consumer.tagging.forward_run import ForwardRun
 from consumer.tagging.hugging_face_units import every_token, pipeline_words
 from consumer.tagging.model import LoadedModel, load_model
 
@@ -132,10 +135,22 @@ class Tagger:
         """
         return list(self._encoder.encode([[f.text for f in fields] for fields in texts]))
 
+    @property
+    def overlaps(self) -> bool:
+        """Whether articles that were begun are computed while the host does something else."""
+        return self._forward.overlaps
+
     def tag(
         self, articles: Sequence[PreparedArticle], progress: Callable[[], None]
     ) -> TaggingResult:
-        """Run the model. Blocks until all answers are here.
+        """`begin`, and its answer. Blocks until all answers are here."""
+        return self.begin(articles, progress)()
+
+    def begin(
+        self, articles: Sequence[PreparedArticle], progress: Callable[[], None]
+    ) -> Callable[[], TaggingResult]:
+        """Begin to run the model; what comes back is called once, for the answers, and blocks
+        until all are here. Another batch may be begun in between.
 
         An article that the device cannot hold, or whose logits are not finite, is answered with
         a `RejectedMessage`; its neighbours are not touched by it.
@@ -146,45 +161,41 @@ class Tagger:
 
         Raises:
             TypeError: an article was not encoded by a tagger like this one.
-            DeviceFailed: the device failed for a reason that is not in the articles.
+            DeviceFailed: the device failed for a reason that is not in the articles; the call for
+                the answers raises it too.
         """
         encodings = [_own_encoding(article) for article in articles]
-        result = self._forward.run(encodings, progress)
-        return TaggingResult(
-            answers=tuple(
-                answer
-                if isinstance(answer, RejectedMessage)
-                else self._entities(article, encoding, answer)
-                for article, encoding, answer in zip(
-                    articles, encodings, result.answers, strict=True
-                )
-            ),
-            tokens=sum(encoding.tokens for encoding in encodings),
-            computed_tokens=result.computed_tokens,
-            out_of_memory_splits=result.out_of_memory_splits,
-        )
+        run = self._forward.begin(encodings, progress)
+        return partial(self._finish, articles, encodings, run)
 
-    def _entities(
+    def _finish(
         self,
-        article: PreparedArticle,
-        encoding: ArticleEncoding,
-        predictions: Sequence[Predictions],
-    ) -> tuple[Entity, ...]:
-        entities: list[Entity] = []
-        for field, tokens, predicted in zip(
-            article.article.fields, encoding.fields, predictions, strict=True
-        ):
-            entities += find_entities(
-                field.name,
-                field.text,
-                tokens.starts,
-                tokens.ends,
-                tokens.begins_unit,
-                predicted,
+        articles: Sequence[PreparedArticle],
+        encodings: Sequence[ArticleEncoding],
+        run: ForwardRun,
+    ) -> TaggingResult:
+        result = self._forward.finish(run)
+        found = iter(
+            find_entities(
+                [field for article in articles for field in article.article.fields],
+                [field for encoding in encodings for field in encoding.fields],
+                result.predictions,
                 self._model.labels,
                 self._strategy,
             )
-        return tuple(entities)
+        )
+        answers: list[tuple[Entity, ...] | RejectedMessage] = [
+            tuple(chain.from_iterable(islice(found, len(encoding.fields))))
+            for encoding in encodings
+        ]
+        for number, rejection in result.rejected.items():
+            answers[number] = rejection
+        return TaggingResult(
+            answers=tuple(answers),
+            tokens=sum([encoding.tokens for encoding in encodings]),
+            computed_tokens=result.computed_tokens,
+            out_of_memory_splits=result.out_of_memory_splits,
+        )
 
 
 def _own_encoding(article: PreparedArticle) -> ArticleEncoding:

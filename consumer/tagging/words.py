@@ -39,6 +39,9 @@ _UNSPACED_BLOCKS = (
 #: selectors; the latter are marks, but follow no letter in practice).
 _CLASSES_END = 0x40000
 
+#: The lowest code point of category M; nearly every character is below it.
+_FIRST_MARK = "\u0300"
+
 
 def code_points(text: str) -> NDArray[np.uint32]:
     """The text as an array of its code points, shape (len(text),)."""
@@ -102,7 +105,9 @@ def end_of_marks(text: str, end: int) -> int:
 
     A tokenizer that strips accents leaves a word's last combining mark outside of its tokens.
     """
-    while end < len(text) and unicodedata.category(text[end])[0] == "M":
+    while (
+        end < len(text) and text[end] >= _FIRST_MARK and unicodedata.category(text[end])[0] == "M"
+    ):
         end += 1
     return end
 

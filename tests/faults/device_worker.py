@@ -20,6 +20,7 @@ from consumer import cli
 from consumer.commands import run
 from consumer.settings import Settings
 from consumer.tagging.engine import Answer, Engine
+from consumer.tagging.overlap import Starter
 from consumer.tagging.tagger import Tagger
 from consumer.telemetry.metrics import Metrics
 
@@ -83,7 +84,8 @@ def put_on_failing_device(tagger: Tagger, variables: Mapping[str, str]) -> Tagge
     }
     fits = variables.get(FITS_TOKENS)
     forward = tagger._forward
-    forward._engine = FailingDevice(forward._engine, words, None if fits is None else int(fits))
+    device = FailingDevice(forward._engine, words, None if fits is None else int(fits))
+    forward._starter = Starter(device)
     return tagger
 
 

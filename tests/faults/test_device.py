@@ -17,7 +17,6 @@ from typing import Any
 
 import pytest
 
-from consumer.tagging.forward import Forward
 from consumer.tagging.tagger import Tagger
 from tests.conftest import TopicFactory
 from tests.faults.device_worker import BREAK_WORD, FITS_TOKENS, HANG_WORD, NAN_WORD
@@ -156,12 +155,12 @@ def test_no_memory_and_no_numbers_cost_only_the_articles_that_cannot_be_tagged(
     for n, text in {**poisoned, **too_large}.items():
         texts[n] = text
     lengths = [
-        window.length
+        length
         for text in texts
-        for window in Forward._windows(
-            sound._forward,
+        for length in sound._forward.begin(
             sound.encode([article(0, text).fields]),  # type: ignore[arg-type]
-        )
+            lambda: None,
+        ).windows.lengths
     ]
     assert max(lengths) == 64 > FITS
     ground = make_ground(texts)
