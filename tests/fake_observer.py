@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 from consumer.articles import TaggingResult, TopicPartition
@@ -34,6 +34,7 @@ class FakeObserver:
         self.load = (0, 0)
         self.most_in_flight = 0
         self.steps: Counter[str] = Counter()
+        self.seconds: defaultdict[str, list[float]] = defaultdict(list)
 
     @property
     def resolved(self) -> int:
@@ -51,6 +52,7 @@ class FakeObserver:
         assert seconds >= 0
         with self._lock:
             self.steps[stage] += 1
+            self.seconds[stage].append(seconds)
 
     def batch_closed(self, articles: int, tokens: int, waited_s: float) -> None:
         self.batches.append((articles, tokens, waited_s))

@@ -143,6 +143,8 @@ class FakeTagger:
         chunks: the texts of every call of `encode`.
     """
 
+    overlaps = False
+
     def __init__(self) -> None:
         self.info = MODEL
         self.gate = threading.Event()
@@ -159,6 +161,12 @@ class FakeTagger:
         if any("untokenizable" in text for text in joined):
             raise ValueError("no such symbol")
         return [FakeEncoding(len(text.split())) for text in joined]
+
+    def begin(
+        self, articles: Sequence[PreparedArticle], progress: Callable[[], None]
+    ) -> Callable[[], TaggingResult]:
+        result = self.tag(articles, progress)
+        return lambda: result
 
     def tag(
         self, articles: Sequence[PreparedArticle], progress: Callable[[], None]

@@ -1,4 +1,4 @@
-"""Passes of one batch overlap where the engine can, and only there."""
+"""Passes of one batch, and of two, overlap where the engine can, and only there."""
 
 from __future__ import annotations
 
@@ -6,11 +6,16 @@ import sys
 from collections.abc import Sequence
 
 import numpy as np
+import pytest
+import torch
 from numpy.typing import NDArray
 
+from consumer.articles import PreparedArticle, TaggingResult
+from consumer.errors import DeviceFailed, RejectedMessage
 from consumer.tagging.engine import Answer, Engine
 from consumer.tagging.overlap import LEAST_OVERLAPPED_TOKENS, OverlappingEngine, Starter
-from tests.host_device import load_tiny, tagger_on
+from consumer.tagging.tagger import Tagger
+from tests.host_device import load_tiny, tagger_on, varlen_engine
 from tests.tiny_models import SENTENCES, article, tag
 
 
@@ -110,3 +115,124 @@ def test_articles_that_have_nothing_to_run() -> None:
     model = load_tiny()
     tagger = tagger_on(Overlapping(), model)
     assert tag(tagger, [article(0, " "), article(1, "")]).answers == ((), ())
+
+
+class Slots(Overlapping):
+    """Holds no more passes than it says it can, and only so many tokens in one."""
+
+    def __init__(self, fits_tokens: int = 1 << 30) -> None:
+        super().__init__()
+        self.open = self.most_open = 0
+        self._fits_tokens = fits_tokens
+
+    def start(self, windows: Sequence[NDArray[np.int32]]) -> Begun:
+        if sum(map(len, windows)) > self._fits_tokens:
+            self.events.append("no memory")
+            raise torch.OutOfMemoryError("out of memory, as asked for")
+        self.open += 1
+        self.most_open = max(self.most_open, self.open)
+        self.events.append("start")
+        return Closing(self, self._answer(windows))
+
+
+class Closing(Begun):
+    def answer(self) -> Answer:
+        assert isinstance(self._engine, Slots)
+        self._engine.open -= 1
+        return super().answer()
+
+
+def prepared(tagger: Tagger, sentences: int) -> list[PreparedArticle]:
+    articles = [article(number, SENTENCES[number % 9]) for number in range(sentences)]
+    encodings = tagger.encode([item.fields for item in articles])
+    return [PreparedArticle(*pair) for pair in zip(articles, encodings, strict=True)]
+
+
+def nothing() -> None:
+    """Progress is of no interest."""
+
+
+def test_the_passes_of_the_next_batch_are_begun_before_the_last_is_finished() -> None:
+    engine = Slots()
+    tagger = tagger_on(engine, load_tiny(), batch_tokens=1 << 20)
+    assert tagger.overlaps
+    told: list[str] = []
+    first = tagger.begin(prepared(tagger, 500), lambda: told.append("first"))
+    second = tagger.begin(prepared(tagger, 20), lambda: told.append("second"))
+    # Two passes of the first, of which one makes room for the second's.
+    assert engine.events == ["start", "start", "answer", "start"]
+    assert told == ["first"]
+    assert len(first().answers) == 500
+    assert engine.events == ["start", "start", "answer", "start", "answer"]
+    assert len(second().answers) == 20
+    assert told == ["first", "first", "second"]
+    assert (engine.open, engine.most_open) == (0, 2)
+
+
+def test_a_batch_of_many_passes_has_begun_them_all_before_the_next_begins() -> None:
+    engine = Slots()
+    tagger = tagger_on(engine, load_tiny(), batch_tokens=512)
+    first = tagger.begin(prepared(tagger, 100), nothing)
+    assert engine.events == ["start", "start"]
+    second = tagger.begin(prepared(tagger, 10), nothing)
+    tokens = sum(item.encoding.tokens for item in prepared(tagger, 100))
+    assert sum(engine.tokens[:-1]) == tokens
+    result = first()
+    assert (result.computed_tokens, result.tokens) == (tokens, tokens)
+    assert second().computed_tokens == engine.tokens[-1]
+    assert (engine.open, engine.most_open) == (0, 2)
+
+
+def test_memory_that_runs_out_beside_another_batch_splits_its_own_alone() -> None:
+    engine = Slots(fits_tokens=1_000)
+    tagger = tagger_on(engine, load_tiny(), batch_tokens=4_096)
+    first = tagger.begin(prepared(tagger, 20), nothing)
+    second = tagger.begin(prepared(tagger, 100), nothing)
+    third = tagger.begin(prepared(tagger, 20), nothing)
+    results = [first(), second(), third()]
+    assert [one.out_of_memory_splits > 0 for one in results] == [False, True, False]
+    for result, count in zip(results, (20, 100, 20), strict=True):
+        assert result.answers == ((),) * count
+        assert result.computed_tokens == result.tokens
+    assert (engine.open, engine.most_open) == (0, 2)
+
+
+def test_batches_that_overlap_have_the_entities_that_they_have_alone() -> None:
+    model = load_tiny()
+    tagger = tagger_on(varlen_engine(model), model, batch_tokens=512)
+    batches = [prepared(tagger, count) for count in (40, 3, 90, 0, 17)]
+    alone = [tagger.tag(batch, nothing) for batch in batches]
+    found, before = [], None
+    for batch in batches:
+        answers = tagger.begin(batch, nothing)
+        if before is not None:
+            found.append(before())
+        before = answers
+    assert before is not None
+    found.append(before())
+    assert [spans_of(result) for result in found] == [spans_of(result) for result in alone]
+    assert [one.computed_tokens for one in found] == [one.computed_tokens for one in alone]
+    assert sum(map(len, spans_of(found[2]))) > 100
+
+
+def spans_of(result: TaggingResult) -> list[list[tuple[object, ...]]]:
+    assert not [one for one in result.answers if isinstance(one, RejectedMessage)]
+    return [
+        [(entity.type, entity.start, entity.end) for entity in answer]
+        for answer in result.answers
+        if isinstance(answer, tuple)
+    ]
+
+
+def test_a_device_that_fails_in_the_last_batch_fails_the_beginning_of_the_next() -> None:
+    model = load_tiny()
+    engine = varlen_engine(model)
+    tagger = tagger_on(engine, model, batch_tokens=512)
+
+    def broken(_slot: int) -> NDArray[np.int32]:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    tagger.begin(prepared(tagger, 40), nothing)
+    engine.device.wait = broken  # type: ignore[method-assign]
+    with pytest.raises(DeviceFailed, match="an illegal memory access"):
+        tagger.begin(prepared(tagger, 5), nothing)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable, Sequence
+
+import pytest
+
 from consumer.articles import (
     Article,
     Batch,
@@ -10,24 +15,25 @@ from consumer.articles import (
     Rejected,
     TaggedArticle,
     TaggedBatch,
+    TaggingResult,
     TextField,
     Tombstone,
 )
-from consumer.pipeline.channel import Channel, ChannelAborted
+from consumer.pipeline.channel import Channel, ChannelAborted, ChannelClosed
 from consumer.pipeline.inbox import PublishMessage
 from consumer.pipeline.tag import TagStage
 from consumer.rejections import RejectCode
 from consumer.rejections import Stage as StageName
 from tests.fake_observer import FakeObserver
-from tests.fakes import PATIENCE_S, FakeEncoding, FakeTagger, ManualClock, raw
+from tests.fakes import PATIENCE_S, FakeEncoding, FakeTagger, ManualClock, eventually, raw
 
 
 class Bench:
     """A tag stage between two channels."""
 
-    def __init__(self) -> None:
+    def __init__(self, tagger: FakeTagger | None = None) -> None:
         self.clock = ManualClock()
-        self.tagger = FakeTagger()
+        self.tagger = tagger or FakeTagger()
         self.observer = FakeObserver()
         self.batches: Channel[Batch] = Channel(None)
         self.tagged: Channel[PublishMessage] = Channel(None)
@@ -132,3 +138,147 @@ def test_an_aborted_channel_ends_the_stage_without_a_word_to_the_next() -> None:
     assert bench.stage.join(PATIENCE_S)
     assert isinstance(bench.stage.failure, ChannelAborted)
     bench.tagged.put(TaggedBatch(()))  # still open: nobody may take this for a full drain
+
+
+class StepwiseTagger(FakeTagger):
+    """Tells what is begun and what is finished; answers when it is asked.
+
+    Attributes:
+        events: `begin` or `finish`, and the batch's first text.
+        on: what to do at an event.
+    """
+
+    def __init__(self, overlaps: bool) -> None:
+        super().__init__()
+        self.overlaps = overlaps
+        self.events: list[str] = []
+        self.on: dict[str, Callable[[], None]] = {}
+
+    def begin(
+        self, articles: Sequence[PreparedArticle], progress: Callable[[], None]
+    ) -> Callable[[], TaggingResult]:
+        name = articles[0].article.fields[0].text
+        self._reach(f"begin {name}")
+
+        def finish() -> TaggingResult:
+            self._reach(f"finish {name}")
+            return self.tag(articles, progress)
+
+        return finish
+
+    def _reach(self, event: str) -> None:
+        self.events.append(event)
+        self.on.get(event, lambda: None)()
+
+
+def offsets(messages: Sequence[PublishMessage]) -> list[int]:
+    return [
+        outcome.raw.position.offset
+        for message in messages
+        if isinstance(message, TaggedBatch)
+        for outcome in message.outcomes
+    ]
+
+
+ABC = (article(0, "a"),), (article(1, "b"),), (article(2, "c"),)
+
+
+def test_a_waiting_batch_is_begun_before_the_one_before_is_finished() -> None:
+    tagger = StepwiseTagger(overlaps=True)
+    bench = Bench(tagger)
+    tagged_at: list[int] = []
+    tagger.on["begin c"] = lambda: tagged_at.append(len(bench.tagged))
+    assert offsets(bench.run(*ABC)) == [0, 1, 2]
+    assert tagger.events == ["begin a", "begin b", "finish a", "begin c", "finish b", "finish c"]
+    assert tagged_at == [1]
+    assert bench.stage.failure is None
+    with pytest.raises(ChannelClosed):
+        bench.tagged.get()
+
+
+def test_a_tagger_that_does_not_overlap_gets_a_batch_when_the_last_was_handed_on() -> None:
+    tagger = StepwiseTagger(overlaps=False)
+    bench = Bench(tagger)
+    waiting: list[int] = []
+    for name in "abc":
+        tagger.on[f"finish {name}"] = lambda: waiting.append(len(bench.batches))
+    assert offsets(bench.run(*ABC)) == [0, 1, 2]
+    assert tagger.events == ["begin a", "finish a", "begin b", "finish b", "begin c", "finish c"]
+    assert waiting == [2, 1, 0]
+
+
+def test_no_batch_is_held_back_until_another_comes() -> None:
+    bench = Bench(StepwiseTagger(overlaps=True))
+    bench.stage.start(lambda: None)
+    for number in range(3):
+        bench.batches.put(Batch(ABC[number], 1, 0.0, 0.0))
+        eventually(lambda count=number + 1: len(bench.tagged) == count, "the batch")
+    bench.batches.close()
+    assert bench.stage.join(PATIENCE_S)
+    assert offsets(bench.tagged.get_many(9)) == [0, 1, 2]
+
+
+def test_a_batch_without_articles_keeps_its_place_between_others() -> None:
+    tagger = StepwiseTagger(overlaps=True)
+    bench = Bench(tagger)
+    assert offsets(bench.run(ABC[0], (Tombstone(raw(1)),), ABC[2])) == [0, 1, 2]
+    assert tagger.events == ["begin a", "finish a", "begin c", "finish c"]
+    assert len(bench.observer.results) == 2
+
+
+@pytest.mark.parametrize("event", ["begin b", "finish a"])
+def test_a_device_that_breaks_between_two_batches_rejects_neither(event: str) -> None:
+    def break_() -> None:
+        raise ArithmeticError("the device broke")
+
+    tagger = StepwiseTagger(overlaps=True)
+    tagger.on[event] = break_
+    bench = Bench(tagger)
+    assert bench.run(*ABC) == []
+    assert isinstance(bench.stage.failure, ArithmeticError)
+    bench.tagged.put(TaggedBatch(()))  # still open: nobody may take this for a full drain
+
+
+@pytest.mark.parametrize(("event", "handed_on"), [("begin a", [0]), ("begin b", [0, 1])])
+def test_what_is_under_way_when_the_channel_is_aborted_is_handed_on(
+    event: str, handed_on: list[int]
+) -> None:
+    tagger = StepwiseTagger(overlaps=True)
+    bench = Bench(tagger)
+    tagger.on[event] = bench.batches.abort
+    assert offsets(bench.run(*ABC)) == handed_on
+    assert isinstance(bench.stage.failure, ChannelAborted)
+    bench.tagged.put(TaggedBatch(()))
+
+
+def test_the_seconds_of_a_batch_are_those_of_its_two_halves() -> None:
+    tagger = StepwiseTagger(overlaps=True)
+    bench = Bench(tagger)
+    for name, begin_s, finish_s in (("a", 1.0, 2.0), ("b", 4.0, 8.0), ("c", 16.0, 32.0)):
+        tagger.on[f"begin {name}"] = lambda seconds=begin_s: bench.clock.advance(seconds)  # type: ignore[misc]
+        tagger.on[f"finish {name}"] = lambda seconds=finish_s: bench.clock.advance(seconds)  # type: ignore[misc]
+    bench.run(*ABC)
+    assert bench.observer.seconds["tag"] == [3.0, 12.0, 48.0]
+
+
+@pytest.mark.parametrize("event", ["begin b", "finish a", "finish b"])
+def test_a_device_that_hangs_with_two_batches_under_way_is_seen(event: str) -> None:
+    tagger = StepwiseTagger(overlaps=True)
+    bench = Bench(tagger)
+    hangs, goes_on = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        hangs.set()
+        assert goes_on.wait(PATIENCE_S)
+
+    tagger.on[event] = hang
+    for items in ABC[:2]:
+        bench.batches.put(Batch(items, 1, 0.0, 0.0))
+    bench.stage.start(lambda: None)
+    assert hangs.wait(PATIENCE_S)
+    bench.clock.advance(7.0)
+    assert bench.stage.stalled_s() == 7.0
+    goes_on.set()
+    bench.batches.close()
+    assert bench.stage.join(PATIENCE_S)
+    assert bench.stage.stalled_s() == 0.0

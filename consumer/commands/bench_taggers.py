@@ -28,6 +28,8 @@ class NullEncoding:
 class NullTagger:
     """No tokeniser and no model: every article has no entities, at once."""
 
+    overlaps = False
+
     def __init__(self) -> None:
         self.info = ModelInfo("null", "0", "cpu", "float32", ())
 
@@ -35,13 +37,14 @@ class NullTagger:
         """A number for each article."""
         return [NullEncoding(2 * len(texts[0]) + _characters(one) * 2 // 9) for one in texts]
 
-    def tag(
+    def begin(
         self, articles: Sequence[PreparedArticle], progress: Callable[[], None]
-    ) -> TaggingResult:
+    ) -> Callable[[], TaggingResult]:
         """No entities."""
         tokens = sum(article.encoding.tokens for article in articles)
         progress()
-        return TaggingResult(((),) * len(articles), tokens, tokens)
+        result = TaggingResult(((),) * len(articles), tokens, tokens)
+        return lambda: result
 
 
 class TokenizerTagger(NullTagger):

@@ -172,11 +172,18 @@ class Sink(Protocol):
 
 
 class Tagger(Protocol):
-    """Finds the entities. `encode` belongs to the prepare thread, `tag` to the tag thread."""
+    """Finds the entities. `encode` belongs to the prepare thread, `begin` and what it gives to the
+    tag thread."""
 
     @property
     def info(self) -> ModelInfo:
         """The model that answers."""
+        ...
+
+    @property
+    def overlaps(self) -> bool:
+        """Whether articles that were begun are computed while the tag thread does something else:
+        whether it is worth while to begin a batch before the one before is asked for."""
         ...
 
     def encode(self, texts: Sequence[Sequence[TextField]]) -> list[Encoding]:
@@ -186,16 +193,21 @@ class Tagger(Protocol):
         """
         ...
 
-    def tag(
+    def begin(
         self, articles: Sequence[PreparedArticle], progress: Callable[[], None]
-    ) -> TaggingResult:
-        """Run the model.
+    ) -> Callable[[], TaggingResult]:
+        """Begin to run the model.
 
         Args:
             articles: any number; the tagger keeps the device's memory bounded by itself.
             progress: called after every forward pass, for the liveness check.
 
+        Returns:
+            What gives the answers; to be called once, after those of batches begun before. It
+            blocks until they are here.
+
         Raises:
-            DeviceFailed: nothing was found out about these articles; the process must end.
+            DeviceFailed: nothing was found out about these articles; the process must end. What is
+                returned raises it too.
         """
         ...

@@ -1,8 +1,9 @@
-"""TagStage: batches through the model."""
+"""TagStage: batches through the model, the next one begun while the last is decoded."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from consumer.articles import (
     Batch,
@@ -12,6 +13,7 @@ from consumer.articles import (
     Rejected,
     TaggedArticle,
     TaggedBatch,
+    TaggingResult,
 )
 from consumer.errors import RejectedMessage
 from consumer.pipeline.channel import Channel, ChannelAborted, ChannelClosed
@@ -25,7 +27,11 @@ from consumer.rejections import Stage as StageName
 
 class TagStage(Stage):
     """Takes batches and hands on their outcomes, in order. What the tagger raises ends the worker:
-    a device that fails must not turn good articles into dead letters."""
+    a device that fails must not turn good articles into dead letters.
+
+    Where the tagger overlaps, a batch that waits is begun before the one before it is finished, so
+    that the device computes while this thread decodes. No batch waits for another to come.
+    """
 
     def __init__(
         self,
@@ -44,38 +50,73 @@ class TagStage(Stage):
 
     def work(self) -> None:
         """Tag until `batches` ends, then close `tagged`."""
+        under_way: _UnderWay | None = None
         while True:
-            self.idle()
             try:
-                batch = self._batches.get()
+                batch = self._take(under_way is not None)
             except ChannelAborted:
                 raise
             except ChannelClosed:
                 break
-            if batch is None:
-                continue
-            self._observer.queue_depth("batches", len(self._batches))
-            self.progress()
-            outcomes = self._tag(batch)
-            self.idle()  # waiting for a busy publisher is not a stall of ours
-            self._tagged.put(TaggedBatch(outcomes))
-            self._observer.queue_depth("tagged", len(self._tagged))
+            next_under_way = None if batch is None else self._begin(batch)
+            if under_way is not None:
+                self._finish(under_way)
+            under_way = next_under_way
         self._tagged.close()
 
-    def _tag(self, batch: Batch) -> tuple[Outcome, ...]:
+    def _take(self, is_under_way: bool) -> Batch | None:
+        """The next batch. While one is under way nothing is waited for, so that none is held back,
+        and nothing is taken that the tagger would not run beside it."""
+        if not is_under_way:
+            self.idle()
+            return self._batches.get()
+        return self._batches.get_ready() if self._tagger.overlaps else None
+
+    def _begin(self, batch: Batch) -> _UnderWay:
+        self._observer.queue_depth("batches", len(self._batches))
+        self.progress()
         prepared = [item for item in batch.items if isinstance(item, PreparedArticle)]
+        if not prepared:
+            return _UnderWay(batch, None, 0.0)
+        started = self._clock()
+        answers = self._tagger.begin(prepared, self.progress)
+        return _UnderWay(batch, answers, self._clock() - started)
+
+    def _finish(self, under_way: _UnderWay) -> None:
+        self.progress()
+        outcomes = self._outcomes(under_way)
+        self.idle()  # waiting for a busy publisher is not a stall of ours
+        self._tagged.put(TaggedBatch(outcomes))
+        self._observer.queue_depth("tagged", len(self._tagged))
+
+    def _outcomes(self, under_way: _UnderWay) -> tuple[Outcome, ...]:
         answers: tuple[tuple[Entity, ...] | RejectedMessage, ...] = ()
-        if prepared:
+        if under_way.answers is not None:
             started = self._clock()
-            result = self._tagger.tag(prepared, self.progress)
-            self._observer.stage_seconds(self.name, self._clock() - started)
+            result = under_way.answers()
+            worked_s = under_way.begun_s + self._clock() - started
+            self._observer.stage_seconds(self.name, worked_s)
             self._observer.batch_tagged(result)
             answers = result.answers
         remaining = iter(answers)
         return tuple(
             _outcome(item, next(remaining)) if isinstance(item, PreparedArticle) else item
-            for item in batch.items
+            for item in under_way.batch.items
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _UnderWay:
+    """A batch that was begun.
+
+    Attributes:
+        answers: gives them; None where there is nothing to tag.
+        begun_s: seconds that it took to begin.
+    """
+
+    batch: Batch
+    answers: Callable[[], TaggingResult] | None
+    begun_s: float
 
 
 def _outcome(item: PreparedArticle, answer: tuple[Entity, ...] | RejectedMessage) -> Outcome:

@@ -37,6 +37,8 @@ def entities_of(fields: Sequence[TextField]) -> tuple[Entity, ...]:
 class LightTagger:
     """`consumer.pipeline.protocols.Tagger` without a model."""
 
+    overlaps = False
+
     @property
     def info(self) -> ModelInfo:
         return INFO
@@ -45,6 +47,12 @@ class LightTagger:
         return [
             LightEncoding(1 + sum(len(field.text) for field in fields) // 5) for fields in texts
         ]
+
+    def begin(
+        self, articles: Sequence[PreparedArticle], progress: Callable[[], None]
+    ) -> Callable[[], TaggingResult]:
+        result = self.tag(articles, progress)
+        return lambda: result
 
     def tag(
         self, articles: Sequence[PreparedArticle], progress: Callable[[], None]
