@@ -123,7 +123,7 @@ def _cut_out(
         stripped = surface.strip()
         if not stripped:
             continue
-        if len(stripped) < len(surface):
+        if stripped != surface:
             start += len(surface) - len(surface.lstrip())
             end = start + len(stripped)
         entities.append(Entity(name, types[type_id], stripped, start, end, score))

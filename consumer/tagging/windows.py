@@ -60,7 +60,7 @@ def _spans(
         if full >= count:
             spans.append((start, count))
             return spans
-        fitting = int(bounds[np.searchsorted(bounds, full, side="right") - 1])
+        fitting = int(bounds[bounds.searchsorted(full, side="right") - 1])
         # Nothing new would fit whole: the next word is longer than what is left, so cut it.
         end = fitting if fitting > end else full
         spans.append((start, end))
@@ -71,17 +71,17 @@ def _next_start(
     bounds: NDArray[np.int64], start: int, end: int, capacity: int, overlap: int
 ) -> int:
     """Where the window after [start, end) begins."""
-    position = int(np.searchsorted(bounds, end, side="right"))
+    position = int(bounds.searchsorted(end, side="right"))
     is_between_words = int(bounds[position - 1]) == end
     # The window must hold the next word whole, or else it would end where this one does.
     lowest = start + 1
     if is_between_words and int(bounds[position]) - end <= capacity:
         lowest = max(lowest, int(bounds[position]) - capacity)
     ideal = max(end - overlap, lowest)
-    below = int(bounds[np.searchsorted(bounds, ideal, side="right") - 1])
+    below = int(bounds[bounds.searchsorted(ideal, side="right") - 1])
     if below >= lowest:
         return below
-    above = int(bounds[np.searchsorted(bounds, ideal)])
+    above = int(bounds[bounds.searchsorted(ideal)])
     if above <= end and above < int(bounds[-1]):
         return above
     return ideal
@@ -92,7 +92,7 @@ def _cut(
 ) -> int:
     """The first token that belongs to the right one of two neighbouring windows."""
     low, high = right[0], left[1]
-    first, last = np.searchsorted(bounds, (low, high))
+    first, last = bounds.searchsorted((low, high))
     if first == last and int(bounds[first]) != low:
         # The overlap lies within one word, which is longer than a window.
         return (low + high) // 2
