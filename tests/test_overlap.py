@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from consumer.articles import PreparedArticle, TaggingResult
 from consumer.errors import DeviceFailed, RejectedMessage
 from consumer.tagging.engine import Answer, Engine
-from consumer.tagging.overlap import LEAST_OVERLAPPED_TOKENS, OverlappingEngine, Starter
+from consumer.tagging.overlap import OverlappingEngine, Starter
 from consumer.tagging.tagger import Tagger
 from tests.host_device import load_tiny, tagger_on, varlen_engine
 from tests.tiny_models import SENTENCES, article, tag
@@ -59,14 +58,6 @@ def test_which_engines_overlap() -> None:
     assert (Starter(Overlapping()).passes, Starter(Plain()).passes) == (2, 1)
 
 
-def test_how_much_is_enough_for_a_pass() -> None:
-    starter = Starter(Overlapping())
-    assert starter.enough_tokens(16_001) == 8_001
-    assert starter.enough_tokens(LEAST_OVERLAPPED_TOKENS) == LEAST_OVERLAPPED_TOKENS // 2
-    assert starter.enough_tokens(LEAST_OVERLAPPED_TOKENS - 1) == sys.maxsize
-    assert Starter(Plain()).enough_tokens(1 << 20) == sys.maxsize
-
-
 def run(engine: Engine, sentences: int, batch_tokens: int) -> tuple[int, int]:
     """Tokens, and calls of `progress`."""
     model = load_tiny()
@@ -78,21 +69,12 @@ def run(engine: Engine, sentences: int, batch_tokens: int) -> tuple[int, int]:
     return result.computed_tokens, len(told)
 
 
-def test_a_large_batch_is_two_passes_that_overlap() -> None:
+def test_a_batch_that_fits_is_one_pass() -> None:
     engine = Overlapping()
     tokens, told = run(engine, 500, 1 << 20)
-    assert tokens > LEAST_OVERLAPPED_TOKENS
-    assert engine.events == ["start", "start", "answer", "answer"]
-    assert sum(engine.tokens) == tokens
-    # Half and half, but for a window.
-    assert 0 <= engine.tokens[0] - engine.tokens[1] <= 2 * 64
-    assert told == 2
-
-
-def test_a_small_batch_is_one_pass() -> None:
-    engine = Overlapping()
-    run(engine, 20, 1 << 20)
     assert engine.events == ["start", "answer"]
+    assert engine.tokens == [tokens]
+    assert told == 1
 
 
 def test_many_passes_have_two_under_way_at_once() -> None:
@@ -154,7 +136,10 @@ def nothing() -> None:
 
 def test_the_passes_of_the_next_batch_are_begun_before_the_last_is_finished() -> None:
     engine = Slots()
-    tagger = tagger_on(engine, load_tiny(), batch_tokens=1 << 20)
+    model = load_tiny()
+    tokens = sum(item.encoding.tokens for item in prepared(tagger_on(Plain(), model), 500))
+    # Half of the first batch, and a window.
+    tagger = tagger_on(engine, model, batch_tokens=tokens // 2 + 64)
     assert tagger.overlaps
     told: list[str] = []
     first = tagger.begin(prepared(tagger, 500), lambda: told.append("first"))

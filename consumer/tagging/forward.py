@@ -87,8 +87,7 @@ class Forward:
         starter = self._starter
         pads = self._engine.pads
         windows = WindowBatch(articles, self._prefix, self._suffix, longest_first=pads)
-        enough_tokens = starter.enough_tokens(sum(windows.lengths))
-        run = ForwardRun(windows, self._outputs, pads, enough_tokens, progress)
+        run = ForwardRun(windows, self._outputs, pads, progress)
         if self._latest is not None:
             self._start_all(self._latest)
         self._latest = run

@@ -44,7 +44,6 @@ class ForwardRun:
     Args:
         outputs: outputs of the classifier where all probabilities are wanted, else 0.
         pads: see `Engine.pads`.
-        enough_tokens: a pass of so many takes no more windows.
     """
 
     def __init__(
@@ -52,7 +51,6 @@ class ForwardRun:
         windows: WindowBatch,
         outputs: int,
         pads: bool,
-        enough_tokens: int,
         progress: Callable[[], None],
     ) -> None:
         self.windows = windows
@@ -61,7 +59,6 @@ class ForwardRun:
         self.computed_tokens = 0
         self.splits = 0
         self._pads = pads
-        self._enough_tokens = enough_tokens
         self._next = 0
         self._rejected: dict[int, RejectedMessage] = {}
         self._predictions = Predictions(
@@ -76,8 +73,8 @@ class ForwardRun:
         return self._next < len(self.windows.lengths)
 
     def take(self, limit_tokens: int) -> tuple[list[int], int]:
-        """The next windows that fit together and are enough, and their cost in tokens. There is one
-        at the least, unless all that remain are of rejected articles."""
+        """The next windows that fit together, and their cost in tokens. There is one at the least,
+        unless all that remain are of rejected articles."""
         lengths, articles = self.windows.lengths, self.windows.articles
         group: list[int] = []
         tokens = longest = cost = 0
@@ -87,7 +84,7 @@ class ForwardRun:
             tokens += lengths[window]
             longest = max(longest, lengths[window])
             next_cost = longest * (len(group) + 1) if self._pads else tokens
-            if group and (next_cost > limit_tokens or cost >= self._enough_tokens):
+            if group and next_cost > limit_tokens:
                 self._next = window
                 return group, cost
             cost = next_cost

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
@@ -10,10 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from consumer.tagging.engine import Answer, Engine
-
-#: A batch of fewer tokens is not cut so that its passes overlap: a pass of half as many would no
-#: longer fill a large device.
-LEAST_OVERLAPPED_TOKENS = 8_192
 
 
 class StartedPass(Protocol):
@@ -61,13 +56,3 @@ class Starter:
         if self._overlapping is not None:
             return self._overlapping.start(windows)
         return _Done(self._engine.run(windows))
-
-    def enough_tokens(self, tokens: int) -> int:
-        """Tokens at which a pass takes no more windows, so that another can overlap with it.
-
-        Args:
-            tokens: all that are to be run.
-        """
-        if self.passes == 1 or tokens < LEAST_OVERLAPPED_TOKENS:
-            return sys.maxsize
-        return -(-tokens // self.passes)
