@@ -1,0 +1,119 @@
+"""ChunkPreparer: messages to articles in tokens, a chunk at a time, or several at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+import structlog
+
+from consumer.articles import (
+    Article,
+    BatchItem,
+    Encoding,
+    PreparedArticle,
+    RawMessage,
+    Rejected,
+    Tombstone,
+)
+from consumer.errors import RejectedMessage
+from consumer.pipeline.protocols import Tagger
+from consumer.rejections import RejectCode
+from consumer.rejections import Stage as StageName
+
+#: Threads that tokenise beside the stage's own. A tokenizer keeps its cores busy until the longest
+#: text of a chunk is done, and then one thread makes arrays of what it found: with two chunks at
+#: once the cores have work meanwhile. More would only wait for the interpreter.
+_THREADS = 2
+
+_UNREADABLE_HEADERS = (
+    "the name of a header is not UTF-8, so its headers cannot be read and this dead letter is "
+    "without them; the topic, partition and offset say where the original stands"
+)
+
+log = structlog.get_logger(__name__)
+
+
+class Decoder(Protocol):
+    """The half of the codec that this stage needs."""
+
+    def decode(self, raw: RawMessage) -> Article | Tombstone:
+        """Check a message.
+
+        Raises:
+            RejectedMessage: the message is not an article.
+        """
+        ...
+
+
+class ChunkPreparer:
+    """Decodes and tokenises. One thread uses it.
+
+    Where the model has a device of its own, the processor's cores are free, and chunks are
+    tokenised by threads beside the caller's; elsewhere the model needs them, and a chunk is done
+    when it has begun.
+    """
+
+    def __init__(self, decoder: Decoder, tagger: Tagger) -> None:
+        self._decoder = decoder
+        self._tagger = tagger
+        self._threads = (
+            ThreadPoolExecutor(_THREADS, thread_name_prefix="nerstream-tokenize")
+            if tagger.overlaps
+            else None
+        )
+        #: Chunks that may have begun: one for each thread, and one that is ready when they are.
+        self.most_under_way = 1 if self._threads is None else _THREADS + 1
+
+    def close(self) -> None:
+        """Wait for what has begun, and end the threads."""
+        if self._threads is not None:
+            self._threads.shutdown()
+
+    def begin(self, messages: Sequence[RawMessage]) -> Callable[[], list[BatchItem]]:
+        """Begin a chunk; what comes back gives one item for each message, in the same order, and
+        blocks until they are there."""
+        decoded = [self._decode(message) for message in messages]
+        articles = [item for item in decoded if isinstance(item, Article)]
+        if self._threads is None:
+            encoded = self._encode(articles)
+            return lambda: _items(decoded, encoded)
+        encoding = self._threads.submit(self._encode, articles)
+        return lambda: _items(decoded, encoding.result())
+
+    def _decode(self, raw: RawMessage) -> Article | Rejected | Tombstone:
+        if raw.has_unreadable_headers:
+            return Rejected(raw, RejectCode.INVALID_HEADER, _UNREADABLE_HEADERS, StageName.PREPARE)
+        try:
+            return self._decoder.decode(raw)
+        except RejectedMessage as reason:
+            return Rejected(raw, RejectCode(reason.code), reason.message, StageName.PREPARE)
+
+    def _encode(self, articles: Sequence[Article]) -> list[Encoding | Exception]:
+        """Tokenise all at once; if that fails, one by one: one text must not fail the rest."""
+        if not articles:
+            return []
+        try:
+            return list(self._tagger.encode([article.fields for article in articles]))
+        except Exception as failure:
+            if len(articles) == 1:
+                log.warning("an article cannot be tokenised", error=repr(failure))
+                return [failure]
+            return [one for article in articles for one in self._encode([article])]
+
+
+def _items(
+    decoded: Sequence[Article | Rejected | Tombstone], encoded: Sequence[Encoding | Exception]
+) -> list[BatchItem]:
+    encodings = iter(encoded)
+    return [
+        _prepared(item, next(encodings)) if isinstance(item, Article) else item for item in decoded
+    ]
+
+
+def _prepared(article: Article, encoding: Encoding | Exception) -> BatchItem:
+    if isinstance(encoding, Exception):
+        message = f"the tokenizer failed on this text: {encoding!r}"
+        return Rejected(article.raw, RejectCode.TOKENIZATION_FAILED, message, StageName.PREPARE)
+    return PreparedArticle(article, encoding)
