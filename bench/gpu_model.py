@@ -168,7 +168,7 @@ def table(results: dict[str, Any]) -> str:
     for name, model in results["models"].items():
         lines.append(f"\n{name}, {model['mean_tokens']:.0f} tokens an article")
         for form, result in [*model["forms"].items(), *model["pass_tokens"].items()]:
-            label = f"{form}" if isinstance(form, str) else f"{model['best_form']}, {form} tokens"
+            label = form if form in model["forms"] else f"{model['best_form']}, {form} tokens"
             if not rate_of(result):
                 why = "no time was left" if result is None else result["error"]
                 lines.append(f"  {label:32} {why}")

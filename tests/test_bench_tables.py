@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import model_tables, tables
+from bench import gpu_tables, model_tables, tables
 from bench.worker_tables import filled
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -30,6 +30,13 @@ def test_a_table_takes_the_place_of_what_stood_between_its_marks() -> None:
     assert (lines[0], lines[-1]) == ("a", "b")
     assert "old" not in lines
     assert len(lines) > 4
+
+
+def test_the_tables_of_the_gpu_are_those_of_its_runs() -> None:
+    page = gpu_tables.PAGE.read_text("utf-8")
+    assert page.count("<!-- begin gpu_") == 3
+    assert "No run is recorded" not in page
+    assert gpu_tables.filled(page) == page
 
 
 def test_the_tables_of_the_model_are_those_of_its_runs() -> None:
