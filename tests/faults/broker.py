@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from tests.faults.proxy import Proxy
 from tests.integration.kafka_server import KafkaServer, free_ports
@@ -25,6 +26,11 @@ class Broker:
         self.server = server
         self.proxy = proxy
         self._others = others
+
+    def keep_logs(self, folder: Path) -> None:
+        """Write what the brokers have logged so far into a folder: theirs ends with them."""
+        for number, one in enumerate((*self._others, self.server), 1):
+            (folder / f"broker-{number}.log").write_text(one.log(10_000_000))
 
     @property
     def direct(self) -> str:

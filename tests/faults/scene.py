@@ -199,7 +199,9 @@ class Scene:
             committed = str(helpers.committed_offsets(direct, self.group, self.input))
         except KafkaException:
             committed = "not to be had: a transaction holds them"
+        self.broker.keep_logs(self._folder)
         return (
+            f"{self.feeder.count} fed, {len(self.feeder.positions)} acknowledged\n"
             f"{len(missing)} missing, the first at {shown}\n"
             f"committed {committed} of {helpers.end_offsets(direct, self.input)}\n"
             f"behind open transactions {self._open_transactions()}\n{accounts.logs(self.workers)}"
