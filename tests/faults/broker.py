@@ -52,7 +52,7 @@ def running_broker() -> Iterator[Broker]:
     """
     (port,) = free_ports(1)
     with (
-        KafkaServer(_CONFIG, port) as server,
+        KafkaServer(_CONFIG, port, in_memory=True) as server,
         Proxy(port, server.proxied_port) as proxy,
     ):
         yield Broker(server, proxy)
@@ -81,8 +81,8 @@ def running_cluster() -> Iterator[Broker]:
         KafkaUnavailable: Java or the jars are missing.
     """
     with (
-        KafkaServer(_TWO) as first,
-        KafkaServer(_TWO, joins=first) as second,
+        KafkaServer(_TWO, in_memory=True) as first,
+        KafkaServer(_TWO, joins=first, in_memory=True) as second,
         Proxy(0, 0) as proxy,
     ):
         yield Broker(second, proxy, first)

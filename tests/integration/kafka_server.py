@@ -78,6 +78,10 @@ _JVM = (
 )
 
 
+#: A file system in memory, and the bytes that it must have free.
+_MEMORY, _MEMORY_BYTES = "/dev/shm", 2 * 1024**3
+
+
 class KafkaUnavailable(Exception):
     """Apache Kafka cannot be started on this machine; the text says what is missing."""
 
@@ -88,6 +92,13 @@ def _java() -> str:
     if not found or not Path(found).exists():
         raise KafkaUnavailable("java is missing; install Java 17 or newer, then run `make kafka`")
     return found
+
+
+def _has_memory() -> bool:
+    try:
+        return shutil.disk_usage(_MEMORY).free >= _MEMORY_BYTES
+    except OSError:
+        return False
 
 
 def free_ports(count: int) -> list[int]:
@@ -110,6 +121,8 @@ class KafkaServer:
         proxy_port: a port on which the test runs a proxy: clients that come by it are told to
             stay with it. The proxy passes on to `proxied_port`.
         joins: a running server whose cluster this one joins, as a broker beside it.
+        in_memory: keep the data in memory, where the machine lets it: a disk that hangs for
+            seconds is a fault of its own, after which brokers lose each other.
 
     Raises:
         KafkaUnavailable: on `start`, when Java or the jars are missing.
@@ -120,9 +133,12 @@ class KafkaServer:
         config: Mapping[str, str | int] | None = None,
         proxy_port: int | None = None,
         joins: KafkaServer | None = None,
+        *,
+        in_memory: bool = False,
     ) -> None:
         self._overrides = dict(config or {})
         self._joins = joins
+        self._in_memory = in_memory
         # One that began with a hyphen would be taken for an option.
         self._cluster_id = "k" + urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]
         if joins is not None:
@@ -152,7 +168,8 @@ class KafkaServer:
         if not (KAFKA_DIR / ".installed").exists():
             raise KafkaUnavailable("Apache Kafka is not installed; run `make kafka`")
         java = _java()
-        self._folder = Path(tempfile.mkdtemp(prefix="nerstream-kafka-"))
+        parent = _MEMORY if self._in_memory and _has_memory() else None
+        self._folder = Path(tempfile.mkdtemp(prefix="nerstream-kafka-", dir=parent))
         self._port, self._controller_port, self.proxied_port = free_ports(3)
         properties = self._properties(self._folder)
         lines = "".join(f"{name}={value}\n" for name, value in properties.items())
