@@ -25,6 +25,12 @@ _STANDING = (
     "nerstream_partition_lag_messages",
 )
 
+#: Has a worker of these tests write where its threads are.
+STACKS_SIGNAL = signal.SIGUSR1
+
+#: Seconds that this takes at most, and lines of a log that are shown: a dozen, and the threads.
+_STACKS_S, _LINES = 0.5, 100
+
 
 def unaccounted(workers: Sequence[WorkerProcess]) -> list[str]:
     """Violations of consumed = published + rejected + released + in flight, in each worker."""
@@ -48,10 +54,15 @@ def drained(workers: Sequence[WorkerProcess]) -> list[str]:
 
 
 def logs(workers: Sequence[WorkerProcess]) -> str:
-    """What each worker's metrics say of where it stands, and the last lines of its log."""
+    """What each worker's metrics say of where it stands, and the last lines of its log; where its
+    threads are is written to the log as well."""
+    for worker in workers:
+        if worker.process.poll() is None:
+            worker.process.send_signal(STACKS_SIGNAL)
+    time.sleep(_STACKS_S)
     return "\n".join(
         f"--- {worker.log.name} ({worker.process.poll()})\n{_standing(worker)}\n"
-        + "\n".join(worker.log.read_text("utf-8", "replace").splitlines()[-12:])
+        + "\n".join(worker.log.read_text("utf-8", "replace").splitlines()[-_LINES:])
         for worker in workers
     )
 

@@ -8,6 +8,7 @@ put around its classes here.
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import sys
@@ -27,7 +28,7 @@ from consumer.kafka.source import KafkaSource
 from consumer.kafka.transactional_sink import TransactionalSink
 from consumer.pipeline.poll import PollStage
 from consumer.worker import Worker
-from tests.faults import light_worker, sabotage
+from tests.faults import accounts, light_worker, sabotage
 from tests.faults.light_tagger import LightTagger
 
 #: Every step boundary of a worker, in the order in which a message comes by them. At `x.before`
@@ -147,6 +148,7 @@ def put_in(reach: Callable[[str], None]) -> None:
 
 def main() -> int:
     """The exit code of the command."""
+    faulthandler.register(accounts.STACKS_SIGNAL)
     fault = os.environ.get("FAULT")
     if fault:
         put_in(_Fault(fault))
