@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
+from consumer.articles import TopicPartition
 from consumer.errors import AbortableError
 from consumer.kafka import transactional_sink
+from consumer.kafka.bounded import bounded
 from consumer.kafka.retry import OutOfTime
 from consumer.kafka.transactional_sink import TransactionalSink
 from consumer.settings import Settings
@@ -23,6 +28,12 @@ class Producer:
     def init_transactions(self, _: float) -> None:
         self.ready = True
 
+    def send_offsets_to_transaction(self, *_: object) -> None:
+        raise NotImplementedError
+
+    def abort_transaction(self, _: float) -> None:
+        raise AssertionError("it is in another call, and would wait for that one")
+
     def begin_transaction(self) -> None:
         if not self.ready:
             raise KafkaException(KafkaError(KafkaError._STATE, "not ready"))
@@ -34,12 +45,20 @@ class Output:
     def __init__(self) -> None:
         self.asks = [True]
         self.producer = Producer()
+        self.lost = False
 
     def begin(self) -> bool:
         return self.asks.pop() if self.asks else False
 
     def start(self) -> None:
         self.producer = Producer()
+        self.lost = False
+
+    def lose(self) -> None:
+        self.lost = True
+
+    def flush(self, _: float) -> None:
+        pass
 
 
 def test_a_new_producer_without_an_answer_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,3 +75,34 @@ def test_a_new_producer_without_an_answer_is_tried_again(monkeypatch: pytest.Mon
             sink.begin()
     sink.begin()
     assert output.producer.ready
+
+
+def test_a_producer_that_does_not_come_back_is_left_and_a_new_one_takes_over(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(transactional_sink, "_HUNG_S", 0.1)
+    let_go = threading.Event()
+    output: Any = Output()
+    source: Any = SimpleNamespace(group_metadata=lambda: "metadata")
+    sink = TransactionalSink(Settings(transaction_timeout_ms=1_000), source=source)
+    sink._output = output
+    sink.begin()
+    stuck = output.producer
+    monkeypatch.setattr(stuck, "send_offsets_to_transaction", lambda *_: let_go.wait(60))
+    began = time.monotonic()
+    with pytest.raises(AbortableError, match="the offsets cannot join the transaction"):
+        sink.commit({TopicPartition("in", 0): 7}, lambda: True)
+    assert 1.0 < time.monotonic() - began < 3.0
+    sink.abort()
+    assert "does not come back" in caplog.text
+    sink.begin()
+    assert output.producer is not stuck
+    assert output.producer.ready
+    assert not output.lost
+    let_go.set()
+
+
+def test_what_a_bounded_call_raises_comes_out_of_it() -> None:
+    with pytest.raises(KafkaException):
+        bounded(Producer().begin_transaction, 5.0)
+    bounded(lambda: None, 5.0)

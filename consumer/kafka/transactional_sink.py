@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from confluent_kafka import KafkaException
 
 from consumer.articles import Outgoing, Position, TopicPartition
 from consumer.errors import AbortableError, GroupMoved, KafkaProblem
+from consumer.kafka.bounded import Hung, bounded
 from consumer.kafka.instance import Instance
 from consumer.kafka.output import Output
 from consumer.kafka.problems import FENCED, STALE_MEMBER, error_of, fenced
@@ -31,6 +33,10 @@ _PATIENCE_S = 15.0
 
 #: Seconds for an abort; the new producer that follows one ends the transaction as well.
 _ABORT_TIMEOUT_S = 5.0
+
+#: Seconds beyond its timeout after which `send_offsets_to_transaction` is given up. It waits for
+#: the group's coordinator without an end where that one has gone (librdkafka's issues 5456, 5511).
+_HUNG_S = 5.0
 
 
 class TransactionalSink:
@@ -99,11 +105,7 @@ class TransactionalSink:
             raise GroupMoved("a partition was revoked before its offsets were committed")
         if offsets:
             asked = client_offsets(offsets)
-            self._triaged(
-                "the offsets cannot join the transaction",
-                min(self._timeout_s, _PATIENCE_S),
-                lambda left_s: output.producer.send_offsets_to_transaction(asked, metadata, left_s),
-            )
+            self._add_offsets(output.producer, asked, metadata)
         self._end_by_commit(offsets)
         output.settle(offsets, self._source.assignments())
 
@@ -163,6 +165,20 @@ class TransactionalSink:
     def _begin_transaction(self, _: float) -> None:
         self._ready.producer.begin_transaction()
 
+    def _add_offsets(self, producer: Any, offsets: Sequence[Any], metadata: object) -> None:
+        def add(left_s: float) -> None:
+            bounded(
+                lambda: producer.send_offsets_to_transaction(offsets, metadata, left_s),
+                left_s + _HUNG_S,
+            )
+
+        doing = "the offsets cannot join the transaction"
+        try:
+            self._triaged(doing, min(self._timeout_s, _PATIENCE_S), add)
+        except Hung as hung:
+            self._ready.lose()
+            raise AbortableError(f"{doing}: {hung}") from hung
+
     def _end_by_commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         output = self._ready
         errors = output.watch.count
@@ -216,6 +232,9 @@ class TransactionalSink:
         # librdkafka has been seen to stumble; and its outcome may be unknown, as a commit's.
         self._renew = True
         output = self._ready
+        if output.lost:
+            _log.warning("the producer does not come back; a new one ends its transaction")
+            return
         try:
             again(output.producer.abort_transaction, _ABORT_TIMEOUT_S)
         except OutOfTime as late:
