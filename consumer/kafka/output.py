@@ -14,7 +14,7 @@ from consumer.errors import AbortableError, KafkaProblem, RejectedMessage
 from consumer.kafka.clients import ErrorWatch, await_topics, make_client
 from consumer.kafka.deliveries import REASONS, Deliveries, Refusals
 from consumer.kafka.partition_counts import PartitionCounts
-from consumer.kafka.problems import FENCED, PERMANENT, error_of, fenced, problem
+from consumer.kafka.problems import FENCED, PERMANENT, error_of, fenced, problem, raised_by
 from consumer.rejections import RejectCode
 from consumer.settings import Settings
 
@@ -238,15 +238,15 @@ class Output:
         self._unserved = 0
         try:
             self.producer.poll(timeout_s)
-        except KafkaException as failed:
-            self._keep_fatal(failed)
+        except (KafkaException, SystemError) as failed:
+            self._keep_fatal(raised_by(failed))
 
     def _flushed(self, timeout_s: float) -> int:
         """Wait for acknowledgements; how many are still due."""
         try:
             waiting: int = self.producer.flush(timeout_s)
-        except KafkaException as failed:
-            self._keep_fatal(failed)
+        except (KafkaException, SystemError) as failed:
+            self._keep_fatal(raised_by(failed))
             return len(self.producer)
         return waiting
 

@@ -81,6 +81,19 @@ STALE_MEMBER = frozenset(
 )
 
 
+def raised_by(failed: Exception) -> KafkaException:
+    """The client's exception out of a call that serves callbacks.
+
+    The call goes on to the next callback with a fatal error raised already, and what that callback
+    asks of the client then fails as a SystemError, whose cause is the one that was raised.
+    """
+    if isinstance(failed, KafkaException):
+        return failed
+    if isinstance(failed, SystemError) and isinstance(failed.__cause__, KafkaException):
+        return failed.__cause__
+    raise failed
+
+
 def error_of(exception: KafkaException) -> KafkaError:
     """The `KafkaError` that the client always puts into its exception."""
     error: KafkaError = exception.args[0]

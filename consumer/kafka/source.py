@@ -16,7 +16,7 @@ from consumer.kafka.clients import ErrorWatch, await_topics, make_client
 from consumer.kafka.end_offsets import CLIENT_PROPERTIES, EndOffsets
 from consumer.kafka.errands import Errands
 from consumer.kafka.intake import Intake
-from consumer.kafka.problems import error_of, problem
+from consumer.kafka.problems import error_of, problem, raised_by
 from consumer.kafka.rebalance import Listener, Rebalance, client_offsets, client_partitions
 from consumer.kafka.source_properties import consumer_properties, is_pattern
 from consumer.settings import Settings
@@ -209,8 +209,8 @@ class KafkaSource:
         """What a call of the client gives, after the callbacks that are due."""
         try:
             return call(*arguments)
-        except KafkaException as failed:
-            raise self._intake.over(error_of(failed)) from failed
+        except (KafkaException, SystemError) as failed:
+            raise self._intake.over(error_of(raised_by(failed))) from failed
 
     def _rewind_what_was_put_off(self) -> None:
         for partition, (offset, since) in self._assigned.put_off().items():

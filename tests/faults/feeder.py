@@ -29,7 +29,13 @@ class Feeder:
         self._stop = threading.Event()
         self._failure: str | None = None
         self._producer = helpers.producer(
-            bootstrap, enable_idempotence=True, delivery_timeout_ms=120_000, linger_ms=2
+            bootstrap,
+            enable_idempotence=True,
+            delivery_timeout_ms=240_000,
+            # A request to a broker that stood still is not answered; the next one is due before
+            # the row has waited long enough.
+            socket_timeout_ms=10_000,
+            linger_ms=2,
         )
         self._thread = threading.Thread(target=self._run, name="feeder", daemon=True)
         #: Messages handed to the client so far.
