@@ -25,6 +25,9 @@ _LOOK_S = 0.25
 #: Bytes of articles under way on the embedded broker, which keeps 5 MB a partition.
 _EMBEDDED_WINDOW_BYTES = 6_000_000
 
+#: Seconds between two looks for the last commit.
+_SETTLE_S = 0.02
+
 #: Single articles that are sent to an idle worker, and the seconds between them.
 _SINGLES, _SINGLE_GAP_S = 20, 0.3
 
@@ -101,7 +104,7 @@ class Measurements:
         self._say(f"full load, {count:,} articles")
         before = worker.read()
         full = self._load.run(0.0, count, window)
-        after = worker.read()
+        after = self._settled(worker)
         if not self._has_backlog:
             found["throughput"] = throughput([before, after], alone, full.seconds)
         if not self._with_latency:
@@ -115,6 +118,15 @@ class Measurements:
         time.sleep(1.0)
         latency["single"] = self._singles().figures()
         found["latency"] = latency
+
+    def _settled(self, worker: BenchGroup) -> Reading:
+        """The counters once all that was sent is committed, which is after it was read."""
+        deadline = time.monotonic() + PATIENCE_S
+        while (reading := worker.read()).resolved < self._load.sent:
+            if time.monotonic() > deadline:
+                raise NerstreamError(f"nothing was committed for {PATIENCE_S:g} s")
+            time.sleep(_SETTLE_S)
+        return reading
 
     def _singles(self) -> Latencies:
         return self._load.run(1 / _SINGLE_GAP_S, _SINGLES)
