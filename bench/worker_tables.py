@@ -10,6 +10,14 @@ from bench.tables import fill, markdown, recorded
 #: Tokens of an article of real news, in the mean.
 ARTICLE_TOKENS = 270
 
+_NO_TILES = (
+    "bundled",
+    "bundled-at-least-once",
+    "tokenizer-one-core",
+    "null",
+    "null-at-least-once",
+)
+
 _STAGES = ("poll", "prepare", "tag", "publish", "commit")
 
 
@@ -24,7 +32,7 @@ def main() -> None:
 def filled(page: str) -> str:
     """The page with its tables as the runs in `bench/results` have them."""
     tables = (end_to_end, overhead, stages, latency, start, memory, scaling, machines)
-    return fill(page, tables)
+    return fill(page, (*tables, no_tiles))
 
 
 def end_to_end() -> list[str]:
@@ -48,6 +56,27 @@ def end_to_end() -> list[str]:
     return markdown(
         ("run", "delivery", "articles/s", "tokens/s", "tagger alone, tokens/s", "share"), rows
     )
+
+
+def no_tiles() -> list[str]:
+    """The runs on a processor without tiles (AMX), with the present engine."""
+    rows = []
+    for name in _NO_TILES:
+        if (run := recorded(f"worker-{name}-no-tiles")) is None:
+            continue
+        rates = run["throughput"]
+        share = rates.get("share_of_alone")
+        rows.append(
+            (
+                name,
+                run["delivery"],
+                f"{rates['articles_per_s']:,.1f}",
+                f"{rates['tokens_per_s']:,.0f}" if share else "",
+                f"{share:.1%}" if share else "",
+                f"{run['start']['total_s']:.1f} s",
+            )
+        )
+    return markdown(("run", "delivery", "articles/s", "tokens/s", "share", "start"), rows)
 
 
 def overhead() -> list[str]:
