@@ -129,19 +129,19 @@ def measure_model(
     }
     tagged = deadline.measure(f"{name}: the tagger", lambda: _tagger(_load(folder), bodies))
     rate = rate_of(forms[best])
+    tokens = sum(map(len, windows))
+    operations_per_s = rate * operations / tokens
     peer = max(pipeline.values()) if isinstance(pipeline, dict) and "error" not in pipeline else 0.0
     return {
-        "operations_per_token": operations / sum(len(window) for window in windows),
-        "mean_tokens": sum(len(window) for window in windows) / len(windows),
+        "operations_per_token": operations / tokens,
+        "mean_tokens": tokens / len(windows),
         "forms": forms,
         "best_form": best,
         "pass_tokens": sizes,
         "tagger": tagged,
         "pipeline_tokens_per_s": pipeline,
-        "share_of_matrix_rate": rate * operations / sum(map(len, windows)) / matrix,
-        "share_of_matrix_rate_at_first": (
-            rate * operations / sum(map(len, windows)) / matrix_at_first
-        ),
+        "share_of_matrix_rate": operations_per_s / matrix,
+        "share_of_matrix_rate_at_first": operations_per_s / matrix_at_first,
         "ratio_to_pipeline": rate / peer if peer else None,
     }
 

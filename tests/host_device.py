@@ -61,11 +61,10 @@ def varlen_engine(
     with_rows: bool = False,
     *,
     attention: str = PADDED,
-    fused: bool = False,
     fits_tokens: int = 1 << 30,
 ) -> VarlenEngine:
     """The engine of a CUDA device, with this one in its place."""
-    program = VarlenProgram(model, with_rows, attention, fused=fused)
+    program = VarlenProgram(model, with_rows, attention)
     layout = PassLayout(model.pad_id, model.first_position)
     return VarlenEngine(layout, HostDevice(program, fits_tokens))
 

@@ -33,8 +33,7 @@ def test_the_whole_of_it_as_one_object() -> None:
     assert rates["articles"] == 5_000  # 0.2 s at the rate that is guessed at
     assert rates["articles_per_s"] > 100
     assert 960 < found["articles"]["mean_bytes"] <= 1_000
-    # Of so short a run the reading after it is a part.
-    assert 0 < rates["busy"]["publish"] < 2
+    assert 0 < rates["busy"]["publish"] < 1
     latency = found["latency"]
     for load in ("full", "half", "single"):
         assert 0 < latency[load]["p50_s"] <= latency[load]["p99_s"] <= latency[load]["max_s"]

@@ -28,9 +28,6 @@ class Producer:
     def init_transactions(self, _: float) -> None:
         self.ready = True
 
-    def send_offsets_to_transaction(self, *_: object) -> None:
-        raise NotImplementedError
-
     def abort_transaction(self, _: float) -> None:
         raise AssertionError("it is in another call, and would wait for that one")
 
@@ -53,9 +50,6 @@ class Output:
     def start(self) -> None:
         self.producer = Producer()
         self.lost = False
-
-    def lose(self) -> None:
-        self.lost = True
 
     def flush(self, _: float) -> None:
         pass
@@ -88,7 +82,7 @@ def test_a_producer_that_does_not_come_back_is_left_and_a_new_one_takes_over(
     sink._output = output
     sink.begin()
     stuck = output.producer
-    monkeypatch.setattr(stuck, "send_offsets_to_transaction", lambda *_: let_go.wait(60))
+    stuck.send_offsets_to_transaction = lambda *_: let_go.wait(60)
     began = time.monotonic()
     with pytest.raises(AbortableError, match="the offsets cannot join the transaction"):
         sink.commit({TopicPartition("in", 0): 7}, lambda: True)

@@ -67,7 +67,9 @@ class Output:
         self._properties = properties
         self._producer: Any = None
         self._alone = False
-        self._lost = False
+        #: Whether the producer is in a call that does not come back: it is asked for nothing any
+        #: more, not even to end, which would wait for that call.
+        self.lost = False
         self._unserved = 0
         self._deliveries = Deliveries()
         self._refusals = Refusals()
@@ -216,22 +218,12 @@ class Output:
         while self._flushed(_LOOK_S) and time.monotonic() < deadline:
             pass
 
-    @property
-    def lost(self) -> bool:
-        """Whether the producer is lost, see `lose`."""
-        return self._lost
-
-    def lose(self) -> None:
-        """The producer is in a call that does not come back: it is asked for nothing any more, not
-        even to end, which would wait for that call."""
-        self._lost = True
-
     def stop(self) -> None:
         """Let the producer go, with whatever it still holds."""
         producer, self._producer = self._producer, None
-        if producer is not None and not self._lost:
+        if producer is not None and not self.lost:
             producer.purge()
-        self._lost = False
+        self.lost = False
 
     def serve(self, timeout_s: float = 0.0) -> None:
         """Run the callbacks that are due, waiting for some for so long."""

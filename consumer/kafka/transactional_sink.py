@@ -176,7 +176,7 @@ class TransactionalSink:
         try:
             self._triaged(doing, min(self._timeout_s, _PATIENCE_S), add)
         except Hung as hung:
-            self._ready.lose()
+            self._ready.lost = True
             raise AbortableError(f"{doing}: {hung}") from hung
 
     def _end_by_commit(self, offsets: Mapping[TopicPartition, int]) -> None:

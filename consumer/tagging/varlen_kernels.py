@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch.nn.functional import layer_norm
@@ -71,18 +72,12 @@ def kernels_of(attention: str) -> Kernels:
     return Kernels(OPERATORS[attention], torch_norm, None)
 
 
-def _attend_by_triton(
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    bounds: torch.Tensor,
-    longest: int,
-    scale: float,
-) -> torch.Tensor:
+def _attend_by_triton(*arguments: Any) -> torch.Tensor:
+    """A `VarlenOperator`."""
     # Here, since it takes a third of a second to import, which no CPU needs.
     from consumer.tagging.triton_kernels import attend
 
-    return attend(query, key, value, bounds, longest, scale)
+    return attend(*arguments)
 
 
 register_varlen(TRITON, _attend_by_triton)
