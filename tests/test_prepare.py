@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 
 import pytest
 
-from consumer.articles import Batch, PreparedArticle, RawMessage, Rejected, Tombstone
+from consumer.articles import (
+    Batch,
+    PreparedArticle,
+    RawMessage,
+    Rejected,
+    TextField,
+    Tombstone,
+)
 from consumer.pipeline.batching import BatchBuilder
 from consumer.pipeline.channel import Channel, ChannelAborted, ChannelClosed
 from consumer.pipeline.prepare import CHUNK_BYTES, CHUNK_MESSAGES, PrepareStage
@@ -16,6 +24,7 @@ from tests.fake_observer import FakeObserver
 from tests.fakes import (
     PATIENCE_S,
     FakeCodec,
+    FakeEncoding,
     FakeTagger,
     ManualClock,
     eventually,
@@ -30,9 +39,11 @@ FOREVER_S = 10_000.0
 class Bench:
     """A prepare stage between two channels; the test is the tagger."""
 
-    def __init__(self, max_tokens: int = 1_000, max_articles: int = 1_000) -> None:
+    def __init__(
+        self, max_tokens: int = 1_000, max_articles: int = 1_000, tagger: FakeTagger | None = None
+    ) -> None:
         self.clock = ManualClock()
-        self.tagger = FakeTagger()
+        self.tagger = tagger or FakeTagger()
         self.observer = FakeObserver()
         self.incoming: Channel[RawMessage] = Channel(None)
         self.batches: Channel[Batch] = Channel(1, on_demand=self.incoming.wake)
@@ -242,3 +253,45 @@ def test_an_aborted_channel_ends_the_stage_without_a_word_to_the_next(bench: Ben
     assert bench.stage.join(PATIENCE_S)
     assert isinstance(bench.stage.failure, ChannelAborted)
     assert len(bench.batches) == 0
+
+
+class SlowFirst(FakeTagger):
+    """Has a device of its own; the first chunk is tokenised only when another one has been."""
+
+    overlaps = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.another = threading.Event()
+        self.waited = False
+
+    def encode(self, texts: Sequence[Sequence[TextField]]) -> list[FakeEncoding]:
+        if texts[0][0].text.startswith("first"):
+            self.waited = self.another.wait(PATIENCE_S)
+        else:
+            self.another.set()
+        return super().encode(texts)
+
+
+def test_chunks_are_tokenised_at_once_beside_a_device_and_keep_their_order() -> None:
+    tagger = SlowFirst()
+    bench = Bench(max_articles=CHUNK_MESSAGES, tagger=tagger)
+    bench.put(b"first of all", *[b"Ada wrote"] * (CHUNK_MESSAGES - 1))
+    bench.put(*[b"Grace", b"untokenizable"] * CHUNK_MESSAGES, first=CHUNK_MESSAGES)
+    bench.incoming.close()
+    bench.start()
+    taken = [offset for batch in bench.rest() for offset in batch]
+    assert taken == list(range(3 * CHUNK_MESSAGES))
+    assert tagger.waited
+    assert bench.stage.join(PATIENCE_S)
+    assert not [one for one in threading.enumerate() if "tokenize" in one.name]
+
+
+def test_a_chunk_under_way_is_waited_for_when_nothing_more_comes() -> None:
+    bench = Bench(tagger=SlowFirst())
+    bench.start()
+    bench.put(b"Ada wrote")
+    assert bench.take() == [0]
+    bench.incoming.abort()
+    bench.batches.abort()
+    assert bench.stage.join(PATIENCE_S)
