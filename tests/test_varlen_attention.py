@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch.nn.functional import scaled_dot_product_attention
-from transformers import AttentionInterface
 
 from consumer.tagging import varlen_attention
+from consumer.tagging.attention_functions import find_attention, use_attention
 from consumer.tagging.model import LoadedModel
 from consumer.tagging.packed_attention import PACKED, CannotPack, packed_logits
 from consumer.tagging.pass_layout import PassLayout
@@ -80,7 +80,7 @@ def probe(model: LoadedModel, lengths: list[int]) -> tuple[list[NDArray[np.int32
     """Windows, and what the model says of them, attention running window by window."""
     vocabulary = model.network.get_input_embeddings().num_embeddings
     ids = np.random.default_rng(3).integers(5, vocabulary, sum(lengths)).astype(np.int32)
-    model.network.config._attn_implementation = PACKED
+    use_attention(model.network, PACKED)
     flat = torch.from_numpy(ids).long()
     with torch.inference_mode():
         expected = packed_logits(model.network, flat, lengths, model.first_position)
@@ -208,7 +208,8 @@ def test_a_torch_without_the_operator(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_a_model_that_wants_another_attention_is_refused(more: dict[str, Any]) -> None:
-    attention = AttentionInterface()[PADDED]
+    attention = find_attention(PADDED)
+    assert attention is not None
     query = torch.zeros(1, HEADS, 8, HEAD_SIZE)
     asked = {"window_bounds": torch.tensor([0, 8], dtype=torch.int32), "longest_window": 8, **more}
     mask = asked.pop("attention_mask", None)

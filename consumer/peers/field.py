@@ -76,8 +76,15 @@ def gather(entrant: Entrant, on_progress: Callable[[str], None]) -> Field:
         ModelError: the model cannot be loaded.
     """
 
-    def load(dtype: str) -> LoadedModel:
-        return load_model(entrant.model, entrant.revision, "cpu", dtype, entrant.threads)
+    def load(dtype: str, peers: bool = False) -> LoadedModel:
+        return load_model(
+            entrant.model,
+            entrant.revision,
+            "cpu",
+            dtype,
+            entrant.threads,
+            modules_of_transformers=peers,
+        )
 
     threads = entrant.threads or torch.get_num_threads()
     contestants: list[Contestant] = []
@@ -97,7 +104,7 @@ def gather(entrant: Entrant, on_progress: Callable[[str], None]) -> Field:
                 is_ours=True,
             )
         )
-    plain = load("float32")
+    plain = load("float32", peers=True)
     on_progress("ceiling")
     ceilings = {
         precision: Ceiling(plain, precision, entrant.clock) for precision in ceiling_precisions()

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from consumer.resources import sample_lines
+from consumer.tagging.attention_functions import use_attention
 from consumer.tagging.encoder_layers import find_layers, read_layer
 from consumer.tagging.model import LoadedModel
 from consumer.tagging.packed_attention import PACKED, CannotPack, packed_logits
@@ -57,7 +58,7 @@ def quantize_layers(model: LoadedModel) -> None:
     layers = find_layers(network)
     assert layers is not None
     windows = list(_windows(model))
-    network.config._attn_implementation = PACKED
+    use_attention(network, PACKED)
     for index, layer in enumerate(layers):
         layers[index] = _Calibrating(layer)
     packed_logits(

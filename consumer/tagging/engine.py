@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from consumer.errors import ModelError
+from consumer.tagging.attention_functions import use_attention
 from consumer.tagging.model import LoadedModel
 from consumer.tagging.packed_attention import PACKED, can_pack, packed_logits
 
@@ -93,7 +94,7 @@ class PackedEngine:
     def __init__(self, model: LoadedModel, with_rows: bool) -> None:
         self._model = model
         self._with_rows = with_rows
-        model.network.config._attn_implementation = PACKED
+        use_attention(model.network, PACKED)
 
     @torch.inference_mode()
     def run(self, windows: Sequence[NDArray[np.int32]]) -> Answer:

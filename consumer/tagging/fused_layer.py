@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch.nn.functional import layer_norm
 
+from consumer.tagging.attention_functions import attention_of, use_attention
 from consumer.tagging.cpu_attention import LN_2, attend
 from consumer.tagging.encoder_layers import LayerWeights, find_layers, read_layer
 from consumer.tagging.packed_attention import PACKED, CannotPack
@@ -152,11 +153,11 @@ def can_fuse(network: Any) -> bool:
     layers = find_layers(network)
     if layers is None:
         return False
-    plain_attention = network.config._attn_implementation
+    plain_attention = attention_of(network)
     generator = torch.Generator().manual_seed(0)
     hidden = torch.randn(1, sum(_PROBE_TOKENS), network.config.hidden_size, generator=generator)
     try:
-        network.config._attn_implementation = PACKED
+        use_attention(network, PACKED)
         for layer in layers:
             own = copy.deepcopy(layer).float()
             weights = read_layer(own)
@@ -171,7 +172,7 @@ def can_fuse(network: Any) -> bool:
     except Exception:  # whatever a layer does that is not called as it is used to
         return False
     finally:
-        network.config._attn_implementation = plain_attention
+        use_attention(network, plain_attention)
     return True
 
 

@@ -14,10 +14,11 @@ from typing import Any
 import torch
 import transformers
 from tokenizers import Tokenizer
-from transformers import AutoConfig, AutoModelForTokenClassification, AutoTokenizer
+from transformers import AutoConfig, AutoTokenizer
 
 from consumer.articles import ModelInfo
 from consumer.errors import ModelError, first_line
+from consumer.tagging.bert import load_bert
 from consumer.tagging.device import find_device, find_precision
 from consumer.tagging.labels import Labels, read_labels
 from consumer.tagging.model_folder import find_model_folder
@@ -67,7 +68,15 @@ class LoadedModel:
         return len(self.prefix_ids) + len(self.suffix_ids)
 
 
-def load_model(name: str, revision: str, device: str, dtype: str, threads: int) -> LoadedModel:
+def load_model(
+    name: str,
+    revision: str,
+    device: str,
+    dtype: str,
+    threads: int,
+    *,
+    modules_of_transformers: bool = False,
+) -> LoadedModel:
     """Load a model. Blocks, for the download too where it is on the hub and not yet here.
 
     Args:
@@ -76,6 +85,7 @@ def load_model(name: str, revision: str, device: str, dtype: str, threads: int) 
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         dtype: `auto`, `float32`, `bfloat16`, `float16` or `int8` (CPU).
         threads: CPU threads for the whole process; 0 leaves it to torch.
+        modules_of_transformers: load its modules for a BERT too, see `consumer.tagging.bert`.
 
     Raises:
         ModelError: it cannot be found or loaded, is no token classifier, or the device is absent.
@@ -89,7 +99,7 @@ def load_model(name: str, revision: str, device: str, dtype: str, threads: int) 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         fast_tokenizer = _load_tokenizer(name, folder.path)
-        network = _load_network(name, folder.path, precision.weights)
+        network = _load_network(name, folder.path, precision.weights, modules_of_transformers)
     labels = read_labels(network.config.id2label, name)
     if threads > 0:
         torch.set_num_threads(threads)
@@ -147,13 +157,21 @@ def _load_tokenizer(name: str, folder: Path) -> Any:
     )
 
 
-def _load_network(name: str, folder: Path, dtype: torch.dtype) -> Any:
+def _load_network(
+    name: str, folder: Path, dtype: torch.dtype, modules_of_transformers: bool
+) -> Any:
     no_head = (
         f"model {name}: it has no trained token-classification head; choose a model that was "
         "fine-tuned to tag tokens, or fine-tune this one with nerstream train"
     )
     try:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+        own = None if modules_of_transformers else load_bert(folder, config, dtype)
+        if own is not None:
+            return own
+        # Here, since importing its modules is half of a worker's start.
+        from transformers import AutoModelForTokenClassification
+
         network, report = AutoModelForTokenClassification.from_pretrained(
             folder,
             config=config,
@@ -177,6 +195,10 @@ def _load_network(name: str, folder: Path, dtype: torch.dtype) -> Any:
             else f"model {name}: its weights lack {len(missing)} tensors, {missing[0]} for one; "
             "save it again with save_pretrained"
         )
+    for weight in network.parameters():
+        # What has the precision of the file is a part of it still, which may change under a
+        # worker's feet, and lies as it lies there, which may change the last bit of a product.
+        weight.data = weight.data.clone()
     return network
 
 

@@ -1,6 +1,6 @@
 """Attention within each window over the concatenated tokens of many windows.
 
-Registered with transformers by a name, it takes the place of a model's attention function: all
+Registered by a name, it takes the place of a model's attention function: all
 else in an encoder works on single tokens, so windows laid end to end need no padding. A model
 that does not hand `window_lengths` through, or wants a mask, a bias or a sliding window, cannot
 be packed; `can_pack` finds out by trying.
@@ -14,11 +14,11 @@ from typing import Any
 
 import torch
 from torch.nn.functional import scaled_dot_product_attention
-from transformers import AttentionInterface
 
+from consumer.tagging.attention_functions import attention_of, register_attention, use_attention
 from consumer.tagging.model import LoadedModel
 
-#: The name under which transformers knows the function.
+#: The name of the function, see `use_attention`.
 PACKED = "nerstream_packed"
 
 #: Tokens of the two windows that are tried, at most; the first is longer than the sliding windows
@@ -76,7 +76,7 @@ def packed_attention(
 #: Arguments that change what attention means.
 _REFUSED = ("sliding_window", "softcap", "position_bias", "s_aux", "head_mask")
 
-AttentionInterface.register(PACKED, packed_attention)
+register_attention(PACKED, packed_attention)
 
 
 def packed_logits(
@@ -113,7 +113,7 @@ def can_pack(model: LoadedModel) -> bool:
     network = model.network
     if network.dtype != torch.float32:
         network = copy.deepcopy(network).float()
-    plain_attention = network.config._attn_implementation
+    plain_attention = attention_of(network)
     vocabulary = network.get_input_embeddings().num_embeddings
     lengths = [min(tokens, model.max_tokens) for tokens in _PROBE_TOKENS]
     # Any tokens will do, as long as none is padding, which some models number apart.
@@ -121,11 +121,11 @@ def can_pack(model: LoadedModel) -> bool:
     ids = torch.where(ids == model.pad_id, (model.pad_id + 1) % vocabulary, ids)
     expected = torch.cat([network(input_ids=part[None]).logits[0] for part in ids.split(lengths)])
     try:
-        network.config._attn_implementation = PACKED
+        use_attention(network, PACKED)
         answer = packed_logits(network, ids, lengths, model.first_position)
     except Exception:  # whatever a model does that does not know these arguments
         return False
     finally:
-        network.config._attn_implementation = plain_attention
+        use_attention(network, plain_attention)
     tolerance = _PROBE_TOLERANCE * float(expected.abs().max())
     return answer.shape == expected.shape and bool(((answer - expected).abs() <= tolerance).all())

@@ -15,8 +15,8 @@ from typing import Any
 
 import torch
 from torch.nn.functional import scaled_dot_product_attention
-from transformers import AttentionInterface
 
+from consumer.tagging.attention_functions import register_attention
 from consumer.tagging.packed_attention import CannotPack
 
 #: (query, key, value, bounds, longest, scale) -> attended. Query, key, value and the answer have
@@ -26,7 +26,7 @@ VarlenOperator = Callable[
     [torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, int, float], torch.Tensor
 ]
 
-#: Names under which transformers knows the attention functions.
+#: Names of the attention functions, see `use_attention`.
 FLASH = "nerstream_varlen_flash"
 PADDED = "nerstream_varlen_padded"
 
@@ -97,7 +97,7 @@ def padded_operator(
 
 
 def register_varlen(name: str, operator: VarlenOperator) -> None:
-    """Let transformers know an attention function that runs on `operator`.
+    """Register an attention function that runs on `operator`.
 
     The function raises `CannotPack` where a model asks for more than attention within a window.
     """
@@ -131,7 +131,7 @@ def register_varlen(name: str, operator: VarlenOperator) -> None:
         )
         return attended[None], None
 
-    AttentionInterface.register(name, attention)
+    register_attention(name, attention)
     OPERATORS[name] = operator
 
 

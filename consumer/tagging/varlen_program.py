@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from consumer.tagging.attention_functions import attention_of, use_attention
 from consumer.tagging.model import LoadedModel
 from consumer.tagging.pass_layout import PassShape, split_inputs
 from consumer.tagging.reduction import reduce_logits
@@ -38,13 +39,13 @@ class VarlenProgram:
         self._network = model.network
         self._with_rows = with_rows
         self._attention = attention
-        self._plain_attention = self._network.config._attn_implementation
+        self._plain_attention = attention_of(self._network)
         self._unfuse = fuse_network(self._network, kernels_of(attention)) if fused else None
-        self._network.config._attn_implementation = attention
+        use_attention(self._network, attention)
 
     def restore(self) -> None:
         """Leave the model as it was; the program is of no use then."""
-        self._network.config._attn_implementation = self._plain_attention
+        use_attention(self._network, self._plain_attention)
         if self._unfuse is not None:
             self._unfuse()
 
