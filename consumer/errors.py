@@ -12,6 +12,7 @@
     ├── StageFailed              a pipeline thread ended with an unexpected exception
     ├── StageStalled             the model has made no progress for `stall_timeout_s`
     ├── DeviceFailed             the device will not answer again in this process
+    ├── TokenizerFailed          processes that tokenise do not begin, or do not stay
     ├── ShutdownTimeout          the drain did not finish within `shutdown_timeout_s`
     └── RejectedMessage          one message cannot be processed; it becomes a dead letter
 
@@ -105,6 +106,11 @@ class StageStalled(NerstreamError):
 class DeviceFailed(NerstreamError):
     """A forward pass failed in a way that says nothing against the articles in it; they stay
     uncommitted, and a new process, or another device, may tag them."""
+
+
+class TokenizerFailed(NerstreamError):
+    """The processes that tokenise end by themselves or do not begin, which says nothing against the
+    articles; they stay uncommitted."""
 
 
 class ShutdownTimeout(NerstreamError):

@@ -148,6 +148,9 @@ class Settings(BaseModel):
     the entities: bfloat16 on a GPU and on a CPU that multiplies it, else float32."""
     threads: Annotated[int, Field(ge=0)] = 0
     """CPU threads of the model; 0 leaves it to torch (one a core)."""
+    tokenizer_processes: Annotated[int, Field(ge=0, le=256)] = 0
+    """Processes that tokenise beside the worker, for a GPU whose worker has a core of its own busy
+    all the time; each takes a core and some 60 MiB. 0 tokenises in the worker's own threads."""
     aggregation: Aggregation = Aggregation.WORD
     """How labels become entities: `word` (never inside a word) or Hugging Face's strategies."""
     window_overlap_tokens: Annotated[int, Field(ge=0)] = 64

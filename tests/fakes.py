@@ -144,6 +144,7 @@ class FakeTagger:
     """
 
     overlaps = False
+    encodings_at_once = 1
 
     def __init__(self) -> None:
         self.info = MODEL

@@ -15,6 +15,7 @@ from consumer.articles import (
     TextField,
     Tombstone,
 )
+from consumer.errors import TokenizerFailed
 from consumer.pipeline.batching import BatchBuilder
 from consumer.pipeline.channel import Channel, ChannelAborted, ChannelClosed
 from consumer.pipeline.prepare import CHUNK_BYTES, CHUNK_MESSAGES, PrepareStage
@@ -255,10 +256,30 @@ def test_an_aborted_channel_ends_the_stage_without_a_word_to_the_next(bench: Ben
     assert len(bench.batches) == 0
 
 
+class Lost(FakeTagger):
+    """Cannot tokenise any more, whatever the article."""
+
+    def encode(self, texts: Sequence[Sequence[TextField]]) -> list[FakeEncoding]:
+        raise TokenizerFailed(f"processes end by themselves, {len(texts)} articles wait")
+
+
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_what_says_nothing_about_the_articles_fails_the_stage(at_once: int) -> None:
+    """Good articles must not become dead letters for want of memory."""
+    tagger = Lost()
+    tagger.encodings_at_once = at_once
+    bench = Bench(tagger=tagger)
+    bench.put(b"Ada wrote")
+    bench.start()
+    assert bench.stage.join(PATIENCE_S)
+    assert isinstance(bench.stage.failure, TokenizerFailed)
+    assert len(bench.batches) == 0
+
+
 class SlowFirst(FakeTagger):
     """Has a device of its own; the first chunk is tokenised only when another one has been."""
 
-    overlaps = True
+    encodings_at_once = 2
 
     def __init__(self) -> None:
         super().__init__()

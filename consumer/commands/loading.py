@@ -46,4 +46,5 @@ def tagger_from(settings: Settings) -> Tagger:
         window_overlap_tokens=settings.window_overlap_tokens,
         window_tokens=settings.window_tokens,
         batch_tokens=settings.batch_tokens,
+        tokenizer_processes=settings.tokenizer_processes,
     )

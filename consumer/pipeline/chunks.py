@@ -17,15 +17,10 @@ from consumer.articles import (
     Rejected,
     Tombstone,
 )
-from consumer.errors import RejectedMessage
+from consumer.errors import NerstreamError, RejectedMessage
 from consumer.pipeline.protocols import Tagger
 from consumer.rejections import RejectCode
 from consumer.rejections import Stage as StageName
-
-#: Threads that tokenise beside the stage's own. A tokenizer keeps its cores busy until the longest
-#: text of a chunk is done, and then one thread makes arrays of what it found: with two chunks at
-#: once the cores have work meanwhile. More would only wait for the interpreter.
-_THREADS = 2
 
 _UNREADABLE_HEADERS = (
     "the name of a header is not UTF-8, so its headers cannot be read and this dead letter is "
@@ -50,21 +45,21 @@ class Decoder(Protocol):
 class ChunkPreparer:
     """Decodes and tokenises. One thread uses it.
 
-    Where the model has a device of its own, the processor's cores are free, and chunks are
-    tokenised by threads beside the caller's; elsewhere the model needs them, and a chunk is done
-    when it has begun.
+    Where the tagger takes several chunks at once, threads beside the caller's hand them over;
+    elsewhere a chunk is done when it has begun.
     """
 
     def __init__(self, decoder: Decoder, tagger: Tagger) -> None:
         self._decoder = decoder
         self._tagger = tagger
+        at_once = tagger.encodings_at_once
         self._threads = (
-            ThreadPoolExecutor(_THREADS, thread_name_prefix="nerstream-tokenize")
-            if tagger.overlaps
+            ThreadPoolExecutor(at_once, thread_name_prefix="nerstream-tokenize")
+            if at_once > 1
             else None
         )
         #: Chunks that may have begun: one for each thread, and one that is ready when they are.
-        self.most_under_way = 1 if self._threads is None else _THREADS + 1
+        self.most_under_way = at_once + 1 if at_once > 1 else 1
 
     def close(self) -> None:
         """Wait for what has begun, and end the threads."""
@@ -91,11 +86,17 @@ class ChunkPreparer:
             return Rejected(raw, RejectCode(reason.code), reason.message, StageName.PREPARE)
 
     def _encode(self, articles: Sequence[Article]) -> list[Encoding | Exception]:
-        """Tokenise all at once; if that fails, one by one: one text must not fail the rest."""
+        """Tokenise all at once; if that fails, one by one: one text must not fail the rest.
+
+        Raises:
+            NerstreamError: it says nothing about the articles; the worker must end.
+        """
         if not articles:
             return []
         try:
             return list(self._tagger.encode([article.fields for article in articles]))
+        except NerstreamError:
+            raise
         except Exception as failure:
             if len(articles) == 1:
                 log.warning("an article cannot be tokenised", error=repr(failure))

@@ -172,8 +172,8 @@ class Sink(Protocol):
 
 
 class Tagger(Protocol):
-    """Finds the entities. `encode` belongs to the prepare thread, `begin` and what it gives to the
-    tag thread."""
+    """Finds the entities. `encode` belongs to the prepare thread and its helpers, `begin` and what
+    it gives to the tag thread."""
 
     @property
     def info(self) -> ModelInfo:
@@ -186,10 +186,18 @@ class Tagger(Protocol):
         whether it is worth while to begin a batch before the one before is asked for."""
         ...
 
+    @property
+    def encodings_at_once(self) -> int:
+        """Calls of `encode` that are worth having under way at once, each from a thread."""
+        ...
+
     def encode(self, texts: Sequence[Sequence[TextField]]) -> list[Encoding]:
         """Tokenise articles, each a list of text fields; releases the interpreter lock.
 
         Memory is bounded by the tokens of the articles, whatever the length of their text.
+
+        Raises:
+            NerstreamError: it says nothing about these articles; the process must end.
         """
         ...
 

@@ -18,13 +18,18 @@ from consumer.articles import (
     TextField,
 )
 from consumer.errors import ModelError, RejectedMessage, SettingsError, first_line
-from consumer.tagging.encoding import ArticleEncoding, Encoder, UnitRule
+from consumer.tagging.encoder_options import EncoderOptions, make_encoder
+from consumer.tagging.encoder_process import spec_of
+from consumer.tagging.encoder_processes import EncoderProcesses
+from consumer.tagging.encoding import ArticleEncoding
 from consumer.tagging.engine import Engine, is_out_of_memory, make_engine
 from consumer.tagging.entities import Strategy, find_entities
 from consumer.tagging.forward import Forward
 from consumer.tagging.forward_run import ForwardRun
-from consumer.tagging.hugging_face_units import every_token, pipeline_words
 from consumer.tagging.model import LoadedModel, load_model
+
+#: Calls that are sent, or whose answer is taken apart, while every process has one.
+_CALLS_BESIDE_PROCESSES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +43,14 @@ class TaggingOptions:
         window_tokens: longest window, special tokens included; 0, or more than the model takes,
             is the model's limit.
         batch_tokens: most tokens of one forward pass.
+        tokenizer_processes: processes that tokenise; 0 tokenises in the caller's.
     """
 
     aggregation: Strategy = Strategy.WORD
     window_overlap_tokens: int = 64
     window_tokens: int = 0
     batch_tokens: int = 16_384
+    tokenizer_processes: int = 0
 
 
 def load_tagger(
@@ -57,6 +64,7 @@ def load_tagger(
     window_overlap_tokens: int,
     batch_tokens: int,
     window_tokens: int = 0,
+    tokenizer_processes: int = 0,
 ) -> Tagger:
     """Load a model and make it ready to tag. Blocks for seconds, or for a download.
 
@@ -65,10 +73,15 @@ def load_tagger(
     Raises:
         ModelError: see `consumer.tagging.model.load_model`; or the device cannot run the model.
         SettingsError: `window_tokens` leaves no room for text.
+        TokenizerFailed: the processes that tokenise do not begin.
         ValueError: no such aggregation.
     """
     options = TaggingOptions(
-        Strategy(aggregation), window_overlap_tokens, window_tokens, batch_tokens
+        Strategy(aggregation),
+        window_overlap_tokens,
+        window_tokens,
+        batch_tokens,
+        tokenizer_processes,
     )
     try:
         return Tagger(load_model(model, revision, device, dtype, threads), options)
@@ -94,6 +107,7 @@ class Tagger:
 
     Raises:
         SettingsError: `window_tokens` leaves no room for text.
+        TokenizerFailed: the processes that tokenise do not begin.
     """
 
     def __init__(
@@ -102,14 +116,19 @@ class Tagger:
         needs_rows = options.aggregation is Strategy.AVERAGE
         self._model = model
         self._strategy = options.aggregation
-        self._encoder = Encoder(
-            model.tokenizer,
+        encoding = EncoderOptions(
+            strategy=options.aggregation,
             capacity=_capacity(model, options.window_tokens),
             special_tokens=model.special_tokens,
-            reserved_ids={*model.prefix_ids, *model.suffix_ids, model.pad_id},
+            reserved_ids=frozenset((*model.prefix_ids, *model.suffix_ids, model.pad_id)),
             unknown_id=model.unknown_id,
             overlap=options.window_overlap_tokens,
-            unit_rule=_unit_rule(options.aggregation, model),
+        )
+        processes = options.tokenizer_processes
+        self._encoder = (
+            EncoderProcesses(spec_of(model.tokenizer, encoding), processes)
+            if processes
+            else make_encoder(model.tokenizer, encoding)
         )
         self._forward = Forward(
             model,
@@ -134,6 +153,16 @@ class Tagger:
         A field of white space alone has no tokens and costs nothing.
         """
         return list(self._encoder.encode([[f.text for f in fields] for fields in texts]))
+
+    @property
+    def encodings_at_once(self) -> int:
+        """Calls of `encode` that are worth having under way at once."""
+        if isinstance(self._encoder, EncoderProcesses):
+            return self._encoder.count + _CALLS_BESIDE_PROCESSES
+        # Where the model needs the cores itself a call is done when it has begun. Beside a device
+        # the tokenizer keeps the cores busy until the longest text of a call is done, and then one
+        # thread fetches what it found: with two calls the cores have work meanwhile.
+        return 2 if self.overlaps else 1
 
     @property
     def overlaps(self) -> bool:
@@ -215,11 +244,3 @@ def _capacity(model: LoadedModel, window_tokens: int) -> int:
             "as 256",
         )
     return min(window_tokens or model.max_tokens, model.max_tokens) - model.special_tokens
-
-
-def _unit_rule(strategy: Strategy, model: LoadedModel) -> UnitRule | None:
-    if strategy is Strategy.WORD:
-        return None
-    if strategy in (Strategy.NONE, Strategy.SIMPLE):
-        return every_token
-    return pipeline_words(model.tokenizer, model.unknown_id)

@@ -38,6 +38,7 @@ class LightTagger:
     """`consumer.pipeline.protocols.Tagger` without a model."""
 
     overlaps = False
+    encodings_at_once = 1
 
     @property
     def info(self) -> ModelInfo:

@@ -57,6 +57,8 @@ def test_the_dev_articles_come_back_with_the_entities_of_nerstream_tag(
         "group_id": group,
         "model": "bundled",
         "threads": 0,
+        # `nerstream tag` below tokenises in its own process, and must say the same.
+        "tokenizer_processes": 2,
     }
     with WorkerProcess(settings, tmp_path) as worker:
         records = helpers.wait_for_records(kafka, names["out"], 216, timeout_s=600)

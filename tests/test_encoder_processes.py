@@ -1,0 +1,272 @@
+"""Tokenising in processes: the answers of the encoder itself, and what becomes of a process."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tokenizers import Tokenizer
+
+from consumer.errors import TokenizerFailed
+from consumer.tagging.encoder_options import EncoderOptions
+from consumer.tagging.encoder_process import EncoderSpec, encoder_of, pack, spec_of, unpack
+from consumer.tagging.encoder_processes import EncoderProcesses, Serve, TextsEndTheProcess
+from consumer.tagging.encoding import ArticleEncoding
+from consumer.tagging.entities import Strategy
+from tests.faulty_encoders import serve_nothing, serve_poisoned, serve_short_lived
+from tests.tiny_models import FAMILIES, SENTENCES, article, tag, tiny_folder, tiny_tagger
+
+PATIENCE_S = 30.0
+
+ARTICLES = [
+    *[[sentence] for sentence in SENTENCES],
+    ["Two fields.", " ".join(SENTENCES)],
+    [],
+    ["", "   "],
+    ["A lone surrogate \ud800 and [SEP] <s> in the text"],
+    ["A long one. " * 400],
+]
+
+
+def spec(family: str = "bert-cased", strategy: Strategy = Strategy.WORD) -> EncoderSpec:
+    tokenizer = Tokenizer.from_file(str(tiny_folder(family) / "tokenizer.json"))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    tokenizer.encode_special_tokens = True
+    return spec_of(tokenizer, EncoderOptions(strategy, 62, 2, frozenset({0, 2, 3}), 1, 16))
+
+
+def same(found: Sequence[ArticleEncoding], expected: Sequence[ArticleEncoding]) -> bool:
+    """Equal to the last number, types and shapes too."""
+    if [one.tokens for one in found] != [one.tokens for one in expected]:
+        return False
+    ours = [field for one in found for field in one.fields]
+    theirs = [field for one in expected for field in one.fields]
+    if [len(one.fields) for one in found] != [len(one.fields) for one in expected]:
+        return False
+    names = ("ids", "starts", "ends", "begins_unit", "windows")
+    return all(
+        np.array_equal(getattr(our, name), getattr(their, name))
+        and getattr(our, name).dtype == getattr(their, name).dtype
+        for our, their in zip(ours, theirs, strict=True)
+        for name in names
+    )
+
+
+@pytest.fixture
+def pair() -> Iterator[EncoderProcesses]:
+    processes = EncoderProcesses(spec(), 2)
+    yield processes
+    processes.close()
+
+
+def children() -> list[BaseProcess]:
+    """The processes that tokenise; not the helper that multiprocessing has."""
+    return [one for one in multiprocessing.active_children() if one.name == "nerstream-tokenize"]
+
+
+def runs(pid: int) -> bool:
+    """Whether there is such a process that has not ended; one that nobody waits for stays known."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+@pytest.mark.parametrize("strategy", [Strategy.WORD, Strategy.SIMPLE, Strategy.FIRST])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_travels_is_what_the_encoder_gives(family: str, strategy: Strategy) -> None:
+    """Without processes: the spec and the arrays, as they travel."""
+    there = pickle.loads(pickle.dumps(spec(family, strategy)))
+    expected = encoder_of(spec(family, strategy)).encode(ARTICLES)
+    travelled = pickle.loads(pickle.dumps(pack(encoder_of(there).encode(ARTICLES)), protocol=5))
+    assert same(unpack(travelled), expected)
+
+
+def test_nothing_to_encode() -> None:
+    assert unpack(pack([])) == []
+
+
+def test_a_process_gives_the_encodings_of_the_encoder(pair: EncoderProcesses) -> None:
+    expected = encoder_of(spec()).encode(ARTICLES)
+    assert same(pair.encode(ARTICLES), expected)
+    assert same(pair.encode(ARTICLES[:3]), expected[:3])
+    assert pair.encode([]) == []
+
+
+def test_the_text_of_a_special_token_is_text() -> None:
+    text = [["it says [SEP] here"]]
+    as_text = encoder_of(spec()).encode(text)
+    as_token = encoder_of(replace(spec(), encodes_special_tokens=False)).encode(text)
+    assert not same(as_text, as_token)
+
+
+def test_calls_run_at_once(pair: EncoderProcesses) -> None:
+    """Each process has one call at a time, and both have one."""
+    expected = encoder_of(spec()).encode(ARTICLES)
+    found: list[bool] = []
+
+    def ask() -> None:
+        for _ in range(20):
+            found.append(same(pair.encode(ARTICLES), expected))
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE_S)
+    assert found == [True] * 80
+
+
+def test_what_the_tokenizer_says_is_raised_and_the_process_goes_on(
+    pair: EncoderProcesses,
+) -> None:
+    before = {one.pid for one in children()}
+    with pytest.raises(RuntimeError, match="TypeError"):
+        pair.encode([[7]])  # type: ignore[list-item]
+    assert pair.encode([["a"]])[0].tokens == 3
+    assert {one.pid for one in children()} == before
+
+
+def test_a_process_that_is_killed_is_replaced(
+    pair: EncoderProcesses, caplog: pytest.LogCaptureFixture
+) -> None:
+    killed = children()
+    assert len(killed) == 2
+    for one in killed:
+        one.kill()
+    expected = encoder_of(spec()).encode(ARTICLES)
+    assert same(pair.encode(ARTICLES), expected)
+    assert same(pair.encode(ARTICLES), expected)
+    assert {one.pid for one in children()}.isdisjoint(one.pid for one in killed)
+    assert "a process that tokenises ended (signal 9), a new one takes its place" in caplog.text
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signals_to_the_whole_service_leave_the_processes_to_the_drain(
+    pair: EncoderProcesses, number: signal.Signals
+) -> None:
+    before = {one.pid for one in children()}
+    for pid in before:
+        assert pid is not None
+        os.kill(pid, number)
+    for _ in range(4):
+        assert len(pair.encode(ARTICLES)) == len(ARTICLES)
+    assert {one.pid for one in children()} == before
+
+
+def test_they_end_with_close() -> None:
+    processes = EncoderProcesses(spec(), 2)
+    running = children()
+    processes.close()
+    assert len(running) == 2
+    assert not [one for one in running if one.is_alive()]
+
+
+def test_they_end_with_the_object() -> None:
+    processes = EncoderProcesses(spec(), 1)
+    (running,) = children()
+    del processes
+    assert not running.is_alive()
+
+
+def made(serve: Serve) -> EncoderProcesses:
+    return EncoderProcesses(spec(), 1, serve)
+
+
+def test_a_text_that_ends_each_process_is_told_from_the_others() -> None:
+    processes = made(serve_poisoned)
+    try:
+        with pytest.raises(TextsEndTheProcess, match="ended 3 processes in a row"):
+            processes.encode([["a"], ["poison"]])
+        assert len(processes.encode([["a"]])) == 1
+    finally:
+        processes.close()
+
+
+def test_processes_that_end_at_any_text_end_the_worker() -> None:
+    processes = made(serve_short_lived)
+    try:
+        with pytest.raises(TokenizerFailed, match=r"exit code 3.*tokenizer_processes"):
+            processes.encode([["a"]])
+    finally:
+        processes.close()
+
+
+def test_processes_that_do_not_begin_end_the_start() -> None:
+    with pytest.raises(TokenizerFailed, match=r"does not begin \(exit code 5\)"):
+        made(serve_nothing)
+    assert not children()
+
+
+_WORKER = """
+import multiprocessing, pickle, sys, time
+
+if __name__ == "__main__":
+    from consumer.tagging.encoder_processes import EncoderProcesses
+
+    processes = EncoderProcesses(pickle.loads(sys.stdin.buffer.read()), 2)
+    print(*[one.pid for one in multiprocessing.active_children()], flush=True)
+    if sys.argv[1] == "killed":
+        time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("end", ["killed", "ended"])
+def test_no_process_is_left_behind_by_a_worker(tmp_path: Path, end: str) -> None:
+    """Neither by one that was killed, nor by one that never closed them."""
+    script = tmp_path / "worker.py"
+    script.write_text(_WORKER)
+    worker = subprocess.Popen(
+        [sys.executable, str(script), end],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(Path.cwd())},
+    )
+    assert worker.stdin is not None
+    assert worker.stdout is not None
+    worker.stdin.write(pickle.dumps(spec()))
+    worker.stdin.close()
+    pids = [int(pid) for pid in worker.stdout.readline().split()]
+    assert len(pids) == 2
+    if end == "killed":
+        worker.kill()
+    assert worker.wait(PATIENCE_S) == (-signal.SIGKILL if end == "killed" else 0)
+    deadline = time.monotonic() + PATIENCE_S
+    while any(runs(pid) for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not [pid for pid in pids if runs(pid)]
+    worker.stdout.close()
+
+
+def test_a_process_has_no_torch() -> None:
+    """It would take seconds and hundreds of megabytes, in each."""
+    program = "import sys, consumer.tagging.encoder_process; print('torch' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "False"
+
+
+def test_a_tagger_answers_the_same_with_processes() -> None:
+    articles = [
+        article(0, SENTENCES[0], " ".join(SENTENCES)),
+        article(1, "A long one in Lisbon. " * 60),
+    ]
+    with_processes = tiny_tagger(tokenizer_processes=2)
+    assert with_processes.encodings_at_once == 4
+    assert tiny_tagger().encodings_at_once == 1
+    assert tag(with_processes, articles).answers == tag(tiny_tagger(), articles).answers
