@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from multiprocessing.context import SpawnProcess
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -209,6 +210,42 @@ def test_processes_that_end_at_any_text_end_the_worker() -> None:
 def test_processes_that_do_not_begin_end_the_start() -> None:
     with pytest.raises(TokenizerFailed, match=r"does not begin \(exit code 5\)"):
         made(serve_nothing)
+    assert not children()
+
+
+def refuse(*_: object) -> None:
+    raise BlockingIOError(11, "Resource temporarily unavailable")
+
+
+def test_a_machine_that_has_no_room_for_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Said as what it is, by every call, so that no article is blamed for it."""
+    processes = made(serve_poisoned)
+    try:
+        monkeypatch.setattr(SpawnProcess, "start", refuse)
+        for _ in range(2):
+            with pytest.raises(
+                TokenizerFailed, match=r"cannot be started.*temporarily unavailable"
+            ):
+                processes.encode([["poison"]])
+        monkeypatch.undo()
+        assert len(processes.encode([["a"]])) == 1
+    finally:
+        processes.close()
+
+
+def test_a_machine_that_has_room_for_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[SpawnProcess] = []
+
+    def start(process: SpawnProcess) -> None:
+        if started:
+            refuse()
+        started.append(process)
+        own_start(process)
+
+    own_start = SpawnProcess.start
+    monkeypatch.setattr(SpawnProcess, "start", start)
+    with pytest.raises(TokenizerFailed, match="cannot be started"):
+        EncoderProcesses(spec(), 2)
     assert not children()
 
 

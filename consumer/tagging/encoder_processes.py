@@ -15,6 +15,7 @@ import pickle
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from queue import SimpleQueue
 
 from consumer.errors import TokenizerFailed
@@ -66,18 +67,24 @@ class EncoderProcesses:
 
     def __init__(self, spec: EncoderSpec, count: int, serve: Serve = serve) -> None:
         self.count = count
-        processes = [_Process(spec, serve) for _ in range(count)]
+        processes: list[_Process] = []
         # Ended whatever happens, also where one does not begin. At the interpreter's end this comes
         # before multiprocessing's own handler, which would wait for processes that still have
         # their pipe: handlers run in the reverse order, and its was there before.
         self._end = weakref.finalize(self, _end, processes)
         self._end.atexit = False
         atexit.register(self._end)
-        for process in processes:
-            process.begun()
         self._idle: SimpleQueue[_Process] = SimpleQueue()
-        for process in processes:
-            self._idle.put(process)
+        try:
+            # All are started before the first is waited for.
+            for _ in range(count):
+                processes.append(_Process(spec, serve))
+            for process in processes:
+                process.begun()
+                self._idle.put(process)
+        except TokenizerFailed:
+            self.close()
+            raise
 
     def encode(self, articles: Sequence[Sequence[str]]) -> list[ArticleEncoding]:
         """As `Encoder.encode`. Blocks until a process has done it.
@@ -137,6 +144,7 @@ class _Process:
     def __init__(self, spec: EncoderSpec, serve: Serve) -> None:
         self._spec = spec
         self._serve = serve
+        self._process: BaseProcess | None = None
         self._begin()
 
     @property
@@ -184,6 +192,8 @@ class _Process:
 
     def join(self) -> None:
         """Wait until it has ended."""
+        if self._process is None:
+            return
         self._process.join(_END_S)
         if self._process.is_alive():
             self._process.kill()
@@ -193,12 +203,13 @@ class _Process:
         # A new interpreter: a copy of this one would have its locks, and a device's context.
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
-        self._process = context.Process(
+        process = context.Process(
             target=self._serve, args=(theirs, self._spec), name="nerstream-tokenize", daemon=True
         )
-        self._ending = "it still runs"
+        self._process = None
+        self._ending = "it could not be started"
         try:
-            self._process.start()
+            process.start()
         except OSError as error:
             self._connection.close()
             raise TokenizerFailed(
@@ -208,9 +219,13 @@ class _Process:
         finally:
             # With the other end open here too, this one would never see the process end.
             theirs.close()
+        self._process = process
 
     def _finish(self) -> None:
+        """Let go a process that has ended, or that is of no use."""
         self.close()
+        if self._process is None:
+            return
         self._process.join(_END_S)
         code = self._process.exitcode
         self.join()
