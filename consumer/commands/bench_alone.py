@@ -6,6 +6,7 @@ import itertools
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from consumer.articles import (
@@ -76,29 +77,41 @@ def measure_model(
 
 
 def measure_tokenizer(
-    settings: Settings, tagger: Tagger, values: Sequence[bytes], seconds: float
+    settings: Settings, tagger: Tagger, values: Sequence[bytes], seconds: float, at_once: int
 ) -> dict[str, float]:
     """Tokenise the articles, over and over, for so long; nothing is done with the tokens.
+
+    Args:
+        at_once: calls under way at once, as many as the worker has: what one found is let go while
+            another is tokenised.
 
     Returns:
         As `measure_model`; a batch is what the worker tokenises in one call.
     """
-    chunks = [
-        [field.text for article in articles for field in article.fields]
-        for articles in _chunks(settings, values)
-    ]
-    sizes = [len(articles) for articles in _chunks(settings, values)]
-    tokens = articles = runs = 0
+    calls = itertools.cycle(
+        [
+            ([field.text for article in articles for field in article.fields], len(articles))
+            for articles in _chunks(settings, values)
+        ]
+    )
     started = time.perf_counter()
-    for texts, size in itertools.cycle(zip(chunks, sizes, strict=True)):
-        encodings = tagger.tokenizer.encode_batch(texts, add_special_tokens=False)
-        tokens += sum(len(encoding) for encoding in encodings)
-        articles += size
-        runs += 1
-        took = time.perf_counter() - started
-        if took > seconds:
-            break
-    return _figures(tokens, articles, runs, took)
+
+    def tokenise() -> tuple[int, int, int]:
+        tokens = articles = runs = 0
+        while time.perf_counter() - started < seconds:
+            texts, size = next(calls)
+            encodings = tagger.tokenizer.encode_batch(texts, add_special_tokens=False)
+            tokens += sum(len(encoding) for encoding in encodings)
+            articles += size
+            runs += 1
+        return tokens, articles, runs
+
+    with ThreadPoolExecutor(at_once) as threads:
+        parts = [threads.submit(tokenise) for _ in range(at_once)]
+        tokens, articles, runs = (
+            sum(one) for one in zip(*(p.result() for p in parts), strict=True)
+        )
+    return _figures(tokens, articles, runs, time.perf_counter() - started)
 
 
 def _figures(tokens: int, articles: int, runs: int, took: float) -> dict[str, float]:

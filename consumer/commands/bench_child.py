@@ -46,7 +46,8 @@ def _alone(settings: Settings, kind: TaggerKind, path: Path, seconds: float) -> 
     tagger = tagger_from(settings)
     values = path.read_bytes().splitlines()
     if kind is TaggerKind.TOKENIZER:
-        return measure_tokenizer(settings, tagger, values, seconds)
+        at_once = TokenizerTagger(tagger).encodings_at_once
+        return measure_tokenizer(settings, tagger, values, seconds, at_once)
     return measure_model(tagger, prepared_batches(settings, tagger, values), seconds)
 
 

@@ -1,0 +1,26 @@
+"""What the worker is measured by."""
+
+from __future__ import annotations
+
+import orjson
+import pytest
+
+from consumer.articles import TextField
+from consumer.commands.bench_alone import measure_tokenizer
+from consumer.settings import Settings
+from tests.tiny_models import SENTENCES, tiny_tagger
+
+
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_the_tokenizer_alone(at_once: int) -> None:
+    """Counts tokens and articles of all calls, however many run at once."""
+    values = [
+        orjson.dumps({"id": str(number), "body": SENTENCES[number % 3]}) for number in range(64)
+    ]
+    tagger = tiny_tagger()
+    found = measure_tokenizer(Settings(), tagger, values, 0.2, at_once)
+    encodings = tagger.encode([[TextField("body", SENTENCES[n % 3])] for n in range(64)])
+    tokens = sum(one.tokens - 2 for one in encodings)
+    assert found["tokens_per_s"] / found["articles_per_s"] == pytest.approx(tokens / 64)
+    assert 0.2 <= found["seconds"] < 5.0
+    assert found["articles_per_s"] * found["seconds"] >= 64
