@@ -45,7 +45,14 @@ def read(broker: str, topic: str = "t") -> list[tuple[bytes | None, bytes | None
 
 def start(*arguments: str, **options: object) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "consumer", "produce", *arguments]
-    return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, **options)  # type: ignore[call-overload,no-any-return]
+    return subprocess.Popen(  # type: ignore[call-overload,no-any-return]
+        command, cwd=ROOT, stderr=subprocess.PIPE, preexec_fn=_hear_interrupts, **options
+    )
+
+
+def _hear_interrupts() -> None:
+    # A shell lets what it starts in the background ignore them, these tests and so their children.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 # --- lines
