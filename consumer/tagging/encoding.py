@@ -66,7 +66,7 @@ class ArticleEncoding:
 
 
 class Encoder:
-    """Tokenises articles. Not safe for use from several threads at once.
+    """Tokenises articles. Any threads, several at once.
 
     Args:
         tokenizer: without truncation and padding.
