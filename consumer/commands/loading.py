@@ -9,13 +9,15 @@ from consumer.settings import Settings
 if TYPE_CHECKING:
     from consumer.tagging.tagger import Tagger
 
-#: The settings that `tagger_from` reads: those of the commands that need no Kafka.
+#: The settings that `load_tagger` takes, by the same names: those of the commands that need no
+#: Kafka.
 TAGGER_SETTINGS = (
     "model",
     "revision",
     "device",
     "dtype",
     "threads",
+    "tokenizer_processes",
     "aggregation",
     "window_overlap_tokens",
     "window_tokens",
@@ -36,15 +38,4 @@ def tagger_from(settings: Settings) -> Tagger:
     # Imported here: torch takes seconds, which `--help` and a wrong setting should not.
     from consumer.tagging.tagger import load_tagger
 
-    return load_tagger(
-        model=settings.model,
-        revision=settings.revision,
-        device=settings.device,
-        dtype=settings.dtype,
-        threads=settings.threads,
-        aggregation=settings.aggregation,
-        window_overlap_tokens=settings.window_overlap_tokens,
-        window_tokens=settings.window_tokens,
-        batch_tokens=settings.batch_tokens,
-        tokenizer_processes=settings.tokenizer_processes,
-    )
+    return load_tagger(**{name: getattr(settings, name) for name in TAGGER_SETTINGS})
