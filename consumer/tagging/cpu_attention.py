@@ -80,17 +80,24 @@ def _attend_by_powers(
     """
     if not windows:
         return ()
-    heads, tokens, _ = query.shape
+    heads, tokens, size = query.shape
     longest = max(window.stop - window.start for window in windows)
     # The same memory for each, so that it stays in the caches.
     memory = query.new_empty(heads * longest * longest)
+    parts = query.new_empty(3 * heads * longest * size)
+    ones = query.new_ones(1, longest, 1)
     sums = query.new_ones(heads, tokens, 1)
     for window in windows:
         length = window.stop - window.start
         powers = memory[: heads * length * length].view(heads, length, length)
-        torch.bmm(query[:, window], key[:, window].mT, out=powers).exp2_()
-        torch.sum(powers, dim=-1, keepdim=True, out=sums[:, window])
-        torch.bmm(powers, value[:, window], out=attended[:, window]).div_(sums[:, window])
+        # oneDNN reads a head's rows a third slower from between those of the other heads.
+        own = parts[: 3 * heads * length * size].view(3, heads, length, size)
+        for part, whole in zip(own, (query, key, value), strict=True):
+            part.copy_(whole[:, window])
+        torch.bmm(own[0], own[1].mT, out=powers).exp2_()
+        # As a product, a sum takes less time than by itself.
+        torch.bmm(powers, ones[:, :length].expand(heads, -1, -1), out=sums[:, window])
+        torch.bmm(powers, own[2], out=attended[:, window]).div_(sums[:, window])
     # Written so that what is not a number is of no use.
     is_of_use = ((sums >= 1 / _LARGEST_SUM) & (sums <= _LARGEST_SUM))[..., 0]
     if bool(is_of_use.all()):
