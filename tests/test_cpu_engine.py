@@ -38,6 +38,9 @@ needs_int8 = pytest.mark.skipif(
     not read_processor().has_int8, reason="needs a processor with AVX-512 VNNI"
 )
 
+#: The precisions of packed layers.
+FUSED = (pytest.param("bfloat16", marks=needs_bfloat16), pytest.param("int8", marks=needs_int8))
+
 LENGTHS = (40, 60, 7, 30, 3)
 
 
@@ -127,7 +130,9 @@ def test_each_pass_is_one_threads_own_and_others_keep_theirs(
     both = threading.Barrier(2)
     run = PackedEngine.run
 
-    def watched(self: PackedEngine, group: Sequence[np.ndarray]) -> Answer:
+    def watched(
+        self: PackedEngine, group: Sequence[np.ndarray], is_read: np.ndarray | None = None
+    ) -> Answer:
         both.wait(60)
         seen.add((threading.get_ident(), torch.get_num_threads()))
         return run(self, group)
@@ -216,6 +221,48 @@ def test_layers_in_eight_bits_answer_nearly_as_the_model_does(family: str) -> No
     assert found.rows is not None
     assert expected.rows is not None
     assert np.abs(found.rows - expected.rows).mean() < 0.03
+
+
+@pytest.mark.parametrize("dtype", FUSED)
+@pytest.mark.parametrize("family", PACKED_FAMILIES)
+def test_what_nobody_reads_is_left_out_and_changes_nothing(family: str, dtype: str) -> None:
+    engine = make_engine(load(family, dtype), with_rows=True)
+    rows: list[int] = []
+    layers_of(engine)[-1].register_forward_hook(lambda _, __, given: rows.append(given.shape[1]))
+    whole = engine.run(windows())
+    is_read = np.random.default_rng(1).random(sum(LENGTHS)) < 0.4
+    is_read[sum(LENGTHS[:2]) : sum(LENGTHS[:3])] = False
+    found = engine.run(windows(), is_read)
+    assert np.array_equal(found.label_ids, np.where(is_read, whole.label_ids, 0))
+    assert np.array_equal(found.scores, np.where(is_read, whole.scores, 0.0))
+    assert whole.rows is not None
+    assert found.rows is not None
+    assert np.array_equal(found.rows, np.where(is_read[:, None], whole.rows, 0.0))
+    assert rows == [140, 64], f"{is_read.sum()} of 140 tokens are read"
+    nothing = engine.run(windows(), np.zeros_like(is_read))
+    assert not nothing.scores.any()
+
+
+@pytest.mark.parametrize("dtype", ["float32", *FUSED])
+def test_what_is_read_is_the_same_on_any_number_of_threads(dtype: str) -> None:
+    is_read = np.arange(sum(LENGTHS)) % 3 == 0
+    expected = make_engine(load("bert-cased", dtype), with_rows=True).run(windows(), is_read)
+    found = on_two_threads(dtype).run(windows(), is_read)
+    assert np.array_equal(found.label_ids[is_read], expected.label_ids[is_read])
+    assert np.allclose(found.scores[is_read], expected.scores[is_read], atol=1e-6)
+
+
+@needs_bfloat16
+def test_a_read_token_that_is_no_number_says_so() -> None:
+    engine = make_engine(load("bert-cased", "bfloat16"), with_rows=False)
+    assert isinstance(engine, CpuEngine)
+    engine._model.network.get_input_embeddings().weight.data[7] = torch.nan
+    poisoned = [np.full(12, 9, dtype=np.int32), np.full(12, 9, dtype=np.int32)]
+    poisoned[1][5] = 7
+    is_read = np.arange(24) % 12 == 8
+    assert np.isnan(engine.run(poisoned, is_read).scores).tolist() == [
+        place == 20 for place in range(24)
+    ]
 
 
 @needs_int8

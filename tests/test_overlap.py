@@ -27,7 +27,9 @@ class Plain:
         self.events: list[str] = []
         self.tokens: list[int] = []
 
-    def run(self, windows: Sequence[NDArray[np.int32]]) -> Answer:
+    def run(
+        self, windows: Sequence[NDArray[np.int32]], is_read: NDArray[np.bool_] | None = None
+    ) -> Answer:
         self.events.append("run")
         return self._answer(windows)
 

@@ -200,7 +200,7 @@ class GivenEngine:
         self._ids = [names.index(label) for label in labels]
         self.begins: np.ndarray = np.zeros(0, dtype=np.bool_)
 
-    def run(self, windows: Sequence[np.ndarray]) -> Answer:
+    def run(self, windows: Sequence[np.ndarray], is_read: np.ndarray | None = None) -> Answer:
         (window,) = windows
         words = np.cumsum(self.begins) - 1
         label_ids = np.zeros(len(window), dtype=np.int16)
@@ -283,14 +283,14 @@ class FailingEngine:
         self.pads = engine.pads
         self.passes: list[int] = []
 
-    def run(self, windows: Sequence[np.ndarray]) -> Any:
+    def run(self, windows: Sequence[np.ndarray], is_read: np.ndarray | None = None) -> Any:
         tokens = sum(len(window) for window in windows)
         if self.pads:
             tokens = len(windows) * max(len(window) for window in windows)
         if tokens > self.fits_tokens:
             raise self._error()
         self.passes.append(tokens)
-        return self._engine.run(windows)
+        return self._engine.run(windows, is_read)
 
 
 OUT_OF_MEMORY_ERRORS: dict[str, Callable[[], Exception]] = {

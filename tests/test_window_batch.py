@@ -14,14 +14,19 @@ PREFIX, SUFFIX = np.array([1], dtype=np.int32), np.array([2, 3], dtype=np.int32)
 
 
 def field(first: int, count: int, capacity: int) -> FieldEncoding:
-    """Tokens `first`, `first` + 1 and so on, each a word."""
+    """Tokens `first`, `first` + 1 and so on; each is a word, but those that end in 5 or 6 go on
+    with the one before."""
     ids = np.arange(first, first + count, dtype=np.int32)
-    begins = np.ones(count, dtype=np.bool_)
+    begins = ~np.isin(ids % 10, (5, 6))
+    begins[:1] = True
     return FieldEncoding(ids, ids, ids, begins, cut_windows(begins, capacity, capacity // 2))
 
 
 def batch(
-    *articles: tuple[int, ...], capacity: int = 6, longest_first: bool = False
+    *articles: tuple[int, ...],
+    capacity: int = 6,
+    longest_first: bool = False,
+    reads_all: bool = True,
 ) -> WindowBatch:
     """Of articles whose fields have so many tokens; ids go on from field to field, from 100."""
     ids, encodings = 100, []
@@ -31,7 +36,7 @@ def batch(
             fields.append(field(ids, count, capacity))
             ids += count
         encodings.append(ArticleEncoding(tuple(fields), 0))
-    return WindowBatch(encodings, PREFIX, SUFFIX, longest_first)
+    return WindowBatch(encodings, PREFIX, SUFFIX, longest_first, reads_all)
 
 
 def test_windows_have_special_tokens_and_follow_the_articles() -> None:
@@ -82,3 +87,25 @@ def test_where_the_tokens_of_an_article_stand() -> None:
 def test_a_batch_without_windows() -> None:
     for windows in (batch(), batch((), (0, 0))):
         assert (windows.tokens, windows.articles, windows.lengths) == (0, [], [])
+
+
+@pytest.mark.parametrize("longest_first", [False, True])
+@pytest.mark.parametrize("reads_all", [False, True])
+def test_what_is_read_are_owned_tokens_and_of_a_unit_the_first(
+    reads_all: bool, longest_first: bool
+) -> None:
+    windows = batch((3, 40), (), (7, 16), longest_first=longest_first, reads_all=reads_all)
+    numbers = list(range(len(windows.lengths)))
+    read: list[int] = []
+    for group in (numbers[:4], numbers[4:5], numbers[5:]):
+        flags = windows.is_read(group)
+        ids: NDArray[np.int32] = np.concatenate(windows.ids(group))
+        assert flags.shape == ids.shape
+        read += ids[flags].tolist()
+    words = [
+        number
+        for begin, count in ((100, 3), (103, 40), (143, 7), (150, 16))
+        for number in range(begin, begin + count)
+        if reads_all or number == begin or number % 10 not in (5, 6)
+    ]
+    assert sorted(read) == words

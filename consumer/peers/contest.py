@@ -30,10 +30,12 @@ class TimedEngine:
         self.pads = engine.pads
         self.seconds = 0.0
 
-    def run(self, windows: Sequence[NDArray[np.int32]]) -> Answer:
+    def run(
+        self, windows: Sequence[NDArray[np.int32]], is_read: NDArray[np.bool_] | None = None
+    ) -> Answer:
         """See `Engine.run`."""
         begin = self._clock()
-        answer = self._engine.run(windows)
+        answer = self._engine.run(windows, is_read)
         self.seconds += self._clock() - begin
         return answer
 

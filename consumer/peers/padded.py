@@ -59,7 +59,9 @@ class PaddedPeer:
             seconds[self.rectangle_tokens] = clock() - begin
         self.rectangle_tokens = min(seconds, key=lambda size: seconds[size])
 
-    def run(self, windows: Sequence[NDArray[np.int32]]) -> Answer:
+    def run(
+        self, windows: Sequence[NDArray[np.int32]], is_read: NDArray[np.bool_] | None = None
+    ) -> Answer:
         """See `Engine.run`."""
         found: list[NDArray[np.float32]] = [np.zeros((0, 0), dtype=np.float32)] * len(windows)
         for group in rectangles([len(window) for window in windows], self.rectangle_tokens):

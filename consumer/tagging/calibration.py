@@ -73,6 +73,7 @@ def quantize_layers(model: LoadedModel) -> None:
         assert layer.quantized is not None
         layers[index] = layer.quantized
         int8_products += layer.quantized.int8_products
+    layers[-1].is_last = True
     _log.info(
         "model %s: %d of %d products in eight bits, by %d tokens of the samples",
         model.info.name,

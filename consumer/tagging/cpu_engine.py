@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from consumer.errors import ModelError
 from consumer.tagging.calibration import quantize_layers
-from consumer.tagging.engine import Answer, PackedEngine
+from consumer.tagging.engine import Answer, PackedEngine, reduce_logits
 from consumer.tagging.fused_layer import can_fuse, fuse_layers
 from consumer.tagging.model import LoadedModel
 from consumer.tagging.processor import keep_freed_memory, read_processor
@@ -27,6 +27,10 @@ PART_NUMBERS = 2_048 * 3_072
 #: The same where the processor multiplies tiles: the products take half the time, so that what
 #: each pass costs beside them weighs twice.
 TILED_PART_NUMBERS = 2 * PART_NUMBERS
+
+#: Rows of the last layer are a multiple of so many: oneDNN prepares for each number that is new,
+#: and these it has soon met.
+KEPT_ROWS = 32
 
 _log = logging.getLogger(__name__)
 
@@ -61,7 +65,7 @@ def make_cpu_engine(model: LoadedModel, with_rows: bool) -> CpuEngine:
         model.info.dtype,
         "layers fused" if is_fusable else "layers as they are",
     )
-    return CpuEngine(model, with_rows)
+    return CpuEngine(model, with_rows, is_fused=is_fusable)
 
 
 class CpuEngine(PackedEngine):
@@ -69,29 +73,57 @@ class CpuEngine(PackedEngine):
 
     Each pass is one thread's own. Threads that share a pass wait for each other two hundred times
     in it: on a machine that has anything else to do, even reading from Kafka, they mostly wait.
+
+    Args:
+        model: on the CPU.
+        with_rows: as `make_cpu_engine`.
+        is_fused: whether its layers are packed ones, whose last leaves out what nobody reads.
     """
 
-    def __init__(self, model: LoadedModel, with_rows: bool) -> None:
+    def __init__(self, model: LoadedModel, with_rows: bool, is_fused: bool) -> None:
         super().__init__(model, with_rows)
+        self._is_fused = is_fused
         self._part_tokens = part_tokens(model)
         self._threads = torch.get_num_threads()
         self._streams = _single_threads(self._threads) if self._threads > 1 else None
 
-    def run(self, windows: Sequence[NDArray[np.int32]]) -> Answer:
+    def run(
+        self, windows: Sequence[NDArray[np.int32]], is_read: NDArray[np.bool_] | None = None
+    ) -> Answer:
         lengths = [len(window) for window in windows]
         groups = parts(lengths, self._part_tokens, self._threads)
         dealt = [[windows[index] for index in group] for group in groups]
-        run = super().run
+        flags: list[NDArray[np.bool_] | None] = [None] * len(groups)
+        if is_read is not None and self._is_fused:
+            of_window = np.split(is_read, np.cumsum(lengths)[:-1])
+            flags = [np.concatenate([of_window[index] for index in group]) for group in groups]
         if self._streams is None:
-            answers = [run(part) for part in dealt]
+            answers = [self._pass(*one) for one in zip(dealt, flags, strict=True)]
         else:
-            passes = [self._streams.submit(run, part) for part in dealt]
+            passes = [
+                self._streams.submit(self._pass, *one) for one in zip(dealt, flags, strict=True)
+            ]
             # What fails leaves nothing running behind that the next attempt would meet.
             wait(passes)
             answers = [one.result() for one in passes]
         if len(answers) == 1:
             return answers[0]
         return _in_order(answers, groups, lengths)
+
+    @torch.inference_mode()
+    def _pass(
+        self, windows: Sequence[NDArray[np.int32]], is_read: NDArray[np.bool_] | None
+    ) -> Answer:
+        """One pass. Attention reads all tokens; what comes after it in the last layer is for each
+        token by itself, a tenth of a pass of six layers, and is left out for those that nobody
+        reads: a third of them, the later parts of words and what windows share."""
+        if is_read is None:
+            return super().run(windows)
+        read = np.flatnonzero(is_read)
+        rows = np.zeros(-(-max(1, len(read)) // KEPT_ROWS) * KEPT_ROWS, dtype=np.int64)
+        rows[: len(read)] = read
+        logits = self._logits(windows, kept_tokens=torch.from_numpy(rows))
+        return _spread(reduce_logits(logits[: len(read)], self._with_rows), read, len(is_read))
 
 
 def _single_threads(count: int) -> ThreadPoolExecutor:
@@ -138,6 +170,17 @@ def parts(lengths: Sequence[int], most_tokens: int, streams: int = 1) -> list[li
         groups[number].append(index)
         heapreplace(loads, (tokens + lengths[index], number))
     return [sorted(group) for group in groups]
+
+
+def _spread(answer: Answer, places: NDArray[np.intp], tokens: int) -> Answer:
+    """The answer of some tokens in their places among all; zeros in the others."""
+    label_ids, scores = np.zeros(tokens, np.int16), np.zeros(tokens, np.float32)
+    label_ids[places], scores[places] = answer.label_ids, answer.scores
+    rows = None
+    if answer.rows is not None:
+        rows = np.zeros((tokens, answer.rows.shape[1]), np.float32)
+        rows[places] = answer.rows
+    return Answer(label_ids, scores, rows)
 
 
 def _in_order(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -48,8 +48,14 @@ class Engine(Protocol):
     #: run together and each counts as the longest.
     pads: bool
 
-    def run(self, windows: Sequence[NDArray[np.int32]]) -> Answer:
+    def run(
+        self, windows: Sequence[NDArray[np.int32]], is_read: NDArray[np.bool_] | None = None
+    ) -> Answer:
         """Run the model on windows, special tokens included. Blocks until the answer is here.
+
+        Args:
+            is_read: of which tokens the answer will be read, the windows end to end, shape
+                (tokens,); for the others it may hold anything. None for all of them.
 
         Raises:
             torch.OutOfMemoryError, RuntimeError: see `is_out_of_memory`.
@@ -97,11 +103,18 @@ class PackedEngine:
         use_attention(model.network, PACKED)
 
     @torch.inference_mode()
-    def run(self, windows: Sequence[NDArray[np.int32]]) -> Answer:
+    def run(
+        self, windows: Sequence[NDArray[np.int32]], is_read: NDArray[np.bool_] | None = None
+    ) -> Answer:
+        return reduce_logits(self._logits(windows), self._with_rows)
+
+    def _logits(self, windows: Sequence[NDArray[np.int32]], **for_layers: Any) -> torch.Tensor:
+        """See `packed_logits`."""
         ids = torch.from_numpy(np.concatenate(windows)).to(self._model.device, torch.long)
         lengths = [len(window) for window in windows]
-        logits = packed_logits(self._model.network, ids, lengths, self._model.first_position)
-        return _reduce(logits, self._with_rows)
+        return packed_logits(
+            self._model.network, ids, lengths, self._model.first_position, **for_layers
+        )
 
 
 class PaddedEngine:
@@ -114,7 +127,9 @@ class PaddedEngine:
         self._with_rows = with_rows
 
     @torch.inference_mode()
-    def run(self, windows: Sequence[NDArray[np.int32]]) -> Answer:
+    def run(
+        self, windows: Sequence[NDArray[np.int32]], is_read: NDArray[np.bool_] | None = None
+    ) -> Answer:
         lengths = np.array([len(window) for window in windows])
         is_text = np.arange(lengths.max()) < lengths[:, None]
         ids = np.full(is_text.shape, self._model.pad_id, dtype=np.int64)
@@ -123,7 +138,7 @@ class PaddedEngine:
         logits = self._model.network(
             input_ids=torch.from_numpy(ids).to(self._model.device), attention_mask=mask.long()
         ).logits
-        return _reduce(logits[mask], self._with_rows)
+        return reduce_logits(logits[mask], self._with_rows)
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
@@ -139,7 +154,7 @@ def release_memory(model: LoadedModel) -> None:
         torch.cuda.empty_cache()
 
 
-def _reduce(logits: torch.Tensor, with_rows: bool) -> Answer:
+def reduce_logits(logits: torch.Tensor, with_rows: bool) -> Answer:
     """On the device, so that two numbers a token come back and not a row."""
     rows = logits.float().softmax(dim=-1)
     rows = rows.masked_fill(~logits.isfinite().all(dim=-1, keepdim=True), torch.nan)

@@ -39,10 +39,16 @@ class Forward:
     Args:
         batch_tokens: most tokens of a pass; a single longer window is a pass of its own.
         outputs: outputs of the classifier where all probabilities are wanted, else 0.
+        reads_all: whether every token's answer is read, or only that of the first of a unit.
     """
 
     def __init__(
-        self, model: LoadedModel, engine: Engine, batch_tokens: int, outputs: int = 0
+        self,
+        model: LoadedModel,
+        engine: Engine,
+        batch_tokens: int,
+        outputs: int = 0,
+        reads_all: bool = True,
     ) -> None:
         self._model = model
         self._engine = engine
@@ -50,6 +56,7 @@ class Forward:
         self._limit = PassLimit(batch_tokens)
         self._longest_fitted = 0
         self._outputs = outputs
+        self._reads_all = reads_all
         self._prefix = np.array(model.prefix_ids, dtype=np.int32)
         self._suffix = np.array(model.suffix_ids, dtype=np.int32)
         self._under_way: deque[_Started] = deque()
@@ -86,7 +93,13 @@ class Forward:
         """
         starter = self._starter
         pads = self._engine.pads
-        windows = WindowBatch(articles, self._prefix, self._suffix, longest_first=pads)
+        windows = WindowBatch(
+            articles,
+            self._prefix,
+            self._suffix,
+            longest_first=pads,
+            reads_all=self._reads_all,
+        )
         run = ForwardRun(windows, self._outputs, pads, progress)
         if self._latest is not None:
             self._start_all(self._latest)
@@ -119,7 +132,7 @@ class Forward:
         group, cost = run.take(self._limit.tokens)
         if not group:
             return
-        running = self._start(run.windows.ids(group))
+        running = self._start(run.windows.ids(group), run.windows.is_read(group))
         if running is not None:
             run.passes += 1
             self._under_way.append(_Started(run, group, cost, running))
@@ -144,10 +157,12 @@ class Forward:
         self._longest_fitted = max(self._longest_fitted, longest)
         run.progress()
 
-    def _start(self, windows: Sequence[NDArray[np.int32]]) -> StartedPass | None:
+    def _start(
+        self, windows: Sequence[NDArray[np.int32]], is_read: NDArray[np.bool_]
+    ) -> StartedPass | None:
         """The pass, or None where memory ran out."""
         try:
-            return self._starter.start(windows)
+            return self._starter.start(windows, is_read)
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise self._failed(error) from error

@@ -83,7 +83,16 @@ class Norm:
 
 
 class PackedLayer(torch.nn.Module, ABC):
-    """Takes the place of a layer in a packed network; what it computes is its subclass's."""
+    """Takes the place of a layer in a packed network; what it computes is its subclass's.
+
+    Attributes:
+        is_last: whether it may leave out tokens: what follows is the classifier, which sees each
+            token by itself.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_last = False
 
     def forward(
         self,
@@ -91,20 +100,27 @@ class PackedLayer(torch.nn.Module, ABC):
         attention_mask: torch.Tensor | None = None,
         *_: Any,
         window_lengths: Sequence[int] | None = None,
+        kept_tokens: torch.Tensor | None = None,
         **__: Any,
     ) -> torch.Tensor:
         """Shape (1, tokens, hidden size) in and out, windows end to end.
+
+        Args:
+            kept_tokens: places of those that the last layer gives, shape (kept,).
 
         Raises:
             CannotPack: it is called otherwise than `packed_logits` calls it.
         """
         if window_lengths is None or attention_mask is not None or len(hidden) != 1:
             raise CannotPack
-        return self.compute(hidden[0], window_lengths)[None]
+        kept = kept_tokens if self.is_last else None
+        return self.compute(hidden[0], window_lengths, kept)[None]
 
     @abstractmethod
-    def compute(self, hidden: torch.Tensor, window_lengths: Sequence[int]) -> torch.Tensor:
-        """Shape (tokens, hidden size) in and out."""
+    def compute(
+        self, hidden: torch.Tensor, window_lengths: Sequence[int], kept: torch.Tensor | None
+    ) -> torch.Tensor:
+        """Shape (tokens, hidden size) to (tokens, or kept, hidden size)."""
 
 
 class FusedLayer(PackedLayer):
@@ -125,8 +141,12 @@ class FusedLayer(PackedLayer):
         self._attention_norm = Norm(weights.attention_norm, dtype)
         self._output_norm = Norm(weights.output_norm, dtype)
 
-    def compute(self, hidden: torch.Tensor, window_lengths: Sequence[int]) -> torch.Tensor:
+    def compute(
+        self, hidden: torch.Tensor, window_lengths: Sequence[int], kept: torch.Tensor | None
+    ) -> torch.Tensor:
         attended = attend(self._attention_inputs(hidden), window_lengths, self._heads)
+        if kept is not None:
+            attended, hidden = attended[kept], hidden[kept]
         hidden = self._attention_norm(self._out.plus(attended, hidden))
         return self._output_norm(self._down.plus(self._up.gelu(hidden), hidden))
 
@@ -185,6 +205,7 @@ def fuse_layers(network: Any, dtype: torch.dtype) -> None:
         weights = read_layer(layer)
         assert weights is not None
         layers[index] = FusedLayer(weights, dtype)
+    layers[-1].is_last = True
 
 
 def _packed(linear: torch.nn.Linear, dtype: torch.dtype) -> PackedProduct:

@@ -51,8 +51,14 @@ class Starter:
         self._overlapping = engine if isinstance(engine, OverlappingEngine) else None
         self.passes = 1 if self._overlapping is None else 2
 
-    def start(self, windows: Sequence[NDArray[np.int32]]) -> StartedPass:
-        """See `OverlappingEngine.start`; on other engines it blocks until the answer is here."""
+    def start(
+        self, windows: Sequence[NDArray[np.int32]], is_read: NDArray[np.bool_]
+    ) -> StartedPass:
+        """See `OverlappingEngine.start`; on other engines it blocks until the answer is here.
+
+        Args:
+            windows, is_read: see `Engine.run`; an overlapping engine answers for all tokens.
+        """
         if self._overlapping is not None:
             return self._overlapping.start(windows)
-        return _Done(self._engine.run(windows))
+        return _Done(self._engine.run(windows, is_read))

@@ -80,7 +80,11 @@ register_attention(PACKED, packed_attention)
 
 
 def packed_logits(
-    network: Any, ids: torch.Tensor, window_lengths: Sequence[int], first_position: int
+    network: Any,
+    ids: torch.Tensor,
+    window_lengths: Sequence[int],
+    first_position: int,
+    **for_layers: Any,
 ) -> torch.Tensor:
     """Logits of windows laid end to end.
 
@@ -88,9 +92,10 @@ def packed_logits(
         network: a model whose attention is `PACKED`.
         ids: shape (tokens,).
         window_lengths: tokens of each window, in order.
+        for_layers: handed to each layer.
 
     Returns:
-        Shape (tokens, outputs).
+        Shape (tokens, outputs); what the last layer gives decides for how many tokens.
     """
     lengths = torch.tensor(window_lengths)
     begins = torch.repeat_interleave(lengths.cumsum(0) - lengths, lengths)
@@ -99,6 +104,7 @@ def packed_logits(
         input_ids=ids[None],
         position_ids=positions[None].to(ids.device),
         window_lengths=tuple(window_lengths),
+        **for_layers,
     ).logits[0]
     return logits
 

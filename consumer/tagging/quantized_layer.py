@@ -185,10 +185,14 @@ class QuantizedLayer(PackedLayer):
         products = (four.attention_inputs, four.out, four.up, four.down)
         return sum(isinstance(product, Int8Product) for product in products)
 
-    def compute(self, hidden: torch.Tensor, window_lengths: Sequence[int]) -> torch.Tensor:
+    def compute(
+        self, hidden: torch.Tensor, window_lengths: Sequence[int], kept: torch.Tensor | None
+    ) -> torch.Tensor:
         products = self._products
         inputs = products.attention_inputs(hidden)
         attended = attend(inputs, window_lengths, self._heads)
+        if kept is not None:
+            attended, hidden = attended[kept], hidden[kept]
         hidden = self._attention_norm(products.out.plus(attended, hidden))
         activated = products.up.gelu(hidden, products.down.steps)
         return self._output_norm(products.down.plus(activated, hidden))

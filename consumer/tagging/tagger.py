@@ -135,6 +135,7 @@ class Tagger:
             engine or make_engine(model, needs_rows),
             options.batch_tokens,
             outputs=len(model.labels.type_ids) if needs_rows else 0,
+            reads_all=not options.aggregation.reads_first,
         )
 
     @property

@@ -69,7 +69,9 @@ class VarlenEngine:
         self._slots: list[VarlenPass | None] = [None] * SLOTS
         self._next_slot = 0
 
-    def run(self, windows: Sequence[NDArray[np.int32]]) -> Answer:
+    def run(
+        self, windows: Sequence[NDArray[np.int32]], is_read: NDArray[np.bool_] | None = None
+    ) -> Answer:
         """See `Engine.run`."""
         return self.start(windows).answer()
 

@@ -17,6 +17,7 @@ from consumer.tagging.encoding import ArticleEncoding
 from consumer.tagging.windows import END, OWN_END, OWN_START, START
 
 _NO_IDS = np.zeros(0, dtype=np.int32)
+_NO_FLAGS = np.zeros(0, dtype=np.bool_)
 _NO_WINDOWS = np.zeros((0, 4), dtype=np.int64)
 
 
@@ -31,6 +32,7 @@ class WindowBatch:
     Args:
         prefix, suffix: special tokens before and after a window's tokens.
         longest_first: windows of like length together; else in the order of the articles.
+        reads_all: whether the answer of every token is read, or only of the first of a unit.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class WindowBatch:
         prefix: NDArray[np.int32],
         suffix: NDArray[np.int32],
         longest_first: bool,
+        reads_all: bool,
     ) -> None:
         fields = [field for article in articles for field in article.fields]
         article_of_field = [
@@ -47,6 +50,11 @@ class WindowBatch:
         self._prefix, self._suffix = prefix, suffix
         self._ids = np.concatenate([_NO_IDS, *[field.ids for field in fields]])
         self.tokens = len(self._ids)
+        self._begins_unit = (
+            None
+            if reads_all
+            else np.concatenate([_NO_FLAGS, *[field.begins_unit for field in fields]])
+        )
         self._bounds = np.cumsum([0, *[len(field.ids) for field in fields]])
         self._field_articles = np.array(article_of_field, dtype=np.intp)
         rows = np.concatenate([_NO_WINDOWS, *[field.windows for field in fields]])
@@ -93,6 +101,17 @@ class WindowBatch:
             _ranges(self.begins(windows) + self._skipped[windows], counts),
             _ranges(self._owned_from[windows], counts),
         )
+
+    def is_read(self, windows: Sequence[int]) -> NDArray[np.bool_]:
+        """Of which tokens of a pass the answer is read, special tokens included, shape (tokens,).
+
+        Args:
+            windows: those of the pass, in its order.
+        """
+        flags = np.zeros(int(self._lengths[windows].sum()), dtype=np.bool_)
+        source, target = self.places(windows)
+        flags[source] = True if self._begins_unit is None else self._begins_unit[target]
+        return flags
 
     def begins(self, windows: Sequence[int]) -> NDArray[np.intp]:
         """Where each of the windows of a pass begins in it, shape (windows,)."""

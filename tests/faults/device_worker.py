@@ -51,14 +51,16 @@ class FailingDevice:
         self._fits_tokens = fits_tokens
         self.pads = engine.pads
 
-    def run(self, windows: Sequence[NDArray[np.int32]]) -> Answer:
+    def run(
+        self, windows: Sequence[NDArray[np.int32]], is_read: NDArray[np.bool_] | None = None
+    ) -> Answer:
         if self._fits_tokens is not None and sum(map(len, windows)) > self._fits_tokens:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
         if any(self._has(BREAK_WORD, window) for window in windows):
             raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
         if any(self._has(HANG_WORD, window) for window in windows):
             threading.Event().wait()
-        answer = self._engine.run(windows)
+        answer = self._engine.run(windows, is_read)
         start = 0
         for window in windows:
             if self._has(NAN_WORD, window):
