@@ -131,7 +131,7 @@ def test_each_pass_is_one_threads_own_and_others_keep_theirs(
     run = PackedEngine.run
 
     def watched(
-        self: PackedEngine, group: Sequence[np.ndarray], is_read: np.ndarray | None = None
+        self: PackedEngine, group: Sequence[np.ndarray], _is_read: np.ndarray | None = None
     ) -> Answer:
         both.wait(60)
         seen.add((threading.get_ident(), torch.get_num_threads()))
@@ -238,7 +238,7 @@ def test_what_nobody_reads_is_left_out_and_changes_nothing(family: str, dtype: s
     assert whole.rows is not None
     assert found.rows is not None
     assert np.array_equal(found.rows, np.where(is_read[:, None], whole.rows, 0.0))
-    assert rows == [140, 64], f"{is_read.sum()} of 140 tokens are read"
+    assert rows == [160, 64], f"{is_read.sum()} of 140 tokens are read"
     nothing = engine.run(windows(), np.zeros_like(is_read))
     assert not nothing.scores.any()
 
@@ -356,6 +356,73 @@ def test_attention_of_long_windows_is_that_of_short_ones(monkeypatch: pytest.Mon
         assert torch.allclose(found[window], expected, atol=1e-5)
     monkeypatch.setattr("consumer.tagging.cpu_attention.LONGEST_SCORES", 22)
     assert torch.allclose(attend(inputs, (20, 27), 4), found, atol=1e-5)
+
+
+def own_attention(inputs: torch.Tensor, window: slice, heads: int) -> torch.Tensor:
+    """Of one window, as it is written in the papers."""
+    query, key, value = inputs.view(len(inputs), 3, heads, -1).permute(1, 2, 0, 3)[:, :, window]
+    shares = (query @ key.transpose(1, 2) * math.log(2)).softmax(-1)
+    return (shares @ value).transpose(0, 1).reshape(window.stop - window.start, -1)
+
+
+@pytest.mark.parametrize("level", [1.0, -300.0])
+@pytest.mark.parametrize("longest_scores", [22, 1_024])
+def test_attention_of_some_tokens_is_that_of_all(
+    monkeypatch: pytest.MonkeyPatch, longest_scores: int, level: float
+) -> None:
+    monkeypatch.setattr("consumer.tagging.cpu_attention.LONGEST_SCORES", longest_scores)
+    inputs = torch.randn(80, 3 * 24, generator=torch.Generator().manual_seed(2))
+    inputs[:, 0], inputs[:, 24] = level, 1.0
+    ends = (20, 47, 52, 79, 80)
+    windows = [slice(*bounds) for bounds in itertools.pairwise((0, *ends))]
+    expected = torch.cat([own_attention(inputs, window, 4) for window in windows])
+    lengths = [window.stop - window.start for window in windows]
+    assert torch.allclose(attend(inputs, lengths, 4), expected, atol=1e-4)
+    # None of the third window, all of the last; the last token again, as rows are filled up.
+    kept = torch.tensor([0, 3, 19, 20, 40, 46, 60, 61, 62, 79, 79, 79])
+    found = attend(inputs, lengths, 4, kept)
+    assert torch.allclose(found, expected[kept], atol=1e-4)
+
+
+def test_attention_asks_for_few_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """oneDNN prepares for each shape that it has not met lately, for a millisecond."""
+    shapes: set[tuple[int, ...]] = set()
+    bmm = torch.bmm
+
+    def seen(one: torch.Tensor, other: torch.Tensor, **named: Any) -> torch.Tensor:
+        shapes.add((*one.shape, *other.shape[1:]))
+        return bmm(one, other, **named)
+
+    monkeypatch.setattr(torch, "bmm", seen)
+    lengths = range(1, 65)
+    inputs = torch.randn(sum(lengths), 3 * 24, generator=torch.Generator().manual_seed(2))
+    # A head whose answers by powers are of no use.
+    inputs[:, 0], inputs[:, 24] = -300.0, 1.0
+    attend(inputs, lengths, 4)
+    assert len(shapes) == 4 * 3 + 4 * 2, "three of four lengths, and two of the one head alone"
+
+
+def test_what_is_no_number_stays_in_its_window() -> None:
+    """Windows have the same memory, one after the other, and are filled up in it."""
+    inputs = torch.randn(62, 3 * 24, generator=torch.Generator().manual_seed(2))
+    inputs[:30] = torch.nan
+    for lengths in ((30, 20, 12), (30, 32)):
+        assert attend(inputs, lengths, 4)[30:].isfinite().all()
+        assert attend(inputs, lengths, 4, torch.arange(25, 60))[5:].isfinite().all()
+
+
+@needs_bfloat16
+def test_passes_have_few_numbers_of_tokens() -> None:
+    engine = make_engine(load("bert-cased", "bfloat16"), with_rows=False)
+    seen: list[tuple[int, int]] = []
+    for layer in layers_of(engine):
+        layer.register_forward_hook(
+            lambda _, given, found: seen.append((given[0].shape[1], found.shape[1]))
+        )
+    for length in range(30, 62, 3):
+        for is_read in (None, np.arange(length) % 2 == 0):
+            assert len(engine.run(windows((length,)), is_read).label_ids) == length
+    assert set(seen) == {(32, 32), (64, 64), (64, 32)}
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

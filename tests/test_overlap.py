@@ -28,7 +28,7 @@ class Plain:
         self.tokens: list[int] = []
 
     def run(
-        self, windows: Sequence[NDArray[np.int32]], is_read: NDArray[np.bool_] | None = None
+        self, windows: Sequence[NDArray[np.int32]], _is_read: NDArray[np.bool_] | None = None
     ) -> Answer:
         self.events.append("run")
         return self._answer(windows)

@@ -112,7 +112,7 @@ def test_only_the_time_in_the_engine_counts() -> None:
     class Nothing:
         pads = False
 
-        def run(self, _: Any, is_read: Any = None) -> Answer:
+        def run(self, _: Any, _is_read: Any = None) -> Answer:
             return Answer(np.zeros(1, np.int16), np.zeros(1, np.float32), None)
 
     timed = TimedEngine(Nothing(), lambda: next(readings))

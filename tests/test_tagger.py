@@ -200,7 +200,7 @@ class GivenEngine:
         self._ids = [names.index(label) for label in labels]
         self.begins: np.ndarray = np.zeros(0, dtype=np.bool_)
 
-    def run(self, windows: Sequence[np.ndarray], is_read: np.ndarray | None = None) -> Answer:
+    def run(self, windows: Sequence[np.ndarray], _is_read: np.ndarray | None = None) -> Answer:
         (window,) = windows
         words = np.cumsum(self.begins) - 1
         label_ids = np.zeros(len(window), dtype=np.int16)

@@ -60,7 +60,7 @@ class PaddedPeer:
         self.rectangle_tokens = min(seconds, key=lambda size: seconds[size])
 
     def run(
-        self, windows: Sequence[NDArray[np.int32]], is_read: NDArray[np.bool_] | None = None
+        self, windows: Sequence[NDArray[np.int32]], _is_read: NDArray[np.bool_] | None = None
     ) -> Answer:
         """See `Engine.run`."""
         found: list[NDArray[np.float32]] = [np.zeros((0, 0), dtype=np.float32)] * len(windows)

@@ -28,9 +28,9 @@ PART_NUMBERS = 2_048 * 3_072
 #: each pass costs beside them weighs twice.
 TILED_PART_NUMBERS = 2 * PART_NUMBERS
 
-#: Rows of the last layer are a multiple of so many: oneDNN prepares for each number that is new,
-#: and these it has soon met.
-KEPT_ROWS = 32
+#: Tokens of a pass, and those that its last layer gives, are filled up to a multiple of so many:
+#: oneDNN prepares its products anew for each number that it has not met lately.
+FILLED_TO = 32
 
 _log = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ class CpuEngine(PackedEngine):
         groups = parts(lengths, self._part_tokens, self._threads)
         dealt = [[windows[index] for index in group] for group in groups]
         flags: list[NDArray[np.bool_] | None] = [None] * len(groups)
-        if is_read is not None and self._is_fused:
+        if is_read is not None:
             of_window = np.split(is_read, np.cumsum(lengths)[:-1])
             flags = [np.concatenate([of_window[index] for index in group]) for group in groups]
         if self._streams is None:
@@ -114,16 +114,24 @@ class CpuEngine(PackedEngine):
     def _pass(
         self, windows: Sequence[NDArray[np.int32]], is_read: NDArray[np.bool_] | None
     ) -> Answer:
-        """One pass. Attention reads all tokens; what comes after it in the last layer is for each
-        token by itself, a tenth of a pass of six layers, and is left out for those that nobody
-        reads: a third of them, the later parts of words and what windows share."""
-        if is_read is None:
+        """One pass. Its last layer needs keys and values of all tokens; the rest of it is a tenth
+        of a pass of six layers, and is left out for tokens that nobody reads: a third of them, the
+        later parts of words and what windows share."""
+        if not self._is_fused:
             return super().run(windows)
+        tokens = sum(map(len, windows))
+        filling = -tokens % FILLED_TO
+        filled = list(windows)
+        if 0 < filling <= self._model.max_tokens:
+            filled.append(np.zeros(filling, dtype=np.int32))
+        if is_read is None:
+            return reduce_logits(self._logits(filled)[:tokens], self._with_rows)
         read = np.flatnonzero(is_read)
-        rows = np.zeros(-(-max(1, len(read)) // KEPT_ROWS) * KEPT_ROWS, dtype=np.int64)
+        last = sum(map(len, filled)) - 1
+        rows = np.full(max(1, -(-len(read) // FILLED_TO)) * FILLED_TO, last)
         rows[: len(read)] = read
-        logits = self._logits(windows, kept_tokens=torch.from_numpy(rows))
-        return _spread(reduce_logits(logits[: len(read)], self._with_rows), read, len(is_read))
+        logits = self._logits(filled, kept_tokens=torch.from_numpy(rows))
+        return _spread(reduce_logits(logits[: len(read)], self._with_rows), read, tokens)
 
 
 def _single_threads(count: int) -> ThreadPoolExecutor:

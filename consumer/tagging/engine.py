@@ -49,7 +49,7 @@ class Engine(Protocol):
     pads: bool
 
     def run(
-        self, windows: Sequence[NDArray[np.int32]], is_read: NDArray[np.bool_] | None = None
+        self, windows: Sequence[NDArray[np.int32]], is_read: NDArray[np.bool_] | None = None, /
     ) -> Answer:
         """Run the model on windows, special tokens included. Blocks until the answer is here.
 
@@ -104,7 +104,7 @@ class PackedEngine:
 
     @torch.inference_mode()
     def run(
-        self, windows: Sequence[NDArray[np.int32]], is_read: NDArray[np.bool_] | None = None
+        self, windows: Sequence[NDArray[np.int32]], _is_read: NDArray[np.bool_] | None = None
     ) -> Answer:
         return reduce_logits(self._logits(windows), self._with_rows)
 
@@ -128,7 +128,7 @@ class PaddedEngine:
 
     @torch.inference_mode()
     def run(
-        self, windows: Sequence[NDArray[np.int32]], is_read: NDArray[np.bool_] | None = None
+        self, windows: Sequence[NDArray[np.int32]], _is_read: NDArray[np.bool_] | None = None
     ) -> Answer:
         lengths = np.array([len(window) for window in windows])
         is_text = np.arange(lengths.max()) < lengths[:, None]

@@ -144,9 +144,9 @@ class FusedLayer(PackedLayer):
     def compute(
         self, hidden: torch.Tensor, window_lengths: Sequence[int], kept: torch.Tensor | None
     ) -> torch.Tensor:
-        attended = attend(self._attention_inputs(hidden), window_lengths, self._heads)
+        attended = attend(self._attention_inputs(hidden), window_lengths, self._heads, kept)
         if kept is not None:
-            attended, hidden = attended[kept], hidden[kept]
+            hidden = hidden[kept]
         hidden = self._attention_norm(self._out.plus(attended, hidden))
         return self._output_norm(self._down.plus(self._up.gelu(hidden), hidden))
 
@@ -204,8 +204,9 @@ def fuse_layers(network: Any, dtype: torch.dtype) -> None:
     for index, layer in enumerate(layers):
         weights = read_layer(layer)
         assert weights is not None
-        layers[index] = FusedLayer(weights, dtype)
-    layers[-1].is_last = True
+        fused = FusedLayer(weights, dtype)
+        fused.is_last = index == len(layers) - 1
+        layers[index] = fused
 
 
 def _packed(linear: torch.nn.Linear, dtype: torch.dtype) -> PackedProduct:

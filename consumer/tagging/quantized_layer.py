@@ -190,9 +190,9 @@ class QuantizedLayer(PackedLayer):
     ) -> torch.Tensor:
         products = self._products
         inputs = products.attention_inputs(hidden)
-        attended = attend(inputs, window_lengths, self._heads)
+        attended = attend(inputs, window_lengths, self._heads, kept)
         if kept is not None:
-            attended, hidden = attended[kept], hidden[kept]
+            hidden = hidden[kept]
         hidden = self._attention_norm(products.out.plus(attended, hidden))
         activated = products.up.gelu(hidden, products.down.steps)
         return self._output_norm(products.down.plus(activated, hidden))

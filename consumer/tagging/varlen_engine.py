@@ -70,7 +70,7 @@ class VarlenEngine:
         self._next_slot = 0
 
     def run(
-        self, windows: Sequence[NDArray[np.int32]], is_read: NDArray[np.bool_] | None = None
+        self, windows: Sequence[NDArray[np.int32]], _is_read: NDArray[np.bool_] | None = None
     ) -> Answer:
         """See `Engine.run`."""
         return self.start(windows).answer()
