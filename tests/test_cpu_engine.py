@@ -19,16 +19,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.errors import ModelError
-from consumer.tagging import cpu_engine
+from consumer.tagging import cpu_attention, cpu_engine
 from consumer.tagging.cpu_attention import attend
 from consumer.tagging.cpu_engine import CpuEngine, make_cpu_engine, parts
-from consumer.tagging.encoder_layers import find_layers
+from consumer.tagging.encoder_layers import find_layers, read_layer
 from consumer.tagging.engine import Answer, Engine, PackedEngine, make_engine
 from consumer.tagging.fused_layer import FusedLayer, can_fuse
 from consumer.tagging.model import load_model
 from consumer.tagging.packed_attention import CannotPack
 from consumer.tagging.processor import Processor, keep_freed_memory, read_processor
-from consumer.tagging.quantized_layer import Int8Product, QuantizedLayer
+from consumer.tagging.quantized_layer import Int8Product, QuantizedLayer, quantize_layer
 from tests.tiny_models import FAMILIES, PACKED_FAMILIES, save_tiny_model, tiny_folder
 
 needs_bfloat16 = pytest.mark.skipif(
@@ -286,6 +286,34 @@ def test_a_window_gives_the_same_numbers_in_eight_bits_in_any_company() -> None:
 
 
 @needs_int8
+@pytest.mark.parametrize("has_bias", [True, False])
+def test_a_layer_in_eight_bits_gives_nearly_its_float32_answer(
+    monkeypatch: pytest.MonkeyPatch, has_bias: bool
+) -> None:
+    monkeypatch.setattr("consumer.tagging.quantized_layer.MOST_ERROR", 1.0)
+    layers = find_layers(load("bert-cased", "float32").network)
+    assert layers is not None
+    weights = read_layer(layers[0])
+    assert weights is not None
+    draw = torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        # So that what attention gives outweighs what stands beside it.
+        weights.out.weight *= 300
+        for part in (weights.query, weights.key, weights.value):
+            if has_bias:
+                part.bias.copy_(torch.randn(len(part.bias), generator=draw))
+            else:
+                part.bias = None
+    hidden = torch.randn(57, weights.value.in_features, generator=draw)
+    layer, expected = quantize_layer(weights, hidden, (50, 7))
+    assert layer.int8_products == 4
+    for kept in (None, torch.arange(3, 55, 2)):
+        found = layer.compute(hidden, (50, 7), kept)
+        wanted = expected if kept is None else expected[kept]
+        assert float((found - wanted).norm() / wanted.norm()) < 0.05
+
+
+@needs_int8
 def test_a_product_that_eight_bits_change_too_much_stays_in_sixteen(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -447,6 +475,29 @@ def test_attention_takes_scores_of_any_size(
     assert found.isfinite().all()
     if dtype == torch.float32:
         assert torch.allclose(found, expected, atol=1e-3)
+
+
+@pytest.mark.parametrize(("value_size", "redone"), [(1.0, 0), (1e9, 1)])
+def test_large_powers_are_of_use_while_their_products_are_numbers(
+    monkeypatch: pytest.MonkeyPatch, value_size: float, redone: int
+) -> None:
+    calls: list[int] = []
+    by_softmax = cpu_attention._attend_by_softmax
+
+    def counted(query: torch.Tensor, *others: torch.Tensor) -> torch.Tensor:
+        calls.append(len(query))
+        return by_softmax(query, *others)
+
+    monkeypatch.setattr(cpu_attention, "_attend_by_softmax", counted)
+    inputs = torch.randn(30, 3 * 16, generator=torch.Generator().manual_seed(4))
+    # One head of the two; scores of about 110, whose powers are a quarter of a million below the
+    # largest number.
+    inputs[:, :8] *= 0.3
+    inputs[:, 0], inputs[:, 16] = 11.0, 10.0
+    inputs[:, 32:] *= value_size
+    expected = own_attention(inputs, slice(0, 30), 2)
+    assert torch.allclose(attend(inputs, (30,), 2) / value_size, expected / value_size, atol=1e-3)
+    assert len(calls) == redone
 
 
 @needs_bfloat16

@@ -23,7 +23,8 @@ FILLED_TO = 16
 LN_2 = math.log(2.0)
 
 #: Of a row's powers, and one over it the smallest sum: a score 18 lower than the row's largest
-#: still has a power above zero, and products with values of any model stay finite.
+#: still has a power above zero, and products with values of any model stay finite; sums beyond it
+#: are looked at, see `_are_of_use`.
 _LARGEST_SUM = 2.0**90
 
 
@@ -150,14 +151,32 @@ def _attend_by_powers(
         found = torch.bmm(powers, own_value)[:, :queries]
         torch.div(found, sums, out=attended[:, window.queries])
         all_sums[:, window.queries] = sums
-    # Written so that what is not a number is of no use.
-    is_of_use = ((all_sums >= 1 / _LARGEST_SUM) & (all_sums <= _LARGEST_SUM))[..., 0]
+    is_of_use = _are_of_use(all_sums[..., 0], attended)
     if bool(is_of_use.all()):
         return ()
     found_bad = [
         (window, (~is_of_use[:, window.queries].all(dim=1)).nonzero()[:, 0]) for window in windows
     ]
     return [(window, bad) for window, bad in found_bad if len(bad)]
+
+
+def _are_of_use(sums: torch.Tensor, attended: torch.Tensor) -> torch.Tensor:
+    """Whether the powers of each row were neither too small nor too large, shape (heads, queries).
+
+    Args:
+        sums: of the powers, the same shape.
+        attended: what came of them, shape (heads, queries, head size).
+    """
+    # Written so that what is not a number is of no use.
+    is_of_use = (sums >= 1 / _LARGEST_SUM) & (sums <= _LARGEST_SUM)
+    if bool(is_of_use.all()):
+        return is_of_use
+    # Where values are not large too, products of larger powers are numbers as well, which a look
+    # at those few heads says: the bundled model has one whose scores go up to 105.
+    heads = (~is_of_use).any(dim=1).nonzero()[:, 0]
+    are_numbers = attended[heads].isfinite().all(dim=-1) & sums[heads].isfinite()
+    is_of_use[heads] |= are_numbers & (sums[heads] > 1)
+    return is_of_use
 
 
 def _attend_by_softmax(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:

@@ -50,16 +50,20 @@ class InputSteps:
 
     def quantize(self, inputs: torch.Tensor) -> torch.Tensor:
         """Any float type to uint8 of the same shape."""
-        # By way of int8: torch has no vector instructions for float32 to uint8. Flipping the
-        # highest bit then adds 128.
         shift = torch.tensor(float(self.zero_point - CENTRE)).expand_as(self.steps)
-        scaled = torch.addcmul(shift, inputs.float(), self.steps.reciprocal())
-        signed = scaled.round_().clamp_(-128.0, 127.0).to(torch.int8)
-        return signed.view(torch.uint8).bitwise_xor_(128)
+        return numbers_of(torch.addcmul(shift, inputs.float(), self.steps.reciprocal()))
 
     def rounded(self, inputs: torch.Tensor) -> torch.Tensor:
         """What the numbers stand for, float32."""
         return (self.quantize(inputs).float() - self.zero_point) * self.steps
+
+
+def numbers_of(scaled: torch.Tensor) -> torch.Tensor:
+    """uint8 numbers, 128 for 0.0, of inputs that are in steps around it; those are overwritten."""
+    # By way of int8: torch has no vector instructions for float32 to uint8. Flipping the highest
+    # bit then adds 128.
+    signed = scaled.round_().clamp_(-128.0, 127.0).to(torch.int8)
+    return signed.view(torch.uint8).bitwise_xor_(128)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

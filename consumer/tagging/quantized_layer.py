@@ -27,6 +27,7 @@ from consumer.tagging.quantization import (
     InputSteps,
     activation_steps,
     centred_steps,
+    numbers_of,
     product_error,
     quantize_weight,
 )
@@ -169,12 +170,14 @@ class QuantizedLayer(PackedLayer):
     Args:
         weights: the layer's, float32; copied.
         products: the four.
+        attends_in_steps: whether values come in the steps of what the attention's output takes.
     """
 
-    def __init__(self, weights: LayerWeights, products: _Products) -> None:
+    def __init__(self, weights: LayerWeights, products: _Products, attends_in_steps: bool) -> None:
         super().__init__()
         self._heads = weights.heads
         self._products = products
+        self._attends_in_steps = attends_in_steps
         self._attention_norm = Norm(weights.attention_norm, torch.float32)
         self._output_norm = Norm(weights.output_norm, torch.float32)
 
@@ -191,6 +194,8 @@ class QuantizedLayer(PackedLayer):
         products = self._products
         inputs = products.attention_inputs(hidden)
         attended = attend(inputs, window_lengths, self._heads, kept)
+        if self._attends_in_steps:
+            attended = numbers_of(attended)
         if kept is not None:
             hidden = hidden[kept]
         hidden = self._attention_norm(products.out.plus(attended, hidden))
@@ -214,13 +219,30 @@ def quantize_layer(
     middle = weights.attention_norm(weights.out(attended) + hidden)
     activated = gelu(weights.up(middle))
     output = weights.output_norm(weights.down(activated) + middle)
+    out = _choose("attention output", *_of(weights.out), attended, centred_steps)
+    if out.steps is not None:
+        _put_into_values(out.steps, joined_weight, joined_bias)
     products = _Products(
         _choose("attention inputs", joined_weight, joined_bias, hidden, centred_steps),
-        _choose("attention output", *_of(weights.out), attended, centred_steps),
+        out,
         _choose("up", *_of(weights.up), middle, centred_steps),
         _choose("down", *_of(weights.down), activated, activation_steps),
     )
-    return QuantizedLayer(weights, products), output
+    return QuantizedLayer(weights, products, attends_in_steps=out.steps is not None), output
+
+
+def _put_into_values(steps: InputSteps, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
+    """Have values come in steps, in place: then so does what is a mean of them, and is rounded
+    as it is.
+
+    Args:
+        steps: of numbers around zero.
+        weight, bias: of query, key and value.
+    """
+    values = slice(2 * len(weight) // 3, None)
+    weight[values] /= steps.steps[:, None]
+    if bias is not None:
+        bias[values] /= steps.steps
 
 
 def _of(product: torch.nn.Linear) -> tuple[torch.Tensor, torch.Tensor | None]:
