@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import pickle
+import time
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 from consumer.tagging.encoder_process import EncoderSpec, encoder_of, pack
 
@@ -26,6 +28,18 @@ def serve_short_lived(connection: Connection, _spec: EncoderSpec) -> None:
     connection.send_bytes(b"")
     connection.recv_bytes()
     os._exit(3)
+
+
+def serve_when_all_are_there(connection: Connection, _spec: EncoderSpec) -> None:
+    """Begins when three processes have come so far."""
+    folder = Path(os.environ["NERSTREAM_TEST_FOLDER"])
+    (folder / str(os.getpid())).touch()
+    until = time.monotonic() + 30
+    while len(list(folder.iterdir())) < 3:
+        if time.monotonic() > until:
+            os._exit(7)
+        time.sleep(0.01)
+    connection.send_bytes(b"")
 
 
 def serve_nothing(_connection: Connection, _spec: EncoderSpec) -> None:

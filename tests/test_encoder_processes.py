@@ -12,9 +12,11 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from multiprocessing import popen_spawn_posix as spawn_popen
 from multiprocessing.context import SpawnProcess
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +28,12 @@ from consumer.tagging.encoder_process import EncoderSpec, encoder_of, pack, spec
 from consumer.tagging.encoder_processes import EncoderProcesses, Serve, TextsEndTheProcess
 from consumer.tagging.encoding import ArticleEncoding
 from consumer.tagging.entities import Strategy
-from tests.faulty_encoders import serve_nothing, serve_poisoned, serve_short_lived
+from tests.faulty_encoders import (
+    serve_nothing,
+    serve_poisoned,
+    serve_short_lived,
+    serve_when_all_are_there,
+)
 from tests.tiny_models import FAMILIES, SENTENCES, article, tag, tiny_folder, tiny_tagger
 
 PATIENCE_S = 30.0
@@ -211,6 +218,26 @@ def test_processes_that_do_not_begin_end_the_start() -> None:
     with pytest.raises(TokenizerFailed, match=r"does not begin \(exit code 5\)"):
         made(serve_nothing)
     assert not children()
+
+
+def test_processes_begin_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NERSTREAM_TEST_FOLDER", str(tmp_path))
+    EncoderProcesses(spec(), 3, serve_when_all_are_there).close()
+
+
+def test_starting_a_process_does_not_wait_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than a pipe holds, multiprocessing would wait until the process reads it."""
+    sent: list[int] = []
+    send = spawn_popen.reduction.dump
+
+    def counted(value: object, file: Any, *others: Any) -> None:
+        before = file.tell()
+        send(value, file, *others)
+        sent.append(file.tell() - before)
+
+    monkeypatch.setattr(spawn_popen.reduction, "dump", counted)
+    EncoderProcesses(spec(), 1).close()
+    assert sum(sent) < 65_536
 
 
 def refuse(*_: object) -> None:

@@ -77,6 +77,13 @@ def encoder_of(spec: EncoderSpec) -> Encoder:
     return make_encoder(tokenizer, spec.options)
 
 
+def ignore_signals() -> None:
+    """The worker drains after a signal, and needs its tokens until it has; service managers send
+    the signal to all processes of a service."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
 def serve(connection: Connection, spec: EncoderSpec) -> None:
     """Answer calls until the other end closes the pipe, as its own end does too: nothing is left
     behind by a worker that was killed.
@@ -84,10 +91,6 @@ def serve(connection: Connection, spec: EncoderSpec) -> None:
     The first message out says that the next one may come; after it each call is a pickled list of
     articles, each a list of texts, and each answer pickled `PackedEncodings` or `Failed`.
     """
-    # The worker drains after a signal, and needs its tokens until it has; service managers send
-    # the signal to all processes of a service.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
     # One process, one core: there are others beside it.
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     try:

@@ -23,6 +23,7 @@ from consumer.tagging.encoder_process import (
     EncoderSpec,
     Failed,
     PackedEncodings,
+    ignore_signals,
     serve,
     unpack,
 )
@@ -68,6 +69,7 @@ class EncoderProcesses:
     def __init__(self, spec: EncoderSpec, count: int, serve: Serve = serve) -> None:
         self.count = count
         processes: list[_Process] = []
+        spec_bytes = pickle.dumps(spec, protocol=5)
         # Ended whatever happens, also where one does not begin. At the interpreter's end this comes
         # before multiprocessing's own handler, which would wait for processes that still have
         # their pipe: handlers run in the reverse order, and its was there before.
@@ -76,9 +78,12 @@ class EncoderProcesses:
         atexit.register(self._end)
         self._idle: SimpleQueue[_Process] = SimpleQueue()
         try:
-            # All are started before the first is waited for.
+            # All are started before the first is waited for, and told what to do before the first
+            # has done it: so their imports and tokenizers are loaded side by side.
             for _ in range(count):
-                processes.append(_Process(spec, serve))
+                processes.append(_Process(spec_bytes, serve))
+            for process in processes:
+                process.instruct()
             for process in processes:
                 process.begun()
                 self._idle.put(process)
@@ -138,10 +143,20 @@ def _end(processes: Iterable[_Process]) -> None:
         process.join()
 
 
+def _serve(connection: Connection, serve: Serve) -> None:
+    """The process: the encoder comes first."""
+    ignore_signals()
+    try:
+        spec: EncoderSpec = pickle.loads(connection.recv_bytes())
+    except (EOFError, ConnectionResetError):
+        return  # the worker has ended
+    serve(connection, spec)
+
+
 class _Process:
     """One process and this end of its pipe. One thread at a time."""
 
-    def __init__(self, spec: EncoderSpec, serve: Serve) -> None:
+    def __init__(self, spec: bytes, serve: Serve) -> None:
         self._spec = spec
         self._serve = serve
         self._process: BaseProcess | None = None
@@ -151,6 +166,12 @@ class _Process:
     def ending(self) -> str:
         """How the last process ended, for a person."""
         return self._ending
+
+    def instruct(self) -> None:
+        """Send it the encoder; blocks until it reads that."""
+        # One that has ended is found out by `begun`.
+        with contextlib.suppress(OSError):
+            self._connection.send_bytes(self._spec)
 
     def begun(self) -> None:
         """Wait until it is ready.
@@ -184,6 +205,7 @@ class _Process:
             TokenizerFailed: it does not begin.
         """
         self._begin()
+        self.instruct()
         self.begun()
 
     def close(self) -> None:
@@ -200,11 +222,12 @@ class _Process:
             self._process.join()
 
     def _begin(self) -> None:
-        # A new interpreter: a copy of this one would have its locks, and a device's context.
+        # A new interpreter: a copy of this one would have its locks, and a device's context. Its
+        # arguments are few: more than a pipe holds, `start` would wait until it reads them.
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
         process = context.Process(
-            target=self._serve, args=(theirs, self._spec), name="nerstream-tokenize", daemon=True
+            target=_serve, args=(theirs, self._serve), name="nerstream-tokenize", daemon=True
         )
         self._process = None
         self._ending = "it could not be started"
