@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from consumer.tagging.engine import _reduce
+from consumer.tagging.engine import answer_of
 from consumer.tagging.reduction import read_answer, reduce_logits, reduced_rows
 
 
@@ -18,7 +18,7 @@ def test_a_reduced_answer_is_the_answer(dtype: torch.dtype, with_rows: bool) -> 
     logits[8, 8] = torch.inf
     logits[9] = 1.0  # a tie
     logits[10, 2] = -torch.inf  # the others' probabilities are numbers
-    expected = _reduce(logits[:260], with_rows)
+    expected = answer_of(logits[:260], with_rows)
     reduced = reduce_logits(logits, with_rows)
     assert reduced.shape == (reduced_rows(9, with_rows), 300)
     assert reduced.dtype == torch.int32

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from consumer.errors import ModelError
 from consumer.tagging.calibration import quantize_layers
-from consumer.tagging.engine import Answer, PackedEngine, reduce_logits
+from consumer.tagging.engine import Answer, PackedEngine, answer_of
 from consumer.tagging.fused_layer import can_fuse, fuse_layers
 from consumer.tagging.model import LoadedModel
 from consumer.tagging.processor import keep_freed_memory, read_processor
@@ -125,13 +125,13 @@ class CpuEngine(PackedEngine):
         if 0 < filling <= self._model.max_tokens:
             filled.append(np.zeros(filling, dtype=np.int32))
         if is_read is None:
-            return reduce_logits(self._logits(filled)[:tokens], self._with_rows)
+            return answer_of(self._logits(filled)[:tokens], self._with_rows)
         read = np.flatnonzero(is_read)
         last = sum(map(len, filled)) - 1
         rows = np.full(max(1, -(-len(read) // FILLED_TO)) * FILLED_TO, last)
         rows[: len(read)] = read
         logits = self._logits(filled, kept_tokens=torch.from_numpy(rows))
-        return _spread(reduce_logits(logits[: len(read)], self._with_rows), read, tokens)
+        return _spread(answer_of(logits[: len(read)], self._with_rows), read, tokens)
 
 
 def _single_threads(count: int) -> ThreadPoolExecutor:

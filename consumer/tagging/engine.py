@@ -106,7 +106,7 @@ class PackedEngine:
     def run(
         self, windows: Sequence[NDArray[np.int32]], _is_read: NDArray[np.bool_] | None = None
     ) -> Answer:
-        return reduce_logits(self._logits(windows), self._with_rows)
+        return answer_of(self._logits(windows), self._with_rows)
 
     def _logits(self, windows: Sequence[NDArray[np.int32]], **for_layers: Any) -> torch.Tensor:
         """See `packed_logits`."""
@@ -138,7 +138,7 @@ class PaddedEngine:
         logits = self._model.network(
             input_ids=torch.from_numpy(ids).to(self._model.device), attention_mask=mask.long()
         ).logits
-        return reduce_logits(logits[mask], self._with_rows)
+        return answer_of(logits[mask], self._with_rows)
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
@@ -154,7 +154,7 @@ def release_memory(model: LoadedModel) -> None:
         torch.cuda.empty_cache()
 
 
-def reduce_logits(logits: torch.Tensor, with_rows: bool) -> Answer:
+def answer_of(logits: torch.Tensor, with_rows: bool) -> Answer:
     """On the device, so that two numbers a token come back and not a row."""
     rows = logits.float().softmax(dim=-1)
     rows = rows.masked_fill(~logits.isfinite().all(dim=-1, keepdim=True), torch.nan)

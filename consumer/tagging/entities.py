@@ -37,10 +37,9 @@ class Strategy(StrEnum):
     AVERAGE = "average"
     MAX = "max"
 
-    @property
-    def reads_first(self) -> bool:
-        """Whether only the first token of a unit has a say."""
-        return self in (Strategy.WORD, Strategy.FIRST)
+
+#: Those under which only the first token of a unit has a say.
+READ_FIRST = (Strategy.WORD, Strategy.FIRST)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -52,7 +52,7 @@ class Starter:
         self.passes = 1 if self._overlapping is None else 2
 
     def start(
-        self, windows: Sequence[NDArray[np.int32]], is_read: NDArray[np.bool_]
+        self, windows: Sequence[NDArray[np.int32]], is_read: NDArray[np.bool_] | None = None
     ) -> StartedPass:
         """See `OverlappingEngine.start`; on other engines it blocks until the answer is here.
 

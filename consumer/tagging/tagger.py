@@ -23,7 +23,7 @@ from consumer.tagging.encoder_process import spec_of
 from consumer.tagging.encoder_processes import EncoderProcesses
 from consumer.tagging.encoding import ArticleEncoding
 from consumer.tagging.engine import Engine, is_out_of_memory, make_engine
-from consumer.tagging.entities import Strategy, find_entities
+from consumer.tagging.entities import READ_FIRST, Strategy, find_entities
 from consumer.tagging.forward import Forward
 from consumer.tagging.forward_run import ForwardRun
 from consumer.tagging.model import LoadedModel, load_model
@@ -135,7 +135,7 @@ class Tagger:
             engine or make_engine(model, needs_rows),
             options.batch_tokens,
             outputs=len(model.labels.type_ids) if needs_rows else 0,
-            reads_all=not options.aggregation.reads_first,
+            reads_all=options.aggregation not in READ_FIRST,
         )
 
     @property
