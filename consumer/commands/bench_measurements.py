@@ -83,7 +83,8 @@ class Measurements:
                 found["throughput"] = throughput(self._drain(worker), alone)
             self._latencies(worker, guess, alone, found)
             found["peak_bytes"] = worker.peak_bytes
-            last = worker.read()
+            # The last article is read by its reader before the worker has counted it.
+            last = self._settled(worker)
             found["stop_s"] = worker.stop()
         if last.resolved != self._load.sent:
             raise NerstreamError(f"{self._load.sent} went in, {last.resolved:.0f} came out")
