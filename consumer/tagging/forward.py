@@ -56,7 +56,8 @@ class Forward:
         self._limit = PassLimit(batch_tokens)
         self._longest_fitted = 0
         self._outputs = outputs
-        self._reads_all = reads_all
+        # What overlaps answers for all tokens, and waits for what is done here between passes.
+        self._reads_all = reads_all or self.overlaps
         self._prefix = np.array(model.prefix_ids, dtype=np.int32)
         self._suffix = np.array(model.suffix_ids, dtype=np.int32)
         self._under_way: deque[_Started] = deque()
@@ -132,7 +133,8 @@ class Forward:
         group, cost = run.take(self._limit.tokens)
         if not group:
             return
-        running = self._start(run.windows.ids(group), run.windows.is_read(group))
+        is_read = None if self.overlaps else run.windows.is_read(group)
+        running = self._start(run.windows.ids(group), is_read)
         if running is not None:
             run.passes += 1
             self._under_way.append(_Started(run, group, cost, running))
@@ -158,7 +160,7 @@ class Forward:
         run.progress()
 
     def _start(
-        self, windows: Sequence[NDArray[np.int32]], is_read: NDArray[np.bool_]
+        self, windows: Sequence[NDArray[np.int32]], is_read: NDArray[np.bool_] | None
     ) -> StartedPass | None:
         """The pass, or None where memory ran out."""
         try:
