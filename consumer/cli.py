@@ -26,6 +26,7 @@ COMMANDS = {
     "produce": "send JSON lines to a topic",
     "evaluate": "score a model on a CoNLL file: precision, recall and F1 by type",
     "train": "fine-tune a checkpoint on CoNLL files",
+    "average": "make one model of several fine-tuned ones: the mean of their weights",
     "bench": "measure the model beside its peers, or the worker from broker to broker",
 }
 

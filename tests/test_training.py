@@ -359,7 +359,7 @@ def test_a_marked_model_says_what_case_its_words_have(
         (("--learning-rate", "nan"), SettingsError, "--learning-rate: nan is out of range"),
         (("--dropout", "1"), SettingsError, "--dropout: 1.0 is out of range"),
         (("--threads", "0"), SettingsError, "--threads: 0 is out of range"),
-        (("--train", "/none.txt"), SettingsError, "--train: cannot read /none.txt: No such"),
+        (("--train", "/none.txt"), SettingsError, "--train: /none.txt cannot be read .No such"),
         (("--card-notes", "/none.md"), SettingsError, "--card-notes: cannot read /none.md"),
         (("--device", "abacus"), ModelError, "cannot use the device abacus"),
         (("--max-length", "65"), ModelError, "takes 64 sub-words at most"),

@@ -13,6 +13,7 @@ import time
 from enum import StrEnum
 from pathlib import Path
 
+from consumer.commands.command_files import read_corpus
 from consumer.commands.evaluate_display import progress_of, write_json, write_tables
 from consumer.commands.evaluate_report import Report
 from consumer.commands.loading import OFFLINE_DEFAULTS, TAGGER_SETTINGS, tagger_from
@@ -20,7 +21,7 @@ from consumer.errors import SettingsError
 from consumer.settings_arguments import add_settings_arguments
 from consumer.settings_sources import load_settings
 from consumer.tagging.confusion import confusion_of
-from consumer.tagging.conll import ConllError, LabelledArticle, corpus_statistics, read_conll
+from consumer.tagging.conll import corpus_statistics
 from consumer.tagging.evaluation import evaluate_tagger, joined, sentences_apart
 from consumer.tagging.scoring import score_labels
 
@@ -76,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
     settings = load_settings(arguments, os.environ, defaults=OFFLINE_DEFAULTS)
     level = Level(arguments.level)
     _check(arguments.errors, arguments.join_words, level)
-    articles = _read(arguments.file)
+    articles = read_corpus(arguments.file, "FILE")
     tagger = tagger_from(settings)
     statistics = corpus_statistics(articles)
     unknown = [name for name, _ in statistics.entities if name not in tagger.info.types]
@@ -128,14 +129,3 @@ def _check(errors: int, join_words: int, level: Level) -> None:
             "joins articles, and --level sentence takes them apart",
             "leave one of the two out",
         )
-
-
-def _read(path: Path) -> tuple[LabelledArticle, ...]:
-    try:
-        return read_conll(path)
-    except OSError as error:
-        raise SettingsError(
-            "FILE", f"{path} cannot be read ({error.strerror})", "name a CoNLL file"
-        ) from error
-    except ConllError as error:
-        raise SettingsError("FILE", str(error), error.remedy) from error

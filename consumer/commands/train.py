@@ -14,9 +14,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from consumer.commands.command_files import last_part, read_corpus, read_notes
 from consumer.commands.training_display import TrainingDisplay
 from consumer.errors import SettingsError
-from consumer.tagging.conll import ConllError, LabelledArticle, read_conll
 from consumer.tagging.recipe import Recipe, flag
 
 if TYPE_CHECKING:
@@ -99,9 +99,9 @@ def run(arguments: argparse.Namespace) -> int:
     recipe = Recipe(**{option.name: getattr(arguments, option.name) for option in fields(Recipe)})
     if arguments.threads is not None and arguments.threads < 1:
         raise SettingsError("--threads", f"{arguments.threads} is out of range", "give 1 or more")
-    train = tuple(article for file in arguments.train for article in _read(file, "--train"))
-    dev = _read(arguments.dev, "--dev")
-    notes = _notes(arguments.card_notes)
+    train = tuple(article for file in arguments.train for article in read_corpus(file, "--train"))
+    dev = read_corpus(arguments.dev, "--dev")
+    notes = read_notes(arguments.card_notes)
     # Imported late, so that `nerstream --help` need not wait for torch.
     from consumer.tagging.fine_tuning import FineTuning
 
@@ -152,30 +152,6 @@ def _begin(tuning: FineTuning, resume: bool) -> None:
         ) from error
 
 
-def _read(path: Path, setting: str) -> tuple[LabelledArticle, ...]:
-    try:
-        return read_conll(path)
-    except OSError as error:
-        raise SettingsError(
-            setting, f"cannot read {path}: {error.strerror}", "name a CoNLL file"
-        ) from error
-    except ConllError as error:
-        raise SettingsError(
-            setting, str(error), "give one word a line with its label in the last column"
-        ) from error
-
-
-def _notes(path: Path | None) -> str:
-    if path is None:
-        return ""
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(
-            "--card-notes", f"cannot read {path}: {error}", "name a UTF-8 Markdown file"
-        ) from error
-
-
 def _command(arguments: argparse.Namespace) -> str:
     """The command line as others may repeat it: files without their folders."""
     parts = [
@@ -183,7 +159,7 @@ def _command(arguments: argparse.Namespace) -> str:
         f"--train {' '.join(shlex.quote(file.name) for file in arguments.train)}",
         f"--dev {shlex.quote(arguments.dev.name)}",
         *(
-            [f"--teachers {' '.join(shlex.quote(_last_part(name)) for name in arguments.teachers)}"]
+            [f"--teachers {' '.join(shlex.quote(last_part(name)) for name in arguments.teachers)}"]
             if arguments.teachers
             else []
         ),
@@ -196,8 +172,3 @@ def _command(arguments: argparse.Namespace) -> str:
         elif value != option.default:
             parts.append(f"{flag(option)} {value}")
     return " \\\n    ".join(["nerstream train", *parts])
-
-
-def _last_part(name: str) -> str:
-    """A folder without the folders it lies in; a hub id as it is."""
-    return Path(name).name if Path(name).exists() else name

@@ -89,6 +89,41 @@ def load_model(
     )
 
 
+def labels_of(model: PreTrainedModel) -> list[str]:
+    """The model's labels, in the order of its answers."""
+    return [model.config.id2label[index] for index in sorted(model.config.id2label)]
+
+
+def require_positions(model: PreTrainedModel, max_length: int) -> None:
+    """Raise ValueError where a window of so many sub-words is more than the model takes."""
+    positions = getattr(model.config, "max_position_embeddings", max_length)
+    if max_length > positions:
+        raise ValueError(
+            f"it takes {positions} sub-words at most, fewer than --max-length {max_length}"
+        )
+
+
+def load_alike(
+    name: str, max_length: int, tokenizer: PreTrainedTokenizerFast, labels: Sequence[str]
+) -> PreTrainedModel:
+    """A checkpoint in float32 that has these sub-words, and these labels in this order.
+
+    Raises:
+        ValueError: its sub-words or labels are others.
+        OSError: there is no such model, or it has no safetensors weights.
+    """
+    own = load_tokenizer(name, max_length)
+    model = load_model(name, [], seed=0, dropout=None, attention_dropout=None)
+    if own.get_vocab() != tokenizer.get_vocab():
+        raise ValueError(
+            f"its sub-words are not those of {tokenizer.name_or_path}; train it from the same "
+            "checkpoint with the same --case-marks"
+        )
+    if labels_of(model) != list(labels):
+        raise ValueError(f"its labels are {', '.join(labels_of(model))}, not {', '.join(labels)}")
+    return model
+
+
 def save_checkpoint(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: Path
 ) -> None:

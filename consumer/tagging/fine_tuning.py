@@ -13,7 +13,13 @@ from transformers import PreTrainedModel
 from consumer import __version__
 from consumer.errors import ModelError, SettingsError
 from consumer.tagging.case_marks import mark_ids, with_case_marks
-from consumer.tagging.checkpoint import load_model, load_tokenizer, save_checkpoint
+from consumer.tagging.checkpoint import (
+    load_alike,
+    load_model,
+    load_tokenizer,
+    require_positions,
+    save_checkpoint,
+)
 from consumer.tagging.conll import OUTSIDE, LabelledArticle, corpus_statistics
 from consumer.tagging.distillation import Teachers
 from consumer.tagging.model_card import TrainingRun, model_card
@@ -76,16 +82,11 @@ class FineTuning:
                 dropout=recipe.dropout,
                 attention_dropout=recipe.attention_dropout,
             )
+            require_positions(model, recipe.max_length)
             if recipe.case_marks and not mark_ids(self._tokenizer):
                 self._tokenizer = with_case_marks(model, self._tokenizer, recipe.seed)
         except (OSError, ValueError) as error:
             raise ModelError(f"cannot fine-tune {base_model}: {error}") from error
-        positions = getattr(model.config, "max_position_embeddings", recipe.max_length)
-        if recipe.max_length > positions:
-            raise ModelError(
-                f"{base_model} takes {positions} sub-words at most, "
-                f"fewer than --max-length {recipe.max_length}"
-            )
         self._check_recipe()
         taught = [self._teacher(name) for name in teachers]
         self._trainer = Trainer(
@@ -113,22 +114,9 @@ class FineTuning:
     def _teacher(self, name: str) -> PreTrainedModel:
         """A teacher with the student's sub-words and labels, in the student's order."""
         try:
-            tokenizer = load_tokenizer(name, self._recipe.max_length)
-            model = load_model(name, [], seed=0, dropout=None, attention_dropout=None)
+            return load_alike(name, self._recipe.max_length, self._tokenizer, self._labels)
         except (OSError, ValueError) as error:
             raise ModelError(f"cannot learn from {name}: {error}") from error
-        if tokenizer.get_vocab() != self._tokenizer.get_vocab():
-            raise ModelError(
-                f"cannot learn from {name}: its sub-words are not those of {self._base_model}; "
-                "train it from the same checkpoint with the same --case-marks"
-            )
-        labels = [model.config.id2label[index] for index in sorted(model.config.id2label)]
-        if labels != self._labels:
-            raise ModelError(
-                f"cannot learn from {name}: its labels are {', '.join(labels)}, "
-                f"not {', '.join(self._labels)}"
-            )
-        return model
 
     @property
     def state_path(self) -> Path:
