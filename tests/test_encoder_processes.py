@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import pickle
 import signal
@@ -12,20 +11,18 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from multiprocessing import popen_spawn_posix as spawn_popen
-from multiprocessing.context import SpawnProcess
-from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
 from consumer.errors import TokenizerFailed
+from consumer.tagging.encoder_child import Serve
 from consumer.tagging.encoder_options import EncoderOptions
 from consumer.tagging.encoder_process import EncoderSpec, encoder_of, pack, spec_of, unpack
-from consumer.tagging.encoder_processes import EncoderProcesses, Serve, TextsEndTheProcess
+from consumer.tagging.encoder_processes import EncoderProcesses, TextsEndTheProcess
 from consumer.tagging.encoding import ArticleEncoding
 from consumer.tagging.entities import Strategy
 from tests.faulty_encoders import (
@@ -78,11 +75,6 @@ def pair() -> Iterator[EncoderProcesses]:
     processes = EncoderProcesses(spec(), 2)
     yield processes
     processes.close()
-
-
-def children() -> list[BaseProcess]:
-    """The processes that tokenise; not the helper that multiprocessing has."""
-    return [one for one in multiprocessing.active_children() if one.name == "nerstream-tokenize"]
 
 
 def runs(pid: int) -> bool:
@@ -142,24 +134,25 @@ def test_calls_run_at_once(pair: EncoderProcesses) -> None:
 def test_what_the_tokenizer_says_is_raised_and_the_process_goes_on(
     pair: EncoderProcesses,
 ) -> None:
-    before = {one.pid for one in children()}
+    before = pair.pids
     with pytest.raises(RuntimeError, match="TypeError"):
         pair.encode([[7]])  # type: ignore[list-item]
     assert pair.encode([["a"]])[0].tokens == 3
-    assert {one.pid for one in children()} == before
+    assert pair.pids == before
 
 
 def test_a_process_that_is_killed_is_replaced(
     pair: EncoderProcesses, caplog: pytest.LogCaptureFixture
 ) -> None:
-    killed = children()
+    killed = pair.pids
     assert len(killed) == 2
-    for one in killed:
-        one.kill()
+    for pid in killed:
+        os.kill(pid, signal.SIGKILL)
     expected = encoder_of(spec()).encode(ARTICLES)
     assert same(pair.encode(ARTICLES), expected)
     assert same(pair.encode(ARTICLES), expected)
-    assert {one.pid for one in children()}.isdisjoint(one.pid for one in killed)
+    assert len(pair.pids) == 2
+    assert set(pair.pids).isdisjoint(killed)
     assert "a process that tokenises ended (signal 9), a new one takes its place" in caplog.text
 
 
@@ -167,28 +160,27 @@ def test_a_process_that_is_killed_is_replaced(
 def test_signals_to_the_whole_service_leave_the_processes_to_the_drain(
     pair: EncoderProcesses, number: signal.Signals
 ) -> None:
-    before = {one.pid for one in children()}
+    before = pair.pids
     for pid in before:
-        assert pid is not None
         os.kill(pid, number)
     for _ in range(4):
         assert len(pair.encode(ARTICLES)) == len(ARTICLES)
-    assert {one.pid for one in children()} == before
+    assert pair.pids == before
 
 
 def test_they_end_with_close() -> None:
     processes = EncoderProcesses(spec(), 2)
-    running = children()
+    running = processes.pids
     processes.close()
     assert len(running) == 2
-    assert not [one for one in running if one.is_alive()]
+    assert not any(map(runs, running))
 
 
 def test_they_end_with_the_object() -> None:
     processes = EncoderProcesses(spec(), 1)
-    (running,) = children()
+    (running,) = processes.pids
     del processes
-    assert not running.is_alive()
+    assert not runs(running)
 
 
 def made(serve: Serve) -> EncoderProcesses:
@@ -217,7 +209,6 @@ def test_processes_that_end_at_any_text_end_the_worker() -> None:
 def test_processes_that_do_not_begin_end_the_start() -> None:
     with pytest.raises(TokenizerFailed, match=r"does not begin \(exit code 5\)"):
         made(serve_nothing)
-    assert not children()
 
 
 def test_processes_begin_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,22 +216,28 @@ def test_processes_begin_side_by_side(tmp_path: Path, monkeypatch: pytest.Monkey
     EncoderProcesses(spec(), 3, serve_when_all_are_there).close()
 
 
-def test_starting_a_process_does_not_wait_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """More than a pipe holds, multiprocessing would wait until the process reads it."""
-    sent: list[int] = []
-    send = spawn_popen.reduction.dump
+def test_the_main_module_of_the_worker_is_not_run_again(tmp_path: Path) -> None:
+    """It may import torch, and may have no guard."""
+    script = tmp_path / "embeds.py"
+    script.write_text(
+        "import pickle, sys\n"
+        "from consumer.tagging.encoder_processes import EncoderProcesses\n"
+        "print('run', flush=True)\n"
+        "processes = EncoderProcesses(pickle.loads(sys.stdin.buffer.read()), 2)\n"
+        "print(processes.encode([['a']])[0].tokens)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        input=pickle.dumps(spec()),
+        capture_output=True,
+        env={**os.environ, "PYTHONPATH": str(Path.cwd())},
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == (b"run\n3\n", b"")
 
-    def counted(value: object, file: Any, *others: Any) -> None:
-        before = file.tell()
-        send(value, file, *others)
-        sent.append(file.tell() - before)
 
-    monkeypatch.setattr(spawn_popen.reduction, "dump", counted)
-    EncoderProcesses(spec(), 1).close()
-    assert sum(sent) < 65_536
-
-
-def refuse(*_: object) -> None:
+def refuse(*_: object, **__: object) -> NoReturn:
     raise BlockingIOError(11, "Resource temporarily unavailable")
 
 
@@ -248,7 +245,7 @@ def test_a_machine_that_has_no_room_for_a_process(monkeypatch: pytest.MonkeyPatc
     """Said as what it is, by every call, so that no article is blamed for it."""
     processes = made(serve_poisoned)
     try:
-        monkeypatch.setattr(SpawnProcess, "start", refuse)
+        monkeypatch.setattr(subprocess, "Popen", refuse)
         for _ in range(2):
             with pytest.raises(
                 TokenizerFailed, match=r"cannot be started.*temporarily unavailable"
@@ -261,31 +258,30 @@ def test_a_machine_that_has_no_room_for_a_process(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_machine_that_has_room_for_some(monkeypatch: pytest.MonkeyPatch) -> None:
-    started: list[SpawnProcess] = []
+    started: list[subprocess.Popen[bytes]] = []
 
-    def start(process: SpawnProcess) -> None:
+    def start(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
         if started:
             refuse()
-        started.append(process)
-        own_start(process)
+        started.append(own_popen(*arguments, **options))
+        return started[0]
 
-    own_start = SpawnProcess.start
-    monkeypatch.setattr(SpawnProcess, "start", start)
+    own_popen = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", start)
     with pytest.raises(TokenizerFailed, match="cannot be started"):
         EncoderProcesses(spec(), 2)
-    assert not children()
+    assert started[0].poll() is not None
 
 
 _WORKER = """
-import multiprocessing, pickle, sys, time
+import pickle, sys, time
 
-if __name__ == "__main__":
-    from consumer.tagging.encoder_processes import EncoderProcesses
+from consumer.tagging.encoder_processes import EncoderProcesses
 
-    processes = EncoderProcesses(pickle.loads(sys.stdin.buffer.read()), 2)
-    print(*[one.pid for one in multiprocessing.active_children()], flush=True)
-    if sys.argv[1] == "killed":
-        time.sleep(600)
+processes = EncoderProcesses(pickle.loads(sys.stdin.buffer.read()), 2)
+print(*processes.pids, flush=True)
+if sys.argv[1] == "killed":
+    time.sleep(600)
 """
 
 

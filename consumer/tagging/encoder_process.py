@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -82,6 +83,18 @@ def ignore_signals() -> None:
     the signal to all processes of a service."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+
+
+def main() -> None:
+    """The process, started with the number of its end of the pipe as its last argument. The first
+    message is what to run, and with what; until it comes the worker may end."""
+    ignore_signals()
+    connection = Connection(int(sys.argv[-1]))
+    try:
+        serve, spec = pickle.loads(connection.recv_bytes())
+    except (EOFError, ConnectionResetError):
+        return  # the worker has ended
+    serve(connection, spec)
 
 
 def serve(connection: Connection, spec: EncoderSpec) -> None:
