@@ -10,6 +10,7 @@ from typing import Any
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException
 
 from consumer.articles import TopicPartition
+from consumer.kafka.clients import ClientWatch
 from consumer.kafka.end_offsets import EndOffsets
 
 ONE, TWO = TopicPartition("articles", 1), TopicPartition("articles", 2)
@@ -50,7 +51,7 @@ class Clock:
 
 def test_answers_are_taken_when_they_come() -> None:
     admin, clock = Admin(), Clock()
-    ends = EndOffsets(admin, clock)
+    ends = EndOffsets(lambda _: admin, clock)
     ends.refresh([])
     assert admin.questions == []
     ends.refresh([ONE, TWO])
@@ -72,7 +73,7 @@ def test_answers_are_taken_when_they_come() -> None:
 
 def test_it_asks_when_it_is_time_or_when_a_partition_is_new() -> None:
     admin, clock = Admin(), Clock()
-    ends = EndOffsets(admin, clock)
+    ends = EndOffsets(lambda _: admin, clock)
     ends.refresh([ONE])
     admin.questions[0][ONE].set_result(Answer(1))
     clock.now = EndOffsets.INTERVAL_S - 0.1
@@ -87,3 +88,29 @@ def test_it_asks_when_it_is_time_or_when_a_partition_is_new() -> None:
     clock.now += EndOffsets.INTERVAL_S
     ends.refresh([ONE])
     assert set(admin.questions[2]) == {ONE}
+
+
+def test_a_client_that_has_forgotten_all_brokers_is_replaced_between_two_questions() -> None:
+    admins: list[Admin] = []
+    watches: list[ClientWatch] = []
+
+    def make(watch: ClientWatch) -> Any:
+        admins.append(Admin())
+        watches.append(watch)
+        return admins[-1]
+
+    clock = Clock()
+    ends = EndOffsets(make, clock)
+    ends.refresh([ONE])
+    for _ in range(2):
+        watches[0].statistics('{"brokers": {}}')
+    ends.refresh([ONE])
+    assert len(admins) == 1
+    admins[0].questions[0][ONE].set_exception(KafkaException(KafkaError(KafkaError._TIMED_OUT)))
+    clock.now = EndOffsets.INTERVAL_S
+    ends.refresh([ONE])
+    assert len(admins) == 2
+    admins[1].questions[0][ONE].set_result(Answer(7))
+    ends.refresh([ONE])
+    assert ends.known() == {ONE: 7}
+    assert len(admins) == 2

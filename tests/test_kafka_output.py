@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from consumer.errors import KafkaProblem
+from consumer.articles import Outgoing, Position, TopicPartition
+from consumer.errors import AbortableError, KafkaProblem
+from consumer.kafka.clients import ClientWatch
 from consumer.kafka.output import Output
 from consumer.kafka.problems import raised_by
 from consumer.settings import Settings
@@ -55,3 +57,38 @@ def test_any_other_error_of_the_system_stays_one() -> None:
     with pytest.raises(SystemError):
         raised_by(failed)
     assert raised_by(FENCED) is FENCED
+
+
+class Idle:
+    """Takes messages and acknowledges none; says in its statistics that it knows no broker."""
+
+    def __init__(self, watch: ClientWatch) -> None:
+        self._watch = watch
+        self.taken = 0
+
+    def produce(self, *_: object, **__: object) -> None:
+        self.taken += 1
+
+    def poll(self, _: float) -> int:
+        self._watch.statistics('{"brokers": {}}')
+        return 0
+
+    def flush(self, timeout_s: float) -> int:
+        self.poll(timeout_s)
+        return self.taken
+
+
+def test_a_producer_that_has_forgotten_all_brokers_is_not_waited_for() -> None:
+    """Its messages would only fail after minutes; the producer that follows an abort sends them."""
+    output = Output(Settings(), {})
+    output._producer = producer = Idle(output.watch)
+    message = Outgoing(
+        "articles-tagged", None, b"{}", (), None, None, Position(TopicPartition("articles", 0), 1)
+    )
+    output.send(message, 1.0)
+    with pytest.raises(AbortableError, match="forgotten all brokers"):
+        output.flush(60.0)
+    assert producer.taken == 1
+    with pytest.raises(AbortableError, match="forgotten all brokers"):
+        output.send(message, 1.0)
+    assert producer.taken == 1

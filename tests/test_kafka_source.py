@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -10,10 +11,12 @@ import confluent_kafka
 import pytest
 from confluent_kafka import TIMESTAMP_CREATE_TIME, KafkaError, KafkaException
 
-from consumer.articles import TopicPartition
-from consumer.errors import KafkaProblem
+from consumer.articles import Position, TopicPartition
+from consumer.errors import AbortableError, KafkaProblem
+from consumer.kafka.clients import ClientWatch
 from consumer.kafka.source import KafkaSource
 from consumer.settings import Settings
+from tests.fakes import eventually
 from tests.integration.reading import Heard, offsets
 
 ONE = TopicPartition("articles", 0)
@@ -51,6 +54,13 @@ class Message:
         return TIMESTAMP_CREATE_TIME, 1
 
 
+def answer(offset: Any, error: KafkaError | None) -> Any:
+    """What the client says of one partition of a commit."""
+    return SimpleNamespace(
+        topic=offset.topic, partition=offset.partition, offset=offset.offset, error=error
+    )
+
+
 class Client:
     """Plays a list of messages, callbacks and errors; then nothing."""
 
@@ -61,7 +71,29 @@ class Client:
         self.sought: list[tuple[str, int, int]] = []
         self.assigned: list[TopicPartition] = []
         self.unassigned: list[TopicPartition] = []
+        self.paused: list[TopicPartition] = []
         self.left = False
+        self.closed = False
+        self.watch = ClientWatch()
+        self.commits: list[tuple[list[Any], bool]] = []
+        self.on_commit: Callable[[Any, Sequence[Any]], None] = lambda *_: None
+
+    def strand(self) -> None:
+        """It has forgotten all brokers, and says so."""
+        for _ in range(2):
+            self.watch.statistics('{"brokers": {}}')
+
+    def commit(self, offsets: list[Any], asynchronous: bool) -> list[Any] | None:
+        self.commits.append((offsets, asynchronous))
+        return None if asynchronous else [answer(one, None) for one in offsets]
+
+    def answers(
+        self, number: int, error: KafkaError | None = None, of_each: KafkaError | None = None
+    ) -> Callable[[], None]:
+        """The answer to a commit."""
+        return lambda: self.on_commit(
+            error, [answer(one, of_each) for one in self.commits[number][0]]
+        )
 
     def subscribe(self, topics: list[str], **callbacks: Any) -> None:
         assert topics == ["articles"]
@@ -108,15 +140,19 @@ class Client:
         self.unassigned += [TopicPartition(one.topic, one.partition) for one in partitions]
 
     def pause(self, partitions: Sequence[Any]) -> None:
-        """Nothing is fetched here."""
+        self.paused += [TopicPartition(one.topic, one.partition) for one in partitions]
 
-    resume = pause
+    def resume(self, partitions: Sequence[Any]) -> None:
+        self.paused = [one for one in self.paused if one not in partitions]
 
     def unsubscribe(self) -> None:
         self.left = True
 
     def close(self) -> None:
-        """Nothing is open."""
+        self.closed = True
+        # As librdkafka does with what it still counts as assigned.
+        if self.assigned != self.unassigned and "on_revoke" in self.callbacks:
+            self.happens("on_revoke", *self.assigned)()
 
 
 @pytest.fixture
@@ -124,9 +160,24 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Client:
     """The consumer that every source of the test gets, in the place of librdkafka's."""
     client = Client()
     admin = SimpleNamespace(poll=lambda _: 0, list_offsets=lambda *_, **__: {})
-    made = iter([client, admin])
-    monkeypatch.setattr("consumer.kafka.source.make_client", lambda *_: next(made))
+    monkeypatch.setattr("consumer.kafka.source.make_client", lambda *_: admin)
+    makes(monkeypatch, client)
     return client
+
+
+def makes(monkeypatch: pytest.MonkeyPatch, *clients: Client) -> None:
+    """These are the next consumers."""
+    coming = iter(clients)
+
+    def make(
+        _kind: object, _settings: Settings, watch: ClientWatch, _: object, required: Any
+    ) -> Client:
+        client = next(coming)
+        client.watch = watch
+        client.on_commit = required["on_commit"]
+        return client
+
+    monkeypatch.setattr("consumer.kafka.member.make_client", make)
 
 
 @pytest.fixture
@@ -282,3 +333,162 @@ def test_the_end_of_a_partition_moves_what_was_read(source: KafkaSource, client:
 def test_no_more_than_asked_for(source: KafkaSource, client: Client) -> None:
     client.play = [Message(n) for n in range(5)]
     assert [offsets(source.poll(2, 0)) for _ in range(4)] == [[0, 1], [2, 3], [4], []]
+
+
+def test_a_consumer_that_has_forgotten_all_brokers_is_replaced(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard = Heard()
+    source = KafkaSource(Settings())
+    source.open(heard)
+    client.play = [client.happens("on_assign", ONE, TWO), Message(7)]
+    (old,) = source.poll(10, 0)
+    source.pause()
+    new = Client()
+    makes(monkeypatch, new)
+    client.strand()
+    assert source.poll(10, 0) == []
+    assert client.closed
+    # Lost, and not revoked: nobody can commit any more.
+    assert heard.events == [("assigned", (ONE, TWO)), ("lost", (ONE, TWO))]
+    assert source.assignments() == {}
+    new.play = [new.happens("on_assign", ONE), Message(7)]
+    (again,) = source.poll(10, 0)
+    assert again.position == old.position
+    assert again.assignment > old.assignment
+    assert new.paused == [ONE]
+    source.close()
+    assert new.closed
+
+
+def test_what_a_consumer_that_was_given_up_still_says_is_not_heard(
+    client: Client, source: KafkaSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = Client()
+    makes(monkeypatch, new)
+    client.strand()
+    source.poll(1, 0)
+    new.play = [new.happens("on_assign", ONE)]
+    source.poll(1, 0)
+    client.happens("on_revoke", ONE, TWO)()
+    client.happens("on_lost", ONE, TWO)()
+    client.happens("on_assign", TWO)()
+    assert list(source.assignments()) == [ONE]
+
+
+def committing(
+    source: KafkaSource, offset: int = 8
+) -> tuple[threading.Thread, list[BaseException | None]]:
+    """A thread that commits, and what came of it."""
+    outcome: list[BaseException | None] = []
+
+    def commit() -> None:
+        try:
+            source.commit({ONE: offset})
+        except BaseException as failed:
+            outcome.append(failed)
+        else:
+            outcome.append(None)
+
+    thread = threading.Thread(target=commit, daemon=True)
+    thread.start()
+    return thread, outcome
+
+
+def served(source: KafkaSource, client: Client, commits: int) -> None:
+    """Serve the source until the client has got so many commits."""
+    eventually(lambda: (source.serve(), len(client.commits) == commits)[1], "commits are made")
+
+
+def test_an_answer_to_a_commit_comes_while_the_source_polls(
+    client: Client, source: KafkaSource
+) -> None:
+    thread, outcome = committing(source)
+    served(source, client, 1)
+    assert thread.is_alive()
+    client.play = [client.answers(0)]
+    source.poll(1, 0)
+    thread.join(10)
+    assert outcome == [None]
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["whole", "of_a_partition"])
+def test_a_commit_that_is_refused_says_so(client: Client, source: KafkaSource, whole: bool) -> None:
+    refused = KafkaError(KafkaError.ILLEGAL_GENERATION)
+    thread, outcome = committing(source)
+    served(source, client, 1)
+    client.play = [client.answers(0, refused if whole else None, None if whole else refused)]
+    source.poll(1, 0)
+    thread.join(10)
+    (failed,) = outcome
+    assert isinstance(failed, KafkaException)
+    assert failed.args[0].code() == KafkaError.ILLEGAL_GENERATION
+
+
+def test_what_comes_while_an_answer_is_waited_for_is_not_lost(
+    client: Client, source: KafkaSource
+) -> None:
+    """`serve` polls then: where reading waits for room, it is the commit that makes it."""
+    thread, outcome = committing(source)
+    served(source, client, 1)
+    client.play = [Message(7), Message(3, 1), client.answers(0)]
+    eventually(lambda: (source.serve(), not thread.is_alive())[1], "the commit is answered")
+    assert outcome == [None]
+    client.play = [client.happens("on_lost", TWO), Message(8)]
+    taken = [raw.position for _ in range(3) for raw in source.poll(10, 0)]
+    # One partition has gone meanwhile.
+    assert taken == [Position(ONE, 7), Position(ONE, 8)]
+
+
+def test_a_commit_under_way_is_made_again_in_a_revoke(client: Client) -> None:
+    """The client answers nothing there, and the worker waits for the commit."""
+
+    class Waits(Heard):
+        def on_revoked(self, partitions: Sequence[TopicPartition]) -> None:
+            assert thread.is_alive()
+            source.serve()
+            thread.join(10)
+            super().on_revoked(partitions)
+
+    heard = Waits()
+    source = KafkaSource(Settings())
+    source.open(heard)
+    client.play = [client.happens("on_assign", ONE)]
+    source.poll(1, 0)
+    thread, outcome = committing(source)
+    served(source, client, 1)
+    client.play = [client.happens("on_revoke", ONE), client.answers(0)]
+    source.poll(1, 0)
+    assert outcome == [None]
+    assert [asynchronous for _, asynchronous in client.commits] == [True, False]
+    assert heard.of("revoked") == [ONE]
+
+
+def test_a_commit_without_an_answer_is_given_up(client: Client) -> None:
+    source = KafkaSource(Settings(kafka={"session.timeout.ms": "50"}))
+    source.open(Heard())
+    thread, outcome = committing(source)
+    served(source, client, 1)
+    thread.join(10)
+    (failed,) = outcome
+    assert isinstance(failed, AbortableError)
+    assert "no answer in 0 s" in str(failed)
+
+
+def test_no_commit_waits_for_a_consumer_that_is_given_up(
+    client: Client, source: KafkaSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thread, outcome = committing(source)
+    served(source, client, 1)
+    makes(monkeypatch, Client())
+    client.strand()
+    source.poll(1, 0)
+    thread.join(10)
+    (failed,) = outcome
+    assert isinstance(failed, AbortableError)
+    assert "the consumer is given up" in str(failed)
+
+
+def test_whoever_polls_may_commit_too(client: Client, source: KafkaSource) -> None:
+    source.commit({ONE: 8})
+    assert [asynchronous for _, asynchronous in client.commits] == [True, False]

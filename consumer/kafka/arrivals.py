@@ -9,7 +9,7 @@ import confluent_kafka
 from confluent_kafka import Consumer
 
 from consumer.errors import KafkaProblem
-from consumer.kafka.clients import OPEN_TIMEOUT_S, ErrorWatch, await_topics, make_client
+from consumer.kafka.clients import OPEN_TIMEOUT_S, ClientWatch, await_topics, make_client
 from consumer.kafka.closing import Closing
 from consumer.settings import Settings
 
@@ -33,7 +33,7 @@ class Arrivals(Closing):
         self, settings: Settings, topic: str, clock: Callable[[], float] = time.time
     ) -> None:
         self._clock = clock
-        watch = ErrorWatch()
+        watch = ClientWatch()
         self._consumer = make_client(
             Consumer,
             settings,

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+import orjson
 from confluent_kafka import KafkaError, KafkaException
 
 from consumer.errors import KafkaProblem, SettingsError
@@ -24,7 +25,17 @@ _DEFAULTS: Mapping[str, Any] = {
     # With `rebootstrap`, its default, librdkafka 2.16 forgets the coordinator of a transaction
     # when all brokers are down for a moment, and then waits for it for ever.
     "metadata.recovery.strategy": "none",
+    # How often a client tells which brokers it knows: see `ClientWatch.is_stranded`.
+    "statistics.interval.ms": 3_000,
 }
+
+#: Where brokers come from, in librdkafka's statistics, that a client can talk to; the others are
+#: its own threads, and names for coordinators that borrow the address of one of these.
+_KNOWN = frozenset({"configured", "learned"})
+
+#: Statistics in a row without a broker before a client counts as stranded: where a person sets
+#: `metadata.recovery.strategy` to `rebootstrap`, there may be none for a moment.
+_LOOKS = 2
 
 #: A topic that is being created, or whose partitions have no leader yet, answers with these.
 _NOT_YET = UNKNOWN_TOPIC | {KafkaError.LEADER_NOT_AVAILABLE}
@@ -49,8 +60,9 @@ class ClientLog:
         _log.log(level, form, facility, name, text)
 
 
-class ErrorWatch:
-    """Keeps what a client says through its error callback, which runs inside `poll` and `flush`.
+class ClientWatch:
+    """Keeps what a client says through its callbacks, which run inside `poll` and `flush`. One for
+    each client.
 
     Attributes:
         last: the newest error, the reason when no broker answers.
@@ -63,6 +75,23 @@ class ErrorWatch:
         self.last: KafkaError | None = None
         self.fatal: KafkaError | None = None
         self.count = 0
+        self._looks_without_brokers = 0
+
+    @property
+    def is_stranded(self) -> bool:
+        """Whether the client has forgotten all its brokers; only a new one finds them again.
+
+        A broker that is let in again answers for a moment that there are none. librdkafka (since
+        2.13; its issue 5301) takes that for the truth, ends all its connections, those to the
+        bootstrap servers too, and waits for ever, without an error.
+        """
+        return self._looks_without_brokers >= _LOOKS
+
+    def statistics(self, text: str) -> None:
+        """What the client tells every `statistics.interval.ms`, JSON."""
+        brokers = orjson.loads(text)["brokers"].values()
+        has_any = any(one["source"] in _KNOWN for one in brokers)
+        self._looks_without_brokers = 0 if has_any else self._looks_without_brokers + 1
 
     def __call__(self, error: KafkaError) -> None:
         self.count += 1
@@ -74,7 +103,7 @@ class ErrorWatch:
 def make_client(
     kind: Callable[[dict[str, Any]], Client],
     settings: Settings,
-    watch: ErrorWatch,
+    watch: ClientWatch,
     defaults: Mapping[str, Any],
     required: Mapping[str, Any],
 ) -> Client:
@@ -83,7 +112,7 @@ def make_client(
     Args:
         kind: its class.
         settings: for the brokers and the properties that the person passes through.
-        watch: hears its errors.
+        watch: hears its errors and statistics.
         defaults: properties that `settings.kafka` may change.
         required: properties that it may not.
 
@@ -98,6 +127,7 @@ def make_client(
         "bootstrap.servers": settings.bootstrap_servers,
         "logger": ClientLog(),
         "error_cb": watch,
+        "stats_cb": watch.statistics,
     }
     try:
         return kind(config)
@@ -109,7 +139,7 @@ def make_client(
 
 
 def await_topics(
-    client: Any, watch: ErrorWatch, settings: Settings, topics: Mapping[str, str]
+    client: Any, watch: ClientWatch, settings: Settings, topics: Mapping[str, str]
 ) -> None:
     """Wait until the brokers answer and these topics exist.
 
@@ -133,7 +163,7 @@ def await_topics(
 
 
 def _ask_for(
-    client: Any, watch: ErrorWatch, settings: Settings, topic: str, deadline: float
+    client: Any, watch: ClientWatch, settings: Settings, topic: str, deadline: float
 ) -> KafkaError | None:
     """What the brokers say about a topic; None when it is there."""
     while True:

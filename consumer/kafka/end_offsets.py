@@ -13,6 +13,7 @@ from confluent_kafka import IsolationLevel, KafkaException
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from consumer.articles import TopicPartition
+from consumer.kafka.clients import ClientWatch
 
 #: Of the client to ask with. With its default, librdkafka 2.16 connects to a broker that is down
 #: thousands of times a second for as long as a question for it waits, and takes a core for that.
@@ -29,7 +30,7 @@ class EndOffsets:
     learns nothing of a paused partition.
 
     Args:
-        admin: the client to ask with, with `CLIENT_PROPERTIES`; it must live as long as this.
+        make: makes the client to ask with, with `CLIENT_PROPERTIES` and a watch of its own.
         clock: seconds, monotonic.
     """
 
@@ -39,8 +40,14 @@ class EndOffsets:
     #: Seconds after which a question without an answer is given up.
     REQUEST_TIMEOUT_S = 10.0
 
-    def __init__(self, admin: AdminClient, clock: Callable[[], float] = time.monotonic) -> None:
-        self._admin = admin
+    def __init__(
+        self,
+        make: Callable[[ClientWatch], AdminClient],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._make = make
+        self._watch = ClientWatch()
+        self._admin = make(self._watch)
         self._clock = clock
         self._asked_at: float | None = None
         self._asked: frozenset[TopicPartition] = frozenset()
@@ -49,11 +56,17 @@ class EndOffsets:
 
     def refresh(self, partitions: Collection[TopicPartition]) -> None:
         """Take the answers that have come, and ask again when it is time. Never blocks."""
-        # Serves the client's log and error callbacks.
+        # Serves the client's callbacks.
         self._admin.poll(0)
         for partition in [one for one, answer in self._pending.items() if answer.done()]:
             self._take(partition, self._pending.pop(partition))
-        if self._pending or not partitions:
+        if self._pending:
+            return
+        if self._watch.is_stranded:
+            # Not with a question under way: its answer would come to a client that is gone.
+            self._watch = ClientWatch()
+            self._admin = self._make(self._watch)
+        if not partitions:
             return
         now = self._clock()
         new = not self._asked.issuperset(partitions)

@@ -44,6 +44,11 @@ class Errands:
         """The calling thread is the owner from now on."""
         self._owner = threading.get_ident()
 
+    @property
+    def are_mine(self) -> bool:
+        """Whether the calling thread is the owner."""
+        return threading.get_ident() == self._owner
+
     def run(self, call: Callable[[], T], patience_s: float = PATIENCE_S) -> T:
         """Have the call made and wait for its answer. Any thread; the owner makes it at once.
 
@@ -52,7 +57,7 @@ class Errands:
                 call was not made and will not be.
             Exception: what the call raised.
         """
-        if threading.get_ident() == self._owner and not self._closed:
+        if self.are_mine and not self._closed:
             return call()
         errand = _Errand(call)
         with self._lock:

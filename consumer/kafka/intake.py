@@ -12,7 +12,7 @@ from confluent_kafka import KafkaError
 from consumer.articles import RawMessage, TopicPartition
 from consumer.errors import KafkaProblem
 from consumer.kafka.assigned import AssignedPartitions
-from consumer.kafka.clients import ErrorWatch
+from consumer.kafka.clients import ClientWatch
 from consumer.kafka.messages import raw_message
 from consumer.kafka.problems import PERMANENT, UNKNOWN_TOPIC, problem
 from consumer.settings import Settings
@@ -33,7 +33,9 @@ class Intake:
         watch: of the consumer; told of its end.
     """
 
-    def __init__(self, settings: Settings, assigned: AssignedPartitions, watch: ErrorWatch) -> None:
+    def __init__(
+        self, settings: Settings, assigned: AssignedPartitions, watch: ClientWatch
+    ) -> None:
         self._settings = settings
         self._assigned = assigned
         self._watch = watch

@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from consumer.articles import Outgoing, Position, TopicPartition
 from consumer.errors import AbortableError, KafkaProblem, RejectedMessage
-from consumer.kafka.clients import ErrorWatch, await_topics, make_client
+from consumer.kafka.clients import ClientWatch, await_topics, make_client
 from consumer.kafka.deliveries import REASONS, Deliveries, Refusals
 from consumer.kafka.partition_counts import PartitionCounts
 from consumer.kafka.problems import FENCED, PERMANENT, error_of, fenced, problem, raised_by
@@ -62,7 +62,7 @@ class Output:
         outlived: Callable[[], bool] = lambda: False,
     ) -> None:
         self._outlived = outlived
-        self.watch = ErrorWatch()
+        self.watch = ClientWatch()
         self._settings = settings
         self._properties = properties
         self._producer: Any = None
@@ -94,7 +94,7 @@ class Output:
         """
         self.stop()
         self._alone = self._refusals.suspects
-        self.watch = ErrorWatch()
+        self.watch = ClientWatch()
         required = {**self._properties, **_REQUIRED}
         if self._alone:
             required["batch.num.messages"] = 1
@@ -131,6 +131,7 @@ class Output:
         delivered = partial(self._delivered, self._deliveries, message)
         while True:
             self.raise_failure()
+            self._raise_if_stranded()
             try:
                 self.producer.produce(
                     message.topic,
@@ -168,6 +169,7 @@ class Output:
             self.raise_failure()
             if waiting == 0:
                 return
+            self._raise_if_stranded()
             if left_s <= 0:
                 raise AbortableError(
                     f"{waiting} messages were not acknowledged in {timeout_s:.0f} s"
@@ -183,6 +185,11 @@ class Output:
             if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
                 raise AbortableError(f"a message is too large for the topic {topic}")
             raise self.judge(f"the topic {topic} cannot be written", error)
+
+    def _raise_if_stranded(self) -> None:
+        """The new producer that follows an abort finds the brokers again."""
+        if self.watch.is_stranded:
+            raise AbortableError("the producer has forgotten all brokers")
 
     def judge(self, doing: str, error: KafkaError) -> KafkaProblem:
         """The error to raise for a message that failed: AbortableError where a replay may help."""

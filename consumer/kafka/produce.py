@@ -7,7 +7,7 @@ import time
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from consumer.errors import RejectedMessage
-from consumer.kafka.clients import ErrorWatch, await_topics, make_client
+from consumer.kafka.clients import ClientWatch, await_topics, make_client
 from consumer.kafka.closing import Closing
 from consumer.kafka.problems import error_of, problem
 from consumer.rejections import RejectCode
@@ -42,7 +42,7 @@ class TopicWriter(Closing):
         self._settings = settings
         self._acknowledged = 0
         self._failure: KafkaError | None = None
-        self._watch = ErrorWatch()
+        self._watch = ClientWatch()
         self._producer: Producer = make_client(
             Producer,
             settings,

@@ -9,7 +9,7 @@ from confluent_kafka import TopicPartition as KafkaTopicPartition
 
 from consumer.articles import RawMessage
 from consumer.errors import KafkaProblem
-from consumer.kafka.clients import OPEN_TIMEOUT_S, ErrorWatch, await_topics, make_client
+from consumer.kafka.clients import OPEN_TIMEOUT_S, ClientWatch, await_topics, make_client
 from consumer.kafka.closing import Closing
 from consumer.kafka.messages import raw_message
 from consumer.settings import Settings
@@ -28,7 +28,7 @@ class TopicReader(Closing):
     """
 
     def __init__(self, settings: Settings, topics: Sequence[str]) -> None:
-        watch = ErrorWatch()
+        watch = ClientWatch()
         self._consumer = make_client(
             Consumer,
             settings,

@@ -44,9 +44,23 @@ class Rebalance:
         self._listener = listener
         #: Whether reading is paused.
         self.paused = False
+        #: Whether one of the callbacks runs.
+        self.is_running = False
+        self._retired = False
+
+    def retire(self) -> None:
+        """The client is given up, and with it all partitions. It may go on calling back; nobody
+        hears of that."""
+        self._retired = True
+        partitions = list(self._assigned.numbers())
+        self._assigned.drop(partitions)
+        if partitions:
+            self._listener.on_lost(partitions)
 
     def on_assign(self, consumer: Any, assigned: Sequence[Any]) -> None:
         """Partitions were added; they begin at the group's committed offsets."""
+        if self._retired:
+            return
         partitions = _ours(assigned)
         for topic in sorted(self._written & {one.topic for one in partitions}):
             raise KafkaProblem(
@@ -66,17 +80,22 @@ class Rebalance:
         """Partitions are about to go; the listener may block to commit what is finished."""
         partitions = _ours(revoked)
         try:
-            self._listener.on_revoked(partitions)
+            if not self._retired:
+                self.is_running = True
+                self._listener.on_revoked(partitions)
         finally:
-            self._assigned.drop(partitions)
+            self.is_running = False
+            if not self._retired:
+                self._assigned.drop(partitions)
             consumer.incremental_unassign(revoked)
 
     def on_lost(self, consumer: Any, lost: Sequence[Any]) -> None:
         """Partitions went without notice."""
         partitions = _ours(lost)
-        self._assigned.drop(partitions)
         try:
-            self._listener.on_lost(partitions)
+            if not self._retired:
+                self._assigned.drop(partitions)
+                self._listener.on_lost(partitions)
         finally:
             consumer.incremental_unassign(lost)
 

@@ -7,18 +7,18 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaException
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from consumer.articles import RawMessage, TopicPartition
 from consumer.kafka.assigned import AssignedPartitions
-from consumer.kafka.clients import ErrorWatch, await_topics, make_client
+from consumer.kafka.clients import await_topics, make_client
 from consumer.kafka.end_offsets import CLIENT_PROPERTIES, EndOffsets
 from consumer.kafka.errands import Errands
-from consumer.kafka.intake import Intake
+from consumer.kafka.member import Member
 from consumer.kafka.problems import error_of, problem, raised_by
-from consumer.kafka.rebalance import Listener, Rebalance, client_offsets, client_partitions
-from consumer.kafka.source_properties import consumer_properties, is_pattern
+from consumer.kafka.rebalance import Listener, client_offsets, client_partitions
+from consumer.kafka.source_properties import is_pattern, session_s
 from consumer.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -48,45 +48,42 @@ class KafkaSource:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._watch = ErrorWatch()
-        self._consumer: Any = None
+        self._member: Member | None = None
         self._errands = Errands()
         self._ends: EndOffsets | None = None
         self._assigned = AssignedPartitions()
-        self._intake = Intake(settings, self._assigned, self._watch)
-        self._rebalance: Rebalance | None = None
+        self._listener: Listener | None = None
+        # Taken while answers to commits were waited for.
+        self._early: list[RawMessage] = []
 
     def open(self, listener: Listener) -> None:
         settings = self._settings
         self._errands.own()
-        defaults, required = consumer_properties(settings)
-        self._consumer = make_client(Consumer, settings, self._watch, defaults, required)
+        self._listener = listener
+        self._member = Member(settings, self._assigned, listener)
         self._ends = EndOffsets(
-            make_client(AdminClient, settings, ErrorWatch(), {}, CLIENT_PROPERTIES)
+            lambda watch: make_client(AdminClient, settings, watch, {}, CLIENT_PROPERTIES)
         )
         self._await_topics()
-        rebalance = self._rebalance = Rebalance(settings, self._assigned, listener)
-        self._consumer.subscribe(
-            list(settings.input_topics),
-            on_assign=rebalance.on_assign,
-            on_revoke=rebalance.on_revoke,
-            on_lost=rebalance.on_lost,
-        )
+        self._member.subscribe()
 
     def poll(self, max_messages: int, timeout_s: float) -> list[RawMessage]:
         deadline = time.monotonic() + timeout_s
+        if self._joined.is_lost:
+            self._replace_member()
         self._rewind_what_was_put_off()
         self._recheck_topics()
         if self._ends is not None:
             self._ends.refresh(self._assigned.numbers())
         changes = self._assigned.changes
-        taken: list[RawMessage] = []
+        taken = [raw for raw in self._early if self._assigned.is_current(raw)]
+        self._early.clear()
         while not taken:
             self._errands.serve()
             left_s = max(deadline - time.monotonic(), 0.0)
-            event = self._called(self._consumer.poll, min(left_s, _SLICE_S))
+            event = self._called(self._joined.consumer.poll, min(left_s, _SLICE_S))
             if event is not None:
-                self._intake.sort([event], taken)
+                self._joined.intake.sort([event], taken)
             elif left_s <= _SLICE_S:
                 return []
         if max_messages > 1:
@@ -115,24 +112,32 @@ class KafkaSource:
     def serve(self) -> None:
         """As the protocol says."""
         self._errands.serve()
+        member = self._member
+        if member is None or not member.awaits_answers:
+            return
+        if member.rebalance.is_running:
+            member.insist()
+        elif (event := self._called(member.consumer.poll, 0)) is not None:
+            member.intake.sort([event], self._early)
 
     def group_metadata(self) -> object:
-        return self._errands.run(lambda: self._consumer.consumer_group_metadata())
+        return self._errands.run(lambda: self._joined.consumer.consumer_group_metadata())
 
     def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
-        """Commit offsets outside of a transaction. Any thread; blocks until the answer.
+        """Commit offsets outside of a transaction. Any thread; blocks until the answer, which comes
+        while the source is polled or served.
 
         Raises:
             KafkaException: as the client says, for the sink to judge.
-            AbortableError: the source is closed.
+            AbortableError: the source is closed, or no answer came.
         """
         asked = client_offsets(offsets)
-        answers = self._errands.run(
-            lambda: self._consumer.commit(offsets=asked, asynchronous=False)
-        )
-        for answer in answers:
-            if answer.error is not None:
-                raise KafkaException(answer.error)
+        commit = self._errands.run(lambda: self._joined.commit(asked))
+        if self._errands.are_mine:
+            # Nobody else polls meanwhile.
+            self._joined.insist()
+        # By then the group has given the partitions away in any case.
+        commit.wait(session_s(self._settings))
 
     def committed(self, partitions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
         """The group's committed offsets, what open transactions hold included once they have
@@ -143,7 +148,9 @@ class KafkaSource:
             AbortableError: the source is closed.
         """
         asked = client_partitions(partitions)
-        answers = self._errands.run(lambda: self._consumer.committed(asked, _COMMITTED_TIMEOUT_S))
+        answers = self._errands.run(
+            lambda: self._joined.consumer.committed(asked, _COMMITTED_TIMEOUT_S)
+        )
         for answer in answers:
             if answer.error is not None:
                 raise KafkaException(answer.error)
@@ -156,35 +163,51 @@ class KafkaSource:
         return self._assigned.read_offsets()
 
     def close(self) -> None:
-        consumer = self._consumer
-        if consumer is None:
+        member = self._member
+        if member is None:
             return
+        consumer = member.consumer
         # The callbacks of leaving run here, while a last commit can still be made. A static
         # member keeps its partitions for its return, and leaves only by its session timeout.
-        if "group.instance.id" not in self._settings.kafka and self._watch.fatal is None:
+        if "group.instance.id" not in self._settings.kafka and member.watch.fatal is None:
             consumer.unsubscribe()
             deadline = time.monotonic() + _LEAVE_TIMEOUT_S
             while self._assigned.numbers() and time.monotonic() < deadline:
                 consumer.poll(0.05)
         self._errands.close()
         self._ends = None
-        self._consumer = None
-        consumer.close()
+        self._member = None
+        member.leave()
+
+    @property
+    def _joined(self) -> Member:
+        assert self._member is not None, "the source is open"
+        return self._member
+
+    def _replace_member(self) -> None:
+        assert self._listener is not None, "the source is open"
+        lost = self._joined
+        _log.warning("the consumer has forgotten all brokers; a new one joins the group")
+        # First: nothing of its partitions may be taken for the new one's.
+        lost.retire()
+        self._member = Member(self._settings, self._assigned, self._listener, lost.rebalance.paused)
+        self._member.subscribe()
 
     def _set_paused(self, paused: bool) -> None:
-        if self._rebalance is None or self._rebalance.paused == paused:
+        if self._member is None or self._member.rebalance.paused == paused:
             return
-        self._rebalance.paused = paused
+        self._member.rebalance.paused = paused
+        consumer = self._member.consumer
         if asked := client_partitions(self._assigned.numbers()):
-            (self._consumer.pause if paused else self._consumer.resume)(asked)
+            (consumer.pause if paused else consumer.resume)(asked)
 
     def _await_topics(self) -> None:
         names = [name for name in self._settings.input_topics if not is_pattern(name)]
         topics = dict.fromkeys(names, "input_topics")
-        await_topics(self._consumer, self._watch, self._settings, topics)
+        await_topics(self._joined.consumer, self._joined.watch, self._settings, topics)
 
     def _recheck_topics(self) -> None:
-        if self._intake.is_recheck_due():
+        if self._joined.intake.is_recheck_due():
             self._await_topics()
 
     def _take_ready(self, limit: int, taken: list[RawMessage]) -> None:
@@ -196,26 +219,26 @@ class KafkaSource:
         the call nobody can say which of its messages are from before; it is read anew.
         """
         before, changes = self._assigned.numbers(), self._assigned.changes
-        events = self._called(self._consumer.consume, limit, 0)
-        if self._rebalance is not None and self._assigned.changes - changes > 1:
+        events = self._called(self._joined.consumer.consume, limit, 0)
+        if self._assigned.changes - changes > 1:
             after = self._assigned.numbers()
             unclear = [one for one, number in after.items() if before.get(one) != number]
             events = [one for one in events if (one.topic(), one.partition()) not in unclear]
             _log.warning("read anew after two rebalances at once: %s", unclear)
-            self._rebalance.renew(self._consumer, unclear)
-        self._intake.sort(events, taken)
+            self._joined.rebalance.renew(self._joined.consumer, unclear)
+        self._joined.intake.sort(events, taken)
 
     def _called(self, call: Callable[..., Any], *arguments: float) -> Any:
         """What a call of the client gives, after the callbacks that are due."""
         try:
             return call(*arguments)
         except (KafkaException, SystemError) as failed:
-            raise self._intake.over(error_of(raised_by(failed))) from failed
+            raise self._joined.intake.over(error_of(raised_by(failed))) from failed
 
     def _rewind_what_was_put_off(self) -> None:
         for partition, (offset, since) in self._assigned.put_off().items():
             try:
-                self._consumer.seek(*client_offsets({partition: offset}))
+                self._joined.consumer.seek(*client_offsets({partition: offset}))
             except KafkaException as failed:
                 # A partition that has just been assigned is not ready for it yet.
                 if time.monotonic() - since > _REWIND_TIMEOUT_S:

@@ -24,6 +24,9 @@ PREFETCH_MESSAGES = 20_000
 #: Brokers answer with a first message that is larger all the same.
 FETCH_MAX_BYTES = 4 * 1024 * 1024
 
+#: librdkafka's default of `session.timeout.ms`.
+SESSION_TIMEOUT_MS = 45_000
+
 #: Milliseconds after which librdkafka looks again whether there is room to fetch ahead. Within its
 #: default, 1,000, a quick worker has emptied what stood ahead and waits for more.
 FETCH_BACKOFF_MS = 20
@@ -51,6 +54,12 @@ def consumer_properties(settings: Settings) -> tuple[Mapping[str, Any], Mapping[
         # Under the consumer protocol the brokers choose, and the client refuses to be told.
         required["partition.assignment.strategy"] = "cooperative-sticky"
     return defaults, required
+
+
+def session_s(settings: Settings) -> float:
+    """Seconds after which the group expels a member that it does not hear of. Under the consumer
+    protocol the brokers set it, and their default is the same."""
+    return float(settings.kafka.get("session.timeout.ms", SESSION_TIMEOUT_MS)) / 1000
 
 
 def is_pattern(topic: str) -> bool:

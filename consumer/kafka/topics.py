@@ -10,7 +10,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from consumer.errors import KafkaProblem
-from consumer.kafka.clients import ErrorWatch, make_client
+from consumer.kafka.clients import ClientWatch, make_client
 from consumer.kafka.problems import error_of, problem
 from consumer.settings import Settings
 
@@ -30,7 +30,7 @@ def temporary_topics(settings: Settings, names: Sequence[str], partitions: int) 
     Raises:
         KafkaProblem: no broker answers, or it does not let us.
     """
-    admin = make_client(AdminClient, settings, ErrorWatch(), {}, {})
+    admin = make_client(AdminClient, settings, ClientWatch(), {}, {})
     wanted = [NewTopic(name, partitions, -1) for name in names]
     for name, made in admin.create_topics(wanted, request_timeout=_TIMEOUT_S).items():
         try:

@@ -13,6 +13,8 @@ from collections.abc import Coroutine
 from enum import IntEnum
 from typing import Any, Self, TypeVar
 
+from tests.faults.metadata import names_no_broker, without_brokers
+
 T = TypeVar("T")
 
 #: Seconds that a connection without a client stays open after its late requests were sent.
@@ -50,6 +52,10 @@ class Proxy:
         self._server: asyncio.Server | None = None
         self._connections: set[_Connection] = set()
         self.refusing = False
+        #: Answers to Metadata requests name no broker.
+        self.hides_brokers = False
+        #: An answer that names none does not arrive; its connection breaks instead.
+        self.shelters = False
         #: Seconds that every chunk waits in each direction.
         self.delay_s = 0.0
         #: Requests of these kinds are held back on their way to the broker.
@@ -84,7 +90,7 @@ class Proxy:
 
     def heal(self) -> None:
         """No fault from now on; connections that hold something back are cut, it is lost."""
-        self.refusing = False
+        self.refusing = self.hides_brokers = self.shelters = False
         self.delay_s = 0.0
         self.held_requests = self.held_answers = frozenset()
         self._call(self._forget())
@@ -144,7 +150,7 @@ class _Connection:
         self._proxy = proxy
         self._client = client
         self._broker = broker
-        self._kinds: dict[int, int] = {}
+        self._kinds: dict[int, tuple[int, int]] = {}
         self._held_requests: list[bytes] = []
         self._held_answers: list[bytes] = []
         self._client_gone = False
@@ -193,7 +199,8 @@ class _Connection:
                 frame = await _frame(self._client[0])
                 kind = int.from_bytes(frame[4:6], "big")
                 proxy.requests[kind] = proxy.requests.get(kind, 0) + 1
-                self._kinds[int.from_bytes(frame[8:12], "big")] = kind
+                version = int.from_bytes(frame[6:8], "big")
+                self._kinds[int.from_bytes(frame[8:12], "big")] = kind, version
                 if proxy.delay_s:
                     await asyncio.sleep(proxy.delay_s)
                 # A later request may not overtake one that is held back.
@@ -212,7 +219,12 @@ class _Connection:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             while True:
                 frame = await _frame(self._broker[0])
-                kind = self._kinds.pop(int.from_bytes(frame[4:8], "big"), -1)
+                kind, version = self._kinds.pop(int.from_bytes(frame[4:8], "big"), (-1, 0))
+                if kind == Api.METADATA:
+                    if proxy.hides_brokers:
+                        frame = without_brokers(frame, version)
+                    elif proxy.shelters and names_no_broker(frame, version):
+                        break
                 if proxy.delay_s:
                     await asyncio.sleep(proxy.delay_s)
                 if self._held_answers or kind in proxy.held_answers:

@@ -24,6 +24,8 @@ class Row:
         title: what happens, in a few words, for the table.
         script: starts the workers and does the fault; the scene checks the rest.
         proxied: whether the workers reach the broker through the proxy.
+        sheltered: whether the clients of the run itself go through the proxy, which sees to it
+            that they never hear that there are no brokers: see `ClientWatch.is_stranded`.
         cluster: whether it needs a second broker that lives on.
         settings: of every worker.
         deliveries: the modes that it means something in.
@@ -34,6 +36,7 @@ class Row:
     title: str
     script: Callable[[Scene], None]
     proxied: bool = False
+    sheltered: bool = False
     cluster: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
     deliveries: tuple[str, ...] = (EXACTLY_ONCE, AT_LEAST_ONCE)
@@ -49,6 +52,7 @@ class Row:
         sabotage: str | None = None,
     ) -> Result:
         """Do it; blocks for as long as it takes. The network is healed afterwards."""
+        broker.proxy.shelters = self.sheltered
         try:
             with Scene(
                 broker,
@@ -57,6 +61,7 @@ class Row:
                 rate=rate,
                 at_least=at_least,
                 proxied=self.proxied,
+                sheltered=self.sheltered,
                 sabotage=sabotage,
                 **self.settings,
             ) as scene:

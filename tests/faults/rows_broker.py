@@ -150,7 +150,13 @@ ROWS = (
         broker_killed,
         cluster=True,
     ),
-    Row("frozen", "broker", "stopped for 10 s, past every timeout, then woken", frozen),
+    Row(
+        "frozen",
+        "broker",
+        "stopped for 10 s, past every timeout, then woken",
+        frozen,
+        sheltered=True,
+    ),
     Row(
         "alone_restarted",
         "broker",

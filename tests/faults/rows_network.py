@@ -56,6 +56,21 @@ def silent(scene: Scene) -> None:
     scene.wait_recovered()
 
 
+def brokers_forgotten(scene: Scene) -> None:
+    """Brokers answer that there are none, for long enough that the clients end all connections."""
+    workers = scene.start(3)
+    proxy = scene.broker.proxy
+    proxy.hides_brokers = True
+    proxy.cut()
+    scene.wait_for(
+        lambda: all("forgotten all brokers" in worker.log.read_text() for worker in workers),
+        "the workers have seen that their clients know no broker",
+    )
+    scene.fault()
+    proxy.heal()
+    scene.wait_recovered()
+
+
 def answer_lost(api: Callable[[Scene], Api]) -> Callable[[Scene], None]:
     """The broker does what it is asked, the answer never arrives, the connection breaks."""
 
@@ -157,6 +172,13 @@ ROWS = (
     Row("cut", "network", "connections cut", cut, proxied=True),
     Row("away", "network", "no connection for 6 s", away, proxied=True),
     Row("slow", "network", "150 ms more in each direction", slow, proxied=True),
+    Row(
+        "brokers_forgotten",
+        "network",
+        "metadata without brokers: the clients forget them all",
+        brokers_forgotten,
+        proxied=True,
+    ),
     Row("silent", "network", "answers withheld for 5 s", silent, proxied=True),
     Row(
         "end_answer_lost",

@@ -51,6 +51,7 @@ class Scene:
         settings: of every worker, on top of those above.
         rate: messages a second; at_least: messages that are fed in any case.
         proxied: whether the workers reach the broker through the proxy.
+        sheltered: whether the run's own clients do.
         sabotage: name of a deliberate defect of every worker.
     """
 
@@ -63,10 +64,13 @@ class Scene:
         rate: float,
         at_least: int,
         proxied: bool = False,
+        sheltered: bool = False,
         sabotage: str | None = None,
         **settings: Any,
     ) -> None:
         self.broker = broker
+        #: Bootstrap servers of the run's own clients.
+        self.own = broker.proxied if sheltered else broker.direct
         self._folder = folder
         self._delivery = delivery
         self._sabotage = sabotage
@@ -85,9 +89,9 @@ class Scene:
             "kafka": {**self._client(settings), **settings.get("kafka", {})},
         }
         for topic in (self.input, self.output, self.letters):
-            helpers.create_topic(broker.direct, topic, inputs.PARTITIONS)
-        self.feeder = Feeder(broker.direct, self.input, rate, at_least)
-        self.watcher = Watcher(broker.direct, self.group, self.input, (self.output, self.letters))
+            helpers.create_topic(self.own, topic, inputs.PARTITIONS)
+        self.feeder = Feeder(self.own, self.input, rate, at_least)
+        self.watcher = Watcher(self.own, self.group, self.input, (self.output, self.letters))
         self.workers: list[WorkerProcess] = []
         self.result = Result()
         self._faults_at: list[float] = []
@@ -119,7 +123,7 @@ class Scene:
                 worker.process.kill()
             worker.__exit__(kind, failure, traceback)
         if kind is None:
-            helpers.delete_topics(self.broker.direct, (self.input, self.output, self.letters))
+            helpers.delete_topics(self.own, (self.input, self.output, self.letters))
 
     def start_worker(
         self, fault: str | None = None, ready: bool = True, **settings: Any
@@ -193,17 +197,17 @@ class Scene:
 
     def _diagnosis(self, missing: Sequence[int]) -> str:
         """What a person needs to see of messages without an outcome."""
-        direct = self.broker.direct
+        own = self.own
         shown = {number: self.feeder.positions.get(number) for number in missing[:20]}
         try:
-            committed = str(helpers.committed_offsets(direct, self.group, self.input))
+            committed = str(helpers.committed_offsets(own, self.group, self.input))
         except KafkaException:
             committed = "not to be had: a transaction holds them"
         self.broker.keep_logs(self._folder)
         return (
             f"{self.feeder.count} fed, {len(self.feeder.positions)} acknowledged\n"
             f"{len(missing)} missing, the first at {shown}\n"
-            f"committed {committed} of {helpers.end_offsets(direct, self.input)}\n"
+            f"committed {committed} of {helpers.end_offsets(own, self.input)}\n"
             f"behind open transactions {self._open_transactions()}\n{accounts.logs(self.workers)}"
         )
 
@@ -230,9 +234,9 @@ class Scene:
         alive = self._alive()
         problems = accounts.unaccounted(alive) + accounts.drained(alive)
         self._wait_settled()
-        direct = self.broker.direct
+        own = self.own
         topics = (self.output, self.letters)
-        records = {topic: helpers.read_all(direct, topic) for topic in topics}
+        records = {topic: helpers.read_all(own, topic) for topic in topics}
         total = sum(len(one) for one in records.values())
         self.wait_for(lambda: len(self.watcher.seen) >= total, "the reader has read to the end")
         self.watcher.stop()
@@ -245,8 +249,8 @@ class Scene:
                 seen=self.watcher.seen,
                 records=records,
                 samples=self.watcher.samples,
-                committed=helpers.committed_offsets(direct, self.group, self.input),
-                ends=helpers.end_offsets(direct, self.input),
+                committed=helpers.committed_offsets(own, self.group, self.input),
+                ends=helpers.end_offsets(own, self.input),
                 open_transactions=self._open_transactions(),
                 exactly_once=self.transactional,
                 may_skip=self.may_skip,
@@ -259,12 +263,12 @@ class Scene:
         return self.result
 
     def _all_committed(self) -> bool:
-        direct = self.broker.direct
+        own = self.own
         try:
-            committed = helpers.committed_offsets(direct, self.group, self.input)
+            committed = helpers.committed_offsets(own, self.group, self.input)
         except KafkaException:
             return False  # a transaction holds them
-        return not not_committed(committed, helpers.end_offsets(direct, self.input))
+        return not not_committed(committed, helpers.end_offsets(own, self.input))
 
     def _alive(self) -> list[WorkerProcess]:
         return [worker for worker in self.workers if worker.process.poll() is None]
@@ -279,10 +283,10 @@ class Scene:
             time.sleep(_QUIET_S)
 
     def _open_transactions(self) -> dict[str, int]:
-        direct = self.broker.direct
+        own = self.own
         return {
-            topic: sum(helpers.end_offsets(direct, topic, "read_uncommitted").values())
-            - sum(helpers.end_offsets(direct, topic).values())
+            topic: sum(helpers.end_offsets(own, topic, "read_uncommitted").values())
+            - sum(helpers.end_offsets(own, topic).values())
             for topic in (self.output, self.letters)
         }
 

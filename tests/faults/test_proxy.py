@@ -14,9 +14,11 @@ from tests.faults.proxy import Api, Proxy
 
 
 class Echo:
-    """A server that notes the requests that reach it and answers each with its number."""
+    """A server that notes the requests that reach it and answers each with its number, and what
+    else it was told."""
 
     def __init__(self) -> None:
+        self.body = b""
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.reached: list[int] = []
@@ -38,7 +40,7 @@ class Echo:
             while (frame := _frame(connection)) is not None:
                 number = struct.unpack_from(">i", frame, 4)[0]
                 self.reached.append(number)
-                connection.sendall(struct.pack(">ii", 4, number))
+                connection.sendall(struct.pack(">ii", 4 + len(self.body), number) + self.body)
 
 
 class Client:
@@ -47,8 +49,13 @@ class Client:
     def __init__(self, proxy: Proxy) -> None:
         self._socket = socket.create_connection(("127.0.0.1", proxy.port), 10)
 
-    def ask(self, api: Api, number: int) -> None:
-        self._socket.sendall(struct.pack(">ihhi", 8, api, 0, number))
+    def ask(self, api: Api, number: int, version: int = 0) -> None:
+        self._socket.sendall(struct.pack(">ihhi", 8, api, version, number))
+
+    def whole_answer(self) -> bytes | None:
+        """The next answer without its length; None when the connection has ended."""
+        self._socket.settimeout(10.0)
+        return _frame(self._socket)
 
     def answer(self, timeout_s: float = 10.0) -> int | None:
         """The number of the next answer; None when the connection has ended."""
@@ -160,3 +167,47 @@ def test_no_connection_while_it_refuses(proxy: Proxy) -> None:
     welcome.ask(Api.FETCH, 7)
     assert welcome.answer() == 7
     welcome.close()
+
+
+def metadata(*brokers: tuple[int, str, str | None]) -> bytes:
+    """A MetadataResponse without its length and number, and with topics that nobody reads here:
+    node, host and rack of each broker."""
+
+    def text(value: str | None) -> bytes:
+        return b"\x00" if value is None else bytes([len(value) + 1]) + value.encode()
+
+    return b"".join(
+        [
+            struct.pack(">bi", 0, 77),
+            bytes([len(brokers) + 1]),
+            *(
+                struct.pack(">i", node) + text(host) + struct.pack(">i", 9092) + text(rack) + b"\0"
+                for node, host, rack in brokers
+            ),
+            b"cluster and topics",
+        ]
+    )
+
+
+def test_brokers_are_hidden(client: Client, proxy: Proxy, echo: Echo) -> None:
+    echo.body = metadata((1, "a.example", None), (2, "b" * 100, "rack"))
+    client.ask(Api.METADATA, 5, version=12)
+    assert client.whole_answer() == struct.pack(">i", 5) + echo.body
+    proxy.hides_brokers = True
+    client.ask(Api.METADATA, 6, version=12)
+    assert client.whole_answer() == struct.pack(">i", 6) + metadata()
+    # No other kind of answer is touched.
+    client.ask(Api.FETCH, 7, version=12)
+    assert client.whole_answer() == struct.pack(">i", 7) + echo.body
+
+
+def test_an_answer_without_brokers_is_kept_from_the_client(
+    client: Client, proxy: Proxy, echo: Echo
+) -> None:
+    proxy.shelters = True
+    echo.body = metadata((1, "a.example", None))
+    client.ask(Api.METADATA, 1, version=12)
+    assert client.whole_answer() == struct.pack(">i", 1) + echo.body
+    echo.body = metadata()
+    client.ask(Api.METADATA, 2, version=12)
+    assert client.whole_answer() is None

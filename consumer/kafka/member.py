@@ -1,0 +1,91 @@
+"""Member: one consumer in the group, and all that goes with it when it is given up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from confluent_kafka import Consumer
+
+from consumer.kafka.assigned import AssignedPartitions
+from consumer.kafka.clients import ClientWatch, make_client
+from consumer.kafka.commits import Commit, Commits
+from consumer.kafka.intake import Intake
+from consumer.kafka.rebalance import Listener, Rebalance
+from consumer.kafka.source_properties import consumer_properties
+from consumer.settings import Settings
+
+
+class Member:
+    """A consumer, its errors, what it gives out, and its callbacks. Owned by the poll thread.
+
+    Args:
+        settings: the brokers, the topics, the group.
+        assigned: kept up to date.
+        listener: hears of every change of the partitions.
+        paused: whether reading is paused.
+
+    Attributes:
+        consumer: the client.
+        watch: of its errors.
+        intake: tells its messages from its events.
+        rebalance: its callbacks.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        assigned: AssignedPartitions,
+        listener: Listener,
+        paused: bool = False,
+    ) -> None:
+        self._topics = list(settings.input_topics)
+        self._commits = Commits()
+        self.watch = ClientWatch()
+        self.intake = Intake(settings, assigned, self.watch)
+        self.rebalance = Rebalance(settings, assigned, listener)
+        self.rebalance.paused = paused
+        defaults, required = consumer_properties(settings)
+        required = {**required, "on_commit": self._commits.answered}
+        self.consumer: Any = make_client(Consumer, settings, self.watch, defaults, required)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the group will not hear of this member any more, and it not of the group."""
+        return self.watch.is_stranded
+
+    def subscribe(self) -> None:
+        """Ask for partitions."""
+        self.consumer.subscribe(
+            self._topics,
+            on_assign=self.rebalance.on_assign,
+            on_revoke=self.rebalance.on_revoke,
+            on_lost=self.rebalance.on_lost,
+        )
+
+    def commit(self, offsets: list[Any]) -> Commit:
+        """Begin a commit; its answer comes while this member is polled, or at `insist`.
+
+        Raises:
+            KafkaException: as the client says.
+        """
+        return self._commits.begin(self.consumer, offsets)
+
+    @property
+    def awaits_answers(self) -> bool:
+        """Whether commits are under way."""
+        return self._commits.any
+
+    def insist(self) -> None:
+        """Have the commits that are under way answered now, where nobody polls: in a callback."""
+        self._commits.insist(self.consumer)
+
+    def leave(self) -> None:
+        """Close the consumer, which leaves the group."""
+        self.consumer.close()
+        self._commits.give_up()
+
+    def retire(self) -> None:
+        """Give up a lost member's partitions. It cannot say that it leaves; the group finds that
+        out by the session timeout."""
+        self.rebalance.retire()
+        self.leave()
