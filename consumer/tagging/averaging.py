@@ -45,6 +45,9 @@ def average(names: Sequence[str], output: Path, max_length: int) -> None:
     Raises:
         ModelError: one of them cannot be loaded, or is of another kind than the first.
     """
+    # Its reports and bars would stand between what the command says.
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
     first, *others = names
     try:
         tokenizer = load_tokenizer(first, max_length)

@@ -82,7 +82,7 @@ def averaged_card(model: AveragedModel) -> str:
             f"# {model.name}",
             "",
             f"Tags named entities ({types}) in whole articles. Its weights are the mean of those "
-            f"of {len(model.parts)} models that were fine-tuned from one ({names}). Made by "
+            f"of {len(model.parts)} models that were fine-tuned from the same one: {names}. Made by "
             "`nerstream average`; weights in float16.",
             "",
             *_scores_section(model.scores, model.max_length),
