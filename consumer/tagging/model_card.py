@@ -81,9 +81,9 @@ def averaged_card(model: AveragedModel) -> str:
             _head(None),
             f"# {model.name}",
             "",
-            f"Tags named entities ({types}) in whole articles. Its weights are the mean of those of "
-            f"{len(model.parts)} models that were fine-tuned from the same one: {names}. Made by "
-            "`nerstream average`; weights in float16.",
+            f"Tags named entities ({types}) in whole articles. Its weights are the mean of those "
+            f"of {len(model.parts)} models that were fine-tuned from the same one: {names}. Made "
+            "by `nerstream average`; weights in float16.",
             "",
             *_scores_section(model.scores, model.max_length),
             "Each of its parts is the best of its epochs on these same articles, so a fresh set "
