@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import pickle
 import signal
@@ -235,6 +236,17 @@ def test_the_main_module_of_the_worker_is_not_run_again(tmp_path: Path) -> None:
         check=False,
     )
     assert (done.stdout, done.stderr) == (b"run\n3\n", b"")
+
+
+def test_a_process_finds_what_the_worker_finds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However the worker came by its modules."""
+    (tmp_path / "of_its_own.py").write_text(
+        "def serve(connection, spec):\n    connection.send_bytes(b'')\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    EncoderProcesses(spec(), 1, importlib.import_module("of_its_own").serve).close()
 
 
 def refuse(*_: object, **__: object) -> NoReturn:

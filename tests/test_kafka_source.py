@@ -431,12 +431,13 @@ def test_what_comes_while_an_answer_is_waited_for_is_not_lost(
     """`serve` polls then: where reading waits for room, it is the commit that makes it."""
     thread, outcome = committing(source)
     served(source, client, 1)
-    client.play = [Message(7), Message(3, 1), client.answers(0)]
+    # One partition goes meanwhile, and its message with it.
+    lost = client.happens("on_lost", TWO)
+    client.play = [Message(7), Message(3, 1), lost, client.answers(0)]
     eventually(lambda: (source.serve(), not thread.is_alive())[1], "the commit is answered")
     assert outcome == [None]
-    client.play = [client.happens("on_lost", TWO), Message(8)]
+    client.play = [Message(8)]
     taken = [raw.position for _ in range(3) for raw in source.poll(10, 0)]
-    # One partition has gone meanwhile.
     assert taken == [Position(ONE, 7), Position(ONE, 8)]
 
 

@@ -85,7 +85,9 @@ def offsets_from_position() -> None:
         asked = client_partitions(list(offsets))
         if asked:
             for answer, one in zip(
-                errands.run(lambda: source._consumer.position(asked)), list(offsets), strict=True
+                errands.run(lambda: source._joined.consumer.position(asked)),
+                list(offsets),
+                strict=True,
             ):
                 offsets[one] = max(answer.offset, offsets[one])
         return offsets
