@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -493,3 +494,54 @@ def test_no_commit_waits_for_a_consumer_that_is_given_up(
 def test_whoever_polls_may_commit_too(client: Client, source: KafkaSource) -> None:
     source.commit({ONE: 8})
     assert [asynchronous for _, asynchronous in client.commits] == [True, False]
+
+
+def test_a_consumer_that_does_not_close_ends_the_worker(
+    client: Client, source: KafkaSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("consumer.kafka.member._CLOSE_S", 0.05)
+    never = threading.Event()
+    monkeypatch.setattr(client, "close", never.wait)
+    client.strand()
+    with pytest.raises(KafkaProblem, match="does not close; .*start the worker again"):
+        source.poll(1, 0)
+    # Nor is it waited for in the end.
+    source.close()
+    with pytest.raises(AbortableError, match="the consumer is closed"):
+        source.commit({ONE: 8})
+    never.set()
+
+
+def test_a_consumer_without_a_sign_of_life_ends_the_worker(
+    client: Client, source: KafkaSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("consumer.kafka.member._SILENCE_S", 0.2)
+    alive = '{"brokers": {"a": {"source": "learned"}}}'
+    until = time.monotonic() + 0.6
+    while time.monotonic() < until:
+        client.watch.statistics(alive)
+        source.poll(1, 0.02)
+    with pytest.raises(KafkaProblem, match="no sign of life; .*start the worker again"):
+        eventually(lambda: bool(source.poll(1, 0.02)), "it never comes to that")
+    source.close()
+    assert not client.closed
+
+
+def test_time_in_a_callback_is_no_silence(
+    client: Client, source: KafkaSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("consumer.kafka.member._SILENCE_S", 0.2)
+    monkeypatch.setattr("consumer.kafka.source._POLL_S", 0.01)
+    client.play = [lambda: time.sleep(0.5), Message(7)]
+    assert len(source.poll(1, 0)) == 1
+    assert source.poll(1, 0) == []
+
+
+def test_who_turns_reports_off_has_no_silence(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("consumer.kafka.member._SILENCE_S", 0.0)
+    source = KafkaSource(Settings(kafka={"statistics.interval.ms": "0"}))
+    source.open(Heard())
+    source.poll(1, 0.05)
+    assert source.poll(1, 0.05) == []

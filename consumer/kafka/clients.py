@@ -19,6 +19,9 @@ Client = TypeVar("Client")
 #: How long a broker may take to answer, and a topic to appear, before the worker gives up.
 OPEN_TIMEOUT_S = 10.0
 
+#: Milliseconds between two of a client's reports of itself.
+STATISTICS_MS = 3_000
+
 #: What `settings.kafka` may change.
 _DEFAULTS: Mapping[str, Any] = {
     "client.id": "nerstream",
@@ -26,7 +29,7 @@ _DEFAULTS: Mapping[str, Any] = {
     # when all brokers are down for a moment, and then waits for it for ever.
     "metadata.recovery.strategy": "none",
     # How often a client tells which brokers it knows: see `ClientWatch.is_stranded`.
-    "statistics.interval.ms": 3_000,
+    "statistics.interval.ms": STATISTICS_MS,
 }
 
 #: Where brokers come from, in librdkafka's statistics, that a client can talk to; the others are
@@ -75,6 +78,8 @@ class ClientWatch:
         self.last: KafkaError | None = None
         self.fatal: KafkaError | None = None
         self.count = 0
+        #: How often the client has told which brokers it knows.
+        self.reports = 0
         self._looks_without_brokers = 0
 
     @property
@@ -89,6 +94,7 @@ class ClientWatch:
 
     def statistics(self, text: str) -> None:
         """What the client tells every `statistics.interval.ms`, JSON."""
+        self.reports += 1
         brokers = orjson.loads(text)["brokers"].values()
         has_any = any(one["source"] in _KNOWN for one in brokers)
         self._looks_without_brokers = 0 if has_any else self._looks_without_brokers + 1

@@ -6,13 +6,23 @@ from typing import Any
 
 from confluent_kafka import Consumer
 
+from consumer.errors import KafkaProblem
 from consumer.kafka.assigned import AssignedPartitions
-from consumer.kafka.clients import ClientWatch, make_client
+from consumer.kafka.bounded import Hung, bounded
+from consumer.kafka.clients import STATISTICS_MS, ClientWatch, make_client
 from consumer.kafka.commits import Commit, Commits
 from consumer.kafka.intake import Intake
 from consumer.kafka.rebalance import Listener, Rebalance
 from consumer.kafka.source_properties import consumer_properties
 from consumer.settings import Settings
+
+#: Seconds for a consumer without brokers to close; it has nobody to take leave of.
+_CLOSE_S = 10.0
+
+#: Seconds of polling without a report after which the client's own thread counts as hung.
+_SILENCE_S = 30.0
+
+_START_AGAIN = "nothing in this process can mend that; start the worker again"
 
 
 class Member:
@@ -40,6 +50,13 @@ class Member:
     ) -> None:
         self._topics = list(settings.input_topics)
         self._commits = Commits()
+        self._reports_itself = (
+            float(settings.kafka.get("statistics.interval.ms", STATISTICS_MS)) > 0
+        )
+        self._reports = 0
+        self._silent_s = 0.0
+        #: Whether the client is past closing.
+        self.is_hung = False
         self.watch = ClientWatch()
         self.intake = Intake(settings, assigned, self.watch)
         self.rebalance = Rebalance(settings, assigned, listener)
@@ -52,6 +69,20 @@ class Member:
     def is_lost(self) -> bool:
         """Whether the group will not hear of this member any more, and it not of the group."""
         return self.watch.is_stranded
+
+    def require_life(self, polled_s: float) -> None:
+        """Told of the seconds for which it was polled.
+
+        Raises:
+            KafkaProblem: its own thread hangs, as librdkafka's has been seen to do where it has
+                forgotten its brokers: then neither sessions end nor errors come.
+        """
+        if self.watch.reports != self._reports:
+            self._reports, self._silent_s = self.watch.reports, 0.0
+        self._silent_s += polled_s
+        if self._reports_itself and self._silent_s > _SILENCE_S:
+            self.is_hung = True
+            raise KafkaProblem(f"the consumer gives no sign of life; {_START_AGAIN}")
 
     def subscribe(self) -> None:
         """Ask for partitions."""
@@ -86,6 +117,17 @@ class Member:
 
     def retire(self) -> None:
         """Give up a lost member's partitions. It cannot say that it leaves; the group finds that
-        out by the session timeout."""
+        out by the session timeout.
+
+        Raises:
+            KafkaProblem: it does not close.
+        """
         self.rebalance.retire()
-        self.leave()
+        self._commits.give_up()
+        try:
+            bounded(self.consumer.close, _CLOSE_S)
+        except Hung as hung:
+            self.is_hung = True
+            raise KafkaProblem(
+                f"the consumer has forgotten all brokers, and does not close; {_START_AGAIN}"
+            ) from hung

@@ -32,6 +32,9 @@ _REWIND_TIMEOUT_S = 30.0
 #: Longest wait, in seconds, for the group's offsets.
 _COMMITTED_TIMEOUT_S = 20.0
 
+#: Seconds at most between two calls of `poll` that count as polling.
+_POLL_S = 1.0
+
 #: Longest stay, in seconds, in the client while other threads may wait for a call.
 _SLICE_S = 0.005
 
@@ -55,6 +58,7 @@ class KafkaSource:
         self._listener: Listener | None = None
         # Taken while answers to commits were waited for.
         self._early: list[RawMessage] = []
+        self._polled_at = 0.0
 
     def open(self, listener: Listener) -> None:
         settings = self._settings
@@ -65,12 +69,12 @@ class KafkaSource:
             lambda watch: make_client(AdminClient, settings, watch, {}, CLIENT_PROPERTIES)
         )
         self._await_topics()
+        self._polled_at = time.monotonic()
         self._member.subscribe()
 
     def poll(self, max_messages: int, timeout_s: float) -> list[RawMessage]:
         deadline = time.monotonic() + timeout_s
-        if self._joined.is_lost:
-            self._replace_member()
+        self._require_life()
         self._rewind_what_was_put_off()
         self._recheck_topics()
         if self._ends is not None:
@@ -166,6 +170,10 @@ class KafkaSource:
         member = self._member
         if member is None:
             return
+        if member.is_hung:
+            self._errands.close()
+            self._ends = self._member = None
+            return
         consumer = member.consumer
         # The callbacks of leaving run here, while a last commit can still be made. A static
         # member keeps its partitions for its return, and leaves only by its session timeout.
@@ -183,6 +191,15 @@ class KafkaSource:
     def _joined(self) -> Member:
         assert self._member is not None, "the source is open"
         return self._member
+
+    def _require_life(self) -> None:
+        """See to it that the consumer is one that can hear of the group."""
+        now = time.monotonic()
+        # Time in a callback is none in which it was polled.
+        self._joined.require_life(min(now - self._polled_at, _POLL_S))
+        self._polled_at = now
+        if self._joined.is_lost:
+            self._replace_member()
 
     def _replace_member(self) -> None:
         assert self._listener is not None, "the source is open"

@@ -58,6 +58,8 @@ def broker_killed(scene: Scene, times: int = 2) -> None:
 def frozen(scene: Scene) -> None:
     """SIGSTOP for longer than the session and the transaction timeout, then SIGCONT."""
     scene.start(3)
+    # As in the row `brokers_forgotten`, which this is for some.
+    scene.supervised = True
     pid = scene.broker.server.pid
     scene.fault()
     os.kill(pid, signal.SIGSTOP)

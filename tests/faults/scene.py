@@ -97,6 +97,9 @@ class Scene:
         self._faults_at: list[float] = []
         self.may_skip: frozenset[int] = frozenset()
         self.may_be_too_large = False
+        #: Workers that end with exit code 1 get a successor, as in production.
+        self.supervised = False
+        self._succeeded: set[int] = set()
 
     @staticmethod
     def _client(settings: Mapping[str, Any]) -> Mapping[str, str]:
@@ -188,12 +191,21 @@ class Scene:
         missing messages stand."""
         deadline = time.monotonic() + timeout_s
         while not holds():
+            self._supervise()
             if self.watcher.failure is not None:
                 raise self.watcher.failure
             if time.monotonic() > deadline:
                 left = sorted(missing - self.watcher.numbers)
                 raise AssertionError(f"never came: {what}\n{self._diagnosis(left)}")
             time.sleep(0.02)
+
+    def _supervise(self) -> None:
+        if self.supervised:
+            for worker in tuple(self.workers):
+                process = worker.process
+                if process.poll() == 1 and process.pid not in self._succeeded:
+                    self._succeeded.add(process.pid)
+                    self.start_worker(ready=False)
 
     def _diagnosis(self, missing: Sequence[int]) -> str:
         """What a person needs to see of messages without an outcome."""
