@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from confluent_kafka import Consumer
@@ -17,12 +18,12 @@ from consumer.kafka.source_properties import consumer_properties
 from consumer.settings import Settings
 
 #: Seconds for a consumer without brokers to close; it has nobody to take leave of.
-_CLOSE_S = 10.0
+_CLOSE_S = 5.0
 
 #: Seconds of polling without a report after which the client's own thread counts as hung.
 _SILENCE_S = 30.0
 
-_START_AGAIN = "nothing in this process can mend that; start the worker again"
+_log = logging.getLogger(__name__)
 
 
 class Member:
@@ -82,7 +83,10 @@ class Member:
         self._silent_s += polled_s
         if self._reports_itself and self._silent_s > _SILENCE_S:
             self.is_hung = True
-            raise KafkaProblem(f"the consumer gives no sign of life; {_START_AGAIN}")
+            raise KafkaProblem(
+                "the consumer gives no sign of life; nothing in this process can mend that: start "
+                "the worker again"
+            )
 
     def subscribe(self) -> None:
         """Ask for partitions."""
@@ -117,17 +121,11 @@ class Member:
 
     def retire(self) -> None:
         """Give up a lost member's partitions. It cannot say that it leaves; the group finds that
-        out by the session timeout.
-
-        Raises:
-            KafkaProblem: it does not close.
-        """
+        out by the session timeout."""
         self.rebalance.retire()
         self._commits.give_up()
         try:
             bounded(self.consumer.close, _CLOSE_S)
-        except Hung as hung:
-            self.is_hung = True
-            raise KafkaProblem(
-                f"the consumer has forgotten all brokers, and does not close; {_START_AGAIN}"
-            ) from hung
+        except Hung:
+            # One with a commit under way waits for its answer, until that request is given up.
+            _log.warning("the consumer does not close; it is left behind")

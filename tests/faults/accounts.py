@@ -45,11 +45,20 @@ def unaccounted(workers: Sequence[WorkerProcess]) -> list[str]:
     return problems
 
 
-def drained(workers: Sequence[WorkerProcess]) -> list[str]:
-    """SIGTERM them all; those that did not end with 0."""
+#: What a worker says that ends itself because its client cannot be mended.
+RESTARTED = "start the worker again"
+
+
+def drained(workers: Sequence[WorkerProcess], supervised: bool = False) -> list[str]:
+    """SIGTERM them all; those that did not end with 0. Where they are supervised, one may just have
+    ended itself to be started again."""
     for worker in workers:
         worker.process.send_signal(signal.SIGTERM)
-    codes = {worker.log.name: worker.wait() for worker in workers}
+    codes = {
+        worker.log.name: worker.wait()
+        for worker in workers
+        if not (supervised and worker.wait() == 1 and RESTARTED in worker.log.read_text())
+    }
     return [f"exit code: {name} ended with {code}" for name, code in codes.items() if code]
 
 

@@ -244,7 +244,7 @@ class Scene:
         else:
             self._wait_until_quiet()
         alive = self._alive()
-        problems = accounts.unaccounted(alive) + accounts.drained(alive)
+        problems = accounts.unaccounted(alive) + accounts.drained(alive, self.supervised)
         self._wait_settled()
         own = self.own
         topics = (self.output, self.letters)
