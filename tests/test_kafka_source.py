@@ -13,7 +13,7 @@ import pytest
 from confluent_kafka import TIMESTAMP_CREATE_TIME, KafkaError, KafkaException
 
 from consumer.articles import Position, TopicPartition
-from consumer.errors import AbortableError, KafkaProblem
+from consumer.errors import AbortableError, KafkaProblem, SettingsError
 from consumer.kafka.clients import ClientWatch
 from consumer.kafka.source import KafkaSource
 from consumer.settings import Settings
@@ -510,10 +510,9 @@ def test_a_consumer_that_does_not_close_is_left_behind(
     never.set()
 
 
-def test_a_consumer_without_a_sign_of_life_ends_the_worker(
-    client: Client, source: KafkaSource, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("consumer.kafka.member._SILENCE_S", 0.2)
+def test_a_consumer_without_a_sign_of_life_ends_the_worker(client: Client) -> None:
+    source = KafkaSource(Settings(kafka={"statistics.interval.ms": "20"}))
+    source.open(Heard())
     alive = '{"brokers": {"a": {"source": "learned"}}}'
     until = time.monotonic() + 0.6
     while time.monotonic() < until:
@@ -525,20 +524,24 @@ def test_a_consumer_without_a_sign_of_life_ends_the_worker(
     assert not client.closed
 
 
-def test_time_in_a_callback_is_no_silence(
-    client: Client, source: KafkaSource, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("consumer.kafka.member._SILENCE_S", 0.2)
+def test_time_in_a_callback_is_no_silence(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = KafkaSource(Settings(kafka={"statistics.interval.ms": "20"}))
+    source.open(Heard())
     monkeypatch.setattr("consumer.kafka.source._POLL_S", 0.01)
-    client.play = [lambda: time.sleep(0.5), Message(7)]
+    client.play = [client.happens("on_assign", ONE), lambda: time.sleep(0.5), Message(7)]
     assert len(source.poll(1, 0)) == 1
     assert source.poll(1, 0) == []
 
 
 @pytest.mark.usefixtures("client")
-def test_who_turns_reports_off_has_no_silence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("consumer.kafka.member._SILENCE_S", 0.0)
+def test_who_turns_reports_off_has_no_silence() -> None:
     source = KafkaSource(Settings(kafka={"statistics.interval.ms": "0"}))
     source.open(Heard())
     source.poll(1, 0.05)
     assert source.poll(1, 0.05) == []
+
+
+def test_an_interval_that_is_no_number_is_a_wrong_setting() -> None:
+    source = KafkaSource(Settings(kafka={"statistics.interval.ms": "often"}))
+    with pytest.raises(SettingsError, match=r"kafka\.statistics\.interval\.ms"):
+        source.open(Heard())

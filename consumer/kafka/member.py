@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from typing import Any
 
 from confluent_kafka import Consumer
@@ -20,8 +21,9 @@ from consumer.settings import Settings
 #: Seconds for a consumer without brokers to close; it has nobody to take leave of.
 _CLOSE_S = 5.0
 
-#: Seconds of polling without a report after which the client's own thread counts as hung.
-_SILENCE_S = 30.0
+#: Reports that did not come while it was polled, after which the client's own thread counts as
+#: hung.
+_REPORTS_MISSED = 10
 
 _log = logging.getLogger(__name__)
 
@@ -51,9 +53,6 @@ class Member:
     ) -> None:
         self._topics = list(settings.input_topics)
         self._commits = Commits()
-        self._reports_itself = (
-            float(settings.kafka.get("statistics.interval.ms", STATISTICS_MS)) > 0
-        )
         self._reports = 0
         self._silent_s = 0.0
         #: Whether the client is past closing.
@@ -65,6 +64,9 @@ class Member:
         defaults, required = consumer_properties(settings)
         required = {**required, "on_commit": self._commits.answered}
         self.consumer: Any = make_client(Consumer, settings, self.watch, defaults, required)
+        # Last: only now it is known to be a number.
+        interval_s = float(settings.kafka.get("statistics.interval.ms", STATISTICS_MS)) / 1000
+        self._longest_silence_s = interval_s * _REPORTS_MISSED if interval_s else math.inf
 
     @property
     def is_lost(self) -> bool:
@@ -81,7 +83,7 @@ class Member:
         if self.watch.reports != self._reports:
             self._reports, self._silent_s = self.watch.reports, 0.0
         self._silent_s += polled_s
-        if self._reports_itself and self._silent_s > _SILENCE_S:
+        if self._silent_s > self._longest_silence_s:
             self.is_hung = True
             raise KafkaProblem(
                 "the consumer gives no sign of life; nothing in this process can mend that: start "

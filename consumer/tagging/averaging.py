@@ -6,7 +6,6 @@ of it is better than its edges (Wortsman et al. 2022, "Model soups", the uniform
 
 from __future__ import annotations
 
-import platform
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +13,6 @@ from pathlib import Path
 import torch
 import transformers
 
-from consumer import __version__
 from consumer.errors import ModelError
 from consumer.tagging.checkpoint import (
     labels_of,
@@ -25,10 +23,9 @@ from consumer.tagging.checkpoint import (
     save_checkpoint,
 )
 from consumer.tagging.conll import LabelledArticle, corpus_statistics
+from consumer.tagging.fine_tuning import score_checkpoint, versions
 from consumer.tagging.model_card import AveragedModel, Part, averaged_card
 from consumer.tagging.scoring import Scores
-from consumer.tagging.training_data import encode_articles
-from consumer.tagging.whole_articles import score_articles
 
 #: The section of a card of ours that says how its model was made.
 _HOW = re.compile(r"^## How it was made\n+(.*?)(?=^## |\Z)", re.DOTALL | re.MULTILINE)
@@ -83,21 +80,14 @@ def score_and_describe(
     notes: str,
 ) -> Scores:
     """Score an averaged checkpoint in float32 on whole articles, and write its card beside it."""
-    tokenizer = load_tokenizer(str(output), max_length)
-    model = load_model(str(output), [], seed=0, dropout=None, attention_dropout=None)
-    scores = score_articles(model, tokenizer, encode_articles(tokenizer, dev), max_length)
+    scores = score_checkpoint(output, dev, max_length, torch.device("cpu"))
     card = averaged_card(
         AveragedModel(
             name=output.resolve().name,
             command=command,
             parts=[_part(name) for name in names],
             max_length=max_length,
-            versions=(
-                ("nerstream", __version__),
-                ("torch", torch.__version__),
-                ("transformers", transformers.__version__),
-                ("Python", platform.python_version()),
-            ),
+            versions=versions(),
             dev=corpus_statistics(dev),
             scores=scores,
             notes=notes,

@@ -178,12 +178,7 @@ class FineTuning:
                 name=self._output.resolve().name,
                 base_model=self._base_model,
                 command=command,
-                versions=(
-                    ("nerstream", __version__),
-                    ("torch", torch.__version__),
-                    ("transformers", transformers.__version__),
-                    ("Python", platform.python_version()),
-                ),
+                versions=versions(),
                 machine=self._describe_device(),
                 recipe=self._recipe,
                 train=self._train_statistics,
@@ -199,6 +194,16 @@ class FineTuning:
         if self._device.type == "cuda":
             return f"one {torch.cuda.get_device_name(self._device)}"
         return f"a CPU with {torch.get_num_threads()} threads"
+
+
+def versions() -> tuple[tuple[str, str], ...]:
+    """(package, version) of what a card's outcome depends on."""
+    return (
+        ("nerstream", __version__),
+        ("torch", torch.__version__),
+        ("transformers", transformers.__version__),
+        ("Python", platform.python_version()),
+    )
 
 
 def score_checkpoint(
