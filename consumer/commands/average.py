@@ -8,12 +8,11 @@ tokenizer and a model card with its scores.
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
 import sys
 from pathlib import Path
 
-from consumer.commands.command_files import last_part, read_corpus, read_notes
+from consumer.commands.command_files import last_part, print_scores, read_corpus, read_notes
 from consumer.errors import SettingsError
 
 
@@ -75,14 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
         _command(arguments),
         notes,
     )
-    overall = scores.overall
-    if arguments.json:
-        print(json.dumps({"output": str(arguments.output), **scores.as_dict()}))
-    else:
-        print(
-            f"{arguments.output}: precision {overall.precision:.2%}, "
-            f"recall {overall.recall:.2%}, F1 {overall.f1:.2%}"
-        )
+    print_scores({"output": str(arguments.output)}, scores, arguments.json)
     return 0
 
 

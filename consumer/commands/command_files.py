@@ -1,12 +1,15 @@
-"""Files that several commands read: CoNLL corpora, and notes for a model card; and how a command
-is written down for others, who have them elsewhere."""
+"""Files that several commands read: CoNLL corpora, and notes for a model card; how a command is
+written down for others, who have them elsewhere; and what is printed of a new model."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from consumer.errors import SettingsError
 from consumer.tagging.conll import ConllError, LabelledArticle, read_conll
+from consumer.tagging.scoring import Scores
 
 
 def read_corpus(path: Path, setting: str) -> tuple[LabelledArticle, ...]:
@@ -47,3 +50,15 @@ def read_notes(path: Path | None) -> str:
 def last_part(name: str) -> str:
     """A folder without the folders it lies in; a hub id as it is."""
     return Path(name).resolve().name if Path(name).exists() else name
+
+
+def print_scores(about: Mapping[str, object], scores: Scores, as_json: bool) -> None:
+    """The scores of the model in `about["output"]`: a line, or all in one JSON object."""
+    overall = scores.overall
+    if as_json:
+        print(json.dumps({**about, **scores.as_dict()}))
+    else:
+        print(
+            f"{about['output']}: precision {overall.precision:.2%}, "
+            f"recall {overall.recall:.2%}, F1 {overall.f1:.2%}"
+        )

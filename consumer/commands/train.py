@@ -8,13 +8,12 @@ tokenizer and a model card. Its subfolder `training/` holds the state from which
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from consumer.commands.command_files import last_part, read_corpus, read_notes
+from consumer.commands.command_files import last_part, print_scores, read_corpus, read_notes
 from consumer.commands.training_display import TrainingDisplay
 from consumer.errors import SettingsError
 from consumer.tagging.recipe import Recipe, flag
@@ -119,15 +118,8 @@ def run(arguments: argparse.Namespace) -> int:
         _begin(tuning, arguments.resume)
         scores = tuning.run(display.show_progress, display.show_epoch)
         tuning.write_card(_command(arguments), notes)
-    summary = {"output": str(arguments.output), "epochs": recipe.epochs, **scores.as_dict()}
-    if arguments.json:
-        print(json.dumps(summary))
-    else:
-        overall = scores.overall
-        print(
-            f"{arguments.output}: precision {overall.precision:.2%}, "
-            f"recall {overall.recall:.2%}, F1 {overall.f1:.2%}"
-        )
+    about = {"output": str(arguments.output), "epochs": recipe.epochs}
+    print_scores(about, scores, arguments.json)
     return 0
 
 
