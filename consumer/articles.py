@@ -57,7 +57,11 @@ class RawMessage(NamedTuple):
 
     @property
     def size_bytes(self) -> int:
-        size = len(self.key or b"") + len(self.value or b"")
+        size = 0
+        if self.value is not None:
+            size = len(self.value)
+        if self.key is not None:
+            size += len(self.key)
         for name, value in self.headers:
             size += len(name) + len(value or b"")
         return size

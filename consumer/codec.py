@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any
 
 import jsonschema_rs
@@ -50,6 +49,8 @@ class Codec:
     def __init__(self, text_fields: Sequence[str]) -> None:
         self._text_fields = tuple(text_fields)
         self._validator = jsonschema_rs.Draft202012Validator(article_schema(self._text_fields))
+        # Hundreds of messages leave within a millisecond; the same object for all of them.
+        self._tagging: tuple[ModelInfo | None, int, bytes] = (None, 0, b"")
 
     def decode(self, raw: RawMessage) -> Article | Tombstone:
         """The article that a message holds, or its tombstone.
@@ -95,11 +96,11 @@ class Codec:
             }
             for entity in tagged.entities
         ]
-        additions = b'"entities":%b,"tagging":{%b,"tagged_at":"%b"}' % (
-            orjson.dumps(entities),
-            _model_members(info),
-            rfc3339(tagged_at_ms).encode(),
-        )
+        model, at_ms, tagging = self._tagging
+        if model is not info or at_ms != tagged_at_ms:
+            tagging = _tagging(info, tagged_at_ms)
+            self._tagging = (info, tagged_at_ms, tagging)
+        additions = b'"entities":%b,"tagging":%b' % (orjson.dumps(entities), tagging)
         replacing = RESERVED_FIELDS if tagged.article.has_reserved_fields else frozenset()
         return json_text.with_members(value, additions, replacing)
 
@@ -166,20 +167,19 @@ class Codec:
 def rfc3339(timestamp_ms: int) -> str:
     """Milliseconds since the epoch as RFC 3339 in UTC, milliseconds kept: `...T06:40:02.318Z`."""
     seconds, milliseconds = divmod(timestamp_ms, 1000)
-    return f"{_second(seconds)}.{milliseconds:03d}Z"
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{milliseconds:03d}Z"
 
 
-# One of each is in use at a time; both cost more to write than all else that is added.
-@lru_cache(maxsize=4)
-def _second(seconds: int) -> str:
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
-
-
-@lru_cache(maxsize=4)
-def _model_members(info: ModelInfo) -> bytes:
-    """Which model, as members of `tagging`."""
-    members = {"model": info.name, "revision": info.revision, "version": __version__}
-    return orjson.dumps(members)[1:-1]
+def _tagging(info: ModelInfo, tagged_at_ms: int) -> bytes:
+    """The object that says which model tagged an article, and when."""
+    return orjson.dumps(
+        {
+            "model": info.name,
+            "revision": info.revision,
+            "version": __version__,
+            "tagged_at": rfc3339(tagged_at_ms),
+        }
+    )
 
 
 def _described(value: Any) -> str:

@@ -97,8 +97,7 @@ def _members(value: bytes) -> list[tuple[str, int, int]]:
 
 def _is_too_deep(value: bytes, document: Any) -> bool:
     """Whether containers stand more than MAX_DEPTH inside one another."""
-    # Counting a byte runs at the speed of memory and settles it for nearly every article.
-    if value.count(b"[") + value.count(b"{") <= MAX_DEPTH:
+    if not _opens_often(value):
         return False
     level = [document] if isinstance(document, (dict, list)) else []
     for _ in range(MAX_DEPTH):
@@ -111,6 +110,23 @@ def _is_too_deep(value: bytes, document: Any) -> bool:
         if not level:
             return False
     return True
+
+
+def _opens_often(value: bytes) -> bool:
+    """Whether these bytes have more than MAX_DEPTH brackets, which settles it for most articles.
+
+    To look for the next one runs at the speed of memory; to count them all takes four times as
+    long.
+    """
+    left = MAX_DEPTH
+    for bracket in (b"{", b"["):
+        at = value.find(bracket)
+        while at >= 0:
+            if not left:
+                return True
+            left -= 1
+            at = value.find(bracket, at + 1)
+    return False
 
 
 def _explain(value: bytes, error: orjson.JSONDecodeError) -> RejectedMessage:

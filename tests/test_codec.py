@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import math
 import string
@@ -348,6 +349,22 @@ def test_a_tombstone_cannot_be_encoded() -> None:
     article = decode('{"id": "7", "title": "x"}')._replace(raw=raw(None))
     with pytest.raises(ValueError, match="tombstone"):
         CODEC.encode(TaggedArticle(article, (), 1), INFO, AT_MS)
+
+
+def test_each_article_names_its_own_model_and_time() -> None:
+    codec = Codec(("title",))
+    article = TaggedArticle(decode('{"id": "7", "title": "x"}', codec), (), 1)
+    other = dataclasses.replace(INFO, name="other")
+    calls = [(INFO, AT_MS), (INFO, AT_MS), (INFO, AT_MS + 1), (other, AT_MS + 1), (INFO, AT_MS)]
+    written = [orjson.loads(codec.encode(article, *call))["tagging"] for call in calls]
+    later = "2026-11-23T06:40:02.319Z"
+    assert written == [
+        TAGGING,
+        TAGGING,
+        TAGGING | {"tagged_at": later},
+        TAGGING | {"tagged_at": later, "model": "other"},
+        TAGGING,
+    ]
 
 
 def test_ten_megabytes_are_copied_once() -> None:
