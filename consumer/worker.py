@@ -22,7 +22,7 @@ from consumer.pipeline.ownership import Ownership
 from consumer.pipeline.poll import PollStage
 from consumer.pipeline.prepare import PrepareStage
 from consumer.pipeline.protocols import Sink, Source, Tagger
-from consumer.pipeline.publish import PublishStage
+from consumer.pipeline.publish import OUTCOMES, PublishStage
 from consumer.pipeline.stages import Stages
 from consumer.pipeline.tag import TagStage
 from consumer.settings import Settings
@@ -30,6 +30,9 @@ from consumer.telemetry.health import Health
 
 #: How long the stages may take to let go after a failure before the process ends without them.
 ABORT_S = 10.0
+
+#: Full batches that may wait for the tagger; one that is not full stays where more may join it.
+BATCHES = 8
 
 
 class Worker:
@@ -65,13 +68,9 @@ class Worker:
         self._in_flight = InFlight(settings.in_flight_articles, settings.in_flight_bytes)
         # Not bounded by itself: the poll stage pauses at the in-flight bound of articles and bytes.
         incoming: Channel[RawMessage] = Channel(None)
-        # One: the next batch is ready when the device is, and no more waits in memory.
-        # When it takes one or waits for one, the next is due, and without a next a commit.
-        batches: Channel[Batch] = Channel(1, on_demand=lambda: wake(incoming, tagged))
-        # As many as a device finishes while a transaction is committed: a GPU takes milliseconds
-        # for a batch, a commit tens of them. Outcomes are small beside their articles, which the
-        # in-flight bound counts.
-        tagged: Channel[PublishMessage] = Channel(32)
+        # When the tagger takes one or waits for one, the next is due, and without a next a commit.
+        batches: Channel[Batch] = Channel(BATCHES, on_demand=lambda: wake(incoming, tagged))
+        tagged: Channel[PublishMessage] = Channel(OUTCOMES)
         self._channels: tuple[Channel[RawMessage], Channel[Batch], Channel[PublishMessage]] = (
             incoming,
             batches,

@@ -156,8 +156,10 @@ class FakeSource:
     def assignments(self) -> Mapping[TopicPartition, int]:
         return dict(self._numbers)
 
-    def serve(self) -> None:
+    def serve(self, wait_s: float = 0.0) -> None:
         self._check_thread()
+        if not self._errands:
+            time.sleep(wait_s)
         self.serves += 1
         while self._errands:
             self._errands.popleft().set()

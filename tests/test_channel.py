@@ -35,6 +35,36 @@ def test_put_blocks_while_full_and_goes_on() -> None:
     assert [channel.get(), channel.get()] == [1, 2]
 
 
+def test_a_blocked_put_goes_on_when_the_channel_is_half_empty() -> None:
+    channel: Channel[int] = Channel(4)
+    for item in range(4):
+        channel.put(item)
+    blocked = in_thread(channel.put, 4)
+    assert channel.get() == 0
+    with pytest.raises(TimeoutError):
+        blocked.result(0.05)
+    assert channel.get() == 1
+    blocked.result(PATIENCE_S)
+    channel.put(5)
+    assert channel.get_many(9) == [2, 3, 4, 5]
+
+
+def test_a_larger_channel_lets_a_blocked_put_go_on_and_a_smaller_one_keeps_what_waits() -> None:
+    channel: Channel[int] = Channel(1)
+    channel.put(0)
+    blocked = in_thread(channel.put, 1)
+    channel.resize(2)
+    blocked.result(PATIENCE_S)
+    channel.resize(1)
+    blocked = in_thread(channel.put, 2)
+    assert channel.get() == 0
+    with pytest.raises(TimeoutError):
+        blocked.result(0.05)
+    assert channel.get() == 1
+    blocked.result(PATIENCE_S)
+    assert channel.get() == 2
+
+
 @pytest.mark.parametrize(
     ("end", "error"), [(Channel.close, ChannelClosed), (Channel.abort, ChannelAborted)]
 )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
 from consumer.errors import AbortableError
 from consumer.kafka.errands import Errands
+from tests.fakes import eventually
 
 
 def asked(errands: Errands, call: object, results: list[object], patience_s: float = 30) -> object:
@@ -77,6 +79,23 @@ def test_a_call_that_was_begun_is_waited_for_past_the_patience() -> None:
     thread.join(30)
     owner.join(30)
     assert results == ["done"]
+
+
+def test_the_owner_waits_for_a_call_and_no_longer() -> None:
+    errands, results = Errands(), []
+    started = time.monotonic()
+    errands.serve(0.05)
+    assert time.monotonic() - started >= 0.05
+    timer = threading.Timer(0.05, asked, (errands, threading.get_ident, results))
+    timer.start()
+    errands.serve(30)
+    assert time.monotonic() - started < 20, "the call woke nobody"
+    timer.join(30)
+    eventually(lambda: results == [threading.get_ident()], "the answer")
+    # What was answered wakes nobody again.
+    started = time.monotonic()
+    errands.serve(0.05)
+    assert time.monotonic() - started >= 0.05
 
 
 def test_closing_refuses_what_waits_and_what_comes() -> None:

@@ -21,6 +21,7 @@ from consumer.pipeline.channel import Channel, ChannelAborted, ChannelClosed
 from consumer.pipeline.prepare import CHUNK_BYTES, CHUNK_MESSAGES, PrepareStage
 from consumer.rejections import RejectCode
 from consumer.rejections import Stage as StageName
+from consumer.worker import BATCHES
 from tests.fake_observer import FakeObserver
 from tests.fakes import (
     PATIENCE_S,
@@ -47,7 +48,7 @@ class Bench:
         self.tagger = tagger or FakeTagger()
         self.observer = FakeObserver()
         self.incoming: Channel[RawMessage] = Channel(None)
-        self.batches: Channel[Batch] = Channel(1, on_demand=self.incoming.wake)
+        self.batches: Channel[Batch] = Channel(BATCHES, on_demand=self.incoming.wake)
         self.stage = PrepareStage(
             incoming=self.incoming,
             batches=self.batches,
@@ -162,9 +163,23 @@ def test_while_a_batch_waits_for_the_tagger_the_next_one_fills(bench: Bench) -> 
     for offset in range(1, 5):
         bench.put(b"b", first=offset)
         bench.taken_in()
-        bench.clock.advance(FOREVER_S)  # past its deadline too: there is no room for it yet
+        bench.clock.advance(FOREVER_S)  # past its deadline too: the tagger has one
     assert bench.take() == [0]
     assert bench.take() == [1, 2, 3, 4]
+
+
+def test_full_batches_join_the_one_that_waits_for_the_tagger() -> None:
+    bench = Bench(max_articles=2)
+    bench.start()
+    bench.put(*[b"a"] * 7)
+    eventually(lambda: len(bench.batches) == 3, "three are full")
+    bench.clock.advance(FOREVER_S)
+    bench.incoming.wake()
+    bench.taken_in()
+    assert [bench.take() for _ in range(3)] == [[0, 1], [2, 3], [4, 5]]
+    assert bench.take() == [6]
+    bench.incoming.close()
+    assert bench.rest() == []
 
 
 def test_a_batch_leaves_when_it_has_waited_long_enough(bench: Bench) -> None:

@@ -6,8 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from consumer.articles import Tombstone
+from consumer.articles import TaggedBatch, Tombstone
+from consumer.errors import AbortableError
+from consumer.pipeline.channel import Channel
+from consumer.pipeline.inbox import PublishMessage
 from consumer.pipeline.observer import TransactionOutcome
+from consumer.pipeline.publish import OUTCOMES, OUTCOMES_IN_COMMIT
 from consumer.rejections import RejectCode
 from tests.fakes import P0, P1, PATIENCE_S, eventually, raw, tagged
 from tests.publish_bench import INTERVAL_S, PublishBench, publishing, rejected
@@ -17,6 +21,11 @@ from tests.publish_bench import INTERVAL_S, PublishBench, publishing, rejected
 def bench() -> Iterator[PublishBench]:
     with publishing() as one:
         yield one
+
+
+def capacity(channel: Channel[PublishMessage]) -> int | None:
+    """How many items may wait now."""
+    return channel._capacity
 
 
 def test_every_outcome_is_published_once_in_order_with_its_offset(bench: PublishBench) -> None:
@@ -69,6 +78,26 @@ def test_what_waits_is_published_before_a_commit(bench: PublishBench) -> None:
     bench.sink.commit_gate.set()
     eventually(lambda: bench.broker.committed == {P0: 3}, "the commits")
     assert bench.observer.transactions == {TransactionOutcome.COMMITTED: 2}
+
+
+@pytest.mark.parametrize("failures", [[], [AbortableError("refused")]])
+def test_more_batches_may_wait_during_a_commit(
+    bench: PublishBench, failures: list[Exception]
+) -> None:
+    bench.more_comes = False
+    bench.sink.commit_gate.clear()
+    bench.sink.commit_failures.extend(failures)
+    bench.read(tagged(9))
+    bench.put(tagged(0))
+    assert bench.sink.committing.wait(PATIENCE_S)
+    for _ in range(OUTCOMES_IN_COMMIT):
+        assert bench.tagged.has_room
+        bench.tagged.put(TaggedBatch(()))
+    assert not bench.tagged.has_room
+    bench.sink.commit_gate.set()
+    eventually(lambda: bench.observer.transactions, "the end of the commit")
+    bench.idle()
+    assert capacity(bench.tagged) == OUTCOMES
 
 
 def test_batches_within_the_interval_share_a_transaction(bench: PublishBench) -> None:

@@ -220,7 +220,7 @@ def test_a_tagger_that_waits_for_a_busy_publisher_does_not_hang(benches: Benches
     bench.broker.feed(b"Ada")
     bench.start()
     assert bench.sink.committing.wait(PATIENCE_S)
-    bench.broker.feed(*[b"Ada"] * 49)
+    bench.broker.feed(*[b"Ada"] * 99)
     eventually(lambda: "self._tagged.put" in bench.worker._tag.stack(), "the tagger waits")
     clock.advance(1_000)
     rounds = bench.asked_for_signals
@@ -228,7 +228,7 @@ def test_a_tagger_that_waits_for_a_busy_publisher_does_not_hang(benches: Benches
     assert bench.ended is not None
     assert not bench.ended.done()
     bench.sink.commit_gate.set()
-    bench.committed(p0=50)
+    bench.committed(p0=100)
     bench.drain()
 
 

@@ -39,6 +39,7 @@ class Errands:
         self._waiting: deque[_Errand[Any]] = deque()
         self._closed = False
         self._lock = threading.Lock()
+        self._asked = threading.Event()
 
     def own(self) -> None:
         """The calling thread is the owner from now on."""
@@ -64,6 +65,7 @@ class Errands:
             if self._closed:
                 raise AbortableError("the consumer is closed, so nothing can be committed any more")
             self._waiting.append(errand)
+        self._asked.set()
         if not errand.done.wait(patience_s):
             with self._lock:
                 if not errand.begun:
@@ -74,8 +76,11 @@ class Errands:
             raise errand.failure
         return errand.answer
 
-    def serve(self) -> None:
-        """Make the calls that wait. The owner only."""
+    def serve(self, wait_s: float = 0.0) -> None:
+        """Make the calls that wait, after waiting so long for one. The owner only."""
+        if wait_s and not self._waiting:
+            self._asked.wait(wait_s)
+        self._asked.clear()
         while self._waiting:
             with self._lock:
                 if not self._waiting:

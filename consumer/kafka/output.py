@@ -28,6 +28,9 @@ _LOOK_S = 0.5
 #: lock, and getting it back costs more than a message.
 _SERVE_MESSAGES = 128
 
+#: What the client takes for a message whose key decides, and for one that has no time of its own.
+_BY_KEY, _NOW = -1, 0
+
 #: What `settings.kafka` may change. The buffer holds far more than `in_flight_bytes` lets in.
 _DEFAULTS: Mapping[str, Any] = {
     "compression.type": "lz4",
@@ -121,24 +124,20 @@ class Output:
             AbortableError, KafkaProblem: an earlier message failed, or the buffer stays full.
         """
         deadline: float | None = None
-        extra: dict[str, Any] = {}
-        if message.timestamp_ms is not None:
-            extra["timestamp"] = message.timestamp_ms
-        if message.partition is not None:
-            extra["partition"] = message.partition
-        if message.headers:
-            extra["headers"] = list(message.headers)
+        topic, key, value, headers, timestamp_ms, partition, _ = message
         delivered = partial(self._delivered, self._deliveries, message)
         while True:
             self.raise_failure()
             self._raise_if_stranded()
             try:
                 self.producer.produce(
-                    message.topic,
-                    message.value,
-                    message.key,
+                    topic,
+                    value,
+                    key,
+                    _BY_KEY if partition is None else partition,
                     on_delivery=delivered,
-                    **extra,
+                    timestamp=timestamp_ms or _NOW,
+                    headers=list(headers) if headers else None,
                 )
             except BufferError:
                 now = time.monotonic()

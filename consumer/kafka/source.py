@@ -38,6 +38,9 @@ _POLL_S = 1.0
 #: Longest stay, in seconds, in the client while other threads may wait for a call.
 _SLICE_S = 0.005
 
+#: Seconds between two looks for the answer to a commit while nothing is read.
+_ANSWER_S = 0.001
+
 
 class KafkaSource:
     """`consumer.pipeline.protocols.Source` on Kafka; its docstrings are the contract.
@@ -113,10 +116,12 @@ class KafkaSource:
         """As the protocol says; any thread may call it."""
         return self._assigned.numbers()
 
-    def serve(self) -> None:
+    def serve(self, wait_s: float = 0.0) -> None:
         """As the protocol says."""
-        self._errands.serve()
         member = self._member
+        if member is not None and member.awaits_answers:
+            wait_s = min(wait_s, _ANSWER_S)
+        self._errands.serve(wait_s)
         if member is None or not member.awaits_answers:
             return
         if member.rebalance.is_running:

@@ -26,6 +26,9 @@ class ChannelAborted(ChannelClosed):
 class Channel(Generic[T]):
     """One writer puts, one reader gets; commands from anywhere overtake.
 
+    A writer that found it full goes on when it is half empty: two threads that wait for each other
+    at every item spend more on that than on the items.
+
     Args:
         capacity: items that wait at most; None where something else bounds them.
         on_demand: called, outside the lock, whenever an item was taken or the reader begins to
@@ -64,8 +67,9 @@ class Channel(Generic[T]):
             ChannelClosed: the channel was closed or aborted.
         """
         with self._changed:
-            while not self.has_room and not self._closed:
-                self._changed.wait()
+            if not self.has_room:
+                while not self._is_half_empty and not self._closed:
+                    self._changed.wait()
             if self._closed:
                 raise self._end()
             self._items.append(item)
@@ -160,6 +164,12 @@ class Channel(Generic[T]):
             self._woken = True
             self._changed.notify_all()
 
+    def resize(self, capacity: int) -> None:
+        """Let so many items wait from now on; what waits beyond that stays. Any thread."""
+        with self._changed:
+            self._capacity = capacity
+            self._changed.notify_all()
+
     def close(self) -> None:
         """Nothing more will be put; the reader gets what waits and then `ChannelClosed`."""
         with self._changed:
@@ -173,6 +183,10 @@ class Channel(Generic[T]):
             self._items.clear()
             self._urgent.clear()
             self._changed.notify_all()
+
+    @property
+    def _is_half_empty(self) -> bool:
+        return self._capacity is None or len(self._items) <= self._capacity // 2
 
     def _end(self) -> ChannelClosed:
         return ChannelAborted() if self._aborted else ChannelClosed()

@@ -128,14 +128,11 @@ class Dispatcher:
         value = None
         if isinstance(outcome, TaggedArticle):
             value = self._encoder.encode(outcome, self._route.model, int(self._wall_clock() * 1000))
+        topic = self._route.output_topic
+        partition = self._partition(raw, topic)
+        # By place: names cost a third more, and there is one of these a message.
         return Outgoing(
-            topic=self._route.output_topic,
-            key=raw.key,
-            value=value,
-            headers=raw.headers,
-            timestamp_ms=raw.timestamp_ms,
-            partition=self._partition(raw, self._route.output_topic),
-            position=raw.position,
+            topic, raw.key, value, raw.headers, raw.timestamp_ms, partition, raw.position
         )
 
     def _partition(self, raw: RawMessage, topic: str) -> int | None:

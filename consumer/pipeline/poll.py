@@ -28,7 +28,7 @@ PAUSED_POLL_S = 0.01
 #: throws away what the client has fetched ahead, megabytes, and quick stages make room in less.
 PAUSE_AFTER_S = 0.2
 #: How often room is looked for until then.
-ROOM_S = 0.001
+ROOM_S = 0.005
 #: How often the source serves other threads while a revoke waits for the last commit.
 SERVE_S = 0.005
 #: How often lag and freshness are reported.
@@ -153,8 +153,7 @@ class PollStage(Stage):
         if self._full_since is None:
             self._full_since = now
         if now - self._full_since < PAUSE_AFTER_S:
-            self._source.serve()  # the commit that makes room needs the source
-            self._stop.wait(ROOM_S)
+            self._source.serve(ROOM_S)  # the commit that makes room needs the source
             return True
         self._source.pause()
         self._set_paused(True)

@@ -22,9 +22,9 @@ CHUNK_BYTES = 1_048_576
 class PrepareStage(Stage):
     """Takes messages from `incoming` and hands batches to `batches`.
 
-    While the tagger is busy and has a batch waiting, the next one keeps filling; a batch is
-    handed over when it is full, when it has waited long enough, or at once when the tagger is
-    idle and nothing more is queued.
+    A batch is handed over when it is full. Until then it keeps filling while the tagger has a batch
+    waiting; without one it is handed over when it has waited long enough, or at once when the
+    tagger is idle and nothing more is queued.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class PrepareStage(Stage):
     def _patience_s(self) -> float | None:
         """How long to wait for more; None where a message or the tagger's demand wakes us."""
         deadline = self._builder.deadline
-        if deadline is None or not self._batches.has_room:
+        if deadline is None or len(self._batches):
             return None
         return max(0.0, deadline - self._clock())
 
@@ -114,10 +114,10 @@ class PrepareStage(Stage):
             return False
         if self._builder.full:
             return True
-        if not self._batches.has_room:
+        if len(self._batches):
             return False
         is_last = not len(self._incoming) and not self._chunks
-        starving = self._batches.reader_waits and not len(self._batches) and is_last
+        starving = self._batches.reader_waits and is_last
         return starving or self._clock() >= deadline
 
     def _hand_over(self, batch: Batch) -> None:

@@ -77,9 +77,12 @@ class Source(Protocol):
         """The assigned partitions with their current assignment numbers."""
         ...
 
-    def serve(self) -> None:
+    def serve(self, wait_s: float = 0.0) -> None:
         """Do what other threads wait for, such as `group_metadata`. `poll` does this by itself; who
         waits for another thread, as a `RebalanceListener` may, must call it meanwhile.
+
+        Args:
+            wait_s: how long to wait for some of it to come.
         """
 
     def group_metadata(self) -> GroupMetadata:

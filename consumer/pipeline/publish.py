@@ -25,6 +25,14 @@ from consumer.pipeline.stage import Stage
 #: Longest pause after an abort. The first of a row has none, the second 0.2 s, then it doubles.
 MAX_ABORT_PAUSE_S = 5.0
 
+#: Batches of outcomes that wait while this stage publishes: few, so that the stages before it,
+#: which share the interpreter's lock with it, are not done with everything that may be in flight
+#: when it commits, and stand still with it.
+OUTCOMES = 8
+#: The same while it commits: as many as a device finishes meanwhile. A GPU takes milliseconds for a
+#: batch, a commit tens of them. Outcomes are small beside their articles, which are bounded.
+OUTCOMES_IN_COMMIT = 64
+
 log = structlog.get_logger(__name__)
 
 
@@ -138,13 +146,14 @@ class PublishStage(Stage):
         self._last_batch_at = now
         self._observer.queue_depth("tagged", len(self._tagged))
         for outcome in batch.outcomes:
-            if self._tracker.accepts(outcome.raw):
+            raw = outcome.raw
+            if self._tracker.accepts(raw):
                 try:
-                    self._publish(outcome)
+                    self._publish(outcome, raw)
                 except AbortableError as reason:
                     self._abort(reason)
             else:
-                self._release(outcome.raw)
+                self._release(raw)
             self.progress()
         self._observer.stage_seconds(self.name, self._clock() - now)
 
@@ -152,15 +161,16 @@ class PublishStage(Stage):
         self._observer.released(self._tracker.release_reason(raw), 1)
         self._in_flight.remove(1, raw.size_bytes)
 
-    def _publish(self, outcome: Outcome) -> None:
+    def _publish(self, outcome: Outcome, raw: RawMessage) -> None:
         """Resolve the outcome and send its message.
 
         It is resolved first: if beginning or sending fails, the rewind must bring this message
         back too.
         """
-        raw = outcome.raw
-        opens = self._group is None
-        group = self._group = self._group or Group(self._clock())
+        group = self._group
+        opens = group is None
+        if group is None:
+            group = self._group = Group(self._clock())
         self._tracker.resolve(raw)
         group.join(raw)
         if opens:
@@ -176,11 +186,14 @@ class PublishStage(Stage):
         started = self._clock()
         offsets = self._tracker.pending()
         assignments = self._tracker.pending_assignments()
+        self._tagged.resize(OUTCOMES_IN_COMMIT)
         try:
             self._sink.commit(offsets, lambda: self._ownership.owns(assignments))
         except AbortableError as reason:
             self._abort(reason)
             return
+        finally:
+            self._tagged.resize(OUTCOMES)
         self._group = None
         self._aborts_in_a_row = 0
         if not self._tracker.rewinding:
