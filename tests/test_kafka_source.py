@@ -276,7 +276,7 @@ def test_a_rewind_that_the_client_refuses_is_made_up_for(
 def test_a_rewind_that_is_refused_for_good_stops_the_worker(
     source: KafkaSource, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("consumer.kafka.source._REWIND_TIMEOUT_S", 0.0)
+    monkeypatch.setattr("consumer.kafka.reading._REWIND_TIMEOUT_S", 0.0)
     client.seek_failures = [KafkaError(KafkaError._STATE)]
     with pytest.raises(KafkaProblem, match=r"articles \[0\] cannot be read again from offset 40"):
         source.rewind({ONE: 40})

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
@@ -16,7 +15,7 @@ from consumer.kafka.clients import await_topics, make_client
 from consumer.kafka.end_offsets import CLIENT_PROPERTIES, EndOffsets
 from consumer.kafka.errands import Errands
 from consumer.kafka.member import Member
-from consumer.kafka.problems import error_of, problem, raised_by
+from consumer.kafka.reading import Reading
 from consumer.kafka.rebalance import Listener, client_offsets, client_partitions
 from consumer.kafka.source_properties import is_pattern, session_s
 from consumer.settings import Settings
@@ -26,17 +25,11 @@ _log = logging.getLogger(__name__)
 #: Longest wait, in seconds, for the group to take the partitions back on `close`.
 _LEAVE_TIMEOUT_S = 10.0
 
-#: Longest wait, in seconds, for a rewind that the client puts off; it takes milliseconds.
-_REWIND_TIMEOUT_S = 30.0
-
 #: Longest wait, in seconds, for the group's offsets.
 _COMMITTED_TIMEOUT_S = 20.0
 
 #: Seconds at most between two calls of `poll` that count as polling.
 _POLL_S = 1.0
-
-#: Longest stay, in seconds, in the client while other threads may wait for a call.
-_SLICE_S = 0.005
 
 #: Seconds between two looks for the answer to a commit while nothing is read.
 _ANSWER_S = 0.001
@@ -59,46 +52,28 @@ class KafkaSource:
         self._ends: EndOffsets | None = None
         self._assigned = AssignedPartitions()
         self._listener: Listener | None = None
-        # Taken while answers to commits were waited for.
-        self._early: list[RawMessage] = []
+        self._reading: Reading | None = None
         self._polled_at = 0.0
 
     def open(self, listener: Listener) -> None:
         settings = self._settings
         self._errands.own()
         self._listener = listener
-        self._member = Member(settings, self._assigned, listener)
+        member = self._join(Member(settings, self._assigned, listener))
         self._ends = EndOffsets(
             lambda watch: make_client(AdminClient, settings, watch, {}, CLIENT_PROPERTIES)
         )
         self._await_topics()
         self._polled_at = time.monotonic()
-        self._member.subscribe()
+        member.subscribe()
 
     def poll(self, max_messages: int, timeout_s: float) -> list[RawMessage]:
-        deadline = time.monotonic() + timeout_s
         self._require_life()
-        self._rewind_what_was_put_off()
+        self._read.rewind()
         self._recheck_topics()
         if self._ends is not None:
             self._ends.refresh(self._assigned.numbers())
-        changes = self._assigned.changes
-        taken = [raw for raw in self._early if self._assigned.is_current(raw)]
-        self._early.clear()
-        while not taken:
-            self._errands.serve()
-            left_s = max(deadline - time.monotonic(), 0.0)
-            event = self._called(self._joined.consumer.poll, min(left_s, _SLICE_S))
-            if event is not None:
-                self._joined.intake.sort([event], taken)
-            elif left_s <= _SLICE_S:
-                return []
-        if max_messages > 1:
-            self._take_ready(max_messages - 1, taken)
-        if changes == self._assigned.changes:
-            return taken
-        # A partition may have gone since its message was taken, a few lines above.
-        return [raw for raw in taken if self._assigned.is_current(raw)]
+        return self._read.poll(max_messages, timeout_s)
 
     def pause(self) -> None:
         self._set_paused(True)
@@ -109,7 +84,7 @@ class KafkaSource:
     def rewind(self, offsets: Mapping[TopicPartition, int]) -> Mapping[TopicPartition, int]:
         now = time.monotonic()
         asked = {one: self._assigned.rewind(one, offset, now) for one, offset in offsets.items()}
-        self._rewind_what_was_put_off()
+        self._read.rewind()
         return {one: number for one, number in asked.items() if number is not None}
 
     def assignments(self) -> Mapping[TopicPartition, int]:
@@ -122,12 +97,8 @@ class KafkaSource:
         if member is not None and member.awaits_answers:
             wait_s = min(wait_s, _ANSWER_S)
         self._errands.serve(wait_s)
-        if member is None or not member.awaits_answers:
-            return
-        if member.rebalance.is_running:
-            member.insist()
-        elif (event := self._called(member.consumer.poll, 0)) is not None:
-            member.intake.sort([event], self._early)
+        if member is not None and member.awaits_answers:
+            self._read.hear()
 
     def group_metadata(self) -> object:
         return self._errands.run(lambda: self._joined.consumer.consumer_group_metadata())
@@ -177,7 +148,7 @@ class KafkaSource:
             return
         if member.is_hung:
             self._errands.close()
-            self._ends = self._member = None
+            self._ends = self._member = self._reading = None
             return
         consumer = member.consumer
         # The callbacks of leaving run here, while a last commit can still be made. A static
@@ -188,14 +159,23 @@ class KafkaSource:
             while self._assigned.numbers() and time.monotonic() < deadline:
                 consumer.poll(0.05)
         self._errands.close()
-        self._ends = None
-        self._member = None
+        self._ends = self._member = self._reading = None
         member.leave()
 
     @property
     def _joined(self) -> Member:
         assert self._member is not None, "the source is open"
         return self._member
+
+    @property
+    def _read(self) -> Reading:
+        assert self._reading is not None, "the source is open"
+        return self._reading
+
+    def _join(self, member: Member) -> Member:
+        self._member = member
+        self._reading = Reading(member, self._assigned, self._errands)
+        return member
 
     def _require_life(self) -> None:
         """See to it that the consumer is one that can hear of the group."""
@@ -212,8 +192,8 @@ class KafkaSource:
         _log.warning("the consumer has forgotten all brokers; a new one joins the group")
         # First: nothing of its partitions may be taken for the new one's.
         lost.retire()
-        self._member = Member(self._settings, self._assigned, self._listener, lost.rebalance.paused)
-        self._member.subscribe()
+        paused = lost.rebalance.paused
+        self._join(Member(self._settings, self._assigned, self._listener, paused)).subscribe()
 
     def _set_paused(self, paused: bool) -> None:
         if self._member is None or self._member.rebalance.paused == paused:
@@ -231,40 +211,3 @@ class KafkaSource:
     def _recheck_topics(self) -> None:
         if self._joined.intake.is_recheck_due():
             self._await_topics()
-
-    def _take_ready(self, limit: int, taken: list[RawMessage]) -> None:
-        """What the client holds ready, in one call: a call a message would cost more than all
-        else that is done with one.
-
-        A rebalance may come anywhere in that call. A partition that it takes away is not
-        delivered, one that it brings is, by its number. Of one that went and came back within
-        the call nobody can say which of its messages are from before; it is read anew.
-        """
-        before, changes = self._assigned.numbers(), self._assigned.changes
-        events = self._called(self._joined.consumer.consume, limit, 0)
-        if self._assigned.changes - changes > 1:
-            after = self._assigned.numbers()
-            unclear = [one for one, number in after.items() if before.get(one) != number]
-            events = [one for one in events if (one.topic(), one.partition()) not in unclear]
-            _log.warning("read anew after two rebalances at once: %s", unclear)
-            self._joined.rebalance.renew(self._joined.consumer, unclear)
-        self._joined.intake.sort(events, taken)
-
-    def _called(self, call: Callable[..., Any], *arguments: float) -> Any:
-        """What a call of the client gives, after the callbacks that are due."""
-        try:
-            return call(*arguments)
-        except (KafkaException, SystemError) as failed:
-            raise self._joined.intake.over(error_of(raised_by(failed))) from failed
-
-    def _rewind_what_was_put_off(self) -> None:
-        for partition, (offset, since) in self._assigned.put_off().items():
-            try:
-                self._joined.consumer.seek(*client_offsets({partition: offset}))
-            except KafkaException as failed:
-                # A partition that has just been assigned is not ready for it yet.
-                if time.monotonic() - since > _REWIND_TIMEOUT_S:
-                    doing = f"{partition.topic} [{partition.partition}] cannot be read again"
-                    raise problem(f"{doing} from offset {offset}", error_of(failed)) from failed
-            else:
-                self._assigned.rewound(partition)
