@@ -83,6 +83,7 @@ class Worker:
             in_flight=self._in_flight,
             ownership=self._ownership,
             revoke_timeout_s=settings.revoke_timeout_s,
+            commit_interval_s=settings.commit_interval_ms / 1000,
             drained=self._drained,
             observer=observer,
             clock=clock,

@@ -20,7 +20,12 @@ REVOKE_TIMEOUT_S = 10.0
 class PollBench:
     """A poll stage on a broker in memory."""
 
-    def __init__(self, max_messages: int = 1_000, max_bytes: int = 1_000_000) -> None:
+    def __init__(
+        self,
+        max_messages: int = 1_000,
+        max_bytes: int = 1_000_000,
+        commit_interval_s: float = 0.0,
+    ) -> None:
         self.clock = ManualClock()
         self.broker = FakeBroker()
         self.source = FakeSource(self.broker, ())
@@ -37,6 +42,7 @@ class PollBench:
             in_flight=self.in_flight,
             ownership=self.ownership,
             revoke_timeout_s=REVOKE_TIMEOUT_S,
+            commit_interval_s=commit_interval_s,
             drained=self.drained,
             observer=self.observer,
             clock=self.clock,

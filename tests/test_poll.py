@@ -10,7 +10,7 @@ from consumer.errors import KafkaProblem
 from consumer.pipeline.inbox import Assigned, Lost, Revoked
 from consumer.pipeline.observer import RebalanceEvent
 from consumer.pipeline.offsets import Rewind
-from consumer.pipeline.poll import LAG_INTERVAL_S, PAUSE_AFTER_S
+from consumer.pipeline.poll import LAG_INTERVAL_S, LONGEST_STOP_S, PAUSE_AFTER_S
 from tests.fakes import P0, P1, PATIENCE_S, eventually, in_thread
 from tests.poll_bench import REVOKE_TIMEOUT_S, PollBench
 
@@ -86,6 +86,23 @@ def test_room_that_comes_soon_spares_the_pause() -> None:
     bench.in_flight.remove(4, 16)
     assert bench.offsets(4) == [5, 6, 7, 8]
     assert bench.observer.pauses == []
+    assert bench.end() is None
+
+
+@pytest.mark.parametrize(
+    ("commit_interval_s", "stops_s"), [(0.0, 0.2), (1.0, 2.2), (60.0, LONGEST_STOP_S)]
+)
+def test_an_open_transaction_is_no_reason_to_pause(
+    commit_interval_s: float, stops_s: float
+) -> None:
+    bench = PollBench(max_messages=4, commit_interval_s=commit_interval_s)
+    bench.broker.feed(*[b"a"] * 10)
+    bench.assign()
+    assert bench.offsets(4) == [0, 1, 2, 3]
+    bench.full_for(stops_s * 0.95)
+    assert not bench.source.paused
+    bench.full_for(stops_s * 0.1)
+    eventually(lambda: bench.observer.pauses == [True], "the pause")
     assert bench.end() is None
 
 

@@ -24,9 +24,11 @@ POLL_MESSAGES = 500
 POLL_S = 0.1
 #: The same while paused, when a resume may be due at any moment.
 PAUSED_POLL_S = 0.01
-#: How long reading merely stops at the in-flight bound before the partitions are paused. A pause
-#: throws away what the client has fetched ahead, megabytes, and quick stages make room in less.
+#: How long reading merely stops at the in-flight bound before the partitions are paused, beyond
+#: what `pause_after_s` adds.
 PAUSE_AFTER_S = 0.2
+#: The longest such stop, in which nothing is heard of the group.
+LONGEST_STOP_S = 5.0
 #: How often room is looked for until then.
 ROOM_S = 0.005
 #: How often the source serves other threads while a revoke waits for the last commit.
@@ -37,12 +39,23 @@ LAG_INTERVAL_S = 1.0
 log = structlog.get_logger(__name__)
 
 
+def pause_after_s(commit_interval_s: float) -> float:
+    """Seconds at the in-flight bound after which the partitions are paused.
+
+    A pause throws away what the client has fetched ahead, megabytes, and after it the client waits
+    up to half a second before it fetches again. Where quick stages are only held up by a
+    transaction that stays open, which its commit ends, that would be the most of their time.
+    """
+    return min(PAUSE_AFTER_S + 2 * commit_interval_s, LONGEST_STOP_S)
+
+
 class PollStage(Stage):
     """Owns the source. Hears of rebalances (as its `RebalanceListener`) and tells the publisher.
 
     Args:
         tagged: the publish stage's inbox.
         revoke_timeout_s: how long a revoke waits for what is finished to be committed.
+        commit_interval_s: how long a transaction stays open for more.
         drained: set when the publish stage has ended; only then is the group left, so that the
             last commit is made by a member.
         wall_clock: seconds since the epoch.
@@ -57,6 +70,7 @@ class PollStage(Stage):
         in_flight: InFlight,
         ownership: Ownership,
         revoke_timeout_s: float,
+        commit_interval_s: float,
         drained: threading.Event,
         observer: Observer,
         clock: Callable[[], float],
@@ -69,6 +83,7 @@ class PollStage(Stage):
         self._in_flight = in_flight
         self._ownership = ownership
         self._revoke_timeout_s = revoke_timeout_s
+        self._pause_after_s = pause_after_s(commit_interval_s)
         self._drained = drained
         self._observer = observer
         self._wall_clock = wall_clock
@@ -152,7 +167,7 @@ class PollStage(Stage):
         now = self._clock()
         if self._full_since is None:
             self._full_since = now
-        if now - self._full_since < PAUSE_AFTER_S:
+        if now - self._full_since < self._pause_after_s:
             self._source.serve(ROOM_S)  # the commit that makes room needs the source
             return True
         self._source.pause()
