@@ -26,7 +26,7 @@ _LOOK_S = 0.5
 
 #: Messages that are queued between two looks at what has failed. A look gives up the interpreter
 #: lock, and getting it back costs more than a message.
-_SERVE_MESSAGES = 128
+_SERVE_MESSAGES = 512
 
 #: What the client takes for a message whose key decides, and for one that has no time of its own.
 _BY_KEY, _NOW = -1, 0

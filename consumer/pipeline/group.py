@@ -34,6 +34,8 @@ class Group:
         """The message stands and falls with this transaction from now on."""
         self.messages += 1
         self.size_bytes += raw.size_bytes
+        if raw.timestamp_ms is not None:
+            self.timestamps_ms.append(raw.timestamp_ms)
 
     def sent(self, outcome: Outcome) -> None:
         """A message that joined was sent with this outcome."""
@@ -45,5 +47,3 @@ class Group:
             self.rejected[outcome.code] += 1
         else:
             self.tombstones += 1
-        if outcome.raw.timestamp_ms is not None:
-            self.timestamps_ms.append(outcome.raw.timestamp_ms)

@@ -58,7 +58,8 @@ class Observer(Protocol):
         entities_by_type: Mapping[str, int],
         latencies_s: Sequence[float],
     ) -> None:
-        """Outcomes became final; `latencies_s` run from Kafka's append time to the commit."""
+        """Outcomes became final; `latencies_s` run from Kafka's append time to the commit, and are
+        below zero where the broker's clock is ahead."""
 
     def released(self, reason: ReleaseReason, messages: int) -> None:
         """Messages in flight were let go; they will be consumed again, here or elsewhere."""

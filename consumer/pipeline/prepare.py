@@ -97,7 +97,7 @@ class PrepareStage(Stage):
         return self._incoming.get_many(
             CHUNK_MESSAGES,
             timeout_s=0.0 if self._chunks else self._patience_s(),
-            weigh=lambda message: message.size_bytes,
+            weigh=_text_bytes,
             max_weight=CHUNK_BYTES,
         )
 
@@ -127,3 +127,8 @@ class PrepareStage(Stage):
         self._batches.put(batch)
         self.progress()
         self._observer.queue_depth("batches", len(self._batches))
+
+
+def _text_bytes(message: RawMessage) -> int:
+    """What the size of its encoding goes by; an article's key and headers are not encoded."""
+    return len(message.value) if message.value is not None else 0

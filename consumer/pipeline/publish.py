@@ -210,7 +210,7 @@ class PublishStage(Stage):
             group.tombstones,
             group.rejected,
             group.entities,
-            [max(0.0, now - timestamp_ms / 1000) for timestamp_ms in group.timestamps_ms],
+            [now - timestamp_ms / 1000 for timestamp_ms in group.timestamps_ms],
         )
 
     def _commit_last(self) -> None:
