@@ -61,10 +61,10 @@ class DeadLetterLimit:
     def __init__(self, max_ratio: float, window: int) -> None:
         self._max_ratio = max_ratio
         self._window = window
-        # Codes alone: the messages themselves may be large.
-        self._recent: deque[RejectCode | None] = deque()
-        self._rejected: Counter[RejectCode] = Counter()
-        self._count = 0
+        self._seen = 0
+        # Of the rejected among the last of them, how many were seen by then, and the code; the
+        # messages themselves may be large.
+        self._recent: deque[tuple[int, RejectCode]] = deque()
         self._last = ""
 
     def note(self, rejected: Rejected | None) -> None:
@@ -73,23 +73,21 @@ class DeadLetterLimit:
         Raises:
             DeadLetterLimitExceeded: the share over the window is above the limit.
         """
-        self._recent.append(None if rejected is None else rejected.code)
+        self._seen += 1
+        recent = self._recent
+        if recent and recent[0][0] <= self._seen - self._window:
+            recent.popleft()
         if rejected is not None:
-            self._rejected[rejected.code] += 1
-            self._count += 1
+            recent.append((self._seen, rejected.code))
             position = rejected.raw.position
             self._last = (
                 f"{position.topic_partition.topic}[{position.topic_partition.partition}]"
                 f"@{position.offset}: {rejected.message}"
             )
-        if len(self._recent) > self._window:
-            oldest = self._recent.popleft()
-            if oldest is not None:
-                self._rejected[oldest] -= 1
-                self._count -= 1
-        count = self._count
-        if count > self._max_ratio * self._window and len(self._recent) == self._window:
-            codes = ", ".join(f"{code} {n}" for code, n in self._rejected.most_common() if n)
+        count = len(recent)
+        if count > self._max_ratio * self._window and self._seen >= self._window:
+            by_code = Counter(code for _, code in recent)
+            codes = ", ".join(f"{code} {n}" for code, n in by_code.most_common())
             raise DeadLetterLimitExceeded(
                 f"{count} of the last {self._window} messages were rejected ({codes}), more than "
                 f"dead_letter_max_ratio={self._max_ratio:g} allows; the last one, "

@@ -24,6 +24,23 @@ class _Pending:
     next: int
 
 
+@dataclass(slots=True)
+class _Partition:
+    """One for each that was ever assigned: it is looked up for each message.
+
+    Attributes:
+        newest: number of its last assignment.
+        assignment: the number under which messages are accepted now; None while none are.
+        last: offset of the last message that was resolved under it; -1 before the first.
+        pending: what the open transaction has resolved.
+    """
+
+    newest: int
+    assignment: int | None
+    last: int = -1
+    pending: _Pending | None = None
+
+
 class OffsetTracker:
     """Keeps, for each assigned partition, what the open transaction has resolved.
 
@@ -33,25 +50,24 @@ class OffsetTracker:
     """
 
     def __init__(self) -> None:
-        self._assignments: dict[TopicPartition, int] = {}
-        self._newest: dict[TopicPartition, int] = {}
-        self._last: dict[TopicPartition, int] = {}
-        self._pending: dict[TopicPartition, _Pending] = {}
+        self._partitions: dict[TopicPartition, _Partition] = {}
         self._rewinding: set[TopicPartition] = set()
 
     def assign(self, assignments: Mapping[TopicPartition, int]) -> None:
         """These partitions are read from their committed offset, or again, from now on."""
         for partition, assignment in assignments.items():
-            self._assignments[partition] = self._newest[partition] = assignment
-            self._last.pop(partition, None)
+            known = self._partitions.get(partition)
+            pending = None if known is None else known.pending
+            self._partitions[partition] = _Partition(assignment, assignment, pending=pending)
             self._rewinding.discard(partition)
 
     def revoke(self, partitions: Iterable[TopicPartition]) -> None:
         """Forget these partitions. Their pending offsets must be committed or aborted before."""
         for partition in partitions:
-            assert partition not in self._pending, f"{partition} has uncommitted outcomes"
-            self._assignments.pop(partition, None)
-            self._last.pop(partition, None)
+            known = self._partitions.get(partition)
+            if known is not None:
+                assert known.pending is None, f"{partition} has uncommitted outcomes"
+                known.assignment = None
             self._rewinding.discard(partition)
 
     def accepts(self, raw: RawMessage) -> bool:
@@ -61,43 +77,43 @@ class OffsetTracker:
             RuntimeError: it was read under one that `assign` has not named yet. Letting it go
                 would lose it; a defect of ours, which must stop the worker before it commits.
         """
-        partition = raw.position.topic_partition
-        if raw.assignment > self._newest.get(partition, -1):
+        known = self._partitions.get(raw.position.topic_partition)
+        if known is None or raw.assignment > known.newest:
             raise RuntimeError(f"{raw.position} came before its assignment {raw.assignment}")
-        return self._assignments.get(partition) == raw.assignment
+        return known.assignment == raw.assignment
 
     def release_reason(self, raw: RawMessage) -> ReleaseReason:
         """Why a message that is not accepted was let go."""
         partition = raw.position.topic_partition
-        if partition in self._rewinding or partition in self._assignments:
+        known = self._partitions.get(partition)
+        if partition in self._rewinding or (known is not None and known.assignment is not None):
             return ReleaseReason.REWOUND
         return ReleaseReason.REVOKED
 
     def resolve(self, raw: RawMessage) -> None:
-        """The message has its outcome in the open transaction.
+        """An accepted message has its outcome in the open transaction.
 
         Raises:
             RuntimeError: an offset at or before the last one of its partition; a defect of ours,
                 which must stop the worker before it commits.
         """
         partition, offset = raw.position
-        last = self._last.get(partition)
-        if last is not None and offset <= last:
-            raise RuntimeError(f"{partition} came out of order: {offset} after {last}")
-        self._last[partition] = offset
-        pending = self._pending.get(partition)
-        if pending is None:
-            self._pending[partition] = _Pending(raw.assignment, offset, offset + 1)
+        known = self._partitions[partition]
+        if offset <= known.last:
+            raise RuntimeError(f"{partition} came out of order: {offset} after {known.last}")
+        known.last = offset
+        if known.pending is None:
+            known.pending = _Pending(raw.assignment, offset, offset + 1)
         else:
-            pending.next = offset + 1
+            known.pending.next = offset + 1
 
     def pending(self) -> dict[TopicPartition, int]:
         """For each partition touched since the last commit: the offset to commit."""
-        return {partition: pending.next for partition, pending in self._pending.items()}
+        return {partition: pending.next for partition, pending in self._pending()}
 
     def pending_assignments(self) -> dict[TopicPartition, int]:
         """For each of the same partitions: the assignment that its offset was read under."""
-        return {partition: pending.assignment for partition, pending in self._pending.items()}
+        return {partition: pending.assignment for partition, pending in self._pending()}
 
     @property
     def rewinding(self) -> bool:
@@ -106,7 +122,8 @@ class OffsetTracker:
 
     def committed(self) -> None:
         """What was pending is final."""
-        self._pending.clear()
+        for known in self._partitions.values():
+            known.pending = None
 
     def aborted(self) -> dict[TopicPartition, Rewind]:
         """What was pending is void: the partitions to read again, each from where.
@@ -115,10 +132,17 @@ class OffsetTracker:
         """
         rewinds = {
             partition: Rewind(pending.first, pending.assignment)
-            for partition, pending in self._pending.items()
+            for partition, pending in self._pending()
         }
         for partition in rewinds:
-            self._assignments.pop(partition, None)
+            known = self._partitions[partition]
+            known.assignment, known.pending = None, None
             self._rewinding.add(partition)
-        self._pending.clear()
         return rewinds
+
+    def _pending(self) -> list[tuple[TopicPartition, _Pending]]:
+        return [
+            (partition, known.pending)
+            for partition, known in self._partitions.items()
+            if known.pending is not None
+        ]
