@@ -6,6 +6,8 @@ import threading
 import time
 from collections.abc import Callable
 
+import structlog
+
 from consumer import __version__
 from consumer.articles import Batch, ModelInfo, RawMessage
 from consumer.codec import Codec
@@ -16,7 +18,7 @@ from consumer.pipeline.commit_policy import CommitPolicy
 from consumer.pipeline.dead_letters import DeadLetterLimit
 from consumer.pipeline.dispatch import Dispatcher, Route
 from consumer.pipeline.in_flight import InFlight
-from consumer.pipeline.inbox import PublishMessage
+from consumer.pipeline.inbox import LetGo, PublishMessage
 from consumer.pipeline.observer import Observer
 from consumer.pipeline.ownership import Ownership
 from consumer.pipeline.poll import PollStage
@@ -31,8 +33,14 @@ from consumer.telemetry.health import Health
 #: How long the stages may take to let go after a failure before the process ends without them.
 ABORT_S = 10.0
 
+#: Share of `shutdown_timeout_s` after which a drain lets go what has not begun: the rest is for
+#: what is on the device, the last commit and the leaving.
+LET_GO_AFTER = 0.5
+
 #: Full batches that may wait for the tagger; one that is not full stays where more may join it.
 BATCHES = 8
+
+log = structlog.get_logger(__name__)
 
 
 class Worker:
@@ -64,6 +72,7 @@ class Worker:
         self._ready = threading.Event()
         self._drained = threading.Event()
         self._stop_at: float | None = None
+        self._has_let_go = False
         self._ownership = Ownership()
         self._in_flight = InFlight(settings.in_flight_articles, settings.in_flight_bytes)
         # Not bounded by itself: the poll stage pauses at the in-flight bound of articles and bytes.
@@ -168,7 +177,8 @@ class Worker:
         Raises:
             NerstreamError: what a stage raised; `StageFailed` around what nobody expected.
             StageStalled: a forward pass takes longer than `stall_timeout_s`; it may still run.
-            ShutdownTimeout: the drain took longer than `shutdown_timeout_s`.
+            ShutdownTimeout: the drain took longer than `shutdown_timeout_s`, although it lets go
+                what it has not begun by half of that.
         """
         while self.running:
             if self._stop_at is not None and not self._poll.started:
@@ -195,6 +205,7 @@ class Worker:
                     f"{self._settings.shutdown_timeout_s:g}; {self._in_flight.messages} messages "
                     "are uncommitted and will be read again"
                 )
+            self._let_go_when_due()
         failure = self._stages.failure()
         if failure is not None:
             raise failure
@@ -235,6 +246,24 @@ class Worker:
         if self._stop_at is not None:
             reasons.append("the worker is stopping")
         return Health(alive, not reasons, tuple(reasons))
+
+    def _let_go_when_due(self) -> None:
+        """What a drain does not get to is let go: a worker that is behind, on a slow device, holds
+        more than it can finish in time. The next one reads it; nothing of it was begun.
+        """
+        if self._stop_at is None or self._has_let_go:
+            return
+        if self._clock() < self._stop_at - self._settings.shutdown_timeout_s * (1 - LET_GO_AFTER):
+            return
+        self._has_let_go = True
+        self._tag.let_go()
+        incoming, _, tagged = self._channels
+        messages = tuple(incoming.clear())
+        tagged.put_urgent(LetGo(messages))
+        log.warning(
+            "the drain takes long; what has not begun is let go, and read again by the next worker",
+            in_flight=self._in_flight.messages,
+        )
 
     def _publish_ended(self) -> None:
         self._drained.set()

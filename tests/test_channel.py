@@ -192,6 +192,19 @@ def test_get_many_stops_at_the_weight_but_takes_the_first() -> None:
     assert [take(), take(), take()] == [[50], [3, 4], [4]]
 
 
+def test_clear_takes_all_but_the_commands_and_lets_a_blocked_put_go_on() -> None:
+    channel: Channel[int] = Channel(2)
+    channel.put(0)
+    channel.put(1)
+    blocked = in_thread(channel.put, 2)
+    channel.put_urgent(10)
+    assert channel.clear() == [0, 1]
+    blocked.result(PATIENCE_S)
+    assert [channel.get(), channel.get()] == [10, 2]
+    channel.close()
+    assert channel.clear() == []
+
+
 def test_get_ready_never_waits_and_never_passes_a_command() -> None:
     channel: Channel[int] = Channel(1)
     assert channel.get_ready() is None

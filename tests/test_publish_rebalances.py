@@ -9,7 +9,7 @@ import pytest
 
 from consumer.articles import TaggedBatch
 from consumer.errors import AbortableError
-from consumer.pipeline.inbox import Lost, Revoked
+from consumer.pipeline.inbox import LetGo, Lost, Revoked
 from consumer.pipeline.observer import ReleaseReason
 from consumer.pipeline.offsets import Rewind
 from tests.fakes import P0, P1, PATIENCE_S, eventually, tagged
@@ -42,6 +42,28 @@ def test_a_revoke_commits_what_is_finished_and_lets_go_the_rest(bench: PublishBe
     assert bench.broker.committed == {P0: 2, P1: 7}
     assert bench.broker.outcomes(P0) == [0, 1]
     assert bench.observer.releases == {ReleaseReason.REVOKED: 1}
+    bench.reconcile()
+
+
+@pytest.mark.parametrize("revokes", [False, True])
+def test_what_the_worker_does_not_get_to_is_released_and_not_committed(
+    bench: PublishBench, revokes: bool
+) -> None:
+    bench.sink.commit_gate.clear()
+    bench.put(tagged(0))  # the stage is busy with this
+    assert bench.sink.committing.wait(PATIENCE_S)
+    late = [tagged(1), tagged(5, partition=P1)]
+    bench.read(*late)
+    bench.tagged.put(LetGo(tuple(one.raw for one in late)))
+    done = threading.Event()
+    if revokes:
+        bench.tagged.put_urgent(Revoked((P0,), done))
+    bench.sink.commit_gate.set()
+    assert bench.finish() is None
+    assert done.is_set() is revokes
+    assert bench.broker.committed == {P0: 1}
+    assert bench.observer.releases == {ReleaseReason.STOPPED: 2}
+    assert (bench.in_flight.messages, bench.in_flight.size_bytes) == (0, 0)
     bench.reconcile()
 
 

@@ -20,7 +20,7 @@ from consumer.articles import (
     Tombstone,
 )
 from consumer.pipeline.channel import Channel, ChannelAborted, ChannelClosed
-from consumer.pipeline.inbox import PublishMessage
+from consumer.pipeline.inbox import LetGo, PublishMessage
 from consumer.pipeline.tag import TagStage
 from consumer.rejections import RejectCode
 from consumer.rejections import Stage as StageName
@@ -91,6 +91,25 @@ def test_an_article_that_cannot_be_tagged_is_rejected_and_its_neighbours_are_not
     )
     assert isinstance(first, TaggedArticle)
     assert isinstance(last, TaggedArticle)
+
+
+def test_batches_that_have_not_begun_when_it_lets_go_are_told_untagged() -> None:
+    bench = Bench()
+    bench.tagger.gate.clear()
+    items = (article(0, "a"), Tombstone(raw(1)))
+    for batch in (items, (article(2, "b"), article(3, "c")), (Tombstone(raw(4)),)):
+        bench.batches.put(Batch(batch, 1, 0.0, 0.0))
+    bench.batches.close()
+    bench.stage.start(lambda: None)
+    assert bench.tagger.busy.wait(PATIENCE_S)
+    bench.stage.let_go()
+    bench.tagger.gate.set()
+    assert bench.stage.join(PATIENCE_S)
+    begun, *rest = bench.tagged.get_many(100)
+    assert isinstance(begun, TaggedBatch)
+    assert [outcome.raw for outcome in begun.outcomes] == [raw(0), raw(1)]
+    assert rest == [LetGo((raw(2), raw(3))), LetGo((raw(4),))]
+    assert bench.tagger.batches == [["a"]]
 
 
 def test_a_batch_without_articles_does_not_run_the_model() -> None:

@@ -14,6 +14,8 @@ from consumer.errors import (
     StageFailed,
     StageStalled,
 )
+from consumer.pipeline.observer import ReleaseReason
+from consumer.worker import BATCHES
 from tests.fakes import P0, PATIENCE_S, ManualClock, eventually, in_thread
 from tests.worker_bench import Benches, WorkerBench, workers
 
@@ -133,6 +135,34 @@ def test_a_drain_past_its_time_is_given_up_uncommitted(benches: Benches) -> None
     assert bench.broker.committed == {P0: 2}
     assert bench.broker.outcomes() == [0, 1]
     bench.reconcile(in_flight=2)
+
+
+def test_a_drain_that_takes_long_lets_go_what_has_not_begun(benches: Benches) -> None:
+    clock = ManualClock()
+    bench = benches(clock, shutdown_timeout_s=30, batch_articles=1)
+    bench.tagger.gate.clear()
+    bench.broker.feed(*[b"Ada"] * 200)
+    bench.start()
+    eventually(lambda: bench.observer.consumed_messages == 200, "all was read")
+    eventually(lambda: len(bench.worker._channels[1]) == BATCHES, "batches wait")
+    bench.signals = 1
+    eventually(
+        lambda: "the worker is stopping" in bench.worker.state().reasons, "the stop was seen"
+    )
+    clock.advance(14.9)
+    rounds = bench.asked_for_signals
+    eventually(lambda: bench.asked_for_signals > rounds + 2, "the drain goes on")
+    assert bench.observer.releases == {}
+    clock.advance(0.2)
+    eventually(lambda: bench.observer.releases[ReleaseReason.STOPPED] > 100, "most is let go")
+    bench.tagger.gate.set()
+    bench.result()
+    tagged = len(bench.tagger.batches)
+    assert tagged == 1, "what had begun, and no more"
+    assert bench.broker.committed == {P0: tagged}
+    assert bench.broker.outcomes() == list(range(tagged))
+    assert bench.observer.releases == {ReleaseReason.STOPPED: 200 - tagged}
+    bench.reconcile(in_flight=0)
 
 
 def test_a_stage_that_hangs_does_not_hold_up_the_end(

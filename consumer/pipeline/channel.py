@@ -158,6 +158,14 @@ class Channel(Generic[T]):
             self._demand()
         return item
 
+    def clear(self) -> list[T]:
+        """Take out all that waits, commands not counted; never blocks. Any thread."""
+        with self._changed:
+            taken = list(self._items)
+            self._items.clear()
+            self._changed.notify_all()
+        return taken
+
     def wake(self) -> None:
         """Let a waiting `get` return with nothing, so that its thread looks around. Any thread."""
         with self._changed:

@@ -1,4 +1,4 @@
-"""What the publish stage is told: outcomes by the tag stage, commands by the poll stage."""
+"""What the publish stage is told: outcomes by the tag stage, commands by others."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from consumer.articles import TaggedBatch, TopicPartition
+from consumer.articles import RawMessage, TaggedBatch, TopicPartition
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,4 +32,11 @@ class Lost:
     partitions: tuple[TopicPartition, ...]
 
 
-PublishMessage: TypeAlias = TaggedBatch | Assigned | Revoked | Lost
+@dataclass(frozen=True, slots=True)
+class LetGo:
+    """The worker ends before it gets to these messages; nothing after them has an outcome."""
+
+    messages: tuple[RawMessage, ...]
+
+
+PublishMessage: TypeAlias = TaggedBatch | LetGo | Assigned | Revoked | Lost

@@ -18,6 +18,7 @@ class ReleaseReason(StrEnum):
 
     REVOKED = "revoked"  # the partition moved to another worker
     REWOUND = "rewound"  # a transaction was aborted and the partition is read again
+    STOPPED = "stopped"  # the worker ends, and would not have got to it in time
 
 
 class TransactionOutcome(StrEnum):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
@@ -15,7 +15,7 @@ from consumer.pipeline.dead_letters import DeadLetterLimit
 from consumer.pipeline.dispatch import Dispatcher
 from consumer.pipeline.group import Group
 from consumer.pipeline.in_flight import InFlight
-from consumer.pipeline.inbox import Assigned, Lost, PublishMessage, Revoked
+from consumer.pipeline.inbox import Assigned, LetGo, Lost, PublishMessage, Revoked
 from consumer.pipeline.observer import Observer, ReleaseReason, TransactionOutcome
 from consumer.pipeline.offsets import OffsetTracker, Rewind
 from consumer.pipeline.ownership import Ownership
@@ -120,6 +120,8 @@ class PublishStage(Stage):
         match message:
             case TaggedBatch():
                 self._take(message)
+            case LetGo(messages):
+                self._let_go(messages)
             case Assigned(assignments):
                 self._tracker.assign(assignments)
             case Revoked(partitions, done):
@@ -160,6 +162,10 @@ class PublishStage(Stage):
     def _release(self, raw: RawMessage) -> None:
         self._observer.released(self._tracker.release_reason(raw), 1)
         self._in_flight.remove(1, raw.size_bytes)
+
+    def _let_go(self, messages: Sequence[RawMessage]) -> None:
+        self._observer.released(ReleaseReason.STOPPED, len(messages))
+        self._in_flight.remove(len(messages), sum(raw.size_bytes for raw in messages))
 
     def _publish(self, outcome: Outcome, raw: RawMessage) -> None:
         """Resolve the outcome and send its message.
@@ -259,6 +265,8 @@ class PublishStage(Stage):
         while (waiting := self._tagged.get_ready()) is not None:
             if isinstance(waiting, TaggedBatch):
                 self._take(waiting)
+            elif isinstance(waiting, LetGo):
+                self._let_go(waiting.messages)
         self._commit()
         self._tracker.revoke(partitions)
         done.set()

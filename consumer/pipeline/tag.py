@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ from consumer.articles import (
 )
 from consumer.errors import RejectedMessage
 from consumer.pipeline.channel import Channel, ChannelAborted, ChannelClosed
-from consumer.pipeline.inbox import PublishMessage
+from consumer.pipeline.inbox import LetGo, PublishMessage
 from consumer.pipeline.observer import Observer
 from consumer.pipeline.protocols import Tagger
 from consumer.pipeline.stage import Stage
@@ -47,6 +48,11 @@ class TagStage(Stage):
         self._tagged = tagged
         self._tagger = tagger
         self._observer = observer
+        self._lets_go = threading.Event()
+
+    def let_go(self) -> None:
+        """Tag no batch that has not begun; the publisher is told of what it held. Any thread."""
+        self._lets_go.set()
 
     def work(self) -> None:
         """Tag until `batches` ends, then close `tagged`."""
@@ -58,6 +64,9 @@ class TagStage(Stage):
                 raise
             except ChannelClosed:
                 break
+            if batch is not None and self._lets_go.is_set():
+                self._tagged.put(LetGo(tuple(item.raw for item in batch.items)))
+                batch = None
             next_under_way = None if batch is None else self._begin(batch)
             if under_way is not None:
                 self._finish(under_way)

@@ -50,7 +50,7 @@ MESSAGES_RELEASED = _counter(
     "Messages in flight that were let go without an outcome, by reason; they are read again.",
     "It moves steadily: rebalances or aborted transactions waste the work of the device.",
     labels=("reason",),
-    known=("revoked", "rewound"),
+    known=("revoked", "rewound", "stopped"),
 )
 CONSUMED_BYTES = _counter(
     "nerstream_consumed_bytes_total",
