@@ -236,6 +236,26 @@ def test_sigterm_in_mid_batch_commits_what_was_read_and_no_more(
     assert_each_once_in_order(helpers.read_all(run.bootstrap, run.output), count)
 
 
+@pytest.mark.parametrize("delivery", ["exactly_once", "at_least_once"])
+def test_a_worker_that_is_far_behind_drains_in_time_and_the_next_goes_on(
+    run: Run, tiny_model: Path, tmp_path: Path, delivery: str
+) -> None:
+    count = 100
+    helpers.produce(run.bootstrap, run.input, articles(count, words=100))
+    settings = run.settings(tiny_model, delivery=delivery, shutdown_timeout_s=2)
+    with WorkerProcess(settings, tmp_path) as worker:
+        wait_for_some(run, 1, count)
+        assert worker.terminate() == 0, worker.log.read_text()
+        assert "is let go" in worker.log.read_text(), "it was not behind; make the run longer"
+    done = helpers.read_all(run.bootstrap, run.output)
+    committed = helpers.committed_offsets(run.bootstrap, run.group, run.input)
+    assert 0 < sum(committed.values()) == len(done) < count
+    with WorkerProcess(run.settings(tiny_model, delivery=delivery), tmp_path) as worker:
+        run.outcomes(count)
+        assert worker.terminate() == 0, worker.log.read_text()
+    assert_each_once_in_order(helpers.read_all(run.bootstrap, run.output), count)
+
+
 @pytest.mark.parametrize("group_protocol", ["classic", "consumer"])
 def test_a_second_worker_joins_and_leaves(
     run: Run, tiny_model: Path, tmp_path: Path, group_protocol: str
