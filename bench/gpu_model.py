@@ -24,7 +24,7 @@ from bench.deadline import Deadline
 from consumer.peers.random_model import save_random_model
 from consumer.tagging.cuda_device import CudaDevice
 from consumer.tagging.cuda_engine import CudaOptions, make_cuda_engine
-from consumer.tagging.engine import make_engine
+from consumer.tagging.engines import make_engine
 from consumer.tagging.model import LoadedModel, load_model
 from consumer.tagging.model_folder import find_model_folder
 from consumer.tagging.tagger import Tagger, TaggingOptions

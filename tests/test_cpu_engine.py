@@ -23,7 +23,8 @@ from consumer.tagging import cpu_attention, cpu_engine
 from consumer.tagging.cpu_attention import attend
 from consumer.tagging.cpu_engine import CpuEngine, make_cpu_engine, parts
 from consumer.tagging.encoder_layers import find_layers, read_layer
-from consumer.tagging.engine import Answer, Engine, PackedEngine, make_engine
+from consumer.tagging.engine import Answer, Engine, PackedEngine
+from consumer.tagging.engines import make_engine
 from consumer.tagging.fused_layer import FusedLayer, can_fuse
 from consumer.tagging.model import load_model
 from consumer.tagging.packed_attention import CannotPack

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from consumer.tagging import cuda_engine, engine
+from consumer.tagging import cuda_engine, engines
 from consumer.tagging.cuda_engine import CudaOptions, make_cuda_engine
 from consumer.tagging.cuda_support import AttentionChoice, CudaFacts
-from consumer.tagging.engine import PackedEngine, PaddedEngine, make_engine
+from consumer.tagging.engine import PackedEngine, PaddedEngine
+from consumer.tagging.engines import make_engine
 from consumer.tagging.varlen_attention import PADDED, register_varlen
 from tests.fake_cuda import FakeCuda
 from tests.host_device import load_tiny
@@ -68,10 +69,10 @@ def test_an_engine_of_the_device_goes_before_the_others(monkeypatch: pytest.Monk
     on_host = load_tiny()
     model = replace(on_host, device=torch.device("cuda", 0))
     there = object()
-    monkeypatch.setattr(engine, "can_pack", lambda _model: True)
+    monkeypatch.setattr(engines, "can_pack", lambda _model: True)
     monkeypatch.setattr(cuda_engine, "make_cuda_engine", lambda *_: there)
     assert make_engine(model, False) is there
     monkeypatch.setattr(cuda_engine, "make_cuda_engine", lambda *_: None)
     assert isinstance(make_engine(model, False), PackedEngine)
-    monkeypatch.setattr(engine, "can_pack", lambda _model: False)
+    monkeypatch.setattr(engines, "can_pack", lambda _model: False)
     assert isinstance(make_engine(model, False), PaddedEngine)

@@ -22,7 +22,8 @@ from consumer.peers.contest import (
 from consumer.peers.field import Entrant, gather
 from consumer.peers.padded import RECTANGLES, PaddedPeer, rectangles, reduce_rows
 from consumer.peers.peer import PEERS, Peer
-from consumer.tagging.engine import Answer, make_engine
+from consumer.tagging.engine import Answer
+from consumer.tagging.engines import make_engine
 from consumer.tagging.model import load_model
 from consumer.tagging.tagger import TaggingOptions
 from tests.tiny_models import SENTENCES, article, tiny_folder

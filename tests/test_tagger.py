@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from consumer.articles import Article, Entity, PreparedArticle
 from consumer.errors import DeviceFailed, ModelError, RejectedMessage, SettingsError
 from consumer.rejections import RejectCode
-from consumer.tagging.engine import Answer, Engine, PackedEngine, PaddedEngine, make_engine
+from consumer.tagging.engine import Answer, Engine, PackedEngine, PaddedEngine
+from consumer.tagging.engines import make_engine
 from consumer.tagging.forward import Forward
 from consumer.tagging.model import load_model
 from consumer.tagging.packed_attention import PACKED, can_pack

@@ -17,7 +17,7 @@ from consumer.peers.exporting import calibration_windows
 from consumer.peers.hugging_face import HuggingFacePipeline
 from consumer.peers.padded import PaddedPeer
 from consumer.peers.peer import PEERS, Peer
-from consumer.tagging.engine import make_engine
+from consumer.tagging.engines import make_engine
 from consumer.tagging.model import LoadedModel, load_model
 from consumer.tagging.model_folder import find_model_folder
 from consumer.tagging.tagger import TaggingOptions

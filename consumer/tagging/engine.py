@@ -10,10 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from consumer.errors import ModelError
 from consumer.tagging.attention_functions import use_attention
 from consumer.tagging.model import LoadedModel
-from consumer.tagging.packed_attention import PACKED, can_pack, packed_logits
+from consumer.tagging.packed_attention import PACKED, packed_logits
 
 #: Fragments of the messages that torch gives when memory is out other than by
 #: `torch.OutOfMemoryError`: its CPU allocator, the CUDA driver, cuBLAS and cuDNN.
@@ -61,35 +60,6 @@ class Engine(Protocol):
             torch.OutOfMemoryError, RuntimeError: see `is_out_of_memory`.
         """
         ...
-
-
-def make_engine(model: LoadedModel, with_rows: bool) -> Engine:
-    """The best engine for a model. Runs it on two short windows to find out; blocks.
-
-    Args:
-        with_rows: whether answers hold all probabilities.
-
-    Raises:
-        ModelError: the model does not run in the precision that was asked for.
-    """
-    if can_pack(model):
-        # Both here, since they are built on what stands in this file.
-        if model.device.type == "cpu":
-            from consumer.tagging.cpu_engine import make_cpu_engine
-
-            return make_cpu_engine(model, with_rows)
-        from consumer.tagging.cuda_engine import make_cuda_engine
-
-        engine = make_cuda_engine(model, with_rows)
-        if engine is not None:
-            return engine
-        return PackedEngine(model, with_rows)
-    if model.info.dtype == "int8":
-        raise ModelError(
-            f"model {model.info.name}: it does not run in int8, since its attention cannot be "
-            "packed; use --dtype auto"
-        )
-    return PaddedEngine(model, with_rows)
 
 
 class PackedEngine:

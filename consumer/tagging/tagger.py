@@ -22,7 +22,8 @@ from consumer.tagging.encoder_options import EncoderOptions, make_encoder
 from consumer.tagging.encoder_process import spec_of
 from consumer.tagging.encoder_processes import EncoderProcesses
 from consumer.tagging.encoding import ArticleEncoding
-from consumer.tagging.engine import Engine, is_out_of_memory, make_engine
+from consumer.tagging.engine import Engine, is_out_of_memory
+from consumer.tagging.engines import make_engine
 from consumer.tagging.entities import READ_FIRST, Strategy, find_entities
 from consumer.tagging.forward import Forward
 from consumer.tagging.forward_run import ForwardRun

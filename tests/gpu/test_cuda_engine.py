@@ -15,7 +15,7 @@ from consumer.errors import RejectedMessage
 from consumer.resources import sample_lines
 from consumer.tagging.cuda_device import CudaDevice
 from consumer.tagging.cuda_engine import CudaOptions, make_cuda_engine
-from consumer.tagging.engine import make_engine
+from consumer.tagging.engines import make_engine
 from consumer.tagging.model import LoadedModel, load_model
 from consumer.tagging.tagger import Tagger, TaggingOptions
 from consumer.tagging.varlen_attention import FLASH
