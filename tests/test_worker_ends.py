@@ -144,7 +144,8 @@ def test_a_drain_that_takes_long_lets_go_what_has_not_begun(benches: Benches) ->
     bench.broker.feed(*[b"Ada"] * 200)
     bench.start()
     eventually(lambda: bench.observer.consumed_messages == 200, "all was read")
-    eventually(lambda: len(bench.worker._channels[1]) == BATCHES, "batches wait")
+    # Seven where the first was taken only once all had come: the next comes when half are gone.
+    eventually(lambda: len(bench.worker._channels[1]) >= BATCHES - 1, "batches wait")
     bench.signals = 1
     eventually(
         lambda: "the worker is stopping" in bench.worker.state().reasons, "the stop was seen"
