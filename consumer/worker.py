@@ -72,7 +72,7 @@ class Worker:
         self._ready = threading.Event()
         self._drained = threading.Event()
         self._stop_at: float | None = None
-        self._has_let_go = False
+        self._let_go_at: float | None = None
         self._ownership = Ownership()
         self._in_flight = InFlight(settings.in_flight_articles, settings.in_flight_bytes)
         # Not bounded by itself: the poll stage pauses at the in-flight bound of articles and bytes.
@@ -163,7 +163,9 @@ class Worker:
         """Read nothing more, finish what was read, commit, leave the group. Any thread."""
         if self._stop_at is not None:
             return  # `wait` asks again and again: waking it each time would keep it spinning
-        self._stop_at = self._clock() + self._settings.shutdown_timeout_s
+        now, timeout_s = self._clock(), self._settings.shutdown_timeout_s
+        self._let_go_at = now + timeout_s * LET_GO_AFTER
+        self._stop_at = now + timeout_s
         self._poll.stop()
         self._ended.set()
 
@@ -251,11 +253,9 @@ class Worker:
         """What a drain does not get to is let go: a worker that is behind, on a slow device, holds
         more than it can finish in time. The next one reads it; nothing of it was begun.
         """
-        if self._stop_at is None or self._has_let_go:
+        if self._let_go_at is None or self._clock() < self._let_go_at:
             return
-        if self._clock() < self._stop_at - self._settings.shutdown_timeout_s * (1 - LET_GO_AFTER):
-            return
-        self._has_let_go = True
+        self._let_go_at = None
         self._tag.let_go()
         incoming, _, tagged = self._channels
         messages = tuple(incoming.clear())

@@ -38,8 +38,7 @@ class Errands:
         self._owner = threading.get_ident()
         self._waiting: deque[_Errand[Any]] = deque()
         self._closed = False
-        self._lock = threading.Lock()
-        self._asked = threading.Event()
+        self._lock = threading.Condition()
 
     def own(self) -> None:
         """The calling thread is the owner from now on."""
@@ -65,7 +64,7 @@ class Errands:
             if self._closed:
                 raise AbortableError("the consumer is closed, so nothing can be committed any more")
             self._waiting.append(errand)
-        self._asked.set()
+            self._lock.notify_all()
         if not errand.done.wait(patience_s):
             with self._lock:
                 if not errand.begun:
@@ -78,9 +77,9 @@ class Errands:
 
     def serve(self, wait_s: float = 0.0) -> None:
         """Make the calls that wait, after waiting so long for one. The owner only."""
-        if wait_s and not self._waiting:
-            self._asked.wait(wait_s)
-        self._asked.clear()
+        if wait_s:
+            with self._lock:
+                self._lock.wait_for(lambda: self._waiting, wait_s)
         while self._waiting:
             with self._lock:
                 if not self._waiting:
