@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from consumer.articles import TextField
-from consumer.commands.bench_alone import measure_tokenizer
+from consumer.commands.bench_alone import measure_model, measure_tokenizer, prepared_batches
 from consumer.settings import Settings
 from tests.tiny_models import SENTENCES, tiny_tagger
 
@@ -24,3 +24,18 @@ def test_the_tokenizer_alone(at_once: int) -> None:
     assert found["tokens_per_s"] / found["articles_per_s"] == pytest.approx(tokens / 64)
     assert 0.2 <= found["seconds"] < 5.0
     assert found["articles_per_s"] * found["seconds"] >= 64
+
+
+def test_the_model_with_and_without_its_entities() -> None:
+    """The model only is the tagger without the entities that it finds, over the same batches."""
+    values = [
+        orjson.dumps({"id": str(number), "body": SENTENCES[number % 3]}) for number in range(64)
+    ]
+    tagger = tiny_tagger()
+    batches = prepared_batches(Settings(batch_articles=16), tagger, values)
+    assert [len(batch) for batch in batches if batch] == [16, 16, 16, 16]
+    found = measure_model(tagger, batches, 0.2)
+    tokens = sum(article.encoding.tokens for batch in batches for article in batch)
+    assert found["tokens_per_s"] / found["articles_per_s"] == pytest.approx(tokens / 64, rel=0.02)
+    assert found["model_only_tokens_per_s"] > 0
+    assert 0.2 <= found["seconds"] < 5.0

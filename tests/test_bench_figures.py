@@ -37,10 +37,11 @@ def test_rates_begin_when_a_tenth_is_done() -> None:
         reading(8, 500),
         reading(10, 1_000, cpu_s=4.0),
     ]
-    found = throughput(readings, {"tokens_per_s": 30_000.0})
+    found = throughput(readings, {"tokens_per_s": 30_000.0, "model_only_tokens_per_s": 45_000.0})
     assert found["articles_per_s"] == 225
     assert found["tokens_per_s"] == 22_500
     assert found["share_of_alone"] == 0.75
+    assert found["share_of_model_only"] == 0.5
     assert found["busy"]["tag"] == pytest.approx(0.75)
     assert found["busy"]["commit"] == 0
     assert found["padding_ratio"] == pytest.approx(0.2)
@@ -77,7 +78,8 @@ def test_percentiles_are_by_nearest_rank() -> None:
 
 
 def test_the_table_names_what_was_measured() -> None:
-    rates = throughput([reading(0, 0), reading(10, 1_000)], {"tokens_per_s": 20_000.0})
+    alone = {"tokens_per_s": 20_000.0, "model_only_tokens_per_s": 25_000.0}
+    rates = throughput([reading(0, 0), reading(10, 1_000)], alone)
     latency = Latencies(50.0, 2.0, [0.01] * 100).figures()
     out = io.StringIO()
     printed(
@@ -86,7 +88,7 @@ def test_the_table_names_what_was_measured() -> None:
             "model": "bundled",
             "delivery": "exactly_once",
             "broker": "Apache Kafka",
-            "alone": {"tokens_per_s": 20_000.0},
+            "alone": alone,
             "throughput": rates,
             "latency": {"window_articles": 8, "half": latency, "single": latency},
             "start": {
@@ -102,7 +104,8 @@ def test_the_table_names_what_was_measured() -> None:
     )
     text = " ".join(out.getvalue().split())
     assert "model, bundled" in text
-    assert "50.0% of 20,000 tokens/s" in text
+    assert "of the tagger alone 50.0% of 20,000 tokens/s" in text
+    assert "of the model only 40.0% of 25,000 tokens/s" in text
     assert "latency, half load p50 10, p95 10, p99 10 ms at 50.0 articles/s" in text
     assert "latency, idle worker" in text
     assert "3.2 s (imports 0.5, model 2.0, producer 0.2, group 0.5)" in text

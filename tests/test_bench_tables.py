@@ -34,7 +34,7 @@ def test_a_table_takes_the_place_of_what_stood_between_its_marks() -> None:
 
 def test_the_tables_of_the_gpu_are_those_of_its_runs() -> None:
     page = gpu_tables.PAGE.read_text("utf-8")
-    assert page.count("<!-- begin gpu_") == 3
+    assert page.count("<!-- begin gpu_") == 4
     assert "No run is recorded" not in page
     assert gpu_tables.filled(page) == page
 

@@ -56,6 +56,7 @@ def surroundings(settings: Settings, kind: TaggerKind, values: Sequence[bytes]) 
                 "commit_interval_ms",
                 "in_flight_articles",
                 "threads",
+                "tokenizer_processes",
             )
         },
     }
@@ -103,6 +104,10 @@ def throughput(
     }
     if alone is not None:
         result["share_of_alone"] = result["tokens_per_s"] / alone["tokens_per_s"]
+        if "model_only_tokens_per_s" in alone:
+            result["share_of_model_only"] = (
+                result["tokens_per_s"] / alone["model_only_tokens_per_s"]
+            )
     return result
 
 
@@ -119,11 +124,19 @@ def printed(found: Mapping[str, Any], console: Console) -> None:
         ("tokens/s", f"{rates['tokens_per_s']:,.0f}"),
     ]
     if "alone" in found:
-        name = "model" if found["tagger"] == TaggerKind.MODEL else "tokeniser"
+        name = "tagger" if found["tagger"] == TaggerKind.MODEL else "tokeniser"
         rows.append(
             (
                 f"of the {name} alone",
                 f"{rates['share_of_alone']:.1%} of {found['alone']['tokens_per_s']:,.0f} tokens/s",
+            )
+        )
+    if "share_of_model_only" in rates:
+        model_only = found["alone"]["model_only_tokens_per_s"]
+        rows.append(
+            (
+                "of the model only",
+                f"{rates['share_of_model_only']:.1%} of {model_only:,.0f} tokens/s",
             )
         )
     rows += [

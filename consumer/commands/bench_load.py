@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from consumer.errors import NerstreamError
@@ -85,13 +85,21 @@ class Load:
                 self._send(writer)
             writer.flush()
 
-    def run(self, rate: float, count: int, window: int = 0) -> Latencies:
+    def run(
+        self,
+        rate: float,
+        count: int,
+        window: int = 0,
+        mark: Callable[[], None] | None = None,
+    ) -> Latencies:
         """Send at a rate and measure each article's latency.
 
         Args:
             rate: articles a second; 0 is as fast as the window lets.
             count: how many.
             window: articles under way at most; 0 is any number.
+            mark: called when a tenth has come out, and when the last was sent; between the two the
+                window is full. Not at all where the last was sent before.
 
         Raises:
             KafkaProblem: a message was not taken, or reading cannot go on.
@@ -106,9 +114,14 @@ class Load:
             started = last = time.monotonic()
             feed.start()
             found: list[float] = []
+            is_warm = False
             while len(found) < count:
                 found += arrivals.poll(0.05)
                 feed.check()
+                if mark is not None and is_warm == feed.is_done and len(found) >= count / 10:
+                    mark()
+                    mark = None if is_warm else mark
+                    is_warm = True
                 now = time.monotonic()
                 if len(found) > feed.arrived:
                     feed.arrived, last = len(found), now
@@ -129,6 +142,7 @@ class _Feed(threading.Thread):
 
     Attributes:
         arrived: how many have come out, told by that loop.
+        is_done: whether all were sent.
     """
 
     def __init__(
@@ -136,6 +150,7 @@ class _Feed(threading.Thread):
     ) -> None:
         super().__init__(name="nerstream-bench-feed", daemon=True)
         self.arrived = 0
+        self.is_done = False
         self._load = load
         self._writer = writer
         self._rate = rate
@@ -157,6 +172,7 @@ class _Feed(threading.Thread):
                     self._load._send(self._writer)
                     sent += 1
                 self._writer.wait(_TICK_S)
+            self.is_done = True
             self._writer.flush()
         except Exception as failure:  # raised by `check`, on the thread that reads
             self._failure = failure

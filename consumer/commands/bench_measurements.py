@@ -104,9 +104,12 @@ class Measurements:
         window = self._window()
         self._say(f"full load, {count:,} articles")
         before = worker.read()
-        full = self._load.run(0.0, count, window)
+        marked: list[Reading] = []
+        full = self._load.run(0.0, count, window, lambda: marked.append(worker.read()))
         after = self._settled(worker)
-        if not self._has_backlog:
+        if not self._has_backlog and len(marked) == 2:
+            found["throughput"] = throughput(marked, alone)
+        elif not self._has_backlog:
             found["throughput"] = throughput([before, after], alone, full.seconds)
         if not self._with_latency:
             return

@@ -29,7 +29,7 @@ from consumer.commands.loading import TAGGER_SETTINGS
 from consumer.errors import SettingsError
 from consumer.kafka.embedded import EmbeddedBroker
 from consumer.kafka.topics import temporary_topics
-from consumer.settings import Delivery, Settings
+from consumer.settings import Delivery, GroupProtocol, Settings
 from consumer.settings_arguments import add_settings_arguments
 from consumer.settings_sources import load_settings
 
@@ -111,13 +111,21 @@ def run(arguments: argparse.Namespace) -> int:
         NerstreamError: the worker or a broker failed.
     """
     settings = load_settings(arguments, os.environ, defaults=_defaults(arguments))
+    is_embedded = settings.bootstrap_servers == EMBEDDED
+    partitions = PARTITIONS if is_embedded else arguments.partitions
+    if arguments.workers > partitions:
+        raise SettingsError(
+            "--workers",
+            f"{arguments.workers} workers share {partitions} partitions, so some would have none",
+            f"take --workers {partitions}"
+            + ("" if is_embedded else f", or --partitions {arguments.workers}"),
+        )
     if arguments.articles is not None:
         values = json_lines_of(arguments.articles, "--articles")
     else:
         values = news_articles(_DISTINCT, arguments.seed, arguments.article_bytes)
     console = Console(stderr=True, highlight=False)
-    with _brokers(settings, arguments.partitions) as ready:
-        is_embedded = settings.bootstrap_servers == EMBEDDED
+    with _brokers(settings, partitions) as ready:
         found = Measurements(arguments, ready, values, not is_embedded, console).measure()
     found["broker"] = EMBEDDED if is_embedded else "Apache Kafka"
     if arguments.json:
@@ -128,9 +136,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _defaults(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The embedded broker has no transactions, so there the default is the other delivery."""
+    """The embedded broker has no transactions, so there the default is the other delivery; and
+    whoever joins a classic group there after its first three seconds waits for a member's session
+    to time out, 45 seconds.
+    """
     elsewhere = arguments.bootstrap_servers or os.environ.get("NERSTREAM_BOOTSTRAP_SERVERS")
-    return _DEFAULTS if elsewhere else {**_DEFAULTS, "delivery": Delivery.AT_LEAST_ONCE}
+    if elsewhere:
+        return _DEFAULTS
+    changes = {"delivery": Delivery.AT_LEAST_ONCE, "group_protocol": GroupProtocol.CONSUMER}
+    return {**_DEFAULTS, **changes}
 
 
 @contextlib.contextmanager

@@ -16,9 +16,9 @@ class EmbeddedBroker(Closing):
 
     It does plain produce, fetch, groups and offset commits. It cannot prove exactly-once:
     offsets in transactions are discarded, `read_committed` shows aborted messages, nothing is
-    fenced. Topics appear on first use, with 4 partitions; about 5 MB of each are kept. A group
-    takes 3 seconds to form, and one that all its members have left can be joined again only
-    after their session timeout.
+    fenced. Topics appear on first use, with 4 partitions; about 5 MB of each are kept. A classic
+    group takes 3 seconds to form; who joins it later has to wait for a member's session timeout,
+    also when all members have left. One of the consumer protocol does not wait.
 
     Args:
         brokers: how many.

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from consumer.articles import Entity, TextField
 from consumer.tagging.encoding import FieldEncoding
 from consumer.tagging.labels import Labels
-from consumer.tagging.words import end_of_marks
+from consumer.tagging.words import FIRST_MARK, end_of_marks
 
 
 class Strategy(StrEnum):
@@ -37,6 +37,8 @@ class Strategy(StrEnum):
     AVERAGE = "average"
     MAX = "max"
 
+
+_new = tuple.__new__
 
 #: Those under which only the first token of a unit has a say.
 READ_FIRST = (Strategy.WORD, Strategy.FIRST)
@@ -121,8 +123,9 @@ def _cut_out(
     name, text = field
     takes_marks = takes_marks and not text.isascii()
     entities: list[Entity] = []
-    for start, found_end, type_id, score in found:
-        end = end_of_marks(text, found_end) if takes_marks else found_end
+    for start, end, type_id, score in found:
+        if takes_marks and text[end : end + 1] >= FIRST_MARK:
+            end = end_of_marks(text, end)
         surface = text[start:end]
         stripped = surface.strip()
         if not stripped:
@@ -130,7 +133,8 @@ def _cut_out(
         if stripped != surface:
             start += len(surface) - len(surface.lstrip())
             end = start + len(stripped)
-        entities.append(Entity(name, types[type_id], stripped, start, end, score))
+        # As `Entity(...)`, without the function that a named tuple puts in between.
+        entities.append(_new(Entity, (name, types[type_id], stripped, start, end, score)))
     return entities
 
 

@@ -26,7 +26,7 @@ from consumer.tagging.engine import Engine, is_out_of_memory
 from consumer.tagging.engines import make_engine
 from consumer.tagging.entities import READ_FIRST, Strategy, find_entities
 from consumer.tagging.forward import Forward
-from consumer.tagging.forward_run import ForwardRun
+from consumer.tagging.forward_run import ForwardResult
 from consumer.tagging.model import LoadedModel, load_model
 
 #: Calls that are sent, or whose answer is taken apart, while every process has one.
@@ -196,16 +196,26 @@ class Tagger:
                 the answers raises it too.
         """
         encodings = [_own_encoding(article) for article in articles]
-        run = self._forward.begin(encodings, progress)
-        return partial(self._finish, articles, encodings, run)
+        return partial(self._finish, articles, encodings, self._compute(encodings, progress))
+
+    def compute(
+        self, articles: Sequence[PreparedArticle], progress: Callable[[], None]
+    ) -> Callable[[], ForwardResult]:
+        """As `begin`, without finding entities in the answers: what the model alone takes."""
+        return self._compute([_own_encoding(article) for article in articles], progress)
+
+    def _compute(
+        self, encodings: Sequence[ArticleEncoding], progress: Callable[[], None]
+    ) -> Callable[[], ForwardResult]:
+        return partial(self._forward.finish, self._forward.begin(encodings, progress))
 
     def _finish(
         self,
         articles: Sequence[PreparedArticle],
         encodings: Sequence[ArticleEncoding],
-        run: ForwardRun,
+        answers_of_model: Callable[[], ForwardResult],
     ) -> TaggingResult:
-        result = self._forward.finish(run)
+        result = answers_of_model()
         found = iter(
             find_entities(
                 [field for article in articles for field in article.article.fields],

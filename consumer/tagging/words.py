@@ -40,7 +40,7 @@ _UNSPACED_BLOCKS = (
 _CLASSES_END = 0x40000
 
 #: The lowest code point of category M; nearly every character is below it.
-_FIRST_MARK = "\u0300"
+FIRST_MARK = "\u0300"
 
 
 def code_points(text: str) -> NDArray[np.uint32]:
@@ -105,9 +105,7 @@ def end_of_marks(text: str, end: int) -> int:
 
     A tokenizer that strips accents leaves a word's last combining mark outside of its tokens.
     """
-    while (
-        end < len(text) and text[end] >= _FIRST_MARK and unicodedata.category(text[end])[0] == "M"
-    ):
+    while end < len(text) and text[end] >= FIRST_MARK and unicodedata.category(text[end])[0] == "M":
         end += 1
     return end
 
