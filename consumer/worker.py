@@ -17,6 +17,7 @@ from consumer.pipeline.channel import Channel, wake
 from consumer.pipeline.commit_policy import CommitPolicy
 from consumer.pipeline.dead_letters import DeadLetterLimit
 from consumer.pipeline.dispatch import Dispatcher, Route
+from consumer.pipeline.drain import Drain
 from consumer.pipeline.in_flight import InFlight
 from consumer.pipeline.inbox import LetGo, PublishMessage
 from consumer.pipeline.observer import Observer
@@ -32,10 +33,6 @@ from consumer.telemetry.health import Health
 
 #: How long the stages may take to let go after a failure before the process ends without them.
 ABORT_S = 10.0
-
-#: Share of `shutdown_timeout_s` after which a drain lets go what has not begun: the rest is for
-#: what is on the device, the last commit and the leaving.
-LET_GO_AFTER = 0.5
 
 #: Full batches that may wait for the tagger; one that is not full stays where more may join it.
 BATCHES = 8
@@ -67,12 +64,10 @@ class Worker:
     ) -> None:
         self._settings = settings
         self._model = tagger.info
-        self._clock = clock
         self._ended = threading.Event()
         self._ready = threading.Event()
         self._drained = threading.Event()
-        self._stop_at: float | None = None
-        self._let_go_at: float | None = None
+        self._drain = Drain(settings.shutdown_timeout_s, clock)
         self._ownership = Ownership()
         self._in_flight = InFlight(settings.in_flight_articles, settings.in_flight_bytes)
         # Not bounded by itself: the poll stage pauses at the in-flight bound of articles and bytes.
@@ -149,7 +144,7 @@ class Worker:
         while not self._ready.wait(0.05):
             if signals():
                 self.stop()
-            if self._stop_at is not None:
+            if self._drain.has_begun:
                 # The producer goes as soon as opening it ends, which may be a while.
                 for channel in self._channels:
                     channel.abort()
@@ -161,11 +156,8 @@ class Worker:
 
     def stop(self) -> None:
         """Read nothing more, finish what was read, commit, leave the group. Any thread."""
-        if self._stop_at is not None:
+        if not self._drain.begin():
             return  # `wait` asks again and again: waking it each time would keep it spinning
-        now, timeout_s = self._clock(), self._settings.shutdown_timeout_s
-        self._let_go_at = now + timeout_s * LET_GO_AFTER
-        self._stop_at = now + timeout_s
         self._poll.stop()
         self._ended.set()
 
@@ -183,7 +175,7 @@ class Worker:
                 what it has not begun by half of that.
         """
         while self.running:
-            if self._stop_at is not None and not self._poll.started:
+            if self._drain.has_begun and not self._poll.started:
                 return  # stopped before anything was read: there is nothing to drain
             # Short, so that a signal and a deadline are noticed.
             self._ended.wait(0.1)
@@ -200,14 +192,13 @@ class Worker:
                     f"forced by a second signal; {self._in_flight.messages} messages are "
                     "uncommitted and will be read again"
                 )
-            if self._stop_at is not None and self._clock() > self._stop_at:
+            try:
+                self._drain.require_time(self._in_flight.messages)
+            except ShutdownTimeout:
                 self.abort()
-                raise ShutdownTimeout(
-                    "the drain did not finish within shutdown_timeout_s="
-                    f"{self._settings.shutdown_timeout_s:g}; {self._in_flight.messages} messages "
-                    "are uncommitted and will be read again"
-                )
-            self._let_go_when_due()
+                raise
+            if self._drain.lets_go():
+                self._let_go()
         failure = self._stages.failure()
         if failure is not None:
             raise failure
@@ -245,17 +236,14 @@ class Worker:
             reasons.append("the producer is not ready")
         if not self._ownership.count:
             reasons.append("no partition is assigned")
-        if self._stop_at is not None:
+        if self._drain.has_begun:
             reasons.append("the worker is stopping")
         return Health(alive, not reasons, tuple(reasons))
 
-    def _let_go_when_due(self) -> None:
+    def _let_go(self) -> None:
         """What a drain does not get to is let go: a worker that is behind, on a slow device, holds
         more than it can finish in time. The next one reads it; nothing of it was begun.
         """
-        if self._let_go_at is None or self._clock() < self._let_go_at:
-            return
-        self._let_go_at = None
         self._tag.let_go()
         incoming, _, tagged = self._channels
         messages = tuple(incoming.clear())

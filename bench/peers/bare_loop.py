@@ -28,7 +28,7 @@ def main() -> None:
     producer = Producer(
         {
             "bootstrap.servers": asked.bootstrap,
-            "linger.ms": 5,
+            "linger.ms": 20,
             "compression.type": "lz4",
             "queue.buffering.max.messages": 1_000_000,
             "queue.buffering.max.kbytes": 1_048_576,

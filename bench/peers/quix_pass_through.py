@@ -20,12 +20,14 @@ def main() -> None:
     parser.add_argument("target")
     parser.add_argument("count", type=int)
     parser.add_argument("guarantee", choices=("at-least-once", "exactly-once"))
+    parser.add_argument("--commit-interval-s", type=float, default=5.0, help="its own: 5")
     asked = parser.parse_args()
     app = Application(
         broker_address=asked.bootstrap,
         consumer_group=f"{asked.source}-quix",
         auto_offset_reset="earliest",
         processing_guarantee=asked.guarantee,
+        commit_interval=asked.commit_interval_s,
         loglevel="WARNING",
         auto_create_topics=False,
     )

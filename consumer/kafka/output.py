@@ -34,7 +34,8 @@ _BY_KEY, _NOW = -1, 0
 #: What `settings.kafka` may change. The buffer holds far more than `in_flight_bytes` lets in.
 _DEFAULTS: Mapping[str, Any] = {
     "compression.type": "lz4",
-    "linger.ms": 5,
+    # A commit flushes, so that a transaction shows nothing later because of it.
+    "linger.ms": 20,
     "message.max.bytes": _MESSAGE_MAX_BYTES,
     "queue.buffering.max.messages": 1_000_000,
     "queue.buffering.max.kbytes": 1_048_576,

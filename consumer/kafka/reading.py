@@ -28,14 +28,16 @@ _log = logging.getLogger(__name__)
 class Reading:
     """Takes from a member what may be delivered. Owned by the poll thread.
 
-    Args:
+    Attributes:
         member: whose client is polled.
+
+    Args:
         assigned: which messages may be delivered.
         errands: served while messages are waited for.
     """
 
     def __init__(self, member: Member, assigned: AssignedPartitions, errands: Errands) -> None:
-        self._member = member
+        self.member = member
         self._assigned = assigned
         self._errands = errands
         # Taken while answers to commits were waited for.
@@ -50,9 +52,9 @@ class Reading:
         while not taken:
             self._errands.serve()
             left_s = max(deadline - time.monotonic(), 0.0)
-            event = self._called(self._member.consumer.poll, min(left_s, _SLICE_S))
+            event = self._called(self.member.consumer.poll, min(left_s, _SLICE_S))
             if event is not None:
-                self._member.intake.sort([event], taken)
+                self.member.intake.sort([event], taken)
             elif left_s <= _SLICE_S:
                 return []
         if max_messages > 1:
@@ -65,10 +67,10 @@ class Reading:
     def hear(self) -> None:
         """Have the answers to commits come that are due; a message that comes instead is kept for
         the next `poll`."""
-        if self._member.rebalance.is_running:
-            self._member.insist()
-        elif (event := self._called(self._member.consumer.poll, 0)) is not None:
-            self._member.intake.sort([event], self._early)
+        if self.member.rebalance.is_running:
+            self.member.insist()
+        elif (event := self._called(self.member.consumer.poll, 0)) is not None:
+            self.member.intake.sort([event], self._early)
 
     def rewind(self) -> None:
         """Tell the client of the rewinds that it has not been told of; it may put them off.
@@ -78,7 +80,7 @@ class Reading:
         """
         for partition, (offset, since) in self._assigned.put_off().items():
             try:
-                self._member.consumer.seek(*client_offsets({partition: offset}))
+                self.member.consumer.seek(*client_offsets({partition: offset}))
             except KafkaException as failed:
                 # A partition that has just been assigned is not ready for it yet.
                 if time.monotonic() - since > _REWIND_TIMEOUT_S:
@@ -96,18 +98,18 @@ class Reading:
         the call nobody can say which of its messages are from before; it is read anew.
         """
         before, changes = self._assigned.numbers(), self._assigned.changes
-        events = self._called(self._member.consumer.consume, limit, 0)
+        events = self._called(self.member.consumer.consume, limit, 0)
         if self._assigned.changes - changes > 1:
             after = self._assigned.numbers()
             unclear = [one for one, number in after.items() if before.get(one) != number]
             events = [one for one in events if (one.topic(), one.partition()) not in unclear]
             _log.warning("read anew after two rebalances at once: %s", unclear)
-            self._member.rebalance.renew(self._member.consumer, unclear)
-        self._member.intake.sort(events, taken)
+            self.member.rebalance.renew(self.member.consumer, unclear)
+        self.member.intake.sort(events, taken)
 
     def _called(self, call: Callable[..., Any], *arguments: float) -> Any:
         """What a call of the client gives, after the callbacks that are due."""
         try:
             return call(*arguments)
         except (KafkaException, SystemError) as failed:
-            raise self._member.intake.over(error_of(raised_by(failed))) from failed
+            raise self.member.intake.over(error_of(raised_by(failed))) from failed

@@ -47,7 +47,6 @@ class KafkaSource:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._member: Member | None = None
         self._errands = Errands()
         self._ends: EndOffsets | None = None
         self._assigned = AssignedPartitions()
@@ -93,12 +92,12 @@ class KafkaSource:
 
     def serve(self, wait_s: float = 0.0) -> None:
         """As the protocol says."""
-        member = self._member
-        if member is not None and member.awaits_answers:
+        reading = self._reading
+        if reading is not None and reading.member.awaits_answers:
             wait_s = min(wait_s, _ANSWER_S)
         self._errands.serve(wait_s)
-        if member is not None and member.awaits_answers:
-            self._read.hear()
+        if reading is not None and reading.member.awaits_answers:
+            reading.hear()
 
     def group_metadata(self) -> object:
         return self._errands.run(lambda: self._joined.consumer.consumer_group_metadata())
@@ -143,12 +142,12 @@ class KafkaSource:
         return self._assigned.read_offsets()
 
     def close(self) -> None:
-        member = self._member
-        if member is None:
+        if self._reading is None:
             return
+        member = self._reading.member
         if member.is_hung:
             self._errands.close()
-            self._ends = self._member = self._reading = None
+            self._ends = self._reading = None
             return
         consumer = member.consumer
         # The callbacks of leaving run here, while a last commit can still be made. A static
@@ -159,13 +158,12 @@ class KafkaSource:
             while self._assigned.numbers() and time.monotonic() < deadline:
                 consumer.poll(0.05)
         self._errands.close()
-        self._ends = self._member = self._reading = None
+        self._ends = self._reading = None
         member.leave()
 
     @property
     def _joined(self) -> Member:
-        assert self._member is not None, "the source is open"
-        return self._member
+        return self._read.member
 
     @property
     def _read(self) -> Reading:
@@ -173,7 +171,6 @@ class KafkaSource:
         return self._reading
 
     def _join(self, member: Member) -> Member:
-        self._member = member
         self._reading = Reading(member, self._assigned, self._errands)
         return member
 
@@ -196,10 +193,10 @@ class KafkaSource:
         self._join(Member(self._settings, self._assigned, self._listener, paused)).subscribe()
 
     def _set_paused(self, paused: bool) -> None:
-        if self._member is None or self._member.rebalance.paused == paused:
+        if self._reading is None or self._joined.rebalance.paused == paused:
             return
-        self._member.rebalance.paused = paused
-        consumer = self._member.consumer
+        self._joined.rebalance.paused = paused
+        consumer = self._joined.consumer
         if asked := client_partitions(self._assigned.numbers()):
             (consumer.pause if paused else consumer.resume)(asked)
 

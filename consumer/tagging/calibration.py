@@ -71,10 +71,8 @@ def quantize_layers(model: LoadedModel) -> None:
     for index, layer in enumerate(layers):
         assert isinstance(layer, _Calibrating)
         assert layer.quantized is not None
-        quantized = layer.quantized
-        quantized.is_last = index == len(layers) - 1
-        layers[index] = quantized
-        int8_products += quantized.int8_products
+        layers[index] = layer.quantized
+        int8_products += layer.quantized.int8_products
     _log.info(
         "model %s: %d of %d products in eight bits, by %d tokens of the samples",
         model.info.name,

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from consumer.errors import ModelError
 from consumer.tagging.calibration import quantize_layers
+from consumer.tagging.encoder_layers import find_layers
 from consumer.tagging.engine import Answer, PackedEngine, answer_of
-from consumer.tagging.fused_layer import can_fuse, fuse_layers
+from consumer.tagging.fused_layer import PackedLayer, can_fuse, fuse_layers
 from consumer.tagging.model import LoadedModel
 from consumer.tagging.processor import keep_freed_memory, read_processor
 
@@ -59,6 +60,12 @@ def make_cpu_engine(model: LoadedModel, with_rows: bool) -> CpuEngine:
         quantize_layers(model)
     elif is_fusable:
         fuse_layers(model.network, torch.bfloat16)
+    if is_fusable:
+        layers = find_layers(model.network)
+        assert layers is not None
+        last = layers[-1]
+        assert isinstance(last, PackedLayer)
+        last.is_last = True
     _log.info(
         "model %s: %s, %s",
         model.info.name,

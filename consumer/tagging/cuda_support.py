@@ -7,8 +7,13 @@ from dataclasses import dataclass
 import torch
 
 from consumer.tagging.model import LoadedModel
-from consumer.tagging.varlen_attention import FLASH, PADDED, find_flash_operator
-from consumer.tagging.varlen_kernels import TRITON, TRITON_HEAD_SIZES, has_triton
+from consumer.tagging.varlen_attention import (
+    FLASH,
+    PADDED,
+    TRITON_HEAD_SIZES,
+    find_flash_operator,
+)
+from consumer.tagging.varlen_kernels import TRITON, has_triton
 
 #: First compute capability (Ampere) and largest head of torch's flash attention; heads are
 #: multiples of eight. Sources: pytorch/aten/src/ATen/native/transformers/cuda/sdp_utils.cpp.

@@ -204,9 +204,7 @@ def fuse_layers(network: Any, dtype: torch.dtype) -> None:
     for index, layer in enumerate(layers):
         weights = read_layer(layer)
         assert weights is not None
-        fused = FusedLayer(weights, dtype)
-        fused.is_last = index == len(layers) - 1
-        layers[index] = fused
+        layers[index] = FusedLayer(weights, dtype)
 
 
 def _packed(linear: torch.nn.Linear, dtype: torch.dtype) -> PackedProduct:

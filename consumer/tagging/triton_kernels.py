@@ -19,7 +19,7 @@ import triton
 import triton.language as tl
 
 from consumer.tagging.packed_attention import CannotPack
-from consumer.tagging.varlen_kernels import TRITON_HEAD_SIZES
+from consumer.tagging.varlen_attention import TRITON_HEAD_SIZES
 
 #: Queries and keys of a block, warps and stages of the attention.
 _QUERIES, _KEYS, _WARPS, _STAGES = 64, 64, 4, 3

@@ -30,6 +30,10 @@ VarlenOperator = Callable[
 FLASH = "nerstream_varlen_flash"
 PADDED = "nerstream_varlen_padded"
 
+#: Sizes of a head that the operator in Triton takes: powers of two, and what a matrix product of
+#: the device has at least.
+TRITON_HEAD_SIZES = (16, 32, 64, 128)
+
 #: The operator of each name that `register_varlen` was given.
 OPERATORS: dict[str, VarlenOperator] = {}
 

@@ -15,9 +15,6 @@ from consumer.tagging.varlen_attention import OPERATORS, VarlenOperator, registe
 #: The name under which transformers knows the attention in Triton.
 TRITON = "nerstream_varlen_triton"
 
-#: Its sizes of a head: powers of two, and what a matrix product of the device has at least.
-TRITON_HEAD_SIZES = (16, 32, 64, 128)
-
 #: (values, weight, bias, epsilon) -> normalised; values of shape (rows, size).
 NormKernel = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, float], torch.Tensor]
 

@@ -1,0 +1,57 @@
+"""Drain: until when a worker that was told to stop may finish what it has read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from consumer.errors import ShutdownTimeout
+
+#: Share of the timeout after which a drain lets go what has not begun: the rest is for what is on
+#: the device, the last commit and the leaving.
+LET_GO_AFTER = 0.5
+
+
+class Drain:
+    """Begins once; asked what is due by the thread that waits. `begin` is for any thread.
+
+    Args:
+        timeout_s: longest drain, in seconds.
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, timeout_s: float, clock: Callable[[], float]) -> None:
+        self._timeout_s = timeout_s
+        self._clock = clock
+        self._end_at: float | None = None
+        self._has_let_go = False
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the worker was told to stop."""
+        return self._end_at is not None
+
+    def begin(self) -> bool:
+        """The worker is told to stop; False where it was before."""
+        if self._end_at is not None:
+            return False
+        self._end_at = self._clock() + self._timeout_s
+        return True
+
+    def lets_go(self) -> bool:
+        """Whether what has not begun is to be let go now; True once."""
+        if self._end_at is None or self._has_let_go:
+            return False
+        self._has_let_go = self._clock() >= self._end_at - self._timeout_s * (1 - LET_GO_AFTER)
+        return self._has_let_go
+
+    def require_time(self, uncommitted: int) -> None:
+        """Raise ShutdownTimeout if the time is up.
+
+        Args:
+            uncommitted: messages in flight, for its text.
+        """
+        if self._end_at is not None and self._clock() > self._end_at:
+            raise ShutdownTimeout(
+                f"the drain did not finish within shutdown_timeout_s={self._timeout_s:g}; "
+                f"{uncommitted} messages are uncommitted and will be read again"
+            )

@@ -1,0 +1,56 @@
+"""When a drain lets go, and when its time is up."""
+
+from __future__ import annotations
+
+import pytest
+
+from consumer.errors import ShutdownTimeout
+from consumer.pipeline.drain import Drain
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_before_it_begins_nothing_is_due() -> None:
+    drain = Drain(30.0, Clock())
+    assert not drain.has_begun
+    assert not drain.lets_go()
+    drain.require_time(7)
+
+
+def test_it_begins_once() -> None:
+    clock = Clock()
+    drain = Drain(30.0, clock)
+    assert drain.begin()
+    clock.now += 20
+    assert not drain.begin()
+    assert drain.has_begun
+    clock.now += 11  # by the first beginning
+    with pytest.raises(ShutdownTimeout):
+        drain.require_time(7)
+
+
+def test_it_lets_go_once_after_half_of_its_time() -> None:
+    clock = Clock()
+    drain = Drain(30.0, clock)
+    drain.begin()
+    clock.now += 14.9
+    assert not drain.lets_go()
+    clock.now += 0.1
+    assert drain.lets_go()
+    assert not drain.lets_go()
+
+
+def test_its_time_is_up_after_all_of_it() -> None:
+    clock = Clock()
+    drain = Drain(30.0, clock)
+    drain.begin()
+    clock.now += 30.0
+    drain.require_time(7)
+    clock.now += 0.1
+    with pytest.raises(ShutdownTimeout, match="shutdown_timeout_s=30; 7 messages are uncommitted"):
+        drain.require_time(7)
