@@ -51,6 +51,8 @@ def make_cpu_engine(model: LoadedModel, with_rows: bool) -> CpuEngine:
     # Fused layers in float32 would give other roundings than transformers' own, and gain little.
     wants_fused = is_int8 or (model.info.dtype == "bfloat16" and read_processor().has_bfloat16)
     is_fusable = wants_fused and can_fuse(model.network)
+    # Before they are replaced, which is done in place.
+    layers = find_layers(model.network) if is_fusable else None
     if is_int8:
         if not is_fusable:
             raise ModelError(
@@ -60,9 +62,7 @@ def make_cpu_engine(model: LoadedModel, with_rows: bool) -> CpuEngine:
         quantize_layers(model)
     elif is_fusable:
         fuse_layers(model.network, torch.bfloat16)
-    if is_fusable:
-        layers = find_layers(model.network)
-        assert layers is not None
+    if layers is not None:
         last = layers[-1]
         assert isinstance(last, PackedLayer)
         last.is_last = True
