@@ -145,7 +145,9 @@ class Settings(BaseModel):
     """`auto`, `cpu`, `cuda` or `cuda:N`."""
     dtype: Dtype = "auto"
     """`auto`, `float32`, `bfloat16`, `float16` or `int8` (CPU). `auto` is the fastest that keeps
-    the entities: bfloat16 on a GPU and on a CPU that multiplies it, else float32."""
+    the entities: bfloat16 on a GPU and on a CPU that multiplies it, else float32; and int8 on a
+    CPU with AVX-512 VNNI and no AMX, if the model's `nerstream.json` says that it keeps them so, as
+    the bundled model's does."""
     threads: Annotated[int, Field(ge=0)] = 0
     """CPU threads of the model; 0 leaves it to torch (one a core)."""
     tokenizer_processes: Annotated[int, Field(ge=0, le=256)] = 0

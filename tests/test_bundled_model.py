@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import warnings
 from functools import cache
 
@@ -15,6 +16,7 @@ from transformers import AutoModelForTokenClassification, AutoTokenizer
 from consumer.resources import sample_lines
 from consumer.tagging.case_marks import CaseMark, mark_ids
 from consumer.tagging.model_folder import BUNDLED_FOLDER
+from consumer.tagging.processor import read_processor
 from consumer.tagging.tagger import Tagger, load_tagger
 from tests.tiny_models import article, tag
 
@@ -44,13 +46,13 @@ def texts() -> list[str]:
     return found
 
 
-def tagger(aggregation: str) -> Tagger:
+def tagger(aggregation: str, dtype: str = "float32", threads: int = 1) -> Tagger:
     return load_tagger(
         model="bundled",
         revision="",
         device="cpu",
-        dtype="float32",
-        threads=1,
+        dtype=dtype,
+        threads=threads,
         aggregation=aggregation,
         window_overlap_tokens=64,
         batch_tokens=4_096,
@@ -110,3 +112,33 @@ def test_the_stock_pipeline_gives_the_same_entities(strategy: str) -> None:
         )
         compared += len(expected)
     assert compared > 400
+
+
+@pytest.mark.parametrize("dtype", ["float32", "auto"])
+def test_an_article_has_the_same_entities_and_scores_in_any_company(dtype: str) -> None:
+    """To the last bit, in what `auto` is on this machine too."""
+    own = tagger("word", dtype, threads=2)
+    articles = [article(number, text) for number, text in enumerate(texts()[:60])]
+    together = tag(own, articles).answers
+    shuffled = random.Random(3).sample(articles, len(articles))
+    apart = {one.id: tag(own, [one]).answers[0] for one in shuffled[:20]}
+    in_sevens = {
+        one.id: answer
+        for start in range(0, len(shuffled), 7)
+        for one, answer in zip(
+            shuffled[start : start + 7],
+            tag(own, shuffled[start : start + 7]).answers,
+            strict=True,
+        )
+    }
+    for one, answer in zip(articles, together, strict=True):
+        assert in_sevens[one.id] == answer
+        assert apart.get(one.id, answer) == answer
+    assert sum(len(answer) for answer in together if isinstance(answer, tuple)) > 100
+
+
+def test_auto_is_what_the_model_says_that_it_keeps_its_entities_in() -> None:
+    processor = read_processor()
+    fast = processor.has_int8 and processor.has_bfloat16 and not processor.has_tiles
+    expected = "int8" if fast else "bfloat16" if processor.has_bfloat16 else "float32"
+    assert tagger("word", "auto").info.dtype == expected

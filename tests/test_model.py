@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
@@ -93,6 +94,56 @@ def test_auto_on_the_cpu_is_what_the_processor_multiplies(
     assert (model.info.device, model.info.dtype) == ("cpu", dtype)
     assert model.network.dtype == getattr(torch, dtype)
     assert load(tiny_folder(), dtype="float32").info.dtype == "float32"
+
+
+EIGHT_BITS = Processor(has_bfloat16=True, has_int8=True, has_tiles=False)
+
+
+@pytest.mark.parametrize(
+    ("processor", "says", "dtype"),
+    [
+        (EIGHT_BITS, '{"faithful_dtypes": ["bfloat16", "int8"]}', "int8"),
+        (EIGHT_BITS, '{"faithful_dtypes": ["bfloat16"]}', "bfloat16"),
+        (EIGHT_BITS, "{}", "bfloat16"),
+        (replace(EIGHT_BITS, has_tiles=True), '{"faithful_dtypes": ["int8"]}', "bfloat16"),
+        (replace(EIGHT_BITS, has_int8=False), '{"faithful_dtypes": ["int8"]}', "bfloat16"),
+        (replace(EIGHT_BITS, has_bfloat16=False), '{"faithful_dtypes": ["int8"]}', "float32"),
+    ],
+)
+def test_auto_is_int8_for_a_model_that_keeps_its_entities_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, processor: Processor, says: str, dtype: str
+) -> None:
+    monkeypatch.setattr(device, "read_processor", lambda: processor)
+    folder = save_tiny_model(tmp_path / "ner")
+    (folder / "nerstream.json").write_text(says)
+    assert load(folder, device="cpu", dtype="auto").info.dtype == dtype
+    assert load(folder, device="cpu", dtype="bfloat16").info.dtype == "bfloat16"
+
+
+def test_of_a_gpu_eight_bits_are_nothing() -> None:
+    sixteen = device.Precision("bfloat16", torch.bfloat16)
+    gpu = torch.device("cuda", 0)
+    assert device.precision_of_model(sixteen, gpu, {"int8"}, EIGHT_BITS) is sixteen
+
+
+@pytest.mark.parametrize(
+    ("says", "problem"),
+    [
+        ("{", "its nerstream.json cannot be read: unexpected end of data"),
+        ("[]", 'must hold an object whose "faithful_dtypes" is a list of some of bfloat16, '),
+        ('{"faithful_dtypes": "int8"}', 'whose "faithful_dtypes" is a list'),
+        ('{"faithful_dtypes": ["int4"]}', "a list of some of bfloat16, float16, int8"),
+        ('{"faithful_dtypes": [["int8"]]}', "a list of some of bfloat16, float16, int8"),
+    ],
+)
+def test_what_a_model_says_of_itself_wrongly_is_named(
+    tmp_path: Path, says: str, problem: str
+) -> None:
+    folder = save_tiny_model(tmp_path / "ner")
+    (folder / "nerstream.json").write_text(says)
+    with pytest.raises(ModelError, match=re.escape(problem)):
+        load(folder, device="cpu", dtype="auto")
+    assert load(folder, device="cpu", dtype="float32").info.dtype == "float32"
 
 
 def test_int8_is_for_processors_that_have_it(monkeypatch: pytest.MonkeyPatch) -> None:

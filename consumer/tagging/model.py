@@ -19,7 +19,8 @@ from transformers import AutoConfig, AutoTokenizer
 from consumer.articles import ModelInfo
 from consumer.errors import ModelError, first_line
 from consumer.tagging.bert import load_bert
-from consumer.tagging.device import find_device, find_precision
+from consumer.tagging.device import find_device, find_precision, precision_of_model
+from consumer.tagging.faithful_dtypes import read_faithful_dtypes
 from consumer.tagging.labels import Labels, read_labels
 from consumer.tagging.model_folder import find_model_folder
 
@@ -93,6 +94,9 @@ def load_model(
     torch_device = find_device(name, device)
     precision = find_precision(name, dtype, torch_device)
     folder = find_model_folder(name, revision)
+    if dtype == "auto":
+        known = read_faithful_dtypes(name, folder.path)
+        precision = precision_of_model(precision, torch_device, known)
     # Its warnings are about training, or name what is checked and said better here.
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
