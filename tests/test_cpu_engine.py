@@ -29,7 +29,8 @@ from consumer.tagging.fused_layer import FusedLayer, can_fuse
 from consumer.tagging.model import load_model
 from consumer.tagging.packed_attention import CannotPack
 from consumer.tagging.processor import Processor, keep_freed_memory, read_processor
-from consumer.tagging.quantized_layer import Int8Product, QuantizedLayer, quantize_layer
+from consumer.tagging.quantized_layer import QuantizedLayer, quantize_layer
+from consumer.tagging.quantized_product import Int8Product
 from tests.tiny_models import FAMILIES, PACKED_FAMILIES, save_tiny_model, tiny_folder
 
 needs_bfloat16 = pytest.mark.skipif(
@@ -291,7 +292,7 @@ def test_a_window_gives_the_same_numbers_in_eight_bits_in_any_company() -> None:
 def test_a_layer_in_eight_bits_gives_nearly_its_float32_answer(
     monkeypatch: pytest.MonkeyPatch, has_bias: bool
 ) -> None:
-    monkeypatch.setattr("consumer.tagging.quantized_layer.MOST_ERROR", 1.0)
+    monkeypatch.setattr("consumer.tagging.quantized_product.MOST_ERROR", 1.0)
     layers = find_layers(load("bert-cased", "float32").network)
     assert layers is not None
     weights = read_layer(layers[0])
@@ -318,7 +319,7 @@ def test_a_layer_in_eight_bits_gives_nearly_its_float32_answer(
 def test_a_product_that_eight_bits_change_too_much_stays_in_sixteen(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("consumer.tagging.quantized_layer.MOST_ERROR", 0.0)
+    monkeypatch.setattr("consumer.tagging.quantized_product.MOST_ERROR", 0.0)
     engine = make_engine(load("bert-cased", "int8"), with_rows=True)
     assert [layer.int8_products for layer in layers_of(engine)] == [0, 0]
     expected = plain_engine("bert-cased").run(windows())

@@ -15,7 +15,7 @@ from consumer.tagging.fused_layer import PackedProduct
 from consumer.tagging.model import LoadedModel
 from consumer.tagging.processor import read_processor
 from consumer.tagging.quantization import CENTRE, InputSteps
-from consumer.tagging.quantized_layer import Int8Product
+from consumer.tagging.quantized_product import Int8Product
 
 _Product = Callable[[torch.Tensor], torch.Tensor]
 

@@ -6,162 +6,30 @@ change too much stays bfloat16, layer by layer, so the same code serves models o
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 import torch
 from torch.nn.functional import gelu, linear
 
 from consumer.tagging.cpu_attention import attend
 from consumer.tagging.encoder_layers import LayerWeights
-from consumer.tagging.fused_layer import (
-    PACKED_FOR_TOKENS,
-    Norm,
-    PackedLayer,
-    PackedProduct,
-    joined,
-)
+from consumer.tagging.fused_layer import Norm, PackedLayer, joined
 from consumer.tagging.quantization import (
     InputSteps,
     activation_steps,
     centred_steps,
     numbers_of,
-    product_error,
-    quantize_weight,
 )
-
-#: A product stays bfloat16 where eight bits change it by more than this share of itself.
-MOST_ERROR = 0.05
-
-_log = logging.getLogger(__name__)
-
-
-class Product(Protocol):
-    """One linear layer."""
-
-    def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Shape (tokens, inputs) of any float type to bfloat16 (tokens, outputs)."""
-        ...
-
-    def gelu(self, inputs: torch.Tensor, steps: InputSteps | None) -> torch.Tensor:
-        """The same through GELU, and in these steps, where there are some."""
-        ...
-
-    def plus(self, inputs: torch.Tensor, residual: torch.Tensor) -> torch.Tensor:
-        """The same plus a float32 residual, float32. Inputs may be numbers in its own steps."""
-        ...
-
-
-class HalfProduct:
-    """In bfloat16."""
-
-    #: The steps that its inputs may come in.
-    steps: InputSteps | None = None
-
-    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
-        half = None if bias is None else bias.to(torch.bfloat16)
-        self._product = PackedProduct(weight.to(torch.bfloat16), half)
-
-    def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
-        return self._product(inputs.to(torch.bfloat16))
-
-    def gelu(self, inputs: torch.Tensor, steps: InputSteps | None) -> torch.Tensor:
-        found = self._product.gelu(inputs.to(torch.bfloat16))
-        return found if steps is None else steps.quantize(found)
-
-    def plus(self, inputs: torch.Tensor, residual: torch.Tensor) -> torch.Tensor:
-        return self._product(inputs.to(torch.bfloat16)) + residual
-
-
-class Int8Product:
-    """In eight bits, summed in 32, by oneDNN's quantised product.
-
-    The zero point of the inputs is in the bias, since oneDNN would take it off each sum anew.
-    """
-
-    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None, steps: InputSteps) -> None:
-        quantized = quantize_weight(weight, steps)
-        self.steps = steps
-        self._numbers = torch.ops.onednn.qlinear_prepack(
-            quantized.numbers, [PACKED_FOR_TOKENS, weight.shape[1]]
-        )
-        self._weight_steps = quantized.steps
-        self._weight_zeros = torch.zeros(len(weight), dtype=torch.int32)
-        of_zeros = quantized.numbers.float().sum(dim=1) * quantized.steps * steps.zero_point
-        self._bias = -of_zeros if bias is None else bias - of_zeros
-
-    def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
-        return self.of_numbers(self.steps.quantize(inputs))
-
-    def of_numbers(self, numbers: torch.Tensor) -> torch.Tensor:
-        """The product of inputs that are in its steps already, bfloat16."""
-        return self._run(numbers, torch.bfloat16)
-
-    def gelu(self, inputs: torch.Tensor, steps: InputSteps | None) -> torch.Tensor:
-        numbers = self.steps.quantize(inputs)
-        if steps is None:
-            return self._run(numbers, torch.bfloat16, "gelu", "none")
-        return self._run(numbers, torch.uint8, "gelu", "none", float(steps.steps), steps.zero_point)
-
-    def plus(self, inputs: torch.Tensor, residual: torch.Tensor) -> torch.Tensor:
-        numbers = self.steps.quantize(inputs) if inputs.is_floating_point() else inputs
-        found: torch.Tensor = torch.ops.onednn.qlinear_pointwise.binary(
-            numbers,
-            1.0,
-            0,
-            self._numbers,
-            self._weight_steps,
-            self._weight_zeros,
-            residual,
-            self._bias,
-            1.0,
-            0,
-            torch.float32,
-            1.0,
-            0,
-            "add",
-            1.0,
-            "none",
-            [],
-            "",
-        )
-        return found
-
-    def _run(
-        self,
-        numbers: torch.Tensor,
-        dtype: torch.dtype,
-        function: str = "none",
-        algorithm: str = "",
-        output_step: float = 1.0,
-        output_zero_point: int = 0,
-    ) -> torch.Tensor:
-        found: torch.Tensor = torch.ops.onednn.qlinear_pointwise(
-            numbers,
-            1.0,
-            0,
-            self._numbers,
-            self._weight_steps,
-            self._weight_zeros,
-            self._bias,
-            output_step,
-            output_zero_point,
-            dtype,
-            function,
-            [],
-            algorithm,
-        )
-        return found
+from consumer.tagging.quantized_product import Int8Product, Product, choose_product
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Products:
-    attention_inputs: HalfProduct | Int8Product
-    out: HalfProduct | Int8Product
-    up: HalfProduct | Int8Product
-    down: HalfProduct | Int8Product
+    attention_inputs: Product
+    out: Product
+    up: Product
+    down: Product
 
 
 class QuantizedLayer(PackedLayer):
@@ -219,14 +87,14 @@ def quantize_layer(
     middle = weights.attention_norm(weights.out(attended) + hidden)
     activated = gelu(weights.up(middle))
     output = weights.output_norm(weights.down(activated) + middle)
-    out = _choose("attention output", *_of(weights.out), attended, centred_steps)
+    out = choose_product("attention output", *_of(weights.out), attended, centred_steps)
     if out.steps is not None:
         _put_into_values(out.steps, joined_weight, joined_bias)
     products = _Products(
-        _choose("attention inputs", joined_weight, joined_bias, hidden, centred_steps),
+        choose_product("attention inputs", joined_weight, joined_bias, hidden, centred_steps),
         out,
-        _choose("up", *_of(weights.up), middle, centred_steps),
-        _choose("down", *_of(weights.down), activated, activation_steps),
+        choose_product("up", *_of(weights.up), middle, centred_steps),
+        choose_product("down", *_of(weights.down), activated, activation_steps),
     )
     return QuantizedLayer(weights, products, attends_in_steps=out.steps is not None), output
 
@@ -247,17 +115,3 @@ def _put_into_values(steps: InputSteps, weight: torch.Tensor, bias: torch.Tensor
 
 def _of(product: torch.nn.Linear) -> tuple[torch.Tensor, torch.Tensor | None]:
     return product.weight.detach(), None if product.bias is None else product.bias.detach().clone()
-
-
-def _choose(
-    name: str,
-    weight: torch.Tensor,
-    bias: torch.Tensor | None,
-    inputs: torch.Tensor,
-    find_steps: Any,
-) -> HalfProduct | Int8Product:
-    steps = find_steps(inputs, weight)
-    error = product_error(inputs, weight, steps)
-    _log.debug("%s: eight bits change it by %.2f%%", name, 100 * error)
-    # Written so that what is not a number stays bfloat16.
-    return Int8Product(weight, bias, steps) if error <= MOST_ERROR else HalfProduct(weight, bias)
