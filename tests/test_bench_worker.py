@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 
 import orjson
 import pytest
+
+from consumer.commands import bench_worker
 
 ROOT = Path(__file__).parents[1]
 
@@ -80,3 +83,13 @@ def test_transactions_need_a_broker_that_has_them() -> None:
     assert done.returncode == 2
     assert "the embedded broker, which has no transactions" in done.stderr
     assert done.stdout == ""
+
+
+def test_workers_of_the_embedded_broker_may_join_late() -> None:
+    """See `test_who_joins_late_waits_for_no_session_under_the_consumer_protocol`."""
+    asked = argparse.ArgumentParser()
+    bench_worker.add_arguments(asked)
+    found = bench_worker.settings_of(asked.parse_args(["--tagger", "null"]))
+    assert (found.bootstrap_servers, found.group_protocol) == ("embedded", "consumer")
+    elsewhere = bench_worker.settings_of(asked.parse_args(["--bootstrap-servers", "a:1"]))
+    assert elsewhere.group_protocol == "classic"

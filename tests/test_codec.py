@@ -268,7 +268,7 @@ def test_broken_text_of_megabytes_is_refused_in_time_that_grows_with_its_length(
 def test_entities_and_tagging_stand_behind_the_article() -> None:
     out = encode(
         '{"id": "7", "title": "Inês in Lisbon"}',
-        Entity("title", "PER", "Inês", 0, 4, 0.99810712345),
+        Entity("title", "PER", "Inês", 0, 4, 0.99810672345),
         Entity("title", "LOC", "Lisbon", 8, 14, 1.0),
     )
     document = orjson.loads(out)

@@ -110,7 +110,7 @@ def run(arguments: argparse.Namespace) -> int:
         SettingsError: an argument is wrong, or the delivery needs a real broker.
         NerstreamError: the worker or a broker failed.
     """
-    settings = load_settings(arguments, os.environ, defaults=_defaults(arguments))
+    settings = settings_of(arguments)
     is_embedded = settings.bootstrap_servers == EMBEDDED
     partitions = PARTITIONS if is_embedded else arguments.partitions
     if arguments.workers > partitions:
@@ -133,6 +133,15 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         printed(found, Console(file=sys.stdout, highlight=False))
     return 0
+
+
+def settings_of(arguments: argparse.Namespace) -> Settings:
+    """The worker's settings, before the benchmark's own names are put in.
+
+    Raises:
+        SettingsError: one is wrong.
+    """
+    return load_settings(arguments, os.environ, defaults=_defaults(arguments))
 
 
 def _defaults(arguments: argparse.Namespace) -> dict[str, Any]:
