@@ -105,12 +105,16 @@ class Measurements:
         self._say(f"full load, {count:,} articles")
         before = worker.read()
         marked: list[Reading] = []
-        full = self._load.run(0.0, count, window, lambda: marked.append(worker.read()))
+        # Reading the counters takes the worker some milliseconds, which latencies would show.
+        mark = None if self._has_backlog else lambda: marked.append(worker.read())
+        full = self._load.run(0.0, count, window, mark)
         after = self._settled(worker)
-        if not self._has_backlog and len(marked) == 2:
-            found["throughput"] = throughput(marked, alone)
-        elif not self._has_backlog:
-            found["throughput"] = throughput([before, after], alone, full.seconds)
+        if not self._has_backlog:
+            found["throughput"] = (
+                throughput(marked, alone)
+                if len(marked) == 2
+                else throughput([before, after], alone, full.seconds)
+            )
         if not self._with_latency:
             return
         latency: dict[str, Any] = {"window_articles": window, "full": full.figures()}

@@ -34,6 +34,9 @@ _PRECISIONS = {
     )
 }
 
+#: Those in which a model may give other entities than in float32.
+LOW_PRECISIONS = tuple(name for name in _PRECISIONS if name != "float32")
+
 
 def find_device(name: str, device: str) -> torch.device:
     """The device that a setting names: `auto`, `cpu`, `cuda` or `cuda:N`.

@@ -12,11 +12,9 @@ from pathlib import Path
 import orjson
 
 from consumer.errors import ModelError
+from consumer.tagging.device import LOW_PRECISIONS
 
 FILE_NAME = "nerstream.json"
-
-#: What the file may name; float32 needs no mention.
-_NAMES = ("bfloat16", "float16", "int8")
 
 
 def read_faithful_dtypes(name: str, folder: Path) -> frozenset[str]:
@@ -37,9 +35,9 @@ def read_faithful_dtypes(name: str, folder: Path) -> frozenset[str]:
     except (OSError, orjson.JSONDecodeError) as error:
         raise ModelError(f"model {name}: its {FILE_NAME} cannot be read: {error}") from error
     dtypes = found.get("faithful_dtypes", []) if isinstance(found, dict) else None
-    if not isinstance(dtypes, list) or not all(one in _NAMES for one in dtypes):
+    if not isinstance(dtypes, list) or not all(one in LOW_PRECISIONS for one in dtypes):
         raise ModelError(
             f'model {name}: its {FILE_NAME} must hold an object whose "faithful_dtypes" is a list '
-            f"of some of {', '.join(_NAMES)}"
+            f"of some of {', '.join(LOW_PRECISIONS)}"
         )
     return frozenset(dtypes)
