@@ -69,12 +69,16 @@ class PackedProduct:
 
 
 class Norm:
-    """Layer normalisation with weights of its own."""
+    """Layer normalisation with weights of its own.
 
-    def __init__(self, norm: torch.nn.LayerNorm, dtype: torch.dtype) -> None:
+    They are float32 whatever the values are: torch computes in that, and takes an eighth longer
+    where it has to widen the weights for each row.
+    """
+
+    def __init__(self, norm: torch.nn.LayerNorm) -> None:
         self._shape = norm.normalized_shape
-        self._weight = norm.weight.detach().to(dtype)
-        self._bias = norm.bias.detach().to(dtype)
+        self._weight = norm.weight.detach().float()
+        self._bias = norm.bias.detach().float()
         self._epsilon = norm.eps
 
     def __call__(self, values: torch.Tensor) -> torch.Tensor:
@@ -138,8 +142,8 @@ class FusedLayer(PackedLayer):
         self._out = _packed(weights.out, dtype)
         self._up = _packed(weights.up, dtype)
         self._down = _packed(weights.down, dtype)
-        self._attention_norm = Norm(weights.attention_norm, dtype)
-        self._output_norm = Norm(weights.output_norm, dtype)
+        self._attention_norm = Norm(weights.attention_norm)
+        self._output_norm = Norm(weights.output_norm)
 
     def compute(
         self, hidden: torch.Tensor, window_lengths: Sequence[int], kept: torch.Tensor | None

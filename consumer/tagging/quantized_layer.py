@@ -46,8 +46,8 @@ class QuantizedLayer(PackedLayer):
         self._heads = weights.heads
         self._products = products
         self._attends_in_steps = attends_in_steps
-        self._attention_norm = Norm(weights.attention_norm, torch.float32)
-        self._output_norm = Norm(weights.output_norm, torch.float32)
+        self._attention_norm = Norm(weights.attention_norm)
+        self._output_norm = Norm(weights.output_norm)
 
     @property
     def int8_products(self) -> int:
