@@ -19,6 +19,14 @@ _TILES = (
     "null-at-least-once",
 )
 
+#: What the cost model is told for: a label, and the run whose rate counts.
+MACHINES = (
+    ("two cores, BERT-base", "worker-bert-base"),
+    ("two cores, bundled", "worker-bundled"),
+    ("H100 and 16 cores, BERT-base", "gpu-worker-bert-base-four-workers"),
+    ("H100 and 16 cores, bundled", "gpu-worker-bundled-four-workers"),
+)
+
 _STAGES = ("poll", "prepare", "tag", "publish", "commit")
 
 
@@ -167,18 +175,22 @@ def scaling() -> list[str]:
 
 
 def machines() -> list[str]:
-    """What a million articles need, at the tokens/s of one worker."""
+    """What a million articles need, at the tokens/s of a recorded machine."""
     rows = []
-    for name in ("bert-base", "bundled"):
-        if (run := recorded(f"worker-{name}")) is None:
+    for label, name in MACHINES:
+        if (run := recorded(name)) is None:
             continue
         tokens_per_s = run["throughput"]["tokens_per_s"]
         million_s = 1e6 * ARTICLE_TOKENS / tokens_per_s
-        needs = [f"{million_s / seconds:,.1f}" for seconds in (86_400, 3_600, 60)]
+        needs = [_two_digits(million_s / seconds) for seconds in (86_400, 3_600, 60)]
         articles = f"{tokens_per_s / ARTICLE_TOKENS:,.1f}"
-        rows.append((name, f"{tokens_per_s:,.0f}", articles, *needs))
-    head = ("model", "tokens/s", "articles/s", "1 M a day", "1 M an hour", "1 M a minute")
+        rows.append((label, f"{tokens_per_s:,.0f}", articles, *needs))
+    head = ("machine", "tokens/s", "articles/s", "1 M a day", "1 M an hour", "1 M a minute")
     return markdown(head, rows)
+
+
+def _two_digits(number: float) -> str:
+    return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"
 
 
 if __name__ == "__main__":
