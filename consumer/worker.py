@@ -180,7 +180,11 @@ class Worker:
             # Short, so that a signal and a deadline are noticed.
             self._ended.wait(0.1)
             self._ended.clear()
-            failure = self._stages.failure() or self._hanging()
+            failure = (
+                self._stages.failure()
+                or self._hanging()
+                or self._drain.overdue(self._in_flight.messages)
+            )
             if failure is not None:
                 self.abort()
                 raise failure
@@ -192,11 +196,6 @@ class Worker:
                     f"forced by a second signal; {self._in_flight.messages} messages are "
                     "uncommitted and will be read again"
                 )
-            try:
-                self._drain.require_time(self._in_flight.messages)
-            except ShutdownTimeout:
-                self.abort()
-                raise
             if self._drain.lets_go():
                 self._let_go()
         failure = self._stages.failure()

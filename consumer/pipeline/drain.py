@@ -44,14 +44,15 @@ class Drain:
         self._has_let_go = self._clock() >= self._end_at - self._timeout_s * (1 - LET_GO_AFTER)
         return self._has_let_go
 
-    def require_time(self, uncommitted: int) -> None:
-        """Raise ShutdownTimeout if the time is up.
+    def overdue(self, uncommitted: int) -> ShutdownTimeout | None:
+        """The error to end with once the time is up.
 
         Args:
             uncommitted: messages in flight, for its text.
         """
-        if self._end_at is not None and self._clock() > self._end_at:
-            raise ShutdownTimeout(
-                f"the drain did not finish within shutdown_timeout_s={self._timeout_s:g}; "
-                f"{uncommitted} messages are uncommitted and will be read again"
-            )
+        if self._end_at is None or self._clock() <= self._end_at:
+            return None
+        return ShutdownTimeout(
+            f"the drain did not finish within shutdown_timeout_s={self._timeout_s:g}; "
+            f"{uncommitted} messages are uncommitted and will be read again"
+        )
