@@ -353,7 +353,6 @@ def test_float32_and_processors_without_bfloat16_leave_the_layers_as_they_are(
 def test_a_long_pass_is_cut_and_put_together(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = make_engine(load("bert-cased", "float32"), with_rows=True).run(windows())
     monkeypatch.setattr(cpu_engine, "PART_NUMBERS", 50 * 64)
-    monkeypatch.setattr(cpu_engine, "TILED_PART_NUMBERS", 50 * 64)
     cut = make_engine(load("bert-cased", "float32"), with_rows=True).run(windows())
     assert np.array_equal(cut.label_ids, whole.label_ids)
     assert np.allclose(cut.scores, whole.scores, atol=1e-6)

@@ -21,13 +21,9 @@ from consumer.tagging.model import LoadedModel
 from consumer.tagging.processor import keep_freed_memory, read_processor
 
 #: Numbers of the widest activations of one pass through the layers, those of the feed-forward
-#: part: 12 MB in bfloat16, 2,048 tokens of a base model. Larger passes go through main memory;
+#: part: 25 MB in bfloat16, 4,096 tokens of a base model. Larger passes go through main memory;
 #: smaller ones read the weights more often, and each has new shapes that oneDNN prepares for.
-PART_NUMBERS = 2_048 * 3_072
-
-#: The same where the processor multiplies tiles: the products take half the time, so that what
-#: each pass costs beside them weighs twice.
-TILED_PART_NUMBERS = 2 * PART_NUMBERS
+PART_NUMBERS = 4_096 * 3_072
 
 #: Tokens of a pass, and those that its last layer gives, are filled up to a multiple of so many:
 #: oneDNN prepares its products anew for each number that it has not met lately.
@@ -163,8 +159,7 @@ def part_tokens(model: LoadedModel) -> int:
     """Most tokens of one pass through a model's layers."""
     config = model.network.config
     widest = getattr(config, "intermediate_size", None) or 4 * config.hidden_size
-    numbers = TILED_PART_NUMBERS if read_processor().has_tiles else PART_NUMBERS
-    return max(1, numbers // int(widest))
+    return max(1, PART_NUMBERS // int(widest))
 
 
 def parts(lengths: Sequence[int], most_tokens: int, streams: int = 1) -> list[list[int]]:
