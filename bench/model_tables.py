@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.tables import fill, markdown, recorded
+from bench.tables import fill, markdown, recorded, verdict
 from consumer.commands.bench_model_plot import plot
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -74,7 +74,7 @@ def _claims(machine: str) -> list[str]:
                 (
                     f"{model['model']}, {kind}",
                     f"{ratio['ours']} / {ratio['peer']}",
-                    f"{ratio['ratio']:.2f}{_verdict(ratio['ratio'], wanted)}",
+                    f"{ratio['ratio']:.2f}{verdict(ratio['ratio'], wanted)}",
                     f"at least {wanted:.2f}",
                 )
             )
@@ -85,15 +85,11 @@ def _claims(machine: str) -> list[str]:
             (
                 f"{model['model']}, share of the products",
                 "nerstream bfloat16 / bfloat16 products",
-                f"{share:.0%}{_verdict(share, 0.85)}",
+                f"{share:.0%}{verdict(share, 0.85)}",
                 "at least 85%",
             )
         )
     return markdown(("claim", "who", "measured", "goal"), rows)
-
-
-def _verdict(found: float, goal: float) -> str:
-    return "" if found >= goal else ", not reached"
 
 
 def _engines(name: str) -> list[str]:

@@ -36,6 +36,11 @@ def recorded(name: str) -> dict[str, Any] | None:
     return found
 
 
+def verdict(found: float, goal: float) -> str:
+    """What stands behind a figure that is below its goal."""
+    return "" if found >= goal else ", not reached"
+
+
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """Lines of a table; none without rows."""
     found = list(rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from bench.gpu_tables import BUNDLED_WORKERS, WORKERS
 from bench.tables import fill, markdown, recorded
 
 #: Tokens of an article of real news, in the mean.
@@ -23,8 +24,8 @@ _TILES = (
 MACHINES = (
     ("two cores, BERT-base", "worker-bert-base"),
     ("two cores, bundled", "worker-bundled"),
-    ("H100 and 16 cores, BERT-base", "gpu-worker-bert-base-four-workers"),
-    ("H100 and 16 cores, bundled", "gpu-worker-bundled-four-workers"),
+    ("H100 and 16 cores, BERT-base", WORKERS[4]),
+    ("H100 and 16 cores, bundled", BUNDLED_WORKERS[4]),
 )
 
 _STAGES = ("poll", "prepare", "tag", "publish", "commit")

@@ -21,8 +21,8 @@ from consumer.tagging.model import LoadedModel
 from consumer.tagging.processor import keep_freed_memory, read_processor
 
 #: Numbers of the widest activations of one pass through the layers, those of the feed-forward
-#: part: 25 MB in bfloat16, 4,096 tokens of a base model. Larger passes go through main memory;
-#: smaller ones read the weights more often, and each has new shapes that oneDNN prepares for.
+#: part: 25 MB in bfloat16, 4,096 tokens of a base model. Smaller passes read the weights more
+#: often, and each has new shapes that oneDNN prepares for; larger ones gain nothing more.
 PART_NUMBERS = 4_096 * 3_072
 
 #: Tokens of a pass, and those that its last layer gives, are filled up to a multiple of so many:
