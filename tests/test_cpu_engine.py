@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from consumer.errors import ModelError
 from consumer.tagging import cpu_attention, cpu_engine
-from consumer.tagging.cpu_attention import attend
+from consumer.tagging.cpu_attention import attend, takes_kernel
 from consumer.tagging.cpu_engine import CpuEngine, make_cpu_engine, parts
 from consumer.tagging.encoder_layers import find_layers, read_layer
 from consumer.tagging.engine import Answer, Engine, PackedEngine
@@ -40,14 +40,27 @@ needs_int8 = pytest.mark.skipif(
     not read_processor().has_int8, reason="needs a processor with AVX-512 VNNI"
 )
 
+needs_kernel = pytest.mark.skipif(
+    not takes_kernel(torch.float32, 16), reason="needs AVX2 and a C compiler at installation"
+)
+
+#: float32 as `auto` has it where the processor multiplies nothing smaller: not to the last digit.
+OWN_FLOAT32 = "own float32"
+
 #: The precisions of packed layers.
-FUSED = (pytest.param("bfloat16", marks=needs_bfloat16), pytest.param("int8", marks=needs_int8))
+FUSED = (
+    pytest.param("bfloat16", marks=needs_bfloat16),
+    pytest.param("int8", marks=needs_int8),
+    pytest.param(OWN_FLOAT32, marks=needs_kernel),
+)
 
 LENGTHS = (40, 60, 7, 30, 3)
 
 
-def load(family: str, dtype: str) -> Any:
-    return load_model(str(tiny_folder(family)), "", "cpu", dtype, 1)
+def load(family: str, dtype: str, threads: int = 1) -> Any:
+    name = dtype.removeprefix("own ")
+    model = load_model(str(tiny_folder(family)), "", "cpu", name, threads)
+    return replace(model, is_exact=False) if dtype == OWN_FLOAT32 else model
 
 
 def windows(lengths: Sequence[int] = LENGTHS) -> list[np.ndarray]:
@@ -108,8 +121,7 @@ def test_parts_keep_all_streams_busy() -> None:
 def on_two_threads(dtype: str) -> Engine:
     before = torch.get_num_threads()
     try:
-        model = load_model(str(tiny_folder("bert-cased")), "", "cpu", dtype, 2)
-        return make_cpu_engine(model, with_rows=True)
+        return make_cpu_engine(load("bert-cased", dtype, threads=2), with_rows=True)
     finally:
         torch.set_num_threads(before)
 
@@ -211,6 +223,36 @@ def test_fused_layers_answer_as_the_model_does(family: str) -> None:
     assert np.abs(found.rows - expected.rows).mean() < 0.01
 
 
+@needs_kernel
+@pytest.mark.parametrize("family", PACKED_FAMILIES)
+def test_layers_of_our_own_answer_in_float32_as_the_model_does(family: str) -> None:
+    expected = plain_engine(family).run(windows())
+    engine = make_engine(load(family, OWN_FLOAT32), with_rows=True)
+    assert [type(layer) for layer in layers_of(engine)] == [FusedLayer, FusedLayer]
+    found = engine.run(windows())
+    assert found.rows is not None
+    assert expected.rows is not None
+    assert np.array_equal(found.label_ids, expected.label_ids)
+    assert np.abs(found.rows - expected.rows).max() < 1e-5
+
+
+def test_float32_is_the_models_own_to_the_last_digit_for_who_asks_and_faster_by_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def found(dtype: str, has_kernel: bool) -> list[torch.nn.Module]:
+        with monkeypatch.context() as patch:
+            plain = Processor(has_bfloat16=False, has_int8=False, has_tiles=False)
+            patch.setattr("consumer.tagging.device.read_processor", lambda: plain)
+            patch.setattr(cpu_engine, "read_processor", lambda: plain)
+            if not has_kernel:
+                patch.setattr(cpu_engine, "takes_kernel", lambda *_: False)
+            return layers_of(make_engine(load("bert-cased", dtype), with_rows=True))
+
+    assert found("float32", has_kernel=True) == []
+    assert found("auto", has_kernel=False) == []
+    assert len(found("auto", has_kernel=True)) == (2 if takes_kernel(torch.float32, 16) else 0)
+
+
 @needs_int8
 @pytest.mark.parametrize("family", PACKED_FAMILIES)
 def test_layers_in_eight_bits_answer_nearly_as_the_model_does(family: str) -> None:
@@ -254,9 +296,9 @@ def test_what_is_read_is_the_same_on_any_number_of_threads(dtype: str) -> None:
     assert np.allclose(found.scores[is_read], expected.scores[is_read], atol=1e-6)
 
 
-@needs_bfloat16
-def test_a_read_token_that_is_no_number_says_so() -> None:
-    engine = make_engine(load("bert-cased", "bfloat16"), with_rows=False)
+@pytest.mark.parametrize("dtype", [FUSED[0], FUSED[2]])
+def test_a_read_token_that_is_no_number_says_so(dtype: str) -> None:
+    engine = make_engine(load("bert-cased", dtype), with_rows=False)
     assert isinstance(engine, CpuEngine)
     engine._model.network.get_input_embeddings().weight.data[7] = torch.nan
     poisoned = [np.full(12, 9, dtype=np.int32), np.full(12, 9, dtype=np.int32)]

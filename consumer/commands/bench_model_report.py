@@ -123,9 +123,15 @@ def model_document(
         "left_out": field.left_out,
     }
     document["share_of_ceiling"] = {
-        engine["precision"]: engine["tokens_per_s"] / ceiling[engine["precision"]]
-        for engine in engines
-        if engine["is_ours"] and engine["precision"] in ceiling
+        precision: max(ours) / rate
+        for precision, rate in ceiling.items()
+        if (
+            ours := [
+                engine["tokens_per_s"]
+                for engine in engines
+                if engine["is_ours"] and engine["precision"] == precision
+            ]
+        )
     }
     document["ratio_to_best_peer"] = {
         "faithful": _ratio([one for one in engines if _is_faithful(one, has_random_weights)]),

@@ -89,13 +89,16 @@ def gather(entrant: Entrant, on_progress: Callable[[str], None]) -> Field:
     threads = entrant.threads or torch.get_num_threads()
     contestants: list[Contestant] = []
     left_out: dict[str, str] = {}
-    for precision in ceiling_precisions():
-        on_progress(f"nerstream {precision}")
-        model = load(precision)
+    auto = load("auto")
+    forms = [load(precision) for precision in ceiling_precisions()]
+    # The worker's own float32 need not be the one that has transformers' numbers.
+    forms += [auto] if auto.info.dtype == "float32" else []
+    for model in forms:
+        on_progress(f"nerstream {model.info.dtype}")
         contestants.append(
             engine_contestant(
                 "nerstream",
-                precision,
+                model.info.dtype,
                 model,
                 make_engine(model, False),
                 entrant.options,
@@ -104,6 +107,8 @@ def gather(entrant: Entrant, on_progress: Callable[[str], None]) -> Field:
                 is_ours=True,
             )
         )
+        if model.info.dtype == "float32" and not model.is_exact:
+            contestants[-1].note = "auto"
     plain = load("float32", peers=True)
     on_progress("ceiling")
     ceilings = {
@@ -124,7 +129,7 @@ def gather(entrant: Entrant, on_progress: Callable[[str], None]) -> Field:
         contestants,
         ceilings,
         left_out,
-        load("auto").info.dtype,
+        auto.info.dtype,
         sum(encoding.tokens for encoding in encodings),
     )
 

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from consumer.errors import ModelError
 from consumer.tagging.calibration import quantize_layers
-from consumer.tagging.encoder_layers import find_layers
+from consumer.tagging.cpu_attention import takes_kernel
+from consumer.tagging.encoder_layers import find_layers, read_layer
 from consumer.tagging.engine import Answer, PackedEngine, answer_of
 from consumer.tagging.fused_layer import PackedLayer, can_fuse, fuse_layers
 from consumer.tagging.model import LoadedModel
@@ -44,8 +45,7 @@ def make_cpu_engine(model: LoadedModel, with_rows: bool) -> CpuEngine:
     """
     keep_freed_memory()
     is_int8 = model.info.dtype == "int8"
-    # Fused layers in float32 would give other roundings than transformers' own, and gain little.
-    wants_fused = is_int8 or (model.info.dtype == "bfloat16" and read_processor().has_bfloat16)
+    wants_fused = is_int8 or _gains_by_fusing(model)
     is_fusable = wants_fused and can_fuse(model.network)
     # Before they are replaced, which is done in place.
     layers = find_layers(model.network) if is_fusable else None
@@ -57,7 +57,7 @@ def make_cpu_engine(model: LoadedModel, with_rows: bool) -> CpuEngine:
             )
         quantize_layers(model)
     elif is_fusable:
-        fuse_layers(model.network, torch.bfloat16)
+        fuse_layers(model.network, getattr(torch, model.info.dtype))
     if layers is not None:
         last = layers[-1]
         assert isinstance(last, PackedLayer)
@@ -69,6 +69,19 @@ def make_cpu_engine(model: LoadedModel, with_rows: bool) -> CpuEngine:
         "layers fused" if is_fusable else "layers as they are",
     )
     return CpuEngine(model, with_rows, is_fused=is_fusable)
+
+
+def _gains_by_fusing(model: LoadedModel) -> bool:
+    """Whether fused layers are faster than the model's own, and their roundings are welcome."""
+    if model.info.dtype == "bfloat16":
+        return read_processor().has_bfloat16
+    if model.info.dtype != "float32" or model.is_exact:
+        return False
+    # What they gain in float32 they gain by the attention.
+    weights = read_layer(layers[0]) if (layers := find_layers(model.network)) else None
+    if weights is None:
+        return False
+    return takes_kernel(torch.float32, weights.query.out_features // weights.heads)
 
 
 class CpuEngine(PackedEngine):

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch.nn.functional import layer_norm
+from torch.nn.functional import layer_norm, linear
 
 from consumer.tagging.attention_functions import attention_of, use_attention
 from consumer.tagging.cpu_attention import LN_2, attend
@@ -66,6 +66,32 @@ class PackedProduct:
             inputs, self._weight, self._bias, function, [], algorithm
         )
         return found
+
+
+class PlainProduct:
+    """The same in float32 as torch has it, which is 5 to 10 % faster than packed ones without
+    AVX-512; with GELU inside those take a quarter longer, where GELU is a twelfth.
+
+    Args:
+        weight, bias: as `PackedProduct`.
+    """
+
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
+        self._weight = weight.detach()
+        self._bias = None if bias is None else bias.detach()
+
+    def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
+        """See `PackedProduct`."""
+        return linear(inputs, self._weight, self._bias)
+
+    def gelu(self, inputs: torch.Tensor) -> torch.Tensor:
+        """See `PackedProduct.gelu`."""
+        found: torch.Tensor = torch.ops.aten.gelu_(self(inputs))
+        return found
+
+    def plus(self, inputs: torch.Tensor, residual: torch.Tensor) -> torch.Tensor:
+        """See `PackedProduct.plus`."""
+        return self(inputs).add_(residual)
 
 
 class Norm:
@@ -131,17 +157,23 @@ class FusedLayer(PackedLayer):
     """Four products, normalisation and attention in one precision.
 
     Args:
-        weights: the layer's; copied.
+        weights: the layer's; copied, but for those of a `PlainProduct`.
         dtype: float32 or bfloat16.
+        product: what its linear layers become.
     """
 
-    def __init__(self, weights: LayerWeights, dtype: torch.dtype) -> None:
+    def __init__(
+        self,
+        weights: LayerWeights,
+        dtype: torch.dtype,
+        product: type[PackedProduct | PlainProduct] = PackedProduct,
+    ) -> None:
         super().__init__()
         self._heads = weights.heads
-        self._attention_inputs = PackedProduct(*joined(weights, dtype))
-        self._out = _packed(weights.out, dtype)
-        self._up = _packed(weights.up, dtype)
-        self._down = _packed(weights.down, dtype)
+        self._attention_inputs = product(*joined(weights, dtype))
+        self._out = product(*_cast(weights.out, dtype))
+        self._up = product(*_cast(weights.up, dtype))
+        self._down = product(*_cast(weights.down, dtype))
         self._attention_norm = Norm(weights.attention_norm)
         self._output_norm = Norm(weights.output_norm)
 
@@ -205,12 +237,13 @@ def fuse_layers(network: Any, dtype: torch.dtype) -> None:
     """Put fused layers in the place of a network's own, which are let go one by one."""
     layers = find_layers(network)
     assert layers is not None
+    product = PlainProduct if dtype == torch.float32 else PackedProduct
     for index, layer in enumerate(layers):
         weights = read_layer(layer)
         assert weights is not None
-        layers[index] = FusedLayer(weights, dtype)
+        layers[index] = FusedLayer(weights, dtype, product)
 
 
-def _packed(linear: torch.nn.Linear, dtype: torch.dtype) -> PackedProduct:
-    bias = None if linear.bias is None else linear.bias.to(dtype)
-    return PackedProduct(linear.weight.to(dtype), bias)
+def _cast(layer: torch.nn.Linear, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor | None]:
+    bias = None if layer.bias is None else layer.bias.to(dtype)
+    return layer.weight.to(dtype), bias

@@ -49,6 +49,8 @@ class LoadedModel:
         unknown_id: the unknown token, if the tokenizer has one.
         pad_id: what fills a shorter window.
         first_position: position of a window's first token (RoBERTa counts from padding_idx + 1).
+        is_exact: whether float32 was asked for by name: numbers are then transformers' own, to the
+            last digits.
     """
 
     network: Any
@@ -62,6 +64,7 @@ class LoadedModel:
     unknown_id: int | None
     pad_id: int
     first_position: int
+    is_exact: bool
 
     @property
     def special_tokens(self) -> int:
@@ -139,6 +142,7 @@ def load_model(
         unknown_id=fast_tokenizer.unk_token_id,
         pad_id=fast_tokenizer.pad_token_id or 0,
         first_position=first_position,
+        is_exact=dtype == "float32",
     )
 
 
