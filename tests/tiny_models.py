@@ -59,7 +59,7 @@ SENTENCES = (
 
 LABELS = ("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC", "B-MISC", "I-MISC")
 
-_SIZE = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+_SIZE = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
 
 
 def _names(labels: tuple[str, ...]) -> dict[str, Mapping[object, object]]:
@@ -185,7 +185,7 @@ def _distilbert(tokens: int, length: int, labels: tuple[str, ...]) -> PreTrained
         vocab_size=tokens,
         dim=32,
         n_layers=2,
-        n_heads=2,
+        n_heads=4,
         hidden_dim=64,
         max_position_embeddings=length,
         **_names(labels),
