@@ -34,8 +34,8 @@ class AttentionKernel(BuildHookInterface[Any]):
         library.unlink(missing_ok=True)
         if not sys.platform.startswith("linux") or platform.machine() != "x86_64":
             return
-        compiler = shlex.split(os.environ.get("CC", "")) or [shutil.which("cc")]
-        if compiler == [None]:
+        compiler = shlex.split(os.environ.get("CC") or ("cc" if shutil.which("cc") else ""))
+        if not compiler:
             self.app.display_warning("no C compiler: attention on a CPU will be torch's own")
             return
         # Under another name first: a worker may have the library of before open.

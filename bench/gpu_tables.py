@@ -25,7 +25,8 @@ def main() -> None:
 
 def filled(page: str) -> str:
     """The page with its tables as the runs in `bench/results` have them."""
-    return fill(page, (gpu_claims, gpu_forms, gpu_bundled_forms, gpu_workers))
+    tables = (gpu_claims, gpu_forms, gpu_bundled_forms, gpu_workers)
+    return fill(page, {table.__name__: table for table in tables})
 
 
 def gpu_claims() -> list[str]:

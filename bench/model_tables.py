@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from bench.tables import fill, markdown, recorded, verdict
@@ -12,11 +13,9 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 #: The recorded runs, by what the page calls them.
 RUNS = BUNDLED, BERT_BASE = "model-bundled", "model-bert-base"
 
-#: Added to a run's name where the processor multiplies tiles (AMX).
-TILES = "-tiles"
-
-#: The same where it multiplies neither those nor bfloat16.
-PLAIN = "-plain"
+#: Added to a run's name, with a hyphen, for the kind of processor: the usual one; one that
+#: multiplies tiles (AMX); one that multiplies neither those nor bfloat16.
+MACHINES = USUAL, TILES, PLAIN = "", "tiles", "plain"
 
 
 def main() -> None:
@@ -31,60 +30,31 @@ def main() -> None:
 def filled(page: str) -> str:
     """The page with its tables as the runs in `bench/results` have them."""
     tables = (model_bundled, model_bert_base, model_claims)
-    with_tiles = (model_bundled_tiles, model_bert_base_tiles, model_claims_tiles)
-    plain = (model_bundled_plain, model_bert_base_plain, model_claims_plain)
-    return fill(page, (*tables, *with_tiles, *plain))
+    return fill(
+        page,
+        {
+            _of(table.__name__, "_", machine): partial(table, machine)
+            for machine in MACHINES
+            for table in tables
+        },
+    )
 
 
-def model_bundled() -> list[str]:
+def model_bundled(machine: str = USUAL) -> list[str]:
     """The bundled model on labelled articles."""
-    return _engines(BUNDLED)
+    return _engines(_of(BUNDLED, "-", machine))
 
 
-def model_bundled_tiles() -> list[str]:
-    """The same on a processor with tiles."""
-    return _engines(BUNDLED + TILES)
-
-
-def model_bert_base() -> list[str]:
+def model_bert_base(machine: str = USUAL) -> list[str]:
     """BERT-base's geometry."""
-    return _engines(BERT_BASE)
+    return _engines(_of(BERT_BASE, "-", machine))
 
 
-def model_bert_base_tiles() -> list[str]:
-    """The same on a processor with tiles."""
-    return _engines(BERT_BASE + TILES)
-
-
-def model_claims() -> list[str]:
+def model_claims(machine: str = USUAL) -> list[str]:
     """What was aimed at, beside what was measured."""
-    return _claims("")
-
-
-def model_claims_tiles() -> list[str]:
-    """The same on a processor with tiles."""
-    return _claims(TILES)
-
-
-def model_bundled_plain() -> list[str]:
-    """The bundled model on a processor without bfloat16."""
-    return _engines(BUNDLED + PLAIN)
-
-
-def model_bert_base_plain() -> list[str]:
-    """BERT-base's geometry there."""
-    return _engines(BERT_BASE + PLAIN)
-
-
-def model_claims_plain() -> list[str]:
-    """What was aimed at there."""
-    return _claims(PLAIN)
-
-
-def _claims(machine: str) -> list[str]:
     rows = []
     for name, goal in zip(RUNS, (1.05, 1.15), strict=True):
-        if (run := recorded(name + machine)) is None:
+        if (run := recorded(_of(name, "-", machine))) is None:
             continue
         (model,) = run["models"]
         for kind, wanted in (("faithful", goal), ("fast", 1.0)):
@@ -97,7 +67,7 @@ def _claims(machine: str) -> list[str]:
                     f"at least {wanted:.2f}",
                 )
             )
-    if (run := recorded(BERT_BASE + machine)) is not None:
+    if (run := recorded(_of(BERT_BASE, "-", machine))) is not None:
         (model,) = run["models"]
         precision = "float32" if machine == PLAIN else "bfloat16"
         share = model["share_of_ceiling"][precision]
@@ -134,6 +104,10 @@ def _engines(name: str) -> list[str]:
     ]
     head = ("", "tokens/s", "of the fastest", "entities as float32", "dev F1")
     return [f"{run['machine']}:", "", *markdown(head, rows)]
+
+
+def _of(name: str, hyphen: str, machine: str) -> str:
+    return f"{name}{hyphen}{machine}" if machine else name
 
 
 def _percent(share: float | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,18 @@ RESULTS = Path(__file__).resolve().parent / "results"
 #: What stands in the place of a table whose runs are not there.
 NOTHING = "No run is recorded yet."
 
-#: Lines of a table, none where its runs are not there. Its name is that of its marks.
+#: Lines of a table, none where its runs are not there.
 Table = Callable[[], list[str]]
 
 
-def fill(page: str, tables: Iterable[Table]) -> str:
-    """The page with these tables as the runs in `bench/results` have them."""
-    for table in tables:
-        begin, end = (f"<!-- {mark} {table.__name__} -->" for mark in ("begin", "end"))
+def fill(page: str, tables: Mapping[str, Table]) -> str:
+    """The page with these tables as the runs in `bench/results` have them.
+
+    Args:
+        tables: by the names in their marks.
+    """
+    for name, table in tables.items():
+        begin, end = (f"<!-- {mark} {name} -->" for mark in ("begin", "end"))
         text = "\n".join([begin, "", *(table() or [NOTHING]), "", end])
         marked = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
         page = marked.sub(lambda _, text=text: text, page)

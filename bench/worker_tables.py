@@ -42,7 +42,7 @@ def main() -> None:
 def filled(page: str) -> str:
     """The page with its tables as the runs in `bench/results` have them."""
     tables = (end_to_end, overhead, stages, latency, start, memory, scaling, machines)
-    return fill(page, (*tables, tiles))
+    return fill(page, {table.__name__: table for table in (*tables, tiles)})
 
 
 def end_to_end() -> list[str]:

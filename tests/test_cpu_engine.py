@@ -25,17 +25,19 @@ from hypothesis import strategies as st
 
 from consumer.errors import ModelError
 from consumer.tagging import cpu_attention, cpu_engine
-from consumer.tagging.cpu_attention import attend, takes_kernel
+from consumer.tagging.cpu_attention import attend
 from consumer.tagging.cpu_engine import CpuEngine, make_cpu_engine, parts
 from consumer.tagging.encoder_layers import find_layers, read_layer
 from consumer.tagging.engine import Answer, Engine, PackedEngine
 from consumer.tagging.engines import make_engine
 from consumer.tagging.fused_layer import FusedLayer, can_fuse
 from consumer.tagging.model import load_model
+from consumer.tagging.native_attention import Kernel, load_kernel
 from consumer.tagging.packed_attention import CannotPack
 from consumer.tagging.processor import Processor, keep_freed_memory, read_processor
 from consumer.tagging.quantized_layer import QuantizedLayer, quantize_layer
 from consumer.tagging.quantized_product import Int8Product
+from tests.test_native_attention import needs_kernel
 from tests.tiny_models import FAMILIES, PACKED_FAMILIES, save_tiny_model, tiny_folder
 
 needs_bfloat16 = pytest.mark.skipif(
@@ -43,10 +45,6 @@ needs_bfloat16 = pytest.mark.skipif(
 )
 needs_int8 = pytest.mark.skipif(
     not read_processor().has_int8, reason="needs a processor with AVX-512 VNNI"
-)
-
-needs_kernel = pytest.mark.skipif(
-    not takes_kernel(torch.float32, 16), reason="needs AVX2 and a C compiler at installation"
 )
 
 #: float32 as `auto` has it where the processor multiplies nothing smaller: not to the last digit.
@@ -87,14 +85,9 @@ def windows(lengths: Sequence[int] = LENGTHS) -> list[np.ndarray]:
     return [draw.integers(5, 60, size=length, dtype=np.int32) for length in lengths]
 
 
-def plain_engine(family: str) -> PackedEngine:
+def plain_engine(family: str, dtype: str = "float32") -> PackedEngine:
     """As the model computes by itself, in float32."""
-    return PackedEngine(load(family, "float32"), with_rows=True)
-
-
-def plain_two_headed_engine(family: str) -> PackedEngine:
-    """The same of the model with two heads."""
-    return PackedEngine(load(family, OWN_FLOAT32), with_rows=True)
+    return PackedEngine(load(family, dtype), with_rows=True)
 
 
 def layers_of(engine: Engine) -> list[torch.nn.Module]:
@@ -250,7 +243,7 @@ def test_fused_layers_answer_as_the_model_does(family: str) -> None:
 @needs_kernel
 @pytest.mark.parametrize("family", PACKED_FAMILIES)
 def test_layers_of_our_own_answer_in_float32_as_the_model_does(family: str) -> None:
-    expected = plain_two_headed_engine(family).run(windows())
+    expected = plain_engine(family, OWN_FLOAT32).run(windows())
     engine = make_engine(load(family, OWN_FLOAT32), with_rows=True)
     assert [type(layer) for layer in layers_of(engine)] == [FusedLayer, FusedLayer]
     found = engine.run(windows())
@@ -263,19 +256,51 @@ def test_layers_of_our_own_answer_in_float32_as_the_model_does(family: str) -> N
 def test_float32_is_the_models_own_to_the_last_digit_for_who_asks_and_faster_by_itself(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def found(dtype: str, has_kernel: bool) -> list[torch.nn.Module]:
-        with monkeypatch.context() as patch:
-            plain = Processor(has_bfloat16=False, has_int8=False, has_tiles=False)
-            patch.setattr("consumer.tagging.device.read_processor", lambda: plain)
-            patch.setattr(cpu_engine, "read_processor", lambda: plain)
-            if not has_kernel:
-                patch.setattr(cpu_engine, "takes_kernel", lambda *_: False)
-            model = load_model(str(two_headed("bert-cased")), "", "cpu", dtype, 1)
-            return layers_of(make_engine(model, with_rows=True))
+    plain = Processor(has_bfloat16=False, has_int8=False, has_tiles=False)
+    monkeypatch.setattr("consumer.tagging.device.read_processor", lambda: plain)
+    monkeypatch.setattr(cpu_engine, "read_processor", lambda: plain)
 
-    assert found("float32", has_kernel=True) == []
-    assert found("auto", has_kernel=False) == []
-    assert len(found("auto", has_kernel=True)) == (2 if takes_kernel(torch.float32, 16) else 0)
+    def found(folder: Path, dtype: str) -> list[torch.nn.Module]:
+        return layers_of(make_engine(load_model(str(folder), "", "cpu", dtype, 1), with_rows=True))
+
+    assert found(two_headed("bert-cased"), "float32") == []
+    assert found(tiny_folder("bert-cased"), "auto") == [], "heads of 8"
+    kernel = load_kernel()
+    takes = kernel is not None and kernel.takes(16)
+    assert len(found(two_headed("bert-cased"), "auto")) == (2 if takes else 0)
+    monkeypatch.setattr(cpu_engine, "load_kernel", lambda: None)
+    assert found(two_headed("bert-cased"), "auto") == []
+
+
+@needs_kernel
+def test_attention_in_float32_is_the_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And that of other precisions, or of who asks for float32 by name, is not."""
+    calls: list[int] = []
+    run = Kernel.attend
+
+    def counted(self: Kernel, *given: Any) -> torch.Tensor:
+        calls.append(1)
+        return run(self, *given)
+
+    monkeypatch.setattr(Kernel, "attend", counted)
+    for dtype in ("float32", "bfloat16"):
+        make_engine(load("bert-cased", dtype), with_rows=True).run(windows())
+    assert not calls
+    engine = make_engine(load("bert-cased", OWN_FLOAT32), with_rows=True)
+    assert len(calls) == 2, "the layers are tried"
+    engine.run(windows())
+    assert len(calls) == 4
+
+
+@needs_kernel
+def test_a_kernel_that_is_wrong_on_this_machine_is_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = Kernel.attend
+    monkeypatch.setattr(Kernel, "attend", lambda *given: run(*given) + 0.01)
+    model = load("bert-cased", OWN_FLOAT32)
+    assert can_fuse(model.network), "what does without it is as it was"
+    assert layers_of(make_engine(model, with_rows=True)) == []
 
 
 @needs_int8

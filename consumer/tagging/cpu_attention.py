@@ -10,7 +10,6 @@ from itertools import accumulate, pairwise
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
-from consumer.tagging.native_attention import load_kernel
 from consumer.tagging.processor import read_processor
 
 #: Longest window whose scores are held all at once: 24 MB in a base model.
@@ -50,9 +49,8 @@ def attend(
 ) -> torch.Tensor:
     """Attention within each window.
 
-    In float32 by a kernel of our own, if it takes the heads: half the time of what follows. Else by
-    two products and powers of two between them, or by torch's own attention for the CPU.
-    That one cuts the products into blocks. With tiles it has kernels of its own for them and takes
+    By two products and powers of two between them, or by torch's own attention for the CPU. That
+    one cuts the products into blocks. With tiles it has kernels of its own for them and takes
     about half the time; without, the blocks are too small for oneDNN's bfloat16 kernels, and it
     takes twice the time. It takes no memory for all scores, though, so the longest windows always
     go to it.
@@ -66,10 +64,6 @@ def attend(
     Returns:
         Shape (tokens, or kept, hidden size).
     """
-    if takes_kernel(inputs.dtype, inputs.shape[1] // (3 * heads)):
-        kernel = load_kernel()
-        assert kernel is not None
-        return kernel.attend(inputs, window_lengths, heads, kept)
     tokens = len(inputs)
     parts = inputs.view(tokens, 3, heads, -1).permute(1, 2, 0, 3)
     query, key, value = parts
@@ -101,12 +95,6 @@ def attend(
             query[bad, window.queries], key[bad, window.keys], value[bad, window.keys]
         )
     return attended.view(len(attended), -1)
-
-
-def takes_kernel(dtype: torch.dtype, head_size: int) -> bool:
-    """Whether attention of such heads is our own kernel's here."""
-    kernel = load_kernel()
-    return dtype == torch.float32 and kernel is not None and kernel.takes(head_size)
 
 
 def _attend_by_powers(

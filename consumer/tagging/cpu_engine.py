@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from consumer.errors import ModelError
 from consumer.tagging.calibration import quantize_layers
-from consumer.tagging.cpu_attention import takes_kernel
 from consumer.tagging.encoder_layers import find_layers, read_layer
 from consumer.tagging.engine import Answer, PackedEngine, answer_of
 from consumer.tagging.fused_layer import PackedLayer, can_fuse, fuse_layers
 from consumer.tagging.model import LoadedModel
+from consumer.tagging.native_attention import Kernel, load_kernel
 from consumer.tagging.processor import keep_freed_memory, read_processor
 
 #: Numbers of the widest activations of one pass through the layers, those of the feed-forward
@@ -45,8 +45,10 @@ def make_cpu_engine(model: LoadedModel, with_rows: bool) -> CpuEngine:
     """
     keep_freed_memory()
     is_int8 = model.info.dtype == "int8"
-    wants_fused = is_int8 or _gains_by_fusing(model)
-    is_fusable = wants_fused and can_fuse(model.network)
+    is_bfloat16 = model.info.dtype == "bfloat16" and read_processor().has_bfloat16
+    kernel = _kernel_for(model)
+    wants_fused = is_int8 or is_bfloat16 or kernel is not None
+    is_fusable = wants_fused and can_fuse(model.network, kernel)
     # Before they are replaced, which is done in place.
     layers = find_layers(model.network) if is_fusable else None
     if is_int8:
@@ -57,7 +59,7 @@ def make_cpu_engine(model: LoadedModel, with_rows: bool) -> CpuEngine:
             )
         quantize_layers(model)
     elif is_fusable:
-        fuse_layers(model.network, getattr(torch, model.info.dtype))
+        fuse_layers(model.network, getattr(torch, model.info.dtype), kernel)
     if layers is not None:
         last = layers[-1]
         assert isinstance(last, PackedLayer)
@@ -71,17 +73,16 @@ def make_cpu_engine(model: LoadedModel, with_rows: bool) -> CpuEngine:
     return CpuEngine(model, with_rows, is_fused=is_fusable)
 
 
-def _gains_by_fusing(model: LoadedModel) -> bool:
-    """Whether fused layers are faster than the model's own, and their roundings are welcome."""
-    if model.info.dtype == "bfloat16":
-        return read_processor().has_bfloat16
+def _kernel_for(model: LoadedModel) -> Kernel | None:
+    """What fused layers in float32 are for: they gain by its attention alone. None for another
+    precision, for who wants the model's own roundings, and where it does not take the heads."""
     if model.info.dtype != "float32" or model.is_exact:
-        return False
-    # What they gain in float32 they gain by the attention.
-    weights = read_layer(layers[0]) if (layers := find_layers(model.network)) else None
-    if weights is None:
-        return False
-    return takes_kernel(torch.float32, weights.query.out_features // weights.heads)
+        return None
+    kernel, layers = load_kernel(), find_layers(model.network)
+    weights = read_layer(layers[0]) if layers else None
+    if kernel is None or weights is None:
+        return None
+    return kernel if kernel.takes(weights.query.out_features // weights.heads) else None
 
 
 class CpuEngine(PackedEngine):

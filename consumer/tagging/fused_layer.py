@@ -20,6 +20,7 @@ from torch.nn.functional import layer_norm, linear
 from consumer.tagging.attention_functions import attention_of, use_attention
 from consumer.tagging.cpu_attention import LN_2, attend
 from consumer.tagging.encoder_layers import LayerWeights, find_layers, read_layer
+from consumer.tagging.native_attention import Kernel
 from consumer.tagging.packed_attention import PACKED, CannotPack
 
 #: Tokens for which the weights are packed. oneDNN orders them the same for any larger number.
@@ -157,19 +158,18 @@ class FusedLayer(PackedLayer):
     """Four products, normalisation and attention in one precision.
 
     Args:
-        weights: the layer's; copied, but for those of a `PlainProduct`.
+        weights: the layer's; with a kernel some of them are shared, else they are copied.
         dtype: float32 or bfloat16.
-        product: what its linear layers become.
+        kernel: has the attention, in float32, if there is one, and torch the products.
     """
 
     def __init__(
-        self,
-        weights: LayerWeights,
-        dtype: torch.dtype,
-        product: type[PackedProduct | PlainProduct] = PackedProduct,
+        self, weights: LayerWeights, dtype: torch.dtype, kernel: Kernel | None = None
     ) -> None:
         super().__init__()
         self._heads = weights.heads
+        self._attend = attend if kernel is None else kernel.attend
+        product = PackedProduct if kernel is None else PlainProduct
         self._attention_inputs = product(*joined(weights, dtype))
         self._out = product(*_cast(weights.out, dtype))
         self._up = product(*_cast(weights.up, dtype))
@@ -180,7 +180,7 @@ class FusedLayer(PackedLayer):
     def compute(
         self, hidden: torch.Tensor, window_lengths: Sequence[int], kept: torch.Tensor | None
     ) -> torch.Tensor:
-        attended = attend(self._attention_inputs(hidden), window_lengths, self._heads, kept)
+        attended = self._attend(self._attention_inputs(hidden), window_lengths, self._heads, kept)
         if kept is not None:
             hidden = hidden[kept]
         hidden = self._attention_norm(self._out.plus(attended, hidden))
@@ -200,11 +200,15 @@ def joined(weights: LayerWeights, dtype: torch.dtype) -> tuple[torch.Tensor, tor
 
 
 @torch.inference_mode()
-def can_fuse(network: Any) -> bool:
+def can_fuse(network: Any, kernel: Kernel | None = None) -> bool:
     """Whether the fused layers of a network compute, in float32, what its own compute.
 
     Tried on the layers at hand, so that a model with something of its own between the products is
-    never fused. Leaves the network as it was.
+    never fused, and neither is one whose attention the kernel has wrong on this machine. Leaves
+    the network as it was.
+
+    Args:
+        kernel: as `FusedLayer` takes it.
     """
     layers = find_layers(network)
     if layers is None:
@@ -219,7 +223,8 @@ def can_fuse(network: Any) -> bool:
             weights = read_layer(own)
             assert weights is not None
             expected = own(hidden, None, window_lengths=_PROBE_TOKENS)
-            found = FusedLayer(weights, torch.float32)(hidden, window_lengths=_PROBE_TOKENS)
+            fused = FusedLayer(weights, torch.float32, kernel)
+            found = fused(hidden, window_lengths=_PROBE_TOKENS)
             tolerance = _PROBE_TOLERANCE * float(expected.abs().max())
             # Written so that what is not a number is not allowed.
             if not float((found - expected).abs().max()) <= tolerance:
@@ -233,15 +238,18 @@ def can_fuse(network: Any) -> bool:
 
 
 @torch.inference_mode()
-def fuse_layers(network: Any, dtype: torch.dtype) -> None:
-    """Put fused layers in the place of a network's own, which are let go one by one."""
+def fuse_layers(network: Any, dtype: torch.dtype, kernel: Kernel | None = None) -> None:
+    """Put fused layers in the place of a network's own, which are let go one by one.
+
+    Args:
+        dtype, kernel: as `FusedLayer` takes them.
+    """
     layers = find_layers(network)
     assert layers is not None
-    product = PlainProduct if dtype == torch.float32 else PackedProduct
     for index, layer in enumerate(layers):
         weights = read_layer(layer)
         assert weights is not None
-        layers[index] = FusedLayer(weights, dtype, product)
+        layers[index] = FusedLayer(weights, dtype, kernel)
 
 
 def _cast(layer: torch.nn.Linear, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor | None]:

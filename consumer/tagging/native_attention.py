@@ -57,7 +57,7 @@ class Kernel:
         heads: int,
         kept: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """As `cpu_attention.attend`. Others may run Python meanwhile.
+        """As `cpu_attention.attend`, for scores of any size. Others may run Python meanwhile.
 
         Raises:
             ValueError: it is called with what it does not take.
