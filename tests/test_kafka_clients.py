@@ -65,6 +65,15 @@ def test_defaults_give_way_and_requirements_do_not() -> None:
     assert (got["linger.ms"], got["client.id"], got["acks"]) == ("7", "mine", "all")
 
 
+def test_a_broker_that_is_back_is_found_within_a_second_unless_a_person_says_otherwise() -> None:
+    got: dict[str, Any] = {}
+    make_client(got.update, Settings(), ClientWatch(), {}, {})
+    assert got["reconnect.backoff.max.ms"] == 1_000
+    patient = Settings(kafka={"reconnect.backoff.max.ms": "30000"})
+    make_client(got.update, patient, ClientWatch(), {}, {})
+    assert got["reconnect.backoff.max.ms"] == "30000"
+
+
 def test_log_lines_go_to_python_and_not_to_standard_error(
     capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -35,6 +35,8 @@ class Feeder:
             # A request to a broker that stood still is not answered; the next one is due before
             # the row has waited long enough.
             socket_timeout_ms=10_000,
+            # Nor may it be late itself where recovery is measured.
+            reconnect_backoff_max_ms=500,
             linger_ms=2,
         )
         self._thread = threading.Thread(target=self._run, name="feeder", daemon=True)
