@@ -25,6 +25,7 @@ COMMANDS = {
     "tag": "tag text or JSON lines from a file or standard input, without Kafka",
     "produce": "send JSON lines to a topic",
     "evaluate": "score a model on a CoNLL file: precision, recall and F1 by type",
+    "compare": "which entities a model keeps in bfloat16 and int8, on articles of yours",
     "train": "fine-tune a checkpoint on CoNLL files",
     "average": "make one model of several fine-tuned ones: the mean of their weights",
     "bench": "measure the model beside its peers, or the worker from broker to broker",

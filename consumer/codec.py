@@ -49,8 +49,9 @@ class Codec:
     """
 
     def __init__(self, text_fields: Sequence[str]) -> None:
-        self._text_fields = tuple(text_fields)
-        self._validator = jsonschema_rs.Draft202012Validator(article_schema(self._text_fields))
+        #: Names of the fields that hold text.
+        self.text_fields = tuple(text_fields)
+        self._validator = jsonschema_rs.Draft202012Validator(article_schema(self.text_fields))
         # Hundreds of messages leave within a millisecond; the same object for all of them.
         self._tagging: tuple[ModelInfo | None, int, bytes] = (None, 0, b"")
 
@@ -69,7 +70,7 @@ class Codec:
         if not self._validator.is_valid(document):
             raise self._explain(document)
         fields = []
-        for name in self._text_fields:
+        for name in self.text_fields:
             text = document.get(name)
             if text:
                 fields.append(TextField(name, text))
@@ -140,19 +141,19 @@ class Codec:
         return None
 
     def _explain_text(self, document: dict[str, Any]) -> RejectedMessage | None:
-        for name in self._text_fields:
+        for name in self.text_fields:
             if not isinstance(document.get(name), (str, type(None))):
                 return RejectedMessage(
                     RejectCode.WRONG_TYPE,
                     f'field "{name}" is {_described(document[name])};'
                     " a text field must be a string or null",
                 )
-        if not any(document.get(name) for name in self._text_fields):
-            absent = [name for name in self._text_fields if name not in document]
-            names = " or ".join(f'"{name}"' for name in self._text_fields)
+        if not any(document.get(name) for name in self.text_fields):
+            absent = [name for name in self.text_fields if name not in document]
+            names = " or ".join(f'"{name}"' for name in self.text_fields)
             found = (
                 f"there is no text in {names}"
-                if len(absent) < len(self._text_fields)
+                if len(absent) < len(self.text_fields)
                 else f"there is no field {names}; {_there_is(document)}"
             )
             return RejectedMessage(

@@ -147,8 +147,9 @@ class Settings(BaseModel):
     """`auto`, `float32`, `bfloat16`, `float16` or `int8` (CPU). `auto` is the fastest that keeps
     the entities: bfloat16 on a GPU and on a CPU that multiplies it, else float32; and int8 on a
     CPU with AVX-512 VNNI and no AMX, if the model's `nerstream.json` says that it keeps them so, as
-    the bundled model's does. `float32` by name has transformers' numbers to the last digit; `auto`,
-    where that is float32, is somewhat faster."""
+    the bundled model's does; `nerstream compare --write` measures and writes it for another.
+    `float32` by name has transformers' numbers to the last digit; `auto`, where that is float32,
+    is somewhat faster."""
     threads: Annotated[int, Field(ge=0)] = 0
     """CPU threads of the model; 0 leaves it to torch (one a core)."""
     tokenizer_processes: Annotated[int, Field(ge=0, le=256)] = 0

@@ -16,13 +16,11 @@ from rich.table import Table
 from consumer import __version__
 from consumer.articles import Article
 from consumer.settings import Settings
+from consumer.tagging.comparison import FAITHFUL_SHARE
 
 if TYPE_CHECKING:
     from consumer.peers.contest import Contestant
     from consumer.peers.field import Field
-
-#: Share of float32's entities from which on an engine counts as faithful.
-FAITHFUL_AGREEMENT = 0.995
 
 #: The libraries whose versions decide how fast it is; those that are not installed are left out.
 _LIBRARIES = (
@@ -156,7 +154,7 @@ def _engine(contestant: Contestant, field: Field) -> dict[str, Any]:
 def _is_faithful(engine: Mapping[str, Any], has_random_weights: bool) -> bool:
     if has_random_weights or engine["agreement"] is None:
         return engine["precision"] in ("float32", "bfloat16")
-    return bool(engine["agreement"] >= FAITHFUL_AGREEMENT)
+    return bool(engine["agreement"] >= FAITHFUL_SHARE)
 
 
 def _ratio(engines: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:

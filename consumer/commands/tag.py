@@ -24,11 +24,10 @@ from consumer.commands.tag_input import (
     InputFormat,
     Line,
     Readahead,
-    as_message,
-    detected,
+    add_format_argument,
+    article_reader,
     lines,
     opened,
-    text_as_article,
     whole,
 )
 from consumer.commands.tag_output import JsonLines, Output, Pretty
@@ -41,9 +40,6 @@ if TYPE_CHECKING:
 
 #: The settings of the worker that mean something here.
 SETTINGS = ("text_fields", *TAGGER_SETTINGS)
-
-#: Field that a line of text becomes, where it is among the text fields.
-_TEXT_FIELD = "body"
 
 #: Lines that are tagged together at most.
 _BATCH_LINES = 64
@@ -58,13 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="text or JSON lines; - or nothing is standard input",
     )
-    parser.add_argument(
-        "--input-format",
-        choices=list(InputFormat),
-        default=InputFormat.AUTO,
-        help="auto takes JSON lines where the file is named .jsonl, .ndjson or .json, or its "
-        "first character is {, else text, each line an article [default: auto]",
-    )
+    add_format_argument(parser)
     parser.add_argument(
         "--whole", action="store_true", help="take the whole text as one article, not each line"
     )
@@ -93,16 +83,9 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.pretty:
             output = Pretty(Console(file=sys.stdout, highlight=False))
         name = arguments.file
-        wanted = InputFormat(arguments.input_format)
         source = whole(stream) if arguments.whole else lines(stream)
         first = next(source, None)
-        is_text = detected(name, wanted, first) is InputFormat.TEXT
-        text_field = _TEXT_FIELD if _TEXT_FIELD in settings.text_fields else settings.text_fields[0]
-
-        def read(line: Line) -> Article | Tombstone:
-            value = text_as_article(line, text_field) if is_text else line.value
-            return codec.decode(as_message(name, line, value))
-
+        read = article_reader(name, InputFormat(arguments.input_format), first, codec)
         with _progress() as advance:
             tagging = _Tagging(name, read, tagger, output, advance)
             ahead = Readahead(itertools.chain([first] if first else [], source))

@@ -1,13 +1,14 @@
-"""What `nerstream tag` reads: text or JSON lines, each with the number of its line."""
+"""Text or JSON lines, each with the number of its line, and the articles that they are."""
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 import queue
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -15,12 +16,16 @@ from typing import BinaryIO
 
 import orjson
 
-from consumer.articles import Position, RawMessage, TopicPartition
+from consumer.articles import Article, Position, RawMessage, Tombstone, TopicPartition
+from consumer.codec import Codec
 from consumer.errors import RejectedMessage, SettingsError
 from consumer.rejections import RejectCode
 
 #: Name that stands for standard input.
 STANDARD_INPUT = "-"
+
+#: Field that a line of text becomes, where it is among the text fields.
+_TEXT_FIELD = "body"
 
 #: Lines read ahead: enough to fill a batch of short articles while the model works.
 _LINES_AHEAD = 64
@@ -45,6 +50,17 @@ class Line:
 
     number: int
     value: bytes
+
+
+def add_format_argument(parser: argparse.ArgumentParser) -> None:
+    """How the input is to be read."""
+    parser.add_argument(
+        "--input-format",
+        choices=list(InputFormat),
+        default=InputFormat.AUTO,
+        help="auto takes JSON lines where the file is named .jsonl, .ndjson or .json, or its "
+        "first character is {, else text, each line an article [default: auto]",
+    )
 
 
 @contextlib.contextmanager
@@ -96,7 +112,29 @@ def detected(name: str, wanted: InputFormat, first: Line | None) -> InputFormat:
     return InputFormat.TEXT
 
 
-def text_as_article(line: Line, field: str) -> bytes:
+def article_reader(
+    name: str, wanted: InputFormat, first: Line | None, codec: Codec
+) -> Callable[[Line], Article | Tombstone]:
+    """What makes articles of an input's lines, each of which it may refuse (RejectedMessage).
+
+    Args:
+        name: of the input; stands for the topic.
+        wanted: its format.
+        first: its first line, by which the format may be known.
+        codec: the worker's own.
+    """
+    is_text = detected(name, wanted, first) is InputFormat.TEXT
+    fields = codec.text_fields
+    field = _TEXT_FIELD if _TEXT_FIELD in fields else fields[0]
+
+    def read(line: Line) -> Article | Tombstone:
+        value = _text_as_article(line, field) if is_text else line.value
+        return codec.decode(_as_message(name, line, value))
+
+    return read
+
+
+def _text_as_article(line: Line, field: str) -> bytes:
     """Text as the article that it stands for: its line's number is its id.
 
     Raises:
@@ -111,7 +149,7 @@ def text_as_article(line: Line, field: str) -> bytes:
     return orjson.dumps({"id": str(line.number), field: text})
 
 
-def as_message(name: str, line: Line, value: bytes) -> RawMessage:
+def _as_message(name: str, line: Line, value: bytes) -> RawMessage:
     """What the worker's codec takes; the line's number takes the place of the offset."""
     return RawMessage(
         position=Position(TopicPartition(name, 0), line.number),

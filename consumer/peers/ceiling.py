@@ -10,10 +10,10 @@ from torch.nn.functional import linear
 from consumer.errors import ModelError
 from consumer.peers.contest import Clock
 from consumer.tagging.cpu_engine import part_tokens
+from consumer.tagging.device import fast_precisions
 from consumer.tagging.encoder_layers import find_layers, read_layer
 from consumer.tagging.fused_layer import PackedProduct
 from consumer.tagging.model import LoadedModel
-from consumer.tagging.processor import read_processor
 from consumer.tagging.quantization import CENTRE, InputSteps
 from consumer.tagging.quantized_product import Int8Product
 
@@ -22,12 +22,7 @@ _Product = Callable[[torch.Tensor], torch.Tensor]
 
 def ceiling_precisions() -> tuple[str, ...]:
     """Precisions whose products this processor has."""
-    processor = read_processor()
-    return (
-        "float32",
-        *(("bfloat16",) if processor.has_bfloat16 else ()),
-        *(("int8",) if processor.has_int8 else ()),
-    )
+    return ("float32", *fast_precisions(torch.device("cpu")))
 
 
 class Ceiling:

@@ -123,3 +123,18 @@ def precision_of_model(
     if device.type == "cpu" and is_faster and "int8" in faithful_dtypes:
         return _PRECISIONS["int8"]
     return precision
+
+
+def fast_precisions(device: torch.device, processor: Processor | None = None) -> tuple[str, ...]:
+    """The low precisions that a device computes faster than float32, most exact first.
+
+    Args:
+        processor: None takes this machine's.
+    """
+    if device.type != "cpu":
+        return ("bfloat16", "float16")
+    processor = processor or read_processor()
+    return (
+        *(("bfloat16",) if processor.has_bfloat16 else ()),
+        *(("int8",) if processor.has_int8 else ()),
+    )

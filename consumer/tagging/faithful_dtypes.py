@@ -1,13 +1,16 @@
 """In which precisions a model is known to keep its entities, as a file beside its weights says.
 
 Whether eight bits keep them depends on the model, and cannot be known without text that looks like
-what it will read. So whoever has measured it says so in `nerstream.json` in the model's folder:
-`{"faithful_dtypes": ["bfloat16", "int8"]}`. A model that is trained on from it has no such file.
+what it will read. So whoever has measured it, with `nerstream compare`, says so in `nerstream.json`
+in the model's folder: `{"faithful_dtypes": ["bfloat16", "int8"]}`. A model that is trained on from
+it has no such file.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -27,13 +30,7 @@ def read_faithful_dtypes(name: str, folder: Path) -> frozenset[str]:
     Raises:
         ModelError: the file says something else.
     """
-    path = folder / FILE_NAME
-    try:
-        found = orjson.loads(path.read_bytes())
-    except FileNotFoundError:
-        return frozenset()
-    except (OSError, orjson.JSONDecodeError) as error:
-        raise ModelError(f"model {name}: its {FILE_NAME} cannot be read: {error}") from error
+    found = _read(name, folder / FILE_NAME)
     dtypes = found.get("faithful_dtypes", []) if isinstance(found, dict) else None
     if not isinstance(dtypes, list) or not all(one in LOW_PRECISIONS for one in dtypes):
         raise ModelError(
@@ -41,3 +38,40 @@ def read_faithful_dtypes(name: str, folder: Path) -> frozenset[str]:
             f"of some of {', '.join(LOW_PRECISIONS)}"
         )
     return frozenset(dtypes)
+
+
+def write_faithful_dtypes(name: str, folder: Path, measured: Mapping[str, bool]) -> Path:
+    """Say of these precisions whether the model keeps its entities in them; what the file says of
+    others, and whatever else it holds, stays.
+
+    Args:
+        name: the model, for an error's text.
+        measured: by precision.
+
+    Returns:
+        The file.
+
+    Raises:
+        ModelError: the file that is there says something else, or cannot be written.
+    """
+    known = read_faithful_dtypes(name, folder)
+    faithful = {dtype for dtype in known if dtype not in measured}
+    faithful |= {dtype for dtype, is_faithful in measured.items() if is_faithful}
+    path, new = folder / FILE_NAME, folder / f".{FILE_NAME}.new"
+    found = {**_read(name, path), "faithful_dtypes": sorted(faithful)}
+    try:
+        new.write_bytes(orjson.dumps(found, option=orjson.OPT_INDENT_2) + b"\n")
+        # A worker that starts meanwhile reads the old file or the new one.
+        new.replace(path)
+    except OSError as error:
+        raise ModelError(f"model {name}: its {FILE_NAME} cannot be written: {error}") from error
+    return path
+
+
+def _read(name: str, path: Path) -> Any:
+    try:
+        return orjson.loads(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except (OSError, orjson.JSONDecodeError) as error:
+        raise ModelError(f"model {name}: its {FILE_NAME} cannot be read: {error}") from error
