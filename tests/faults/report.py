@@ -38,7 +38,7 @@ Written by `make faults`; do not edit. `make faults ROWS="killed cut"` runs some
 """
 
 _NOTES = """
-Recovery is the time from the fault until every partition shows the outcome of an input that was fed after it. It holds what the fault itself lasts: a broker needs some seconds to start, a killed member is missed after its session timeout (2.5 s here), a transaction that nobody ends after its timeout (4 s here; both are longer in production). `doubled` under `at_least_once` counts the outcomes beyond the first of their input, as that mode allows.
+Recovery is the time from the fault until every partition shows the outcome of an input that was fed when its cause was over: the killed worker gone, the broker up again. It holds what the fault itself lasts: a broker needs some seconds to start, a killed member is missed after its session timeout (2.5 s here), a transaction that nobody ends after its timeout (4 s here; both are longer in production). `doubled` under `at_least_once` counts the outcomes beyond the first of their input, as that mode allows.
 
 The tagger of these workers answers at once, from a pattern; all else is `nerstream run`. A device that fails (out of memory, logits that are not numbers, a forward pass that hangs) is in `tests/faults/test_device.py`, mutated messages in `docs/fuzz.md`, five million messages in `docs/soak.md`.
 

@@ -304,6 +304,9 @@ def group_reader(bootstrap: str, group: str, isolation: str = "read_committed") 
             "log_level": 0,
             "isolation.level": isolation,
             "enable.auto.commit": False,
+            # As the worker's: one that asks for the end of a partition whose leader is away
+            # connects to it thousands of times a second otherwise, and starves the brokers.
+            "enable.sparse.connections": False,
         }
     )
 
