@@ -37,9 +37,9 @@ class Feeder:
             socket_timeout_ms=10_000,
             # Nor may it be late itself where recovery is measured.
             reconnect_backoff_max_ms=500,
-            # Few requests under way: while a partition goes from one leader to another, librdkafka's
-            # threads turn round without a pause until all of its are answered, which on two cores
-            # starves the brokers that they wait for.
+            # Few requests under way: while a partition goes from one leader to another, the
+            # client's threads turn round without a pause until all of its are answered, which on
+            # two cores starves the brokers that they wait for.
             linger_ms=50,
         )
         self._thread = threading.Thread(target=self._run, name="feeder", daemon=True)
