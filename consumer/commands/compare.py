@@ -27,7 +27,6 @@ from consumer.settings import Settings
 from consumer.settings_arguments import add_settings_arguments
 from consumer.settings_sources import load_settings
 from consumer.tagging.comparison import Comparison
-from consumer.tagging.faithful_dtypes import read_faithful_dtypes, write_faithful_dtypes
 
 if TYPE_CHECKING:
     from consumer.tagging.tagger import Tagger
@@ -90,6 +89,9 @@ def run(arguments: argparse.Namespace) -> int:
     articles = articles_in(
         arguments.file, InputFormat(arguments.input_format), settings.text_fields, _tell
     )
+    # Imported here: torch takes seconds, which `--help` and a wrong argument should not.
+    from consumer.tagging.faithful_dtypes import read_faithful_dtypes, write_faithful_dtypes
+
     dtypes = _dtypes(arguments.dtypes, settings)
     if folder is not None:
         # What is wrong with the file that is there is told before the work, not after it.
@@ -119,7 +121,6 @@ def _tagger(settings: Settings, dtype: str) -> Tagger:
 
 
 def _dtypes(wanted: str | None, settings: Settings) -> Sequence[str]:
-    # Imported here: torch takes seconds, which a wrong argument should not.
     from consumer.tagging.device import LOW_PRECISIONS, fast_precisions, find_device
 
     if wanted is None:
