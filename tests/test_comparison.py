@@ -10,17 +10,14 @@ from consumer.articles import (
     Article,
     Encoding,
     Entity,
-    Position,
     PreparedArticle,
-    RawMessage,
     TaggingResult,
     TextField,
-    TopicPartition,
 )
 from consumer.errors import RejectedMessage
 from consumer.rejections import RejectCode
 from consumer.tagging.comparison import ENOUGH_ENTITIES, Comparison, Difference
-from tests.fakes import FakeEncoding
+from tests.fakes import FakeEncoding, raw
 
 TEXT = "Marta Lindqvist of Nordbank met Jean Okafor in Lisbon on Tuesday."
 
@@ -58,8 +55,7 @@ class Scripted:
 
 
 def articles(count: int) -> list[Article]:
-    raw = RawMessage(Position(TopicPartition("", 0), 0), None, b"", (), None, 0)
-    return [Article(raw, f"a{number}", (TextField("body", TEXT),)) for number in range(count)]
+    return [Article(raw(n), f"a{n}", (TextField("body", TEXT),)) for n in range(count)]
 
 
 def compared(expected: Sequence[Entity], found: Sequence[Entity], times: int = 1) -> Comparison:

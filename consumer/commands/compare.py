@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,7 @@ from consumer.settings import Settings
 from consumer.settings_arguments import add_settings_arguments
 from consumer.settings_sources import load_settings
 from consumer.tagging.comparison import Comparison
+from consumer.tagging.evaluation import calls_of
 
 if TYPE_CHECKING:
     from consumer.tagging.tagger import Tagger
@@ -100,7 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
     comparison = Comparison(taggers)
     done = 0
     with progress_of(len(articles), "articles") as advance:
-        for call in _calls(articles):
+        for call in calls_of(articles, _characters, _CALL_CHARACTERS):
             for article, rejection in comparison.tag(call):
                 _tell(f"article {article.id}", rejection)
             done += len(call)
@@ -156,17 +157,8 @@ def _folder_to_write(model: str) -> Path:
     return folder
 
 
-def _calls(articles: Sequence[Article]) -> Iterator[list[Article]]:
-    call: list[Article] = []
-    characters = 0
-    for article in articles:
-        call.append(article)
-        characters += sum(len(field.text) for field in article.fields)
-        if characters >= _CALL_CHARACTERS:
-            yield call
-            call, characters = [], 0
-    if call:
-        yield call
+def _characters(article: Article) -> int:
+    return sum(len(field.text) for field in article.fields)
 
 
 def _tell(which: str, rejection: RejectedMessage) -> None:

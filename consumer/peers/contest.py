@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from consumer.articles import Article, Entity, PreparedArticle
+from consumer.articles import Article, PreparedArticle
 from consumer.errors import ModelError, RejectedMessage
+from consumer.tagging.comparison import EntityKey, entity_key
 from consumer.tagging.engine import Answer, Engine
 from consumer.tagging.model import LoadedModel
 from consumer.tagging.tagger import Tagger, TaggingOptions
@@ -17,8 +18,8 @@ from consumer.tagging.tagger import Tagger, TaggingOptions
 #: Seconds from some moment on: of the wall, or of all processors that this process had.
 Clock = Callable[[], float]
 
-#: What identifies an entity; scores differ by rounding.
-EntityKey = tuple[int, str, str, int, int]
+#: An entity of one of the articles.
+Found = tuple[int, EntityKey]
 
 
 class TimedEngine:
@@ -111,26 +112,22 @@ def prepare(tagger: Tagger, articles: Sequence[Article]) -> list[PreparedArticle
     return [PreparedArticle(*pair) for pair in zip(articles, encodings, strict=True)]
 
 
-def entities_of(tagger: Tagger, articles: Sequence[Article]) -> set[EntityKey]:
+def entities_of(tagger: Tagger, articles: Sequence[Article]) -> set[Found]:
     """The entities of all articles.
 
     Raises:
         ModelError: an article cannot be tagged.
     """
-    found: set[EntityKey] = set()
+    found: set[Found] = set()
     answers = tagger.tag(prepare(tagger, articles), lambda: None).answers
     for number, answer in enumerate(answers):
         if isinstance(answer, RejectedMessage):
             raise ModelError(f"article {number + 1} cannot be tagged: {answer.message}")
-        found |= {_key(number, entity) for entity in answer}
+        found |= {(number, entity_key(entity)) for entity in answer}
     return found
 
 
-def agreement(one: set[EntityKey], other: set[EntityKey]) -> float:
+def agreement(one: set[Found], other: set[Found]) -> float:
     """Share of the entities of both that are in both (Dice), 0 to 1; 1 where there are none."""
     total = len(one) + len(other)
     return 2 * len(one & other) / total if total else 1.0
-
-
-def _key(number: int, entity: Entity) -> EntityKey:
-    return (number, entity.field, entity.type, entity.start, entity.end)

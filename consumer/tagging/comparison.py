@@ -22,7 +22,7 @@ FAITHFUL_SHARE = 0.995
 ENOUGH_ENTITIES = 1_000
 
 #: What identifies an entity within an article; scores differ by rounding.
-_Key = tuple[str, str, int, int]
+EntityKey = tuple[str, str, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +130,8 @@ class Comparison:
 
 
 def _count(tally: Tally, article: str, expected: Sequence[Entity], found: Sequence[Entity]) -> None:
-    wanted = {_key(entity): entity for entity in expected}
-    others = {_key(entity): entity for entity in found}
+    wanted = {entity_key(entity): entity for entity in expected}
+    others = {entity_key(entity): entity for entity in found}
     tally.expected += len(wanted)
     tally.found += len(others)
     tally.shared += len(wanted.keys() & others.keys())
@@ -145,7 +145,8 @@ def _count(tally: Tally, article: str, expected: Sequence[Entity], found: Sequen
     tally.differences += [Difference(article, None, entity) for entity in added]
 
 
-def _key(entity: Entity) -> _Key:
+def entity_key(entity: Entity) -> EntityKey:
+    """Its field, type and place."""
     return (entity.field, entity.type, entity.start, entity.end)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from consumer.articles import (
     Article,
@@ -31,6 +31,8 @@ from consumer.tagging.scoring import Score, entity_spans
 CALL_CHARACTERS = 16_384
 
 _FIELD = "body"
+
+A = TypeVar("A")
 
 
 class Tagger(Protocol):
@@ -98,7 +100,7 @@ def evaluate_tagger(
     """
     predicted: list[tuple[str, ...]] = []
     correct = found = wanted = tokens = done = 0
-    for call in _calls(articles):
+    for call in calls_of(articles, lambda article: len(article.text), CALL_CHARACTERS):
         texts = [_as_article(article, done + index) for index, article in enumerate(call)]
         encodings = tagger.encode([text.fields for text in texts])
         prepared = [PreparedArticle(*pair) for pair in zip(texts, encodings, strict=True)]
@@ -155,12 +157,15 @@ def word_labels(article: LabelledArticle, entities: Iterable[Entity]) -> list[tu
     return sentences
 
 
-def _calls(articles: Iterable[LabelledArticle]) -> Iterator[list[LabelledArticle]]:
-    call: list[LabelledArticle] = []
+def calls_of(
+    articles: Iterable[A], characters_of: Callable[[A], int], most: int
+) -> Iterator[list[A]]:
+    """Articles that are tagged together: consecutive ones of so many characters at most, or one."""
+    call: list[A] = []
     characters = 0
     for article in articles:
-        size = len(article.text)
-        if call and characters + size > CALL_CHARACTERS:
+        size = characters_of(article)
+        if call and characters + size > most:
             yield call
             call, characters = [], 0
         call.append(article)

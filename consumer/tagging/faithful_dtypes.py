@@ -19,6 +19,8 @@ from consumer.tagging.device import LOW_PRECISIONS
 
 FILE_NAME = "nerstream.json"
 
+_KEY = "faithful_dtypes"
+
 
 def read_faithful_dtypes(name: str, folder: Path) -> frozenset[str]:
     """The precisions in which a model finds at least 99.5 % of float32's entities and no more than
@@ -30,14 +32,7 @@ def read_faithful_dtypes(name: str, folder: Path) -> frozenset[str]:
     Raises:
         ModelError: the file says something else.
     """
-    found = _read(name, folder / FILE_NAME)
-    dtypes = found.get("faithful_dtypes", []) if isinstance(found, dict) else None
-    if not isinstance(dtypes, list) or not all(one in LOW_PRECISIONS for one in dtypes):
-        raise ModelError(
-            f'model {name}: its {FILE_NAME} must hold an object whose "faithful_dtypes" is a list '
-            f"of some of {', '.join(LOW_PRECISIONS)}"
-        )
-    return frozenset(dtypes)
+    return frozenset(_read(name, folder).get(_KEY, ()))
 
 
 def write_faithful_dtypes(name: str, folder: Path, measured: Mapping[str, bool]) -> Path:
@@ -54,11 +49,11 @@ def write_faithful_dtypes(name: str, folder: Path, measured: Mapping[str, bool])
     Raises:
         ModelError: the file that is there says something else, or cannot be written.
     """
-    known = read_faithful_dtypes(name, folder)
-    faithful = {dtype for dtype in known if dtype not in measured}
+    found = _read(name, folder)
+    faithful = {dtype for dtype in found.get(_KEY, ()) if dtype not in measured}
     faithful |= {dtype for dtype, is_faithful in measured.items() if is_faithful}
+    found[_KEY] = sorted(faithful)
     path, new = folder / FILE_NAME, folder / f".{FILE_NAME}.new"
-    found = {**_read(name, path), "faithful_dtypes": sorted(faithful)}
     try:
         new.write_bytes(orjson.dumps(found, option=orjson.OPT_INDENT_2) + b"\n")
         # A worker that starts meanwhile reads the old file or the new one.
@@ -68,10 +63,18 @@ def write_faithful_dtypes(name: str, folder: Path, measured: Mapping[str, bool])
     return path
 
 
-def _read(name: str, path: Path) -> Any:
+def _read(name: str, folder: Path) -> dict[str, Any]:
+    """What the file holds, empty where there is none; its precisions are known ones."""
     try:
-        return orjson.loads(path.read_bytes())
+        found = orjson.loads((folder / FILE_NAME).read_bytes())
     except FileNotFoundError:
         return {}
     except (OSError, orjson.JSONDecodeError) as error:
         raise ModelError(f"model {name}: its {FILE_NAME} cannot be read: {error}") from error
+    dtypes = found.get(_KEY, []) if isinstance(found, dict) else None
+    if not isinstance(dtypes, list) or not all(one in LOW_PRECISIONS for one in dtypes):
+        raise ModelError(
+            f'model {name}: its {FILE_NAME} must hold an object whose "{_KEY}" is a list '
+            f"of some of {', '.join(LOW_PRECISIONS)}"
+        )
+    return dict(found)
