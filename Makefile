@@ -18,7 +18,7 @@ $(BIN)/uv:
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv
 
-$(VENV)/.installed: pyproject.toml constraints.txt hatch_build.py consumer/tagging/native/attention.c | $(BIN)/uv
+$(VENV)/.installed: pyproject.toml constraints.txt hatch_build.py $(wildcard consumer/tagging/native/*.[ch]) | $(BIN)/uv
 	@echo "installing nerstream and what it needs (the first time downloads torch)"
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e .
 	@touch $@

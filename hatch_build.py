@@ -1,6 +1,6 @@
-"""Compiles the attention kernel when the package is built or installed, if there is a C compiler.
+"""Compiles our own kernels when the package is built or installed, if there is a C compiler.
 
-Without one the package is complete all the same: the worker's attention is torch's then.
+Without one the package is complete all the same: the worker computes by torch alone then.
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-SOURCE = "consumer/tagging/native/attention.c"
-LIBRARY = "consumer/tagging/native/attention.so"
+FOLDER = "consumer/tagging/native"
+SOURCES = (f"{FOLDER}/attention.c", f"{FOLDER}/layer.c")
+LIBRARY = f"{FOLDER}/kernels.so"
 
-#: No instructions of this machine's own: the kernel looks at the processor when it is loaded.
+#: No instructions of this machine's own: the kernels look at the processor when they are loaded.
 FLAGS = ("-std=gnu11", "-O3", "-fPIC", "-shared", "-fvisibility=hidden")
 
 
-class AttentionKernel(BuildHookInterface[Any]):
-    """Puts the compiled kernel beside its source, where both kinds of installation find it."""
+class NativeKernels(BuildHookInterface[Any]):
+    """Puts the compiled kernels beside their sources, where both kinds of installation find it."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Called before a wheel is packed, an editable one too."""
@@ -36,16 +37,19 @@ class AttentionKernel(BuildHookInterface[Any]):
             return
         compiler = shlex.split(os.environ.get("CC") or ("cc" if shutil.which("cc") else ""))
         if not compiler:
-            self.app.display_warning("no C compiler: attention on a CPU will be torch's own")
+            self.app.display_warning(
+                "no C compiler: on a CPU the model will be computed by torch alone, more slowly"
+            )
             return
         # Under another name first: a worker may have the library of before open.
         fresh = library.with_suffix(f".{os.getpid()}")
-        command = [*compiler, *FLAGS, "-o", str(fresh), str(Path(self.root, SOURCE))]
+        sources = [str(Path(self.root, source)) for source in SOURCES]
+        command = [*compiler, *FLAGS, "-o", str(fresh), *sources]
         try:
             subprocess.run(command, check=True, capture_output=True, text=True)
         except (OSError, subprocess.CalledProcessError) as error:
             told = getattr(error, "stderr", None) or str(error)
-            self.app.display_warning(f"the attention kernel was left out: {told.strip()}")
+            self.app.display_warning(f"the kernels of its own were left out: {told.strip()}")
             fresh.unlink(missing_ok=True)
             return
         fresh.replace(library)

@@ -144,9 +144,10 @@ class Settings(BaseModel):
     device: Device = "auto"
     """`auto`, `cpu`, `cuda` or `cuda:N`."""
     dtype: Dtype = "auto"
-    """`auto`, `float32`, `bfloat16`, `float16` or `int8` (CPU). `auto` is the fastest that keeps
-    the entities: bfloat16 on a GPU and on a CPU that multiplies it, else float32; and int8 on a
-    CPU with AVX-512 VNNI and no AMX, if the model's `nerstream.json` says that it keeps them so, as
+    """`auto`, `float32`, `bfloat16`, `float16`, `int16` or `int8` (both CPU). `auto` is the fastest
+    that keeps the entities: bfloat16 on a GPU and on a CPU that multiplies it, else int16 on AMD's
+    since Zen 3, if the model's layers are such as it takes, else float32; and int8 on a CPU with
+    AVX-512 VNNI and no AMX, if the model's `nerstream.json` says that it keeps them so, as
     the bundled model's does; `nerstream compare --write` measures and writes it for another.
     `float32` by name has transformers' numbers to the last digit; `auto`, where that is float32,
     is somewhat faster."""

@@ -226,6 +226,8 @@ def test_a_wrong_nerstream_json_is_told_before_the_work(
         (Processor(has_bfloat16=True, has_int8=True, has_tiles=False), ("bfloat16", "int8")),
         (Processor(has_bfloat16=True, has_int8=False, has_tiles=False), ("bfloat16",)),
         (Processor(has_bfloat16=False, has_int8=True, has_tiles=False), ("int8",)),
+        (Processor(False, False, False, has_int16=True, prefers_int16=True), ("int16",)),
+        (Processor(False, False, False, has_int16=True), ()),
     ],
 )
 def test_by_itself_it_takes_what_the_device_computes_fast(

@@ -29,19 +29,30 @@ from consumer.tagging.cpu_attention import attend
 from consumer.tagging.cpu_engine import CpuEngine, make_cpu_engine, parts
 from consumer.tagging.encoder_layers import find_layers, read_layer
 from consumer.tagging.engine import Answer, Engine, PackedEngine
-from consumer.tagging.engines import make_engine
-from consumer.tagging.fused_layer import FusedLayer, can_fuse
-from consumer.tagging.model import load_model
+from consumer.tagging.engines import make_engine, settle_precision
+from consumer.tagging.fused_layer import FusedLayer, PackedLayer, can_fuse
+from consumer.tagging.int16_layer import Int16Layer
+from consumer.tagging.model import LoadedModel, load_model
 from consumer.tagging.native_attention import Kernel, load_kernel
+from consumer.tagging.native_layer import LayerKernel
 from consumer.tagging.packed_attention import CannotPack
 from consumer.tagging.processor import Processor, keep_freed_memory, read_processor
-from consumer.tagging.quantized_layer import QuantizedLayer, quantize_layer
+from consumer.tagging.quantized_layer import quantize_layer
 from consumer.tagging.quantized_product import Int8Product
 from tests.test_native_attention import needs_kernel
-from tests.tiny_models import FAMILIES, PACKED_FAMILIES, save_tiny_model, tiny_folder
+from tests.tiny_models import (
+    FAMILIES,
+    PACKED_FAMILIES,
+    save_tiny_model,
+    tiny_folder,
+    tiny_tagger,
+)
 
 needs_bfloat16 = pytest.mark.skipif(
     not read_processor().has_bfloat16, reason="needs a processor that multiplies bfloat16"
+)
+needs_int16 = pytest.mark.skipif(
+    not read_processor().has_int16, reason="needs AVX2 and a C compiler at installation"
 )
 needs_int8 = pytest.mark.skipif(
     not read_processor().has_int8, reason="needs a processor with AVX-512 VNNI"
@@ -54,6 +65,7 @@ OWN_FLOAT32 = "own float32"
 FUSED = (
     pytest.param("bfloat16", marks=needs_bfloat16),
     pytest.param("int8", marks=needs_int8),
+    pytest.param("int16", marks=needs_int16),
     pytest.param(OWN_FLOAT32, marks=needs_kernel),
 )
 
@@ -77,7 +89,7 @@ def load(family: str, dtype: str, threads: int = 1) -> Any:
     if dtype != OWN_FLOAT32:
         return load_model(str(tiny_folder(family)), "", "cpu", dtype, threads)
     model = load_model(str(two_headed(family)), "", "cpu", "float32", threads)
-    return replace(model, is_exact=False)
+    return replace(model, asked_dtype="auto")
 
 
 def windows(lengths: Sequence[int] = LENGTHS) -> list[np.ndarray]:
@@ -96,9 +108,7 @@ def layers_of(engine: Engine) -> list[torch.nn.Module]:
 
 
 def find_modules(network: Any) -> list[torch.nn.Module]:
-    return [
-        module for module in network.modules() if isinstance(module, FusedLayer | QuantizedLayer)
-    ]
+    return [module for module in network.modules() if isinstance(module, PackedLayer)]
 
 
 @given(
@@ -303,6 +313,102 @@ def test_a_kernel_that_is_wrong_on_this_machine_is_left_out(
     assert layers_of(make_engine(model, with_rows=True)) == []
 
 
+@needs_int16
+@pytest.mark.parametrize("family", PACKED_FAMILIES)
+@pytest.mark.parametrize("heads", [2, 4], ids=["by the kernel", "by torch"])
+def test_layers_in_sixteen_bits_answer_as_the_model_does(family: str, heads: int) -> None:
+    folder = two_headed(family) if heads == 2 else tiny_folder(family)
+
+    def loaded(dtype: str) -> LoadedModel:
+        return load_model(str(folder), "", "cpu", dtype, 1)
+
+    expected = PackedEngine(loaded("float32"), with_rows=True).run(windows())
+    engine = make_engine(loaded("int16"), with_rows=True)
+    assert [type(layer) for layer in layers_of(engine)] == [Int16Layer, Int16Layer]
+    found = engine.run(windows())
+    assert found.rows is not None
+    assert expected.rows is not None
+    # bfloat16 may be a hundred times as far off.
+    assert np.abs(found.rows - expected.rows).max() < 5e-3
+    assert np.abs(found.rows - expected.rows).mean() < 5e-4
+
+
+@needs_int16
+def test_a_window_gives_the_same_numbers_in_sixteen_bits_in_any_company() -> None:
+    """Bit for bit, in the layers; what is before and after them has the roundings of its shape."""
+    model = load_model(str(two_headed("bert-cased")), "", "cpu", "int16", 1)
+    layer = layers_of(make_engine(model, with_rows=True))[0]
+    hidden = torch.randn(sum(LENGTHS), 32, generator=torch.Generator().manual_seed(2))
+    with torch.inference_mode():
+        together = layer(hidden[None], window_lengths=LENGTHS)[0].split(LENGTHS)
+        for window, found in zip(hidden.split(LENGTHS), together, strict=True):
+            alone = layer(window[None], window_lengths=(len(window),))[0]
+            assert torch.equal(alone, found)
+
+
+#: A processor that multiplies nothing better than 16-bit numbers by our own kernel.
+PLAIN_INT16 = Processor(False, False, False, has_int16=True, prefers_int16=True)
+
+
+def settled(folder: Path, dtype: str) -> LoadedModel:
+    return settle_precision(load_model(str(folder), "", "cpu", dtype, 1))
+
+
+@needs_int16
+def test_auto_is_int16_for_models_whose_layers_take_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("consumer.tagging.device.read_processor", lambda: PLAIN_INT16)
+    monkeypatch.setattr(cpu_engine, "read_processor", lambda: PLAIN_INT16)
+    model = settled(tiny_folder("bert-cased"), "auto")
+    assert model.info.dtype == "int16"
+    assert isinstance(layers_of(make_engine(model, with_rows=True))[0], Int16Layer)
+    assert settled(tiny_folder("bert-cased"), "float32").info.dtype == "float32"
+    for family in sorted(set(FAMILIES) - set(PACKED_FAMILIES)):
+        model = settled(tiny_folder(family), "auto")
+        assert model.info.dtype == "float32"
+        make_engine(model, with_rows=True).run(windows())
+        assert tiny_tagger(family, dtype="auto").info.dtype == "float32"
+        with pytest.raises(ModelError, match=r"int16.*; use --dtype auto"):
+            make_engine(settled(tiny_folder(family), "int16"), with_rows=True)
+
+
+@needs_int16
+@pytest.mark.parametrize("broken", ["multiply", "finish"])
+def test_a_kernel_whose_layers_are_wrong_on_this_machine_is_left_out(
+    monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    run = getattr(LayerKernel, broken)
+    monkeypatch.setattr(LayerKernel, broken, lambda *given: run(*given) * 1.5)
+    monkeypatch.setattr("consumer.tagging.device.read_processor", lambda: PLAIN_INT16)
+    model = settled(tiny_folder("bert-cased"), "auto")
+    assert model.info.dtype == "float32"
+    assert not any(isinstance(layer, Int16Layer) for layer in layers_of(make_engine(model, True)))
+    with pytest.raises(
+        ModelError, match="its layers cannot be computed in int16; use --dtype auto"
+    ):
+        make_engine(settled(tiny_folder("bert-cased"), "int16"), with_rows=True)
+
+
+@needs_int16
+def test_a_layer_of_another_structure_is_not_taken_for_a_rounding() -> None:
+    """It has all the names, but scales what it gives by less than 16-bit numbers may be off."""
+    model = load("bert-cased", "int16")
+    layers = find_layers(model.network)
+    assert layers is not None
+    own = layers[1].forward
+    layers[1].forward = lambda *given, **named: own(*given, **named) * 1.001
+    with pytest.raises(ModelError, match="its layers cannot be computed in int16"):
+        make_engine(model, with_rows=True)
+
+
+@needs_int16
+def test_widths_that_the_kernel_does_not_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, ...]] = []
+    monkeypatch.setattr(LayerKernel, "takes", lambda _, *widths: asked.append(widths))
+    with pytest.raises(ModelError, match="its layers cannot be computed in int16"):
+        make_engine(load("bert-cased", "int16"), with_rows=True)
+    assert asked == [(32, 32, 64)]
+
+
 @needs_int8
 @pytest.mark.parametrize("family", PACKED_FAMILIES)
 def test_layers_in_eight_bits_answer_nearly_as_the_model_does(family: str) -> None:
@@ -346,7 +452,7 @@ def test_what_is_read_is_the_same_on_any_number_of_threads(dtype: str) -> None:
     assert np.allclose(found.scores[is_read], expected.scores[is_read], atol=1e-6)
 
 
-@pytest.mark.parametrize("dtype", [FUSED[0], FUSED[2]])
+@pytest.mark.parametrize("dtype", [one for one in FUSED if one.values[0] != "int8"])
 def test_a_read_token_that_is_no_number_says_so(dtype: str) -> None:
     engine = make_engine(load("bert-cased", dtype), with_rows=False)
     assert isinstance(engine, CpuEngine)

@@ -1,4 +1,4 @@
-"""The attention kernel at installation: compiled where it can be, and done without where not."""
+"""Our own kernels at installation: compiled where it can be, and done without where not."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from consumer.tagging.native_attention import Kernel
-from hatch_build import LIBRARY, SOURCE, AttentionKernel
+from consumer.tagging.native_layer import LayerKernel
+from hatch_build import FOLDER, LIBRARY, SOURCES, NativeKernels
 from tests.deploy_files import ROOT
 from tests.test_native_attention import needs_compiler
 
@@ -27,20 +28,19 @@ class Screen:
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     """A checkout with the library of an earlier installation."""
-    (tmp_path / SOURCE).parent.mkdir(parents=True)
-    shutil.copy(ROOT / SOURCE, tmp_path / SOURCE)
+    shutil.copytree(ROOT / FOLDER, tmp_path / FOLDER)
     (tmp_path / LIBRARY).write_bytes(b"of before")
     return tmp_path
 
 
 def build(tree: Path) -> tuple[dict[str, Any], list[str]]:
     screen = Screen()
-    hook: Any = AttentionKernel(str(tree), {}, None, None, str(tree), "wheel", screen)  # type: ignore[arg-type]
+    hook: Any = NativeKernels(str(tree), {}, None, None, str(tree), "wheel", screen)  # type: ignore[arg-type]
     data: dict[str, Any] = {"artifacts": [], "pure_python": True}
     hook.initialize("standard", data)
-    assert sorted(file.name for file in (tree / SOURCE).parent.iterdir()) == (
-        ["attention.c", "attention.so"] if data["artifacts"] else ["attention.c"]
-    )
+    expected = {"attention.c", "layer.c", "kernels.h"}
+    expected |= {"kernels.so"} if data["artifacts"] else set()
+    assert {file.name for file in (tree / FOLDER).iterdir()} == expected
     return data, screen.warnings
 
 
@@ -52,6 +52,7 @@ def test_a_compiler_makes_a_library_for_any_python_of_this_platform(tree: Path) 
     assert data["pure_python"] is False
     assert data["tag"] == "py3-none-linux_x86_64"
     Kernel(tree / LIBRARY)
+    LayerKernel(tree / LIBRARY)
 
 
 @needs_compiler
@@ -62,13 +63,14 @@ def test_a_compiler_that_fails_leaves_a_whole_package_without_it(
     monkeypatch.setenv("CC", compiler)
     data, (warning,) = build(tree)
     assert data == {"artifacts": [], "pure_python": True}
-    assert warning.startswith("the attention kernel was left out: ")
-    assert len(warning) > len("the attention kernel was left out: ")
+    assert warning.startswith("the kernels of its own were left out: ")
+    assert len(warning) > len("the kernels of its own were left out: ")
 
 
 @needs_compiler
-def test_a_source_that_does_not_compile_says_so(tree: Path) -> None:
-    (tree / SOURCE).write_text("int main(", encoding="utf-8")
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_source_that_does_not_compile_says_so(tree: Path, source: str) -> None:
+    (tree / source).write_text("int main(", encoding="utf-8")
     data, (warning,) = build(tree)
     assert data["artifacts"] == []
     assert "error" in warning
@@ -80,7 +82,9 @@ def test_without_a_compiler_it_is_said(tree: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(shutil, "which", lambda _: None)
     data, warnings = build(tree)
     assert data == {"artifacts": [], "pure_python": True}
-    assert warnings == ["no C compiler: attention on a CPU will be torch's own"]
+    assert warnings == [
+        "no C compiler: on a CPU the model will be computed by torch alone, more slowly"
+    ]
 
 
 def test_another_processor_is_passed_over(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -23,10 +24,11 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 from consumer.errors import ModelError
-from consumer.tagging import device, model_folder
+from consumer.tagging import device, model_folder, processor
 from consumer.tagging.model import LoadedModel, load_model
 from consumer.tagging.model_folder import find_model_folder
-from consumer.tagging.processor import Processor
+from consumer.tagging.native_layer import load_layer_kernel
+from consumer.tagging.processor import Processor, read_processor
 from tests.tiny_models import FAMILIES, save_tiny_model, tiny_folder
 
 
@@ -78,21 +80,24 @@ def test_two_folders_of_one_name_differ_by_their_revision(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("processor", "dtype"),
+    ("own", "dtype"),
     [
         (Processor(has_bfloat16=True, has_int8=True, has_tiles=False), "bfloat16"),
         (Processor(has_bfloat16=False, has_int8=True, has_tiles=False), "float32"),
         (Processor(has_bfloat16=False, has_int8=False, has_tiles=False), "float32"),
+        (Processor(False, False, False, has_int16=True), "float32"),
+        (Processor(False, False, False, has_int16=True, prefers_int16=True), "int16"),
+        (Processor(True, True, False, has_int16=True), "bfloat16"),
     ],
 )
 def test_auto_on_the_cpu_is_what_the_processor_multiplies(
-    monkeypatch: pytest.MonkeyPatch, processor: Processor, dtype: str
+    monkeypatch: pytest.MonkeyPatch, own: Processor, dtype: str
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(device, "read_processor", lambda: processor)
+    monkeypatch.setattr(device, "read_processor", lambda: own)
     model = load(tiny_folder(), device="auto", dtype="auto")
     assert (model.info.device, model.info.dtype) == ("cpu", dtype)
-    assert model.network.dtype == getattr(torch, dtype)
+    assert model.network.dtype == (torch.float32 if dtype == "int16" else getattr(torch, dtype))
     assert load(tiny_folder(), dtype="float32").info.dtype == "float32"
 
 
@@ -100,7 +105,7 @@ EIGHT_BITS = Processor(has_bfloat16=True, has_int8=True, has_tiles=False)
 
 
 @pytest.mark.parametrize(
-    ("processor", "says", "dtype"),
+    ("own", "says", "dtype"),
     [
         (EIGHT_BITS, '{"faithful_dtypes": ["bfloat16", "int8"]}', "int8"),
         (EIGHT_BITS, '{"faithful_dtypes": ["bfloat16"]}', "bfloat16"),
@@ -111,9 +116,9 @@ EIGHT_BITS = Processor(has_bfloat16=True, has_int8=True, has_tiles=False)
     ],
 )
 def test_auto_is_int8_for_a_model_that_keeps_its_entities_so(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, processor: Processor, says: str, dtype: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, own: Processor, says: str, dtype: str
 ) -> None:
-    monkeypatch.setattr(device, "read_processor", lambda: processor)
+    monkeypatch.setattr(device, "read_processor", lambda: own)
     folder = save_tiny_model(tmp_path / "ner")
     (folder / "nerstream.json").write_text(says)
     assert load(folder, device="cpu", dtype="auto").info.dtype == dtype
@@ -132,8 +137,8 @@ def test_of_a_gpu_eight_bits_are_nothing() -> None:
         ("{", "its nerstream.json cannot be read: unexpected end of data"),
         ("[]", 'must hold an object whose "faithful_dtypes" is a list of some of bfloat16, '),
         ('{"faithful_dtypes": "int8"}', 'whose "faithful_dtypes" is a list'),
-        ('{"faithful_dtypes": ["int4"]}', "a list of some of bfloat16, float16, int8"),
-        ('{"faithful_dtypes": [["int8"]]}', "a list of some of bfloat16, float16, int8"),
+        ('{"faithful_dtypes": ["int4"]}', "a list of some of bfloat16, float16, int16, int8"),
+        ('{"faithful_dtypes": [["int8"]]}', "a list of some of bfloat16, float16, int16, int8"),
     ],
 )
 def test_what_a_model_says_of_itself_wrongly_is_named(
@@ -155,6 +160,40 @@ def test_int8_is_for_processors_that_have_it(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(device, "read_processor", lambda: Processor(True, False, False))
     with pytest.raises(ModelError, match="int8 needs a processor with AVX-512 VNNI; use --dtype a"):
         load(tiny_folder(), dtype="int8")
+
+
+def test_int16_is_for_processors_that_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    has_it = Processor(False, False, False, has_int16=True)
+    monkeypatch.setattr(device, "read_processor", lambda: has_it)
+    model = load(tiny_folder(), dtype="int16")
+    assert (model.info.dtype, model.network.dtype) == ("int16", torch.float32)
+    with pytest.raises(ModelError, match="dtype int16 is for the CPU; use --dtype auto on cuda:0"):
+        device.find_precision("name", "int16", torch.device("cuda", 0))
+    monkeypatch.setattr(device, "read_processor", lambda: Processor(True, True, True))
+    with pytest.raises(
+        ModelError, match="with AVX2, and a C compiler where nerstream is installed"
+    ):
+        load(tiny_folder(), dtype="int16")
+
+
+def test_of_this_processor_our_own_products_are_what_the_library_says() -> None:
+    kernel, found = load_layer_kernel(), read_processor()
+    assert found.has_int16 == (kernel is not None and kernel.runs)
+    assert not found.prefers_int16 or (found.has_int16 and not found.has_bfloat16)
+
+
+@pytest.mark.parametrize("has_bfloat16", [False, True])
+@pytest.mark.parametrize("is_fast", [False, True])
+@pytest.mark.parametrize("has_library", [False, True])
+def test_int16_is_preferred_where_it_is_fast_and_nothing_is_better(
+    monkeypatch: pytest.MonkeyPatch, has_bfloat16: bool, is_fast: bool, has_library: bool
+) -> None:
+    kernel = SimpleNamespace(runs=True, is_fast=is_fast) if has_library else None
+    monkeypatch.setattr(processor, "load_layer_kernel", lambda: kernel)
+    monkeypatch.setattr(processor, "_capabilities", lambda: {"avx512_bf16": has_bfloat16})
+    found = processor.read_processor.__wrapped__()
+    assert (found.has_bfloat16, found.has_int16) == (has_bfloat16, has_library)
+    assert found.prefers_int16 == (has_library and is_fast and not has_bfloat16)
 
 
 def test_weights_of_another_precision_are_converted(folder: Path) -> None:

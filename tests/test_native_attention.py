@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from consumer.tagging import native_attention
-from consumer.tagging.native_attention import LIBRARY, Kernel, load_kernel
+from consumer.tagging import native_library
+from consumer.tagging.native_attention import Kernel, load_kernel
+from consumer.tagging.native_library import LIBRARY
 
-SOURCE = LIBRARY.with_suffix(".c")
+FOLDER = LIBRARY.parent
 
 has_compiler = platform.machine() == "x86_64" and shutil.which("cc") is not None
 needs_compiler = pytest.mark.skipif(not has_compiler, reason="needs a C compiler on x86-64")
@@ -161,8 +162,8 @@ def test_it_refuses_what_would_lead_it_astray(kernel: Kernel) -> None:
 def test_a_library_that_is_missing_or_none_is_no_kernel(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    broken = tmp_path / "attention.so"
-    monkeypatch.setattr(native_attention, "LIBRARY", broken)
+    broken = tmp_path / "kernels.so"
+    monkeypatch.setattr(native_library, "LIBRARY", broken)
     for content in (None, b"no library"):
         if content is not None:
             broken.write_bytes(content)
@@ -210,16 +211,15 @@ int main(void) {
 """
 
 
-@needs_compiler
-def test_it_stays_in_its_memory(tmp_path: Path) -> None:
-    """Under the compiler's own watch over addresses and undefined behaviour; no warnings either."""
-    harness = tmp_path / "harness.c"
-    harness.write_text(f'#include "{SOURCE}"\n{HARNESS}', encoding="utf-8")
-    built = tmp_path / "harness"
+def run_watched(source: str, harness: str, folder: Path) -> str:
+    """What a program says that includes a kernel's source, run under the compiler's own watch over
+    addresses and undefined behaviour; no warnings either."""
+    program, built = folder / "harness.c", folder / "harness"
+    program.write_text(f'#include "{FOLDER / source}"\n{harness}', encoding="utf-8")
     flags = ["-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-lm"]
     watch = "-fsanitize=address,undefined"
     compiled = subprocess.run(
-        ["cc", str(harness), "-o", str(built), *flags, watch, "-fno-sanitize-recover=all"],
+        ["cc", str(program), "-o", str(built), *flags, watch, "-fno-sanitize-recover=all"],
         capture_output=True,
         text=True,
         check=False,
@@ -235,5 +235,11 @@ def test_it_stays_in_its_memory(tmp_path: Path) -> None:
         env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"},
     )
     assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+@needs_compiler
+def test_it_stays_in_its_memory(tmp_path: Path) -> None:
+    said = run_watched("attention.c", HARNESS, tmp_path)
     if _takes_heads:
-        assert ran.stdout == "840 calls\n"
+        assert said == "840 calls\n"

@@ -25,6 +25,7 @@ from consumer.peers.peer import PEERS, Peer
 from consumer.tagging.engine import Answer
 from consumer.tagging.engines import make_engine
 from consumer.tagging.model import load_model
+from consumer.tagging.processor import Processor
 from consumer.tagging.tagger import TaggingOptions
 from tests.tiny_models import SENTENCES, article, tiny_folder
 
@@ -144,6 +145,18 @@ def test_the_first_contestant_is_the_workers_float32() -> None:
     assert all(ceiling.seconds(field.tokens) > 0 for ceiling in field.ceilings.values())
     assert all(one.measure() > 0 for one in field.contestants)
     assert field.tokens > 100
+
+
+def test_a_precision_that_the_model_does_not_take_is_named_and_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("consumer.peers.ceiling.fast_precisions", lambda _: ("int16",))
+    own = Processor(False, False, False, has_int16=True)
+    monkeypatch.setattr("consumer.tagging.device.read_processor", lambda: own)
+    monkeypatch.setattr("consumer.tagging.cpu_engine.in_16_bits", lambda _: None)
+    field = gather(entrant(), lambda _: None)
+    assert "its layers cannot be computed in int16" in field.left_out["nerstream int16"]
+    assert {one.precision for one in field.contestants} == set(field.ceilings) == {"float32"}
 
 
 def test_a_peer_that_is_not_installed_is_named_and_left_out(

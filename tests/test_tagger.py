@@ -52,14 +52,16 @@ def articles_of(texts: Sequence[str]) -> list[Article]:
 
 #: The numeric modes, and how far the scores of one article may lie apart in them: below what a
 #: message shows in float32, and the last place of a number near 1 in the halves.
-MODES = {"float32": 1e-6, "bfloat16": 2**-8, "float16": 2**-10, "int8": 2**-8}
+MODES = {"float32": 1e-6, "int16": 1e-6, "bfloat16": 2**-8, "float16": 2**-10, "int8": 2**-8}
 
 
 def skip_unless_it_runs(family: str, dtype: str) -> None:
     if dtype == "int8" and not read_processor().has_int8:
         pytest.skip("needs a processor with AVX-512 VNNI")
-    if dtype == "int8" and family not in PACKED_FAMILIES:
-        pytest.skip("int8 is for models whose attention can be packed")
+    if dtype == "int16" and not read_processor().has_int16:
+        pytest.skip("needs AVX2 and a C compiler at installation")
+    if dtype in ("int8", "int16") and family not in PACKED_FAMILIES:
+        pytest.skip(f"{dtype} is for models whose attention can be packed")
 
 
 def same(found: object, expected: object, apart: float = 1e-5) -> bool:

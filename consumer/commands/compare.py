@@ -129,8 +129,8 @@ def _dtypes(wanted: str | None, settings: Settings) -> Sequence[str]:
         if not found:
             raise SettingsError(
                 "--dtypes",
-                "this processor multiplies neither bfloat16 nor eight-bit numbers, so the worker "
-                "computes in float32 here",
+                "this processor is not known to multiply anything faster than float32, so the "
+                "worker computes in float32 here",
                 "run it where the worker will run, or name precisions with --dtypes",
             )
         return found

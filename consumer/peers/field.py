@@ -10,14 +10,14 @@ import numpy as np
 import torch
 
 from consumer.articles import Article
-from consumer.errors import first_line
+from consumer.errors import ModelError, first_line
 from consumer.peers.ceiling import Ceiling, ceiling_precisions
 from consumer.peers.contest import Clock, Contestant, engine_contestant
 from consumer.peers.exporting import calibration_windows
 from consumer.peers.hugging_face import HuggingFacePipeline
 from consumer.peers.padded import PaddedPeer
 from consumer.peers.peer import PEERS, Peer
-from consumer.tagging.engines import make_engine
+from consumer.tagging.engines import make_engine, settle_precision
 from consumer.tagging.model import LoadedModel, load_model
 from consumer.tagging.model_folder import find_model_folder
 from consumer.tagging.tagger import TaggingOptions
@@ -89,18 +89,23 @@ def gather(entrant: Entrant, on_progress: Callable[[str], None]) -> Field:
     threads = entrant.threads or torch.get_num_threads()
     contestants: list[Contestant] = []
     left_out: dict[str, str] = {}
-    auto = load("auto")
+    auto = settle_precision(load("auto"))
     forms = [load(precision) for precision in ceiling_precisions()]
     # The worker's own float32 need not be the one that has transformers' numbers.
     forms += [auto] if auto.info.dtype == "float32" else []
     for model in forms:
         on_progress(f"nerstream {model.info.dtype}")
+        try:
+            engine = make_engine(model, False)
+        except ModelError as error:
+            left_out[f"nerstream {model.info.dtype}"] = str(error)
+            continue
         contestants.append(
             engine_contestant(
                 "nerstream",
                 model.info.dtype,
                 model,
-                make_engine(model, False),
+                engine,
                 entrant.options,
                 entrant.articles,
                 entrant.clock,
@@ -112,7 +117,8 @@ def gather(entrant: Entrant, on_progress: Callable[[str], None]) -> Field:
     plain = load("float32", peers=True)
     on_progress("ceiling")
     ceilings = {
-        precision: Ceiling(plain, precision, entrant.clock) for precision in ceiling_precisions()
+        precision: Ceiling(plain, precision, entrant.clock)
+        for precision in dict.fromkeys(one.precision for one in contestants)
     }
     if entrant.with_peers:
         on_progress("Hugging Face pipeline")

@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 
 from consumer.errors import ModelError
 from consumer.tagging.calibration import quantize_layers
+from consumer.tagging.device import CPU_ONLY
 from consumer.tagging.encoder_layers import find_layers, read_layer
 from consumer.tagging.engine import Answer, PackedEngine, answer_of
-from consumer.tagging.fused_layer import PackedLayer, can_fuse, fuse_layers
+from consumer.tagging.fused_layer import LayerMaker, PackedLayer, can_fuse, fuse_layers, fused
+from consumer.tagging.int16_layer import TOLERANCE, in_16_bits
 from consumer.tagging.model import LoadedModel
 from consumer.tagging.native_attention import Kernel, load_kernel
 from consumer.tagging.processor import keep_freed_memory, read_processor
@@ -41,25 +43,21 @@ def make_cpu_engine(model: LoadedModel, with_rows: bool) -> CpuEngine:
         with_rows: whether answers hold all probabilities.
 
     Raises:
-        ModelError: int8 was asked for, and the model's layers cannot take that form.
+        ModelError: int16 or int8 was asked for, and the model's layers cannot take that form.
     """
     keep_freed_memory()
-    is_int8 = model.info.dtype == "int8"
-    is_bfloat16 = model.info.dtype == "bfloat16" and read_processor().has_bfloat16
-    kernel = _kernel_for(model)
-    wants_fused = is_int8 or is_bfloat16 or kernel is not None
-    is_fusable = wants_fused and can_fuse(model.network, kernel)
+    make = _layers_for(model)
     # Before they are replaced, which is done in place.
-    layers = find_layers(model.network) if is_fusable else None
-    if is_int8:
-        if not is_fusable:
-            raise ModelError(
-                f"model {model.info.name}: its layers cannot be computed in eight bits; "
-                "use --dtype auto"
-            )
+    layers = find_layers(model.network) if make is not None else None
+    if model.info.dtype in CPU_ONLY and make is None:
+        raise ModelError(
+            f"model {model.info.name}: its layers cannot be computed in {model.info.dtype}; "
+            "use --dtype auto"
+        )
+    if model.info.dtype == "int8":
         quantize_layers(model)
-    elif is_fusable:
-        fuse_layers(model.network, getattr(torch, model.info.dtype), kernel)
+    elif make is not None:
+        fuse_layers(model.network, make)
     if layers is not None:
         last = layers[-1]
         assert isinstance(last, PackedLayer)
@@ -68,9 +66,33 @@ def make_cpu_engine(model: LoadedModel, with_rows: bool) -> CpuEngine:
         "model %s: %s, %s",
         model.info.name,
         model.info.dtype,
-        "layers fused" if is_fusable else "layers as they are",
+        "layers as they are" if make is None else "layers fused",
     )
-    return CpuEngine(model, with_rows, is_fused=is_fusable)
+    return CpuEngine(model, with_rows, is_fused=make is not None)
+
+
+def int16_layers(model: LoadedModel) -> LayerMaker | None:
+    """Makes the layers of a model in 16 bits, if it has such as compute what its own do. Tries
+    them to find out; blocks."""
+    make = in_16_bits(model.network)
+    if make is None or not can_fuse(model.network):
+        return None
+    return make if can_fuse(model.network, make, TOLERANCE) else None
+
+
+def _layers_for(model: LoadedModel) -> LayerMaker | None:
+    """Makes the layers that a model is computed by in place of its own, if there are better ones;
+    in eight bits they are made otherwise, where there are any."""
+    network, dtype = model.network, model.info.dtype
+    if dtype == "int16":
+        return int16_layers(model)
+    if dtype == "int8" or (dtype == "bfloat16" and read_processor().has_bfloat16):
+        return fused(torch.bfloat16) if can_fuse(network) else None
+    kernel = _kernel_for(model)
+    if kernel is None:
+        return None
+    make = fused(torch.float32, kernel)
+    return make if can_fuse(network, make) else None
 
 
 def _kernel_for(model: LoadedModel) -> Kernel | None:
@@ -82,7 +104,7 @@ def _kernel_for(model: LoadedModel) -> Kernel | None:
     weights = read_layer(layers[0]) if layers else None
     if kernel is None or weights is None:
         return None
-    return kernel if kernel.takes(weights.query.out_features // weights.heads) else None
+    return kernel if kernel.takes(weights.head_size) else None
 
 
 class CpuEngine(PackedEngine):

@@ -16,8 +16,8 @@ class Precision:
     """In which numbers a model computes.
 
     Attributes:
-        name: float32, bfloat16, float16 or int8.
-        weights: the type that its weights are loaded in; int8 is made of float32.
+        name: float32, bfloat16, float16, int16 or int8.
+        weights: the type that its weights are loaded in; int16 and int8 are made of float32.
     """
 
     name: str
@@ -30,12 +30,16 @@ _PRECISIONS = {
         Precision("float32", torch.float32),
         Precision("bfloat16", torch.bfloat16),
         Precision("float16", torch.float16),
+        Precision("int16", torch.float32),
         Precision("int8", torch.float32),
     )
 }
 
 #: Those in which a model may give other entities than in float32.
 LOW_PRECISIONS = tuple(name for name in _PRECISIONS if name != "float32")
+
+#: Those that only the CPU engine computes.
+CPU_ONLY = ("int16", "int8")
 
 
 def find_device(name: str, device: str) -> torch.device:
@@ -79,7 +83,8 @@ def find_precision(
     """The precision that a setting names.
 
     `auto` is the fastest that gives the entities of float32, but for a few in a thousand, with any
-    model: bfloat16, where the device multiplies it, else float32. See docs/decisions/0009.
+    model: bfloat16, where the device multiplies it, else int16 on a CPU that is known to be faster
+    so, else float32. See docs/decisions/0009 and 0015.
 
     Args:
         processor: None takes this machine's.
@@ -89,17 +94,25 @@ def find_precision(
     """
     processor = processor or read_processor()
     if dtype == "auto":
-        is_fast = device.type != "cpu" or processor.has_bfloat16
-        return _PRECISIONS["bfloat16" if is_fast else "float32"]
+        if device.type != "cpu" or processor.has_bfloat16:
+            return _PRECISIONS["bfloat16"]
+        return _PRECISIONS["int16" if processor.prefers_int16 else "float32"]
     if dtype not in _PRECISIONS:
         raise ModelError(
             f"model {name}: unknown dtype {dtype!r}; --dtype takes auto, {', '.join(_PRECISIONS)}"
         )
-    if dtype == "int8" and device.type != "cpu":
-        raise ModelError(f"model {name}: dtype int8 is for the CPU; use --dtype auto on {device}")
+    if dtype in CPU_ONLY and device.type != "cpu":
+        raise ModelError(
+            f"model {name}: dtype {dtype} is for the CPU; use --dtype auto on {device}"
+        )
     if dtype == "int8" and not processor.has_int8:
         raise ModelError(
             f"model {name}: dtype int8 needs a processor with AVX-512 VNNI; use --dtype auto"
+        )
+    if dtype == "int16" and not processor.has_int16:
+        raise ModelError(
+            f"model {name}: dtype int16 needs an x86-64 processor with AVX2, and a C compiler "
+            "where nerstream is installed; use --dtype auto"
         )
     return _PRECISIONS[dtype]
 
@@ -135,6 +148,7 @@ def fast_precisions(device: torch.device, processor: Processor | None = None) ->
         return ("bfloat16", "float16")
     processor = processor or read_processor()
     return (
+        *(("int16",) if processor.prefers_int16 else ()),
         *(("bfloat16",) if processor.has_bfloat16 else ()),
         *(("int8",) if processor.has_int8 else ()),
     )

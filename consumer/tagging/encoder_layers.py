@@ -38,6 +38,11 @@ class LayerWeights:
     heads: int
     scaling: float
 
+    @property
+    def head_size(self) -> int:
+        """Numbers of a query, a key and a value of one head."""
+        return self.query.out_features // self.heads
+
 
 def find_layers(network: Any) -> torch.nn.ModuleList | None:
     """The list that holds the encoder's layers, if there is one and each can be read."""

@@ -1,18 +1,33 @@
-"""The best engine for a model."""
+"""The best engine for a model, and the precision in which that computes."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from consumer.errors import ModelError
-from consumer.tagging.cpu_engine import make_cpu_engine
+from consumer.tagging.cpu_engine import int16_layers, make_cpu_engine
+from consumer.tagging.device import CPU_ONLY
 from consumer.tagging.engine import Engine, PackedEngine, PaddedEngine
 from consumer.tagging.model import LoadedModel
 from consumer.tagging.packed_attention import can_pack
+
+
+def settle_precision(model: LoadedModel) -> LoadedModel:
+    """The model as it says of itself what its engine will compute in: float32 where `auto` would
+    take int16 for this processor and the model's layers do not. Runs it on two short windows to
+    find out; blocks."""
+    if model.asked_dtype != "auto" or model.info.dtype != "int16":
+        return model
+    if can_pack(model) and int16_layers(model) is not None:
+        return model
+    return replace(model, info=replace(model.info, dtype="float32"))
 
 
 def make_engine(model: LoadedModel, with_rows: bool) -> Engine:
     """The best engine for a model. Runs it on two short windows to find out; blocks.
 
     Args:
+        model: settled, see `settle_precision`.
         with_rows: whether answers hold all probabilities.
 
     Raises:
@@ -25,9 +40,9 @@ def make_engine(model: LoadedModel, with_rows: bool) -> Engine:
         from consumer.tagging.cuda_engine import make_cuda_engine
 
         return make_cuda_engine(model, with_rows) or PackedEngine(model, with_rows)
-    if model.info.dtype == "int8":
+    if model.info.dtype in CPU_ONLY:
         raise ModelError(
-            f"model {model.info.name}: it does not run in int8, since its attention cannot be "
-            "packed; use --dtype auto"
+            f"model {model.info.name}: it does not run in {model.info.dtype}, since its attention "
+            "cannot be packed; use --dtype auto"
         )
     return PaddedEngine(model, with_rows)

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -29,8 +30,8 @@ PACKED_FOR_TOKENS = 1_024
 #: Tokens of the two windows that a layer is tried on.
 _PROBE_TOKENS = (50, 7)
 
-#: Largest difference in float32 that rounding explains, relative to the largest value.
-_PROBE_TOLERANCE = 1e-4
+#: Largest difference that rounding explains in float32, relative to the largest value.
+PROBE_TOLERANCE = 1e-4
 
 
 class PackedProduct:
@@ -187,6 +188,18 @@ class FusedLayer(PackedLayer):
         return self._output_norm(self._down.plus(self._up.gelu(hidden), hidden))
 
 
+#: Makes a packed layer of the weights of a network's own.
+LayerMaker = Callable[[LayerWeights], PackedLayer]
+
+
+def fused(dtype: torch.dtype, kernel: Kernel | None = None) -> LayerMaker:
+    """Makes fused layers; the arguments are those of `FusedLayer`."""
+    return partial(FusedLayer, dtype=dtype, kernel=kernel)
+
+
+_in_float32 = fused(torch.float32)
+
+
 def joined(weights: LayerWeights, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Weight and bias of query, key and value as one product, with queries such that products with
     keys are the scores as exponents of two."""
@@ -200,15 +213,18 @@ def joined(weights: LayerWeights, dtype: torch.dtype) -> tuple[torch.Tensor, tor
 
 
 @torch.inference_mode()
-def can_fuse(network: Any, kernel: Kernel | None = None) -> bool:
-    """Whether the fused layers of a network compute, in float32, what its own compute.
+def can_fuse(
+    network: Any, make: LayerMaker = _in_float32, tolerance: float = PROBE_TOLERANCE
+) -> bool:
+    """Whether packed layers of a network's weights compute what its own layers compute.
 
     Tried on the layers at hand, so that a model with something of its own between the products is
-    never fused, and neither is one whose attention the kernel has wrong on this machine. Leaves
-    the network as it was.
+    never fused, and neither is one whose layers a kernel has wrong on this machine. Leaves the
+    network as it was.
 
     Args:
-        kernel: as `FusedLayer` takes it.
+        make: makes a packed layer of the weights of one.
+        tolerance: largest difference, relative to the largest value.
     """
     layers = find_layers(network)
     if layers is None:
@@ -223,11 +239,10 @@ def can_fuse(network: Any, kernel: Kernel | None = None) -> bool:
             weights = read_layer(own)
             assert weights is not None
             expected = own(hidden, None, window_lengths=_PROBE_TOKENS)
-            fused = FusedLayer(weights, torch.float32, kernel)
-            found = fused(hidden, window_lengths=_PROBE_TOKENS)
-            tolerance = _PROBE_TOLERANCE * float(expected.abs().max())
+            found = make(weights)(hidden, window_lengths=_PROBE_TOKENS)
+            largest = tolerance * float(expected.abs().max())
             # Written so that what is not a number is not allowed.
-            if not float((found - expected).abs().max()) <= tolerance:
+            if not float((found - expected).abs().max()) <= largest:
                 return False
             hidden = expected
     except Exception:  # whatever a layer does that is not called as it is used to
@@ -238,18 +253,18 @@ def can_fuse(network: Any, kernel: Kernel | None = None) -> bool:
 
 
 @torch.inference_mode()
-def fuse_layers(network: Any, dtype: torch.dtype, kernel: Kernel | None = None) -> None:
-    """Put fused layers in the place of a network's own, which are let go one by one.
+def fuse_layers(network: Any, make: LayerMaker) -> None:
+    """Put packed layers in the place of a network's own, which are let go one by one.
 
     Args:
-        dtype, kernel: as `FusedLayer` takes them.
+        make: makes one of the weights of another.
     """
     layers = find_layers(network)
     assert layers is not None
     for index, layer in enumerate(layers):
         weights = read_layer(layer)
         assert weights is not None
-        layers[index] = FusedLayer(weights, dtype, kernel)
+        layers[index] = make(weights)
 
 
 def _cast(layer: torch.nn.Linear, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor | None]:

@@ -49,8 +49,7 @@ class LoadedModel:
         unknown_id: the unknown token, if the tokenizer has one.
         pad_id: what fills a shorter window.
         first_position: position of a window's first token (RoBERTa counts from padding_idx + 1).
-        is_exact: whether float32 was asked for by name: numbers are then transformers' own, to the
-            last digits.
+        asked_dtype: the precision that was asked for, `auto` perhaps; `info` has what that is.
     """
 
     network: Any
@@ -64,12 +63,18 @@ class LoadedModel:
     unknown_id: int | None
     pad_id: int
     first_position: int
-    is_exact: bool
+    asked_dtype: str
 
     @property
     def special_tokens(self) -> int:
         """Special tokens of each window."""
         return len(self.prefix_ids) + len(self.suffix_ids)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether float32 was asked for by name: numbers are then transformers' own, to the last
+        digits."""
+        return self.asked_dtype == "float32"
 
 
 def load_model(
@@ -87,7 +92,9 @@ def load_model(
         name: hub id, local folder or `bundled`.
         revision: commit, tag or branch of the hub repository; empty takes `main`.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
-        dtype: `auto`, `float32`, `bfloat16`, `float16` or `int8` (CPU).
+        dtype: `auto`, `float32`, `bfloat16`, `float16`, `int16` or `int8` (both CPU). Where `auto`
+            is int16 it may turn out that the model's layers do not take it, see
+            `consumer.tagging.engines.settle_precision`.
         threads: CPU threads for the whole process; 0 leaves it to torch.
         modules_of_transformers: load its modules for a BERT too, see `consumer.tagging.bert`.
 
@@ -142,7 +149,7 @@ def load_model(
         unknown_id=fast_tokenizer.unk_token_id,
         pad_id=fast_tokenizer.pad_token_id or 0,
         first_position=first_position,
-        is_exact=dtype == "float32",
+        asked_dtype=dtype,
     )
 
 

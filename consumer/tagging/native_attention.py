@@ -1,14 +1,11 @@
 """Attention by a kernel of our own, where this processor and this installation have it.
 
-The kernel is C without any of torch's types (`native/attention.c`), compiled when the package is
-installed; see docs/decisions/0014. Where there was no C compiler there is no library, and attention
-is torch's.
+The kernel is `native/attention.c`; see docs/decisions/0014.
 """
 
 from __future__ import annotations
 
 import ctypes
-import logging
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -16,10 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-#: Where the installation puts the compiled kernel.
-LIBRARY = Path(__file__).with_name("native") / "attention.so"
-
-_log = logging.getLogger(__name__)
+from consumer.tagging.native_library import load_from_library
 
 
 class Kernel:
@@ -98,8 +92,4 @@ class Kernel:
 @cache
 def load_kernel() -> Kernel | None:
     """The kernel of this installation, or None."""
-    try:
-        return Kernel(LIBRARY)
-    except (OSError, AttributeError) as error:
-        _log.debug("no attention kernel: %s", error)
-        return None
+    return load_from_library(Kernel)

@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 
+from consumer.tagging.native_layer import load_layer_kernel
+
 #: glibc's names for `mallopt` (malloc.h).
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
 
@@ -34,24 +36,34 @@ class Processor:
         has_int8: whether it sums products of eight-bit numbers in 32 bits (VNNI). Without it the
             sums overflow 16 bits. False too where this torch has no such product.
         has_tiles: whether it multiplies whole tiles of bfloat16 numbers (AMX).
+        has_int16: whether it runs our own products of 16-bit numbers (AVX2), and this installation
+            has them.
+        prefers_int16: whether those are known to be faster than float32 on it, and it has nothing
+            better.
     """
 
     has_bfloat16: bool
     has_int8: bool
     has_tiles: bool
+    has_int16: bool = False
+    prefers_int16: bool = False
 
 
 @cache
 def read_processor() -> Processor:
-    """This machine's processor, as torch and oneDNN see it."""
-    if not torch.backends.mkldnn.is_available():
-        return Processor(has_bfloat16=False, has_int8=False, has_tiles=False)
-    capabilities = _capabilities()
+    """This machine's processor, as torch, oneDNN and our own kernels see it."""
+    kernel = load_layer_kernel()
+    has_int16 = kernel is not None and kernel.runs
+    is_fast_in_int16 = kernel is not None and kernel.is_fast
+    capabilities = _capabilities() if torch.backends.mkldnn.is_available() else {}
+    has_bfloat16 = bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
     return Processor(
-        has_bfloat16=bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16")),
+        has_bfloat16=has_bfloat16,
         has_int8=bool(capabilities.get("avx512_vnni"))
         and hasattr(torch.ops.onednn, "qlinear_pointwise"),
         has_tiles=bool(capabilities.get("amx_bf16")),
+        has_int16=has_int16,
+        prefers_int16=is_fast_in_int16 and not has_bfloat16,
     )
 
 

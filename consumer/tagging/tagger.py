@@ -23,7 +23,7 @@ from consumer.tagging.encoder_process import spec_of
 from consumer.tagging.encoder_processes import EncoderProcesses
 from consumer.tagging.encoding import ArticleEncoding
 from consumer.tagging.engine import Engine, is_out_of_memory
-from consumer.tagging.engines import make_engine
+from consumer.tagging.engines import make_engine, settle_precision
 from consumer.tagging.entities import READ_FIRST, Strategy, find_entities
 from consumer.tagging.forward import Forward
 from consumer.tagging.forward_run import ForwardResult
@@ -115,6 +115,8 @@ class Tagger:
         self, model: LoadedModel, options: TaggingOptions, engine: Engine | None = None
     ) -> None:
         needs_rows = options.aggregation is Strategy.AVERAGE
+        if engine is None:
+            model = settle_precision(model)
         self._model = model
         self._strategy = options.aggregation
         encoding = EncoderOptions(

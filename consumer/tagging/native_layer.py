@@ -1,0 +1,270 @@
+"""The layer beside its attention, by a kernel of our own, with products of 16-bit numbers.
+
+The kernel is `native/layer.c`; see docs/decisions/0015. Inputs become numbers row by row, so a
+token's answer depends on nobody else's; weights have a step for each output. Nothing is calibrated.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from consumer.tagging.encoder_layers import LayerWeights
+from consumer.tagging.native_library import load_from_library
+
+#: Largest sum of products.
+_LARGEST_SUM = 2**31 - 1
+
+#: Largest number of a weight.
+_LARGEST_NUMBER = 2**15 - 1
+
+_TINY = 1e-30
+
+
+class _Product(ctypes.Structure):
+    _fields_ = (
+        ("panels", ctypes.c_void_p),
+        ("steps", ctypes.c_void_p),
+        ("bias", ctypes.c_void_p),
+        ("inputs", ctypes.c_int32),
+        ("outputs", ctypes.c_int32),
+    )
+
+
+class _Norm(ctypes.Structure):
+    _fields_ = (
+        ("weight", ctypes.c_void_p),
+        ("bias", ctypes.c_void_p),
+        ("epsilon", ctypes.c_float),
+    )
+
+
+class _Layer(ctypes.Structure):
+    _fields_ = (
+        ("out", _Product),
+        ("up", _Product),
+        ("down", _Product),
+        ("attention_norm", _Norm),
+        ("output_norm", _Norm),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Int16Weight:
+    """A weight in 16 bits: `numbers` times `steps`.
+
+    Attributes:
+        numbers: int16, shape (outputs, inputs).
+        steps: float32, shape (outputs,).
+    """
+
+    numbers: torch.Tensor
+    steps: torch.Tensor
+
+
+def int16_weight(weight: torch.Tensor, row_limit: int) -> Int16Weight:
+    """The finest steps with which no sum leaves 32 bits, whatever the inputs are.
+
+    Args:
+        weight: float32, shape (outputs, inputs).
+        row_limit: largest number of an input.
+    """
+    exact = weight.detach().double()
+    # Each number may be rounded up by a half.
+    largest_sum = _LARGEST_SUM // row_limit - weight.shape[1] / 2
+    sizes = exact.abs()
+    steps = torch.maximum(sizes.sum(dim=1) / largest_sum, sizes.amax(dim=1) / _LARGEST_NUMBER)
+    steps = steps.clamp_min(_TINY)
+    numbers = (exact / steps[:, None]).round().to(torch.int16)
+    return Int16Weight(numbers, steps.float())
+
+
+class Int16Product:
+    """A linear layer in 16 bits, as the kernel reads it.
+
+    Args:
+        weight: float32, shape (outputs, inputs), both multiples of `step`; copied.
+        bias: shape (outputs,), or None; copied.
+        row_limit: largest number of an input.
+        step: columns of a panel.
+    """
+
+    def __init__(
+        self, weight: torch.Tensor, bias: torch.Tensor | None, row_limit: int, step: int
+    ) -> None:
+        self.outputs, self.inputs = weight.shape
+        found = int16_weight(weight, row_limit)
+        pairs = found.numbers.view(self.outputs // step, step, self.inputs // 2, 2)
+        self._panels = pairs.permute(0, 2, 1, 3).contiguous()
+        self._steps = found.steps
+        own = torch.zeros(self.outputs) if bias is None else bias.detach().float().clone()
+        self._bias = own
+        self.fields = _Product(
+            self._panels.data_ptr(),
+            self._steps.data_ptr(),
+            self._bias.data_ptr(),
+            self.inputs,
+            self.outputs,
+        )
+
+
+class _NativeNorm:
+    def __init__(self, norm: torch.nn.LayerNorm) -> None:
+        self._weight = norm.weight.detach().float().clone()
+        self._bias = norm.bias.detach().float().clone()
+        self.fields = _Norm(self._weight.data_ptr(), self._bias.data_ptr(), norm.eps)
+
+
+class FinishedLayer:
+    """What comes after a layer's attention, as the kernel reads it.
+
+    Args:
+        weights: copied.
+        product: makes one of a weight and a bias.
+    """
+
+    def __init__(
+        self,
+        weights: LayerWeights,
+        product: Callable[[torch.Tensor, torch.Tensor | None], Int16Product],
+    ) -> None:
+        self.out, self.up, self.down = (
+            product(linear.weight, linear.bias)
+            for linear in (weights.out, weights.up, weights.down)
+        )
+        self._norms = [_NativeNorm(norm) for norm in (weights.attention_norm, weights.output_norm)]
+        self.fields = _Layer(
+            self.out.fields,
+            self.up.fields,
+            self.down.fields,
+            *(norm.fields for norm in self._norms),
+        )
+
+
+class LayerKernel:
+    """The compiled kernel, for float32 in and out on the CPU. Others may run Python meanwhile.
+
+    Args:
+        library: the file.
+
+    Raises:
+        OSError: it cannot be loaded.
+        AttributeError: it is another library.
+    """
+
+    def __init__(self, library: Path) -> None:
+        functions = ctypes.CDLL(str(library))
+        pointer, count = ctypes.c_void_p, ctypes.c_int32
+        self._multiply, self._finish = functions.nerstream_multiply, functions.nerstream_finish
+        self._multiply.restype = self._finish.restype = None
+        self._multiply.argtypes = [ctypes.POINTER(_Product), pointer, pointer, count, pointer]
+        self._finish.argtypes = [
+            ctypes.POINTER(_Layer),
+            *[pointer] * 3,
+            count,
+            pointer,
+        ]
+        self._work_bytes = functions.nerstream_layer_work
+        self._work_bytes.restype, self._work_bytes.argtypes = ctypes.c_int64, [count]
+        self._can_multiply = bool(functions.nerstream_can_multiply())
+        self._row_limit = int(functions.nerstream_row_limit())
+        self._step = int(functions.nerstream_width_step())
+        #: Whether this processor is known to multiply nothing faster that keeps the entities, but
+        #: for what `consumer.tagging.processor` finds.
+        self.is_fast = bool(functions.nerstream_multiplies_fast())
+
+    @property
+    def runs(self) -> bool:
+        """Whether it runs on this processor."""
+        return self._can_multiply
+
+    def takes(self, *widths: int) -> bool:
+        """Whether it has products with so many inputs and outputs, on this processor."""
+        return self._can_multiply and all(width % self._step == 0 for width in widths)
+
+    def product(self, weight: torch.Tensor, bias: torch.Tensor | None) -> Int16Product:
+        """A linear layer for it.
+
+        Raises:
+            ValueError: it does not take its widths.
+        """
+        if not self.takes(*weight.shape):
+            raise ValueError(f"the kernel does not take a weight of {tuple(weight.shape)}")
+        return Int16Product(weight, bias, self._row_limit, self._step)
+
+    def finished_layer(self, weights: LayerWeights) -> FinishedLayer:
+        """What comes after a layer's attention, for it.
+
+        Raises:
+            ValueError: it does not take its widths.
+        """
+        return FinishedLayer(weights, self.product)
+
+    def multiply(self, product: Int16Product, inputs: torch.Tensor) -> torch.Tensor:
+        """Shape (tokens, inputs) to (tokens, outputs).
+
+        Raises:
+            ValueError: it is called with what it does not take.
+        """
+        inputs = _checked(inputs, product.inputs)
+        outputs = inputs.new_empty(len(inputs), product.outputs)
+        memory = self._memory(product.inputs)
+        self._multiply(
+            product.fields,
+            inputs.data_ptr(),
+            outputs.data_ptr(),
+            len(inputs),
+            memory.data_ptr(),
+        )
+        return outputs
+
+    def finish(
+        self, layer: FinishedLayer, attended: torch.Tensor, hidden: torch.Tensor
+    ) -> torch.Tensor:
+        """What goes out of a layer.
+
+        Args:
+            attended: what its attention gives, shape (tokens, hidden size).
+            hidden: what came in, of the same tokens.
+
+        Raises:
+            ValueError: it is called with what it does not take.
+        """
+        attended = _checked(attended, layer.out.inputs)
+        hidden = _checked(hidden, layer.out.outputs)
+        if len(attended) != len(hidden):
+            raise ValueError(f"{len(attended)} tokens attended, of {len(hidden)}")
+        outputs = torch.empty_like(hidden)
+        memory = self._memory(max(layer.out.inputs, layer.up.outputs))
+        self._finish(
+            layer.fields,
+            attended.data_ptr(),
+            hidden.data_ptr(),
+            outputs.data_ptr(),
+            len(hidden),
+            memory.data_ptr(),
+        )
+        return outputs
+
+    def _memory(self, widest: int) -> torch.Tensor:
+        return torch.empty(self._work_bytes(widest), dtype=torch.uint8)
+
+
+def _checked(values: torch.Tensor, width: int) -> torch.Tensor:
+    """It reads and writes where these say."""
+    if values.dtype != torch.float32 or values.device.type != "cpu":
+        raise ValueError(f"the kernel takes float32 on the CPU, not {values.dtype}")
+    if values.dim() != 2 or values.shape[1] != width:
+        raise ValueError(f"the kernel takes {width} columns, not a shape of {tuple(values.shape)}")
+    return values.contiguous()
+
+
+@cache
+def load_layer_kernel() -> LayerKernel | None:
+    """The kernel of this installation, or None."""
+    return load_from_library(LayerKernel)
