@@ -42,6 +42,9 @@ _INSTRUCTIONS = {
     "amx_tile": "AMX",
 }
 
+#: Precisions that keep the entities of any model, where there are none to compare.
+_FAITHFUL_PRECISIONS = ("float32", "bfloat16", "int16")
+
 
 def surroundings(
     settings: Settings, articles: Sequence[Article], arguments: argparse.Namespace
@@ -153,7 +156,7 @@ def _engine(contestant: Contestant, field: Field) -> dict[str, Any]:
 
 def _is_faithful(engine: Mapping[str, Any], has_random_weights: bool) -> bool:
     if has_random_weights or engine["agreement"] is None:
-        return engine["precision"] in ("float32", "bfloat16")
+        return engine["precision"] in _FAITHFUL_PRECISIONS
     return bool(engine["agreement"] >= FAITHFUL_SHARE)
 
 

@@ -10,9 +10,6 @@ from typing import Protocol
 from consumer.tagging.engine import Engine
 from consumer.tagging.model import LoadedModel
 
-#: Precisions in which a peer gives the entities of float32, but for rounding.
-FAITHFUL_PRECISIONS = ("float32", "bfloat16")
-
 
 @dataclass(frozen=True, slots=True)
 class Peer:

@@ -19,7 +19,7 @@ def settle_precision(model: LoadedModel) -> LoadedModel:
     if model.asked_dtype != "auto" or model.info.dtype != "int16":
         return model
     if can_pack(model) and int16_layers(model) is not None:
-        return model
+        return replace(model, is_settled=True)
     return replace(model, info=replace(model.info, dtype="float32"))
 
 

@@ -50,6 +50,7 @@ class LoadedModel:
         pad_id: what fills a shorter window.
         first_position: position of a window's first token (RoBERTa counts from padding_idx + 1).
         asked_dtype: the precision that was asked for, `auto` perhaps; `info` has what that is.
+        is_settled: whether its layers are known to take that one, so that they need not be tried.
     """
 
     network: Any
@@ -64,6 +65,7 @@ class LoadedModel:
     pad_id: int
     first_position: int
     asked_dtype: str
+    is_settled: bool = False
 
     @property
     def special_tokens(self) -> int:

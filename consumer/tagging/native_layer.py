@@ -74,14 +74,14 @@ def int16_weight(weight: torch.Tensor, row_limit: int) -> Int16Weight:
         weight: float32, shape (outputs, inputs).
         row_limit: largest number of an input.
     """
-    exact = weight.detach().double()
-    # Each number may be rounded up by a half.
-    largest_sum = _LARGEST_SUM // row_limit - weight.shape[1] / 2
-    sizes = exact.abs()
-    steps = torch.maximum(sizes.sum(dim=1) / largest_sum, sizes.amax(dim=1) / _LARGEST_NUMBER)
-    steps = steps.clamp_min(_TINY)
-    numbers = (exact / steps[:, None]).round().to(torch.int16)
-    return Int16Weight(numbers, steps.float())
+    weight = weight.detach().float()
+    # Each number may be rounded up by a half, and a float32 of thousands is off by a thousandth.
+    largest_sum = _LARGEST_SUM // row_limit - 0.51 * weight.shape[1]
+    sizes = weight.abs()
+    by_sum = (sizes.sum(dim=1, dtype=torch.float64) / largest_sum).float()
+    steps = torch.maximum(by_sum, sizes.amax(dim=1) / _LARGEST_NUMBER).clamp_min(_TINY)
+    numbers = sizes.copy_(weight).div_(steps[:, None]).round_().to(torch.int16)
+    return Int16Weight(numbers, steps)
 
 
 class Int16Product:
