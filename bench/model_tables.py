@@ -69,7 +69,7 @@ def model_claims(machine: str = USUAL) -> list[str]:
             )
     if (run := recorded(_of(BERT_BASE, "-", machine))) is not None:
         (model,) = run["models"]
-        precision = "float32" if machine == PLAIN else "bfloat16"
+        precision = "int16" if machine == PLAIN else "bfloat16"
         share = model["share_of_ceiling"][precision]
         rows.append(
             (

@@ -145,6 +145,9 @@ def test_rows_of_nothing_and_of_next_to_nothing(kernel: LayerKernel) -> None:
     assert torch.allclose(found, bias.expand(4, 16))
     apart = kernel.multiply(kernel.product(torch.ones(16, 32), None), rows)
     assert torch.allclose(apart[3], torch.full((16,), 32e-25), rtol=1e-3)
+    # One over their step is too large for a number; they count nothing, rather than anything.
+    large = kernel.multiply(kernel.product(torch.eye(16, 32) * 1e30, None), rows)
+    assert float(large[:3].abs().max()) <= 1.01e-8
 
 
 def layer_weights() -> LayerWeights:

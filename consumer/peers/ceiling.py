@@ -48,7 +48,9 @@ class Ceiling:
         layers = find_layers(model.network)
         if layers is None:
             raise ModelError(f"model {model.info.name}: the products of its layers are not known")
-        self._tokens = part_tokens(model)
+        # As many on each core.
+        cores = torch.get_num_threads() if precision == "int16" else 1
+        self._tokens = cores * part_tokens(model, precision)
         self._steps: list[tuple[_Product, torch.Tensor]] = []
         inputs: dict[int, torch.Tensor] = {}
         for layer in layers:

@@ -198,12 +198,16 @@ def _single_threads(count: int) -> ThreadPoolExecutor:
     return streams
 
 
-def part_tokens(model: LoadedModel) -> int:
-    """Most tokens of one pass through a model's layers."""
+def part_tokens(model: LoadedModel, dtype: str | None = None) -> int:
+    """Most tokens of one pass through a model's layers.
+
+    Args:
+        dtype: in which precision; None for the model's own.
+    """
     config = model.network.config
     widest = getattr(config, "intermediate_size", None) or 4 * config.hidden_size
-    numbers = INT16_PART_NUMBERS if model.info.dtype == "int16" else PART_NUMBERS
-    return max(1, numbers // int(widest))
+    is_int16 = (dtype or model.info.dtype) == "int16"
+    return max(1, (INT16_PART_NUMBERS if is_int16 else PART_NUMBERS) // int(widest))
 
 
 def parts(lengths: Sequence[int], most_tokens: int, streams: int = 1) -> list[list[int]]:
