@@ -24,18 +24,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.errors import ModelError
-from consumer.tagging import cpu_attention, cpu_engine
+from consumer.tagging import cpu_attention, cpu_engine, layer_choice
 from consumer.tagging.cpu_attention import attend
 from consumer.tagging.cpu_engine import CpuEngine, make_cpu_engine, parts
 from consumer.tagging.encoder_layers import find_layers, read_layer
 from consumer.tagging.engine import Answer, Engine, PackedEngine
 from consumer.tagging.engines import make_engine, settle_precision
-from consumer.tagging.fused_layer import FusedLayer, PackedLayer, can_fuse
+from consumer.tagging.fused_layer import FusedLayer, fused
 from consumer.tagging.int16_layer import Int16Layer
 from consumer.tagging.model import LoadedModel, load_model
 from consumer.tagging.native_attention import Kernel, load_kernel
 from consumer.tagging.native_layer import LayerKernel
 from consumer.tagging.packed_attention import CannotPack
+from consumer.tagging.packed_layer import PackedLayer, can_fuse
 from consumer.tagging.processor import Processor, keep_freed_memory, read_processor
 from consumer.tagging.quantized_layer import quantize_layer
 from consumer.tagging.quantized_product import Int8Product
@@ -213,7 +214,7 @@ def test_a_pass_that_fails_is_told_when_the_others_have_ended(
 def test_layers_are_fused_where_they_have_the_structure(family: str) -> None:
     model = load(family, "float32")
     plain_attention = model.network.config._attn_implementation
-    assert can_fuse(model.network) == (family in PACKED_FAMILIES)
+    assert can_fuse(model.network, fused(torch.float32)) == (family in PACKED_FAMILIES)
     assert model.network.config._attn_implementation == plain_attention
     assert not find_modules(model.network)
 
@@ -223,7 +224,7 @@ def test_another_activation_is_not_fused() -> None:
     layers = find_layers(model.network)
     assert layers is not None
     layers[1].intermediate.intermediate_act_fn = torch.nn.GELU(approximate="tanh")
-    assert not can_fuse(model.network)
+    assert not can_fuse(model.network, fused(torch.float32))
 
 
 def test_a_layer_with_something_of_its_own_is_not_fused() -> None:
@@ -233,7 +234,7 @@ def test_a_layer_with_something_of_its_own_is_not_fused() -> None:
     assert layers is not None
     own = layers[1].forward
     layers[1].forward = lambda *given, **named: own(*given, **named) * 1.001
-    assert not can_fuse(model.network)
+    assert not can_fuse(model.network, fused(torch.float32))
 
 
 @needs_bfloat16
@@ -268,7 +269,7 @@ def test_float32_is_the_models_own_to_the_last_digit_for_who_asks_and_faster_by_
 ) -> None:
     plain = Processor(has_bfloat16=False, has_int8=False, has_tiles=False)
     monkeypatch.setattr("consumer.tagging.device.read_processor", lambda: plain)
-    monkeypatch.setattr(cpu_engine, "read_processor", lambda: plain)
+    monkeypatch.setattr(layer_choice, "read_processor", lambda: plain)
 
     def found(folder: Path, dtype: str) -> list[torch.nn.Module]:
         return layers_of(make_engine(load_model(str(folder), "", "cpu", dtype, 1), with_rows=True))
@@ -278,7 +279,7 @@ def test_float32_is_the_models_own_to_the_last_digit_for_who_asks_and_faster_by_
     kernel = load_kernel()
     takes = kernel is not None and kernel.takes(16)
     assert len(found(two_headed("bert-cased"), "auto")) == (2 if takes else 0)
-    monkeypatch.setattr(cpu_engine, "load_kernel", lambda: None)
+    monkeypatch.setattr(layer_choice, "load_kernel", lambda: None)
     assert found(two_headed("bert-cased"), "auto") == []
 
 
@@ -309,7 +310,7 @@ def test_a_kernel_that_is_wrong_on_this_machine_is_left_out(
     run = Kernel.attend
     monkeypatch.setattr(Kernel, "attend", lambda *given: run(*given) + 0.01)
     model = load("bert-cased", OWN_FLOAT32)
-    assert can_fuse(model.network), "what does without it is as it was"
+    assert can_fuse(model.network, fused(torch.float32)), "what does without it is as it was"
     assert layers_of(make_engine(model, with_rows=True)) == []
 
 
@@ -357,7 +358,7 @@ def settled(folder: Path, dtype: str) -> LoadedModel:
 @needs_int16
 def test_auto_is_int16_for_models_whose_layers_take_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("consumer.tagging.device.read_processor", lambda: PLAIN_INT16)
-    monkeypatch.setattr(cpu_engine, "read_processor", lambda: PLAIN_INT16)
+    monkeypatch.setattr(layer_choice, "read_processor", lambda: PLAIN_INT16)
     model = settled(tiny_folder("bert-cased"), "auto")
     assert model.info.dtype == "int16"
     assert isinstance(layers_of(make_engine(model, with_rows=True))[0], Int16Layer)
@@ -536,7 +537,7 @@ def test_a_model_that_eight_bits_cannot_have_is_named(tmp_path: Path) -> None:
     layers = find_layers(model.network)
     assert layers is not None
     layers[0].intermediate.intermediate_act_fn = torch.nn.ReLU()
-    with pytest.raises(ModelError, match="its layers cannot be computed in eight bits; use --dt"):
+    with pytest.raises(ModelError, match="its layers cannot be computed in int8; use --dtype auto"):
         make_cpu_engine(model, with_rows=False)
 
 
@@ -544,7 +545,7 @@ def test_float32_and_processors_without_bfloat16_leave_the_layers_as_they_are(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert layers_of(make_engine(load("bert-cased", "float32"), with_rows=True)) == []
-    monkeypatch.setattr(cpu_engine, "read_processor", lambda: Processor(False, False, False))
+    monkeypatch.setattr(layer_choice, "read_processor", lambda: Processor(False, False, False))
     assert layers_of(make_engine(load("bert-cased", "bfloat16"), with_rows=True)) == []
 
 

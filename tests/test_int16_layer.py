@@ -13,8 +13,9 @@ from torch.nn.functional import gelu, linear
 
 from consumer.tagging import native_library
 from consumer.tagging.encoder_layers import LayerWeights, find_layers, read_layer
+from consumer.tagging.int16_weights import int16_weight
 from consumer.tagging.model import load_model
-from consumer.tagging.native_layer import LayerKernel, int16_weight, load_layer_kernel
+from consumer.tagging.native_layer import LayerKernel, load_layer_kernel
 from tests.test_native_attention import needs_compiler, run_watched
 from tests.tiny_models import tiny_folder
 

@@ -153,7 +153,7 @@ def test_a_precision_that_the_model_does_not_take_is_named_and_left_out(
     monkeypatch.setattr("consumer.peers.ceiling.fast_precisions", lambda _: ("int16",))
     own = Processor(False, False, False, has_int16=True)
     monkeypatch.setattr("consumer.tagging.device.read_processor", lambda: own)
-    monkeypatch.setattr("consumer.tagging.cpu_engine.in_16_bits", lambda _: None)
+    monkeypatch.setattr("consumer.tagging.layer_choice.in_16_bits", lambda _: None)
     field = gather(entrant(), lambda _: None)
     assert "its layers cannot be computed in int16" in field.left_out["nerstream int16"]
     assert {one.precision for one in field.contestants} == set(field.ceilings) == {"float32"}

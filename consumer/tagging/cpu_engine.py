@@ -15,13 +15,12 @@ from numpy.typing import NDArray
 from consumer.errors import ModelError
 from consumer.tagging.calibration import quantize_layers
 from consumer.tagging.device import CPU_ONLY
-from consumer.tagging.encoder_layers import find_layers, read_layer
+from consumer.tagging.encoder_layers import find_layers
 from consumer.tagging.engine import Answer, PackedEngine, answer_of
-from consumer.tagging.fused_layer import LayerMaker, PackedLayer, can_fuse, fuse_layers, fused
-from consumer.tagging.int16_layer import TOLERANCE, in_16_bits
+from consumer.tagging.layer_choice import choose_layers
 from consumer.tagging.model import LoadedModel
-from consumer.tagging.native_attention import Kernel, load_kernel
-from consumer.tagging.processor import keep_freed_memory, read_processor
+from consumer.tagging.packed_layer import PackedLayer, fuse_layers
+from consumer.tagging.processor import keep_freed_memory
 
 #: Numbers of the widest activations of one pass through the layers, those of the feed-forward
 #: part: 25 MB in bfloat16, 4,096 tokens of a base model. Smaller passes read the weights more
@@ -51,7 +50,7 @@ def make_cpu_engine(model: LoadedModel, with_rows: bool) -> CpuEngine:
         ModelError: int16 or int8 was asked for, and the model's layers cannot take that form.
     """
     keep_freed_memory()
-    make = _layers_for(model)
+    make = choose_layers(model)
     # Before they are replaced, which is done in place.
     layers = find_layers(model.network) if make is not None else None
     if model.info.dtype in CPU_ONLY and make is None:
@@ -74,44 +73,6 @@ def make_cpu_engine(model: LoadedModel, with_rows: bool) -> CpuEngine:
         "layers as they are" if make is None else "layers fused",
     )
     return CpuEngine(model, with_rows, is_fused=make is not None)
-
-
-def int16_layers(model: LoadedModel) -> LayerMaker | None:
-    """Makes the layers of a model in 16 bits, if it has such as compute what its own do. Tries
-    them to find out; blocks."""
-    make = in_16_bits(model.network)
-    if make is None or model.is_settled:
-        return make
-    if not can_fuse(model.network):
-        return None
-    return make if can_fuse(model.network, make, TOLERANCE) else None
-
-
-def _layers_for(model: LoadedModel) -> LayerMaker | None:
-    """Makes the layers that a model is computed by in place of its own, if there are better ones;
-    in eight bits they are made otherwise, where there are any."""
-    network, dtype = model.network, model.info.dtype
-    if dtype == "int16":
-        return int16_layers(model)
-    if dtype == "int8" or (dtype == "bfloat16" and read_processor().has_bfloat16):
-        return fused(torch.bfloat16) if can_fuse(network) else None
-    kernel = _kernel_for(model)
-    if kernel is None:
-        return None
-    make = fused(torch.float32, kernel)
-    return make if can_fuse(network, make) else None
-
-
-def _kernel_for(model: LoadedModel) -> Kernel | None:
-    """What fused layers in float32 are for: they gain by its attention alone. None for another
-    precision, for who wants the model's own roundings, and where it does not take the heads."""
-    if model.info.dtype != "float32" or model.is_exact:
-        return None
-    kernel, layers = load_kernel(), find_layers(model.network)
-    weights = read_layer(layers[0]) if layers else None
-    if kernel is None or weights is None:
-        return None
-    return kernel if kernel.takes(weights.head_size) else None
 
 
 class CpuEngine(PackedEngine):

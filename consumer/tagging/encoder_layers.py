@@ -3,7 +3,7 @@
 What is read is the layer of the original transformer encoder (Vaswani et al. 2017), with the
 normalisation behind each residual: BERT, RoBERTa, XLM-R, ELECTRA, CamemBERT and their kin, and
 DistilBERT. A layer of another structure lacks one of the names; whether one that has them all
-also computes what they promise is found out by trying, see `consumer.tagging.fused_layer`.
+also computes what they promise is found out by trying, see `consumer.tagging.packed_layer`.
 """
 
 from __future__ import annotations

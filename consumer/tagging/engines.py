@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from consumer.errors import ModelError
-from consumer.tagging.cpu_engine import int16_layers, make_cpu_engine
+from consumer.tagging.cpu_engine import make_cpu_engine
 from consumer.tagging.device import CPU_ONLY
 from consumer.tagging.engine import Engine, PackedEngine, PaddedEngine
+from consumer.tagging.layer_choice import int16_layers
 from consumer.tagging.model import LoadedModel
 from consumer.tagging.packed_attention import can_pack
 

@@ -10,9 +10,10 @@ import torch
 
 from consumer.tagging.cpu_attention import attend
 from consumer.tagging.encoder_layers import LayerWeights, find_layers, read_layer
-from consumer.tagging.fused_layer import LayerMaker, PackedLayer, joined
+from consumer.tagging.fused_layer import joined
 from consumer.tagging.native_attention import Kernel, load_kernel
 from consumer.tagging.native_layer import LayerKernel, load_layer_kernel
+from consumer.tagging.packed_layer import LayerMaker, PackedLayer
 
 #: Largest difference from float32, relative to the largest value, that 16-bit numbers explain in
 #: what a layer gives; the models that we tried have 7e-4 at most.

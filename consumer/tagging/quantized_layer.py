@@ -14,7 +14,8 @@ from torch.nn.functional import gelu, linear
 
 from consumer.tagging.cpu_attention import attend
 from consumer.tagging.encoder_layers import LayerWeights
-from consumer.tagging.fused_layer import Norm, PackedLayer, joined
+from consumer.tagging.fused_layer import Norm, joined
+from consumer.tagging.packed_layer import PackedLayer
 from consumer.tagging.quantization import (
     InputSteps,
     activation_steps,
