@@ -373,6 +373,20 @@ def test_auto_is_int16_for_models_whose_layers_take_it(monkeypatch: pytest.Monke
 
 
 @needs_int16
+def test_a_settled_model_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes seconds of a start."""
+    monkeypatch.setattr("consumer.tagging.device.read_processor", lambda: PLAIN_INT16)
+    model = settled(tiny_folder("bert-cased"), "auto")
+
+    def tried(*_: Any) -> bool:
+        raise AssertionError("it was tried already")
+
+    monkeypatch.setattr("consumer.tagging.engines.can_pack", tried)
+    monkeypatch.setattr(layer_choice, "can_fuse", tried)
+    assert isinstance(layers_of(make_engine(model, with_rows=True))[0], Int16Layer)
+
+
+@needs_int16
 @pytest.mark.parametrize("broken", ["multiply", "finish"])
 def test_a_kernel_whose_layers_are_wrong_on_this_machine_is_left_out(
     monkeypatch: pytest.MonkeyPatch, broken: str

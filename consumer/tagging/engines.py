@@ -34,7 +34,7 @@ def make_engine(model: LoadedModel, with_rows: bool) -> Engine:
     Raises:
         ModelError: the model does not run in the precision that was asked for.
     """
-    if can_pack(model):
+    if model.is_settled or can_pack(model):
         if model.device.type == "cpu":
             return make_cpu_engine(model, with_rows)
         # What it rests on takes seconds to import, which a worker on a CPU need not wait for.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 
 from consumer.tagging.encoder_layers import LayerWeights
+from consumer.tagging.quantization import QuantizedWeight
 
 #: Largest sum of products.
 _LARGEST_SUM = 2**31 - 1
@@ -47,20 +47,7 @@ class LayerFields(ctypes.Structure):
     )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Int16Weight:
-    """A weight in 16 bits: `numbers` times `steps`.
-
-    Attributes:
-        numbers: int16, shape (outputs, inputs).
-        steps: float32, shape (outputs,).
-    """
-
-    numbers: torch.Tensor
-    steps: torch.Tensor
-
-
-def int16_weight(weight: torch.Tensor, row_limit: int) -> Int16Weight:
+def int16_weight(weight: torch.Tensor, row_limit: int) -> QuantizedWeight:
     """The finest steps with which no sum leaves 32 bits, whatever the inputs are.
 
     Args:
@@ -74,7 +61,7 @@ def int16_weight(weight: torch.Tensor, row_limit: int) -> Int16Weight:
     by_sum = (sizes.sum(dim=1, dtype=torch.float64) / largest_sum).float()
     steps = torch.maximum(by_sum, sizes.amax(dim=1) / _LARGEST_NUMBER).clamp_min(_TINY)
     numbers = sizes.copy_(weight).div_(steps[:, None]).round_().to(torch.int16)
-    return Int16Weight(numbers, steps)
+    return QuantizedWeight(numbers, steps)
 
 
 class Int16Product:

@@ -50,7 +50,8 @@ class LoadedModel:
         pad_id: what fills a shorter window.
         first_position: position of a window's first token (RoBERTa counts from padding_idx + 1).
         asked_dtype: the precision that was asked for, `auto` perhaps; `info` has what that is.
-        is_settled: whether its layers are known to take that one, so that they need not be tried.
+        is_settled: whether its attention is known to pack and its layers to take that one, so that
+            neither need be tried.
     """
 
     network: Any

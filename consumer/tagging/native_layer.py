@@ -47,21 +47,17 @@ class LayerKernel:
         ]
         self._work_bytes = functions.nerstream_layer_work
         self._work_bytes.restype, self._work_bytes.argtypes = ctypes.c_int64, [count]
-        self._can_multiply = bool(functions.nerstream_can_multiply())
+        #: Whether it runs on this processor.
+        self.runs = bool(functions.nerstream_can_multiply())
         self._row_limit = int(functions.nerstream_row_limit())
         self._step = int(functions.nerstream_width_step())
         #: Whether this processor is known to multiply nothing faster that keeps the entities, but
         #: for what `consumer.tagging.processor` finds.
         self.is_fast = bool(functions.nerstream_multiplies_fast())
 
-    @property
-    def runs(self) -> bool:
-        """Whether it runs on this processor."""
-        return self._can_multiply
-
     def takes(self, *widths: int) -> bool:
         """Whether it has products with so many inputs and outputs, on this processor."""
-        return self._can_multiply and all(width % self._step == 0 for width in widths)
+        return self.runs and all(width % self._step == 0 for width in widths)
 
     def product(self, weight: torch.Tensor, bias: torch.Tensor | None) -> Int16Product:
         """A linear layer for it.

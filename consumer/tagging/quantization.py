@@ -68,10 +68,10 @@ def numbers_of(scaled: torch.Tensor) -> torch.Tensor:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class QuantizedWeight:
-    """A weight in eight bits, the steps of its inputs multiplied into it.
+    """A weight in whole numbers: `numbers` times `steps`.
 
     Attributes:
-        numbers: int8, shape (outputs, inputs).
+        numbers: int8 or int16, shape (outputs, inputs).
         steps: float32, shape (outputs,).
     """
 
@@ -80,7 +80,7 @@ class QuantizedWeight:
 
 
 def quantize_weight(weight: torch.Tensor, inputs: InputSteps) -> QuantizedWeight:
-    """Per output channel, symmetric.
+    """In eight bits, per output channel, symmetric, the steps of its inputs multiplied into it.
 
     Args:
         weight: float32, shape (outputs, inputs).
