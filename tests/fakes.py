@@ -163,6 +163,9 @@ class FakeTagger:
             raise ValueError("no such symbol")
         return [FakeEncoding(len(text.split())) for text in joined]
 
+    def await_room(self) -> None:
+        """There is."""
+
     def begin(
         self, articles: Sequence[PreparedArticle], progress: Callable[[], None]
     ) -> Callable[[], TaggingResult]:

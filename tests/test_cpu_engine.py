@@ -44,7 +44,10 @@ from tests.test_native_attention import needs_kernel
 from tests.tiny_models import (
     FAMILIES,
     PACKED_FAMILIES,
+    SENTENCES,
+    article,
     save_tiny_model,
+    tag,
     tiny_folder,
     tiny_tagger,
 )
@@ -208,6 +211,65 @@ def test_a_pass_that_fails_is_told_when_the_others_have_ended(
     with pytest.raises(RuntimeError, match="out of memory"):
         engine.run(windows())
     assert ended.is_set()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_pass_has_begun_when_it_comes_back_and_room_comes_when_none_waits(
+    monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
+    may_end = threading.Semaphore(0)
+    run = PackedEngine.run
+
+    def held(self: PackedEngine, group: Sequence[np.ndarray]) -> Answer:
+        assert may_end.acquire(timeout=60)
+        return run(self, group)
+
+    before = torch.get_num_threads()
+    monkeypatch.setattr(cpu_engine, "PART_NUMBERS", 64 * 64)
+    try:
+        engine = make_cpu_engine(load("bert-cased", "float32", threads), with_rows=False)
+    finally:
+        torch.set_num_threads(before)
+    engine.await_room()
+    # Six of them, in passes of one.
+    long = windows((60,) * 6)
+    expected = engine.run(long)
+    monkeypatch.setattr(PackedEngine, "run", held)
+    started = engine.start(long)
+    has_room = threading.Event()
+    waiting = threading.Thread(target=lambda: (engine.await_room(), has_room.set()))
+    waiting.start()
+    for _ in range(6 - threads):
+        assert not has_room.wait(0.1)
+        may_end.release()
+    assert has_room.wait(60)
+    waiting.join()
+    # Behind the passes that run, not before them; and what fits the threads has room at once.
+    behind = engine.start(windows((9,)))
+    engine.await_room()
+    may_end.release(threads + 1)
+    assert np.array_equal(started.answer().label_ids, expected.label_ids)
+    assert len(behind.answer().label_ids) == 9
+
+
+def test_memory_that_runs_out_in_a_thread_halves_the_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = PackedEngine.run
+    passes: list[int] = []
+
+    def small(self: PackedEngine, group: Sequence[np.ndarray]) -> Answer:
+        if sum(map(len, group)) > 70:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate")
+        passes.append(sum(map(len, group)))
+        return run(self, group)
+
+    tagger = tiny_tagger(dtype="float32", window_overlap_tokens=16)
+    articles = [article(number, text) for number, text in enumerate(SENTENCES)]
+    expected = tag(tagger, articles)
+    monkeypatch.setattr(PackedEngine, "run", small)
+    found = tag(tagger, articles)
+    assert found.answers == expected.answers
+    assert found.out_of_memory_splits > 0
+    assert len(passes) > 1
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -12,16 +12,18 @@ from numpy.typing import NDArray
 from consumer.articles import PreparedArticle, TaggingResult
 from consumer.errors import DeviceFailed, RejectedMessage
 from consumer.tagging.engine import Answer, Engine
+from consumer.tagging.engines import make_engine
+from consumer.tagging.model import load_model
 from consumer.tagging.overlap import OverlappingEngine, Starter
 from consumer.tagging.tagger import Tagger
 from tests.host_device import load_tiny, tagger_on, varlen_engine
-from tests.tiny_models import SENTENCES, article, tag
+from tests.tiny_models import SENTENCES, article, tag, tiny_folder
 
 
 class Plain:
     """Labels nothing, and tells when."""
 
-    pads = False
+    pads = skips_unread = False
 
     def __init__(self) -> None:
         self.events: list[str] = []
@@ -40,9 +42,14 @@ class Plain:
 
 
 class Overlapping(Plain):
-    def start(self, windows: Sequence[NDArray[np.int32]]) -> Begun:
+    def start(
+        self, windows: Sequence[NDArray[np.int32]], _is_read: NDArray[np.bool_] | None = None
+    ) -> Begun:
         self.events.append("start")
         return Begun(self, self._answer(windows))
+
+    def await_room(self) -> None:
+        self.events.append("room")
 
 
 class Begun:
@@ -109,7 +116,9 @@ class Slots(Overlapping):
         self.open = self.most_open = 0
         self._fits_tokens = fits_tokens
 
-    def start(self, windows: Sequence[NDArray[np.int32]]) -> Begun:
+    def start(
+        self, windows: Sequence[NDArray[np.int32]], _is_read: NDArray[np.bool_] | None = None
+    ) -> Begun:
         if sum(map(len, windows)) > self._fits_tokens:
             self.events.append("no memory")
             raise torch.OutOfMemoryError("out of memory, as asked for")
@@ -170,8 +179,30 @@ def test_a_batch_of_many_passes_has_begun_them_all_before_the_next_begins() -> N
     assert (engine.open, engine.most_open) == (0, 2)
 
 
-def test_memory_that_runs_out_beside_another_batch_splits_its_own_alone() -> None:
-    engine = Slots(fits_tokens=1_000)
+class LateSlots(Slots):
+    """Finds out that it has no memory when it is asked for the answer, as threads on a CPU do."""
+
+    def start(
+        self, windows: Sequence[NDArray[np.int32]], _is_read: NDArray[np.bool_] | None = None
+    ) -> Begun:
+        self.open += 1
+        self.most_open = max(self.most_open, self.open)
+        self.events.append("start")
+        fits = sum(map(len, windows)) <= self._fits_tokens
+        return (Closing if fits else Futile)(self, self._answer(windows))
+
+
+class Futile(Closing):
+    def answer(self) -> Answer:
+        super().answer()
+        raise torch.OutOfMemoryError("out of memory, as asked for")
+
+
+@pytest.mark.parametrize("slots", [Slots, LateSlots])
+def test_memory_that_runs_out_beside_another_batch_splits_its_own_alone(
+    slots: type[Slots],
+) -> None:
+    engine = slots(fits_tokens=1_000)
     tagger = tagger_on(engine, load_tiny(), batch_tokens=4_096)
     first = tagger.begin(prepared(tagger, 20), nothing)
     second = tagger.begin(prepared(tagger, 100), nothing)
@@ -184,13 +215,101 @@ def test_memory_that_runs_out_beside_another_batch_splits_its_own_alone() -> Non
     assert (engine.open, engine.most_open) == (0, 2)
 
 
-def test_batches_that_overlap_have_the_entities_that_they_have_alone() -> None:
-    model = load_tiny()
-    tagger = tagger_on(varlen_engine(model), model, batch_tokens=512)
+@pytest.mark.parametrize("slots", [Slots, LateSlots])
+def test_a_window_without_memory_for_it_is_rejected_beside_others(slots: type[Slots]) -> None:
+    engine = slots(fits_tokens=40)
+    tagger = tagger_on(engine, load_tiny(), batch_tokens=4_096)
+    long = prepared(tagger, 1)[0]._replace(article=article(9, " ".join(SENTENCES)))
+    (encoding,) = tagger.encode([long.article.fields])
+    mixed = [*prepared(tagger, 9), PreparedArticle(long.article, encoding), *prepared(tagger, 5)]
+    first, second = tagger.begin(mixed, nothing), tagger.begin(prepared(tagger, 20), nothing)
+    answers = first().answers
+    assert isinstance(answers[9], RejectedMessage)
+    assert answers[9].code == "out_of_memory"
+    assert [*answers[:9], *answers[10:]] == [()] * 14
+    assert second().answers == ((),) * 20
+    assert engine.open == 0
+
+
+def test_room_is_asked_for_when_all_passes_of_the_latest_batch_have_begun() -> None:
+    engine = Slots()
+    tagger = tagger_on(engine, load_tiny(), batch_tokens=512)
+    tagger.await_room()
+    assert engine.events == []
+    answers = tagger.begin(prepared(tagger, 100), nothing)
+    assert engine.events == ["start", "start"]
+    tagger.await_room()
+    tokens = sum(item.encoding.tokens for item in prepared(tagger, 100))
+    assert sum(engine.tokens) == tokens
+    assert engine.events[-3:] == ["answer", "start", "room"]
+    assert answers().computed_tokens == tokens
+    tagger.await_room()
+    assert engine.events[-2:] == ["answer", "answer"]
+
+
+def test_what_does_not_overlap_begins_nothing_for_want_of_room() -> None:
+    engine = Plain()
+    tagger = tagger_on(engine, load_tiny(), batch_tokens=512)
+    answers = tagger.begin(prepared(tagger, 100), nothing)
+    begun = list(engine.events)
+    tagger.await_room()
+    assert engine.events == begun
+    assert len(answers().answers) == 100
+
+
+class Told(Overlapping):
+    """Remembers what it is told of what is read."""
+
+    def __init__(self, skips_unread: bool) -> None:
+        super().__init__()
+        self.skips_unread = skips_unread  # type: ignore[misc]
+        self.told: list[NDArray[np.bool_] | None] = []
+
+    def start(
+        self, windows: Sequence[NDArray[np.int32]], is_read: NDArray[np.bool_] | None = None
+    ) -> Begun:
+        self.told.append(is_read)
+        return super().start(windows)
+
+
+def test_an_engine_is_told_what_is_read_if_it_leaves_out_the_rest() -> None:
+    for skips_unread in (False, True):
+        engine = Told(skips_unread)
+        tokens, _ = run(engine, 30, 512)
+        assert len(engine.told) > 1
+        if not skips_unread:
+            assert engine.told == [None] * len(engine.told)
+            continue
+        told = np.concatenate([flags for flags in engine.told if flags is not None])
+        assert len(told) == tokens
+        # Special tokens and later parts of words are not.
+        assert 0.3 < told.mean() < 0.9
+
+
+def overlapping_tagger(kind: str) -> Tagger:
+    if kind == "GPU":
+        model = load_tiny()
+        return tagger_on(varlen_engine(model), model, batch_tokens=512)
+    before = torch.get_num_threads()
+    try:
+        model = load_model(str(tiny_folder()), "", "cpu", "float32", 2)
+        engine = make_engine(model, False)
+        # Several passes a batch.
+        engine._part_tokens = 64  # type: ignore[attr-defined]
+        return tagger_on(engine, model, batch_tokens=512)
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("kind", ["GPU", "CPU"])
+def test_batches_that_overlap_have_the_entities_that_they_have_alone(kind: str) -> None:
+    tagger = overlapping_tagger(kind)
     batches = [prepared(tagger, count) for count in (40, 3, 90, 0, 17)]
     alone = [tagger.tag(batch, nothing) for batch in batches]
     found, before = [], None
     for batch in batches:
+        if before is not None:
+            tagger.await_room()
         answers = tagger.begin(batch, nothing)
         if before is not None:
             found.append(before())

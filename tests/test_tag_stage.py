@@ -164,7 +164,7 @@ class StepwiseTagger(FakeTagger):
 
     Attributes:
         events: `begin` or `finish`, and the batch's first text.
-        on: what to do at an event.
+        on: what to do at an event, or at `room beside` a batch.
     """
 
     def __init__(self, overlaps: bool) -> None:
@@ -178,12 +178,16 @@ class StepwiseTagger(FakeTagger):
     ) -> Callable[[], TaggingResult]:
         name = articles[0].article.fields[0].text
         self._reach(f"begin {name}")
+        self._latest = name
 
         def finish() -> TaggingResult:
             self._reach(f"finish {name}")
             return self.tag(articles, progress)
 
         return finish
+
+    def await_room(self) -> None:
+        self.on.get(f"room beside {self._latest}", lambda: None)()
 
     def _reach(self, event: str) -> None:
         self.events.append(event)
@@ -213,6 +217,27 @@ def test_a_waiting_batch_is_begun_before_the_one_before_is_finished() -> None:
     assert bench.stage.failure is None
     with pytest.raises(ChannelClosed):
         bench.tagged.get()
+
+
+def test_a_batch_that_comes_before_there_is_room_is_begun_then() -> None:
+    tagger = StepwiseTagger(overlaps=True)
+    bench = Bench(tagger)
+    tagger.on["room beside a"] = lambda: bench.batches.put(Batch(ABC[1], 1, 0.0, 0.0))
+    tagger.on["room beside b"] = bench.batches.close
+    bench.batches.put(Batch(ABC[0], 1, 0.0, 0.0))
+    bench.stage.start(lambda: None)
+    assert bench.stage.join(PATIENCE_S)
+    assert tagger.events == ["begin a", "begin b", "finish a", "finish b"]
+
+
+def test_what_has_no_room_yet_when_it_lets_go_is_not_begun() -> None:
+    tagger = StepwiseTagger(overlaps=True)
+    bench = Bench(tagger)
+    tagger.on["room beside a"] = bench.stage.let_go
+    told = bench.run(*ABC)
+    assert tagger.events == ["begin a", "finish a"]
+    assert [one for one in told if isinstance(one, LetGo)] == [LetGo((raw(1),)), LetGo((raw(2),))]
+    assert offsets(told) == [0]
 
 
 def test_a_tagger_that_does_not_overlap_gets_a_batch_when_the_last_was_handed_on() -> None:
@@ -245,7 +270,7 @@ def test_a_batch_without_articles_keeps_its_place_between_others() -> None:
     assert len(bench.observer.results) == 2
 
 
-@pytest.mark.parametrize("event", ["begin b", "finish a"])
+@pytest.mark.parametrize("event", ["room beside a", "begin b", "finish a"])
 def test_a_device_that_breaks_between_two_batches_rejects_neither(event: str) -> None:
     def break_() -> None:
         raise ArithmeticError("the device broke")
@@ -270,17 +295,18 @@ def test_what_is_under_way_when_the_channel_is_aborted_is_handed_on(
     bench.tagged.put(TaggedBatch(()))
 
 
-def test_the_seconds_of_a_batch_are_those_of_its_two_halves() -> None:
+def test_the_seconds_of_a_batch_are_those_that_were_spent_on_it() -> None:
     tagger = StepwiseTagger(overlaps=True)
     bench = Bench(tagger)
     for name, begin_s, finish_s in (("a", 1.0, 2.0), ("b", 4.0, 8.0), ("c", 16.0, 32.0)):
         tagger.on[f"begin {name}"] = lambda seconds=begin_s: bench.clock.advance(seconds)  # type: ignore[misc]
         tagger.on[f"finish {name}"] = lambda seconds=finish_s: bench.clock.advance(seconds)  # type: ignore[misc]
+    tagger.on["room beside a"] = lambda: bench.clock.advance(64.0)
     bench.run(*ABC)
-    assert bench.observer.seconds["tag"] == [3.0, 12.0, 48.0]
+    assert bench.observer.seconds["tag"] == [67.0, 12.0, 48.0]
 
 
-@pytest.mark.parametrize("event", ["begin b", "finish a", "finish b"])
+@pytest.mark.parametrize("event", ["room beside a", "begin b", "finish a", "finish b"])
 def test_a_device_that_hangs_with_two_batches_under_way_is_seen(event: str) -> None:
     tagger = StepwiseTagger(overlaps=True)
     bench = Bench(tagger)

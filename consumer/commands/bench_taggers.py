@@ -38,6 +38,9 @@ class NullTagger:
         """A number for each article."""
         return [NullEncoding(2 * len(texts[0]) + _characters(one) * 2 // 9) for one in texts]
 
+    def await_room(self) -> None:
+        """There is."""
+
     def begin(
         self, articles: Sequence[PreparedArticle], progress: Callable[[], None]
     ) -> Callable[[], TaggingResult]:

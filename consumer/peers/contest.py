@@ -28,7 +28,7 @@ class TimedEngine:
     def __init__(self, engine: Engine, clock: Clock) -> None:
         self._engine = engine
         self._clock = clock
-        self.pads = engine.pads
+        self.pads, self.skips_unread = engine.pads, engine.skips_unread
         self.seconds = 0.0
 
     def run(

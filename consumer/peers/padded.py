@@ -41,6 +41,7 @@ class PaddedPeer:
 
     #: It sorts by itself.
     pads = False
+    skips_unread = False
 
     def __init__(self, runtime: Runtime, pad_id: int) -> None:
         self._runtime = runtime

@@ -189,6 +189,14 @@ class Tagger(Protocol):
         whether it is worth while to begin a batch before the one before is asked for."""
         ...
 
+    def await_room(self) -> None:
+        """Where batches overlap, block until another one would be computed as soon as it is begun.
+
+        Raises:
+            DeviceFailed: as `begin`.
+        """
+        ...
+
     @property
     def encodings_at_once(self) -> int:
         """Calls of `encode` that are worth having under way at once, each from a thread."""

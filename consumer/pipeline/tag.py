@@ -30,8 +30,9 @@ class TagStage(Stage):
     """Takes batches and hands on their outcomes, in order. What the tagger raises ends the worker:
     a device that fails must not turn good articles into dead letters.
 
-    Where the tagger overlaps, a batch that waits is begun before the one before it is finished, so
-    that the device computes while this thread decodes. No batch waits for another to come.
+    Where the tagger overlaps, a batch that waits is begun before the one before it is finished, as
+    soon as the device has room for it, so that the device computes while this thread decodes. No
+    batch waits for another to come.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class TagStage(Stage):
         under_way: _UnderWay | None = None
         while True:
             try:
-                batch = self._take(under_way is not None)
+                batch = self._take(under_way)
             except ChannelAborted:
                 raise
             except ChannelClosed:
@@ -73,13 +74,18 @@ class TagStage(Stage):
             under_way = next_under_way
         self._tagged.close()
 
-    def _take(self, is_under_way: bool) -> Batch | None:
-        """The next batch. While one is under way nothing is waited for, so that none is held back,
-        and nothing is taken that the tagger would not run beside it."""
-        if not is_under_way:
+    def _take(self, under_way: _UnderWay | None) -> Batch | None:
+        """The next batch. While one is under way no other is waited for, so that none is held back,
+        and none is taken that the tagger would not run beside it."""
+        if under_way is None:
             self.idle()
             return self._batches.get()
-        return self._batches.get_ready() if self._tagger.overlaps else None
+        if not self._tagger.overlaps:
+            return None
+        started = self._clock()
+        self._tagger.await_room()
+        under_way.worked_s += self._clock() - started
+        return self._batches.get_ready()
 
     def _begin(self, batch: Batch) -> _UnderWay:
         self._observer.queue_depth("batches", len(self._batches))
@@ -103,7 +109,7 @@ class TagStage(Stage):
         if under_way.answers is not None:
             started = self._clock()
             result = under_way.answers()
-            worked_s = under_way.begun_s + self._clock() - started
+            worked_s = under_way.worked_s + self._clock() - started
             self._observer.stage_seconds(self.name, worked_s)
             self._observer.batch_tagged(result)
             answers = result.answers
@@ -114,18 +120,18 @@ class TagStage(Stage):
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _UnderWay:
     """A batch that was begun.
 
     Attributes:
         answers: gives them; None where there is nothing to tag.
-        begun_s: seconds that it took to begin.
+        worked_s: seconds that it has taken so far.
     """
 
     batch: Batch
     answers: Callable[[], TaggingResult] | None
-    begun_s: float
+    worked_s: float
 
 
 def _outcome(item: PreparedArticle, answer: tuple[Entity, ...] | RejectedMessage) -> Outcome:

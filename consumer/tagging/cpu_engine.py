@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from heapq import heapreplace
+from itertools import islice
 from threading import Barrier
 
 import numpy as np
@@ -76,7 +77,8 @@ def make_cpu_engine(model: LoadedModel, with_rows: bool) -> CpuEngine:
 
 
 class CpuEngine(PackedEngine):
-    """Windows laid end to end, a few at a time, by a thread for each core.
+    """Windows laid end to end, a few at a time, by a thread for each core. Fulfils
+    `consumer.tagging.overlap.OverlappingEngine`, so that no core waits for another between batches.
 
     Each pass is one thread's own. Threads that share a pass wait for each other two hundred times
     in it: on a machine that has anything else to do, even reading from Kafka, they mostly wait.
@@ -89,14 +91,21 @@ class CpuEngine(PackedEngine):
 
     def __init__(self, model: LoadedModel, with_rows: bool, is_fused: bool) -> None:
         super().__init__(model, with_rows)
-        self._is_fused = is_fused
+        self.skips_unread = is_fused
         self._part_tokens = part_tokens(model)
         self._threads = torch.get_num_threads()
-        self._streams = _single_threads(self._threads) if self._threads > 1 else None
+        self._streams = _single_threads(self._threads)
+        self._latest: list[Future[Answer]] = []
 
     def run(
         self, windows: Sequence[NDArray[np.int32]], is_read: NDArray[np.bool_] | None = None
     ) -> Answer:
+        return self.start(windows, is_read).answer()
+
+    def start(
+        self, windows: Sequence[NDArray[np.int32]], is_read: NDArray[np.bool_] | None = None
+    ) -> CpuPass:
+        """See `OverlappingEngine.start`. Whether there is memory turns out later."""
         lengths = [len(window) for window in windows]
         groups = parts(lengths, self._part_tokens, self._threads)
         dealt = [[windows[index] for index in group] for group in groups]
@@ -104,18 +113,16 @@ class CpuEngine(PackedEngine):
         if is_read is not None:
             of_window = np.split(is_read, np.cumsum(lengths)[:-1])
             flags = [np.concatenate([of_window[index] for index in group]) for group in groups]
-        if self._streams is None:
-            answers = [self._pass(*one) for one in zip(dealt, flags, strict=True)]
-        else:
-            passes = [
-                self._streams.submit(self._pass, *one) for one in zip(dealt, flags, strict=True)
-            ]
-            # What fails leaves nothing running behind that the next attempt would meet.
-            wait(passes)
-            answers = [one.result() for one in passes]
-        if len(answers) == 1:
-            return answers[0]
-        return _in_order(answers, groups, lengths)
+        self._latest = [
+            self._streams.submit(self._pass, *one) for one in zip(dealt, flags, strict=True)
+        ]
+        return CpuPass(self._latest, groups, lengths)
+
+    def await_room(self) -> None:
+        """See `OverlappingEngine.await_room`: what was begun last waits for no thread."""
+        waiting = max(0, len(self._latest) - self._threads)
+        for _ in islice(as_completed(self._latest), waiting):
+            pass
 
     @torch.inference_mode()
     def _pass(
@@ -124,7 +131,7 @@ class CpuEngine(PackedEngine):
         """One pass. Its last layer needs keys and values of all tokens; the rest of it is a tenth
         of a pass of six layers, and is left out for tokens that nobody reads: a third of them, the
         later parts of words and what windows share."""
-        if not self._is_fused:
+        if not self.skips_unread:
             return super().run(windows)
         tokens = sum(map(len, windows))
         filling = -tokens % FILLED_TO
@@ -139,6 +146,29 @@ class CpuEngine(PackedEngine):
         rows[: len(read)] = read
         logits = self._logits(filled, kept_tokens=torch.from_numpy(rows))
         return _spread(answer_of(logits[: len(read)], self._with_rows), read, tokens)
+
+
+class CpuPass:
+    """Windows under way, a few at a time. Made by `CpuEngine.start`."""
+
+    def __init__(
+        self,
+        passes: Sequence[Future[Answer]],
+        groups: Sequence[Sequence[int]],
+        lengths: Sequence[int],
+    ) -> None:
+        self._passes = passes
+        self._groups = groups
+        self._lengths = lengths
+
+    def answer(self) -> Answer:
+        """See `StartedPass.answer`."""
+        # What fails leaves nothing of it running behind, which the next attempt would meet.
+        wait(self._passes)
+        answers = [one.result() for one in self._passes]
+        if len(answers) == 1:
+            return answers[0]
+        return _in_order(answers, self._groups, self._lengths)
 
 
 def _single_threads(count: int) -> ThreadPoolExecutor:

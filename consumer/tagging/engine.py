@@ -47,6 +47,10 @@ class Engine(Protocol):
     #: run together and each counts as the longest.
     pads: bool
 
+    #: Whether it leaves out what it can of tokens whose answer nobody reads, so that it is worth
+    #: telling it which those are.
+    skips_unread: bool
+
     def run(
         self, windows: Sequence[NDArray[np.int32]], is_read: NDArray[np.bool_] | None = None, /
     ) -> Answer:
@@ -66,6 +70,7 @@ class PackedEngine:
     """Windows laid end to end, without padding."""
 
     pads = False
+    skips_unread = False
 
     def __init__(self, model: LoadedModel, with_rows: bool) -> None:
         self._model = model
@@ -91,6 +96,7 @@ class PaddedEngine:
     """Windows side by side, the shorter ones filled up."""
 
     pads = True
+    skips_unread = False
 
     def __init__(self, model: LoadedModel, with_rows: bool) -> None:
         self._model = model

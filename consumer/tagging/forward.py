@@ -33,8 +33,10 @@ class _Started:
 class Forward:
     """Owns the device: forward passes of at most so many tokens, fewer once memory ran out.
 
-    Passes begin and end in order, those of one batch before those of the next. Memory is given out
-    when a pass is started, so that a batch whose passes have all started needs none any more.
+    Passes begin and end in order, those of one batch before those of the next; but for those for
+    which there was no memory. Where memory is given out when a pass is started, a GPU, they are
+    begun again at once, in halves; where a pass finds out while it runs, behind those that have
+    begun meanwhile.
 
     Args:
         batch_tokens: most tokens of a pass; a single longer window is a pass of its own.
@@ -56,8 +58,8 @@ class Forward:
         self._limit = PassLimit(batch_tokens)
         self._longest_fitted = 0
         self._outputs = outputs
-        # What overlaps answers for all tokens, and waits for what is done here between passes.
-        self._reads_all = reads_all or self.overlaps
+        # Who answers for all tokens need not be told, which takes time between passes.
+        self._reads_all = reads_all or not engine.skips_unread
         self._prefix = np.array(model.prefix_ids, dtype=np.int32)
         self._suffix = np.array(model.suffix_ids, dtype=np.int32)
         self._under_way: deque[_Started] = deque()
@@ -115,12 +117,23 @@ class Forward:
         Raises:
             DeviceFailed: as `begin`.
         """
-        self._start_all(run)
-        while run.passes:
+        while run.pending or run.passes:
+            self._start_all(run)
             self._collect()
         if self._latest is run:
             self._latest = None
         return run.result()
+
+    def await_room(self) -> None:
+        """Where passes overlap, block until one of another batch would be computed as soon as it
+        is begun: until all of the latest batch's have begun, and none waits for others.
+
+        Raises:
+            DeviceFailed: as `begin`.
+        """
+        if self.overlaps and self._latest is not None:
+            self._start_all(self._latest)
+            self._starter.await_room()
 
     def _start_all(self, run: ForwardRun) -> None:
         while run.pending:
@@ -133,25 +146,23 @@ class Forward:
         group, cost = run.take(self._limit.tokens)
         if not group:
             return
-        is_read = None if self.overlaps else run.windows.is_read(group)
+        is_read = run.windows.is_read(group) if self._engine.skips_unread else None
         running = self._start(run.windows.ids(group), is_read)
         if running is not None:
             run.passes += 1
             self._under_way.append(_Started(run, group, cost, running))
-            return
-        if len(group) == 1:
-            run.reject(group[0], self._without_memory(run.windows.lengths[group[0]]))
         else:
-            self._limit.ran_out(cost)
-            run.put_back(group)
-        run.progress()
+            self._had_no_memory(run, group, cost)
 
     def _collect(self) -> None:
         """Wait for the oldest pass and keep its answer."""
         started = self._under_way.popleft()
-        answer = self._answer(started)
         run = started.run
         run.passes -= 1
+        answer = self._answer(started)
+        if answer is None:
+            self._had_no_memory(run, started.group, started.cost)
+            return
         run.computed_tokens += started.cost
         run.keep(started.group, answer)
         self._limit.fitted(started.cost)
@@ -172,12 +183,24 @@ class Forward:
         release_memory(self._model)
         return None
 
-    def _answer(self, started: _Started) -> Answer:
+    def _answer(self, started: _Started) -> Answer | None:
+        """Its answer, or None where memory ran out."""
         try:
             return started.running.answer()
         except RuntimeError as error:
-            # Memory is given out when a pass is started; what fails later is the device.
-            raise self._failed(error) from error
+            if not is_out_of_memory(error):
+                raise self._failed(error) from error
+        release_memory(self._model)
+        return None
+
+    def _had_no_memory(self, run: ForwardRun, group: list[int], cost: int) -> None:
+        """Let windows be run again in smaller passes; one that was alone is rejected."""
+        if len(group) == 1:
+            run.reject(group[0], self._without_memory(run.windows.lengths[group[0]]))
+        else:
+            self._limit.ran_out(cost)
+            run.put_back(group)
+        run.progress()
 
     def _failed(self, error: RuntimeError) -> DeviceFailed:
         """CUDA refuses every later call after most of its errors (a device-side assert, an illegal

@@ -59,6 +59,7 @@ class ForwardRun:
         self.computed_tokens = 0
         self.splits = 0
         self._pads = pads
+        self._order = list(range(len(windows.lengths)))
         self._next = 0
         self._rejected: dict[int, RejectedMessage] = {}
         self._predictions = Predictions(
@@ -70,7 +71,7 @@ class ForwardRun:
     @property
     def pending(self) -> bool:
         """Whether windows wait for their pass."""
-        return self._next < len(self.windows.lengths)
+        return self._next < len(self._order)
 
     def take(self, limit_tokens: int) -> tuple[list[int], int]:
         """The next windows that fit together, and their cost in tokens. There is one at the least,
@@ -78,24 +79,25 @@ class ForwardRun:
         lengths, articles = self.windows.lengths, self.windows.articles
         group: list[int] = []
         tokens = longest = cost = 0
-        for window in range(self._next, len(lengths)):
+        for place in range(self._next, len(self._order)):
+            window = self._order[place]
             if articles[window] in self._rejected:
                 continue
             tokens += lengths[window]
             longest = max(longest, lengths[window])
             next_cost = longest * (len(group) + 1) if self._pads else tokens
             if group and next_cost > limit_tokens:
-                self._next = window
+                self._next = place
                 return group, cost
             cost = next_cost
             group.append(window)
-        self._next = len(lengths)
+        self._next = len(self._order)
         return group, cost
 
     def put_back(self, group: Sequence[int]) -> None:
-        """Let windows be taken again: they were the last to be taken, and did not run."""
+        """Let windows be taken again, before all that wait: they were taken, and did not run."""
         self.splits += 1
-        self._next = group[0]
+        self._order[self._next : self._next] = group
 
     def reject(self, window: int, rejection: RejectedMessage) -> None:
         """Answer the article of a window so; its other windows are of no use."""

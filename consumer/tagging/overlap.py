@@ -21,10 +21,17 @@ class StartedPass(Protocol):
 
 @runtime_checkable
 class OverlappingEngine(Engine, Protocol):
-    """An engine whose next pass is prepared and travels while the one before is computed."""
+    """An engine that computes while its caller does something else: the next pass is prepared, and
+    travels, while the one before is computed."""
 
-    def start(self, windows: Sequence[NDArray[np.int32]]) -> StartedPass:
-        """Begin a pass; raises what `Engine.run` raises, and then it has not begun."""
+    def start(
+        self, windows: Sequence[NDArray[np.int32]], is_read: NDArray[np.bool_] | None = None, /
+    ) -> StartedPass:
+        """Begin a pass; see `Engine.run`. Raises what that raises, and then it has not begun."""
+        ...
+
+    def await_room(self) -> None:
+        """Block while a pass that is begun now would find nothing that computes it."""
         ...
 
 
@@ -54,11 +61,12 @@ class Starter:
     def start(
         self, windows: Sequence[NDArray[np.int32]], is_read: NDArray[np.bool_] | None = None
     ) -> StartedPass:
-        """See `OverlappingEngine.start`; on other engines it blocks until the answer is here.
-
-        Args:
-            windows, is_read: see `Engine.run`; an overlapping engine answers for all tokens.
-        """
+        """See `OverlappingEngine.start`; on other engines it blocks until the answer is here."""
         if self._overlapping is not None:
-            return self._overlapping.start(windows)
+            return self._overlapping.start(windows, is_read)
         return _Done(self._engine.run(windows, is_read))
+
+    def await_room(self) -> None:
+        """See `OverlappingEngine.await_room`; on other engines nothing is ever under way."""
+        if self._overlapping is not None:
+            self._overlapping.await_room()

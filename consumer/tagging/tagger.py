@@ -166,12 +166,21 @@ class Tagger:
         # Where the model needs the cores itself a call is done when it has begun. Beside a device
         # the tokenizer keeps the cores busy until the longest text of a call is done, and then one
         # thread fetches what it found: with two calls the cores have work meanwhile.
-        return 2 if self.overlaps else 1
+        return 1 if self._model.device.type == "cpu" else 2
 
     @property
     def overlaps(self) -> bool:
-        """Whether articles that were begun are computed while the host does something else."""
+        """Whether articles that were begun are computed while the caller does something else."""
         return self._forward.overlaps
+
+    def await_room(self) -> None:
+        """Block until another batch would be computed as soon as it is begun. Nothing waits where
+        batches do not overlap.
+
+        Raises:
+            DeviceFailed: as `begin`.
+        """
+        self._forward.await_room()
 
     def tag(
         self, articles: Sequence[PreparedArticle], progress: Callable[[], None]

@@ -62,6 +62,7 @@ class VarlenEngine:
     """
 
     pads = False
+    skips_unread = False
 
     def __init__(self, layout: PassLayout, device: PassDevice) -> None:
         self.device = device
@@ -75,7 +76,12 @@ class VarlenEngine:
         """See `Engine.run`."""
         return self.start(windows).answer()
 
-    def start(self, windows: Sequence[NDArray[np.int32]]) -> VarlenPass:
+    def await_room(self) -> None:
+        """Nothing: `start` waits for its slot, and what has two passes has work for a while."""
+
+    def start(
+        self, windows: Sequence[NDArray[np.int32]], _is_read: NDArray[np.bool_] | None = None
+    ) -> VarlenPass:
         """Begin a pass. Blocks only where two are under way already, for the older one.
 
         Raises:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -35,7 +36,7 @@ BREAK_WORD = "FAULT_BREAK_WORD"
 
 
 class FailingDevice:
-    """An `Engine` on a device that fails.
+    """An `OverlappingEngine` on a device that fails, when it is asked for the answer.
 
     Args:
         engine: does what does not fail.
@@ -49,7 +50,15 @@ class FailingDevice:
         self._engine = engine
         self._words = words
         self._fits_tokens = fits_tokens
-        self.pads = engine.pads
+        self.pads, self.skips_unread = engine.pads, engine.skips_unread
+
+    def start(
+        self, windows: Sequence[NDArray[np.int32]], is_read: NDArray[np.bool_] | None = None
+    ) -> _Begun:
+        return _Begun(partial(self.run, windows, is_read))
+
+    def await_room(self) -> None:
+        """There is."""
 
     def run(
         self, windows: Sequence[NDArray[np.int32]], is_read: NDArray[np.bool_] | None = None
@@ -74,6 +83,11 @@ class FailingDevice:
         return bool(word) and any(
             ids[at : at + len(word)] == word for at in range(len(ids) - len(word) + 1)
         )
+
+
+class _Begun:
+    def __init__(self, run: Callable[[], Answer]) -> None:
+        self.answer = run
 
 
 def put_on_failing_device(tagger: Tagger, variables: Mapping[str, str]) -> Tagger:

@@ -49,6 +49,9 @@ class LightTagger:
             LightEncoding(1 + sum(len(field.text) for field in fields) // 5) for fields in texts
         ]
 
+    def await_room(self) -> None:
+        """There is."""
+
     def begin(
         self, articles: Sequence[PreparedArticle], progress: Callable[[], None]
     ) -> Callable[[], TaggingResult]:
