@@ -21,6 +21,9 @@ from consumer.pipeline.batching import BatchBuilder
 from consumer.pipeline.prepare import CHUNK_MESSAGES
 from consumer.settings import Settings
 
+#: Turns of each way of running the batches: a machine is not as fast at any time.
+_TURNS = 4
+
 if TYPE_CHECKING:
     from consumer.tagging.tagger import Tagger
 
@@ -46,47 +49,71 @@ def measure_model(
     tagger: Tagger, batches: Sequence[Sequence[PreparedArticle]], seconds: float
 ) -> dict[str, float]:
     """Tag the batches, over and over, for so long; as the worker's stage does, the next one is
-    begun before the last is finished where the tagger overlaps. The same then without finding
-    entities in the model's answers.
+    begun before the last is finished where the tagger overlaps. And, in turns with that, the same
+    without finding entities in the model's answers.
 
     Returns:
         `tokens_per_s`, `articles_per_s`, `batch_s` (mean), `seconds`; and
         `model_only_tokens_per_s`.
     """
     # A processor finds out at the first pass how to run its shape; a GPU captures it at the second.
-    for _ in range(2 if tagger.overlaps else 1):
-        for batch in batches if tagger.overlaps else batches[:1]:
+    is_gpu = tagger.info.device != "cpu"
+    for _ in range(2 if is_gpu else 1):
+        for batch in batches if is_gpu else batches[:1]:
             tagger.tag(batch, _nothing)
-    model_only = _repeated(tagger.compute, tagger.overlaps, batches, seconds)
-    tagging = _repeated(tagger.begin, tagger.overlaps, batches, seconds)
+    ways = [_Way(begin, tagger.overlaps, batches) for begin in (tagger.begin, tagger.compute)]
+    for turn in range(_TURNS):
+        for way in ways if turn % 2 else ways[::-1]:
+            way.run(seconds / _TURNS)
+    tagging, model_only = (way.figures() for way in ways)
     return {**tagging, "model_only_tokens_per_s": model_only["tokens_per_s"]}
 
 
-def _repeated(
-    begin: Callable[[Sequence[PreparedArticle], Callable[[], None]], Callable[[], object]],
-    overlaps: bool,
-    batches: Sequence[Sequence[PreparedArticle]],
-    seconds: float,
-) -> dict[str, float]:
-    under_way: deque[tuple[Sequence[PreparedArticle], Callable[[], object]]] = deque()
-    tokens = articles = runs = 0
-    started = time.perf_counter()
-    for batch in itertools.cycle(batches):
-        under_way.append((batch, begin(batch, _nothing)))
-        if len(under_way) < (2 if overlaps else 1):
-            continue
-        finished, answers = under_way.popleft()
-        answers()
-        tokens += sum([article.encoding.tokens for article in finished])
-        articles += len(finished)
-        runs += 1
-        took = time.perf_counter() - started
-        # Whole rounds where there is time for one, so that long and short batches are in it.
-        if took > seconds and (runs >= len(batches) or took > 2 * seconds):
-            break
-    for _, answers in under_way:
-        answers()
-    return _figures(tokens, articles, runs, took)
+class _Way:
+    """Batches through a tagger in one way, over and over, a while at a time.
+
+    Args:
+        begin: begins one; gives what waits for its answers.
+        overlaps: whether one is begun before the one before is finished.
+    """
+
+    def __init__(
+        self,
+        begin: Callable[[Sequence[PreparedArticle], Callable[[], None]], Callable[[], object]],
+        overlaps: bool,
+        batches: Sequence[Sequence[PreparedArticle]],
+    ) -> None:
+        self._begin = begin
+        self._at_once = 2 if overlaps else 1
+        self._batches = itertools.cycle(batches)
+        self._round = len(batches)
+        self._tokens = self._articles = self._runs = 0
+        self._took = 0.0
+
+    def run(self, seconds: float) -> None:
+        """Go on for so long; to the end of a round, so that long and short batches are in it, where
+        that does not take as long again."""
+        under_way: deque[tuple[Sequence[PreparedArticle], Callable[[], object]]] = deque()
+        runs, took, started = 0, 0.0, time.perf_counter()
+        while took <= seconds or (runs % self._round and took <= 2 * seconds):
+            batch = next(self._batches)
+            under_way.append((batch, self._begin(batch, _nothing)))
+            if len(under_way) < self._at_once:
+                continue
+            finished, answers = under_way.popleft()
+            answers()
+            self._tokens += sum([article.encoding.tokens for article in finished])
+            self._articles += len(finished)
+            runs += 1
+            took = time.perf_counter() - started
+        for _, answers in under_way:
+            answers()
+        self._runs += runs
+        self._took += took
+
+    def figures(self) -> dict[str, float]:
+        """Of all that it did."""
+        return _figures(self._tokens, self._articles, self._runs, self._took)
 
 
 def measure_tokenizer(
