@@ -68,13 +68,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="recorded runs of nerstream bench worker")
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(RUNS))
     parser.add_argument("--machine", required=True, help="what to call this machine")
+    parser.add_argument(
+        "--suffix", default="", help="of the files' names, for another kind of processor: plain"
+    )
     asked = parser.parse_args()
     for name in asked.names or RUNS:
         print(f"{name} ...", file=sys.stderr)
         record = _record(RUNS[name])
         record = {"name": name, **record, "machine": asked.machine}
         RESULTS.mkdir(exist_ok=True)
-        (RESULTS / f"worker-{name}.json").write_text(json.dumps(record, indent=1) + "\n")
+        ending = f"-{asked.suffix}" if asked.suffix else ""
+        (RESULTS / f"worker-{name}{ending}.json").write_text(json.dumps(record, indent=1) + "\n")
 
 
 def _record(run: Run) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 from bench.gpu_tables import BUNDLED_WORKERS, WORKERS
@@ -11,7 +12,8 @@ from bench.tables import fill, markdown, recorded
 #: Tokens of an article of real news, in the mean.
 ARTICLE_TOKENS = 270
 
-_TILES = (
+#: The runs that were made on other kinds of processors too.
+_ELSEWHERE = (
     "bundled",
     "bundled-at-least-once",
     "bert-base",
@@ -42,7 +44,9 @@ def main() -> None:
 def filled(page: str) -> str:
     """The page with its tables as the runs in `bench/results` have them."""
     tables = (end_to_end, overhead, stages, latency, start, memory, scaling, machines)
-    return fill(page, {table.__name__: table for table in (*tables, tiles)})
+    by_name = {table.__name__: table for table in tables}
+    elsewhere = {suffix: partial(_elsewhere, suffix) for suffix in ("tiles", "plain")}
+    return fill(page, by_name | elsewhere)
 
 
 def end_to_end() -> list[str]:
@@ -68,11 +72,11 @@ def end_to_end() -> list[str]:
     )
 
 
-def tiles() -> list[str]:
-    """The runs on a processor with tiles (AMX), of an earlier engine."""
+def _elsewhere(suffix: str) -> list[str]:
+    """The runs on another kind of processor, by the ending of their files."""
     rows = []
-    for name in _TILES:
-        if (run := recorded(f"worker-{name}-tiles")) is None:
+    for name in _ELSEWHERE:
+        if (run := recorded(f"worker-{name}-{suffix}")) is None:
             continue
         rates = run["throughput"]
         share = rates.get("share_of_alone")

@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from consumer.commands.bench_figures import printed, throughput
+from consumer.commands.bench_figures import printed, shares, throughput, together
 from consumer.commands.bench_group import merged
 from consumer.commands.bench_load import Latencies
 from consumer.commands.bench_process import Reading
@@ -37,11 +37,12 @@ def test_rates_begin_when_a_tenth_is_done() -> None:
         reading(8, 500),
         reading(10, 1_000, cpu_s=4.0),
     ]
-    found = throughput(readings, {"tokens_per_s": 30_000.0, "model_only_tokens_per_s": 45_000.0})
+    found = throughput(readings)
     assert found["articles_per_s"] == 225
     assert found["tokens_per_s"] == 22_500
-    assert found["share_of_alone"] == 0.75
-    assert found["share_of_model_only"] == 0.5
+    alone = {"tokens_per_s": 30_000.0, "model_only_tokens_per_s": 45_000.0}
+    assert shares(found, alone) == {"share_of_alone": 0.75, "share_of_model_only": 0.5}
+    assert shares(found, {"tokens_per_s": 90_000.0}) == {"share_of_alone": 0.25}
     assert found["busy"]["tag"] == pytest.approx(0.75)
     assert found["busy"]["commit"] == 0
     assert found["padding_ratio"] == pytest.approx(0.2)
@@ -51,9 +52,13 @@ def test_rates_begin_when_a_tenth_is_done() -> None:
 
 
 def test_two_readings_are_taken_whole_with_the_seconds_that_are_given() -> None:
-    found = throughput([reading(0, 100), reading(9, 300)], None, 4.0)
+    found = throughput([reading(0, 100), reading(9, 300)], 4.0)
     assert found["articles_per_s"] == 50
-    assert "share_of_alone" not in found
+
+
+def test_runs_of_the_tagger_alone_count_by_their_time() -> None:
+    runs = ({"tokens_per_s": 100.0, "seconds": 30.0}, {"tokens_per_s": 60.0, "seconds": 10.0})
+    assert together(*runs) == {"tokens_per_s": 90.0, "seconds": 40.0}
 
 
 def test_rejected_messages_and_tombstones_count_as_done() -> None:
@@ -79,7 +84,8 @@ def test_percentiles_are_by_nearest_rank() -> None:
 
 def test_the_table_names_what_was_measured() -> None:
     alone = {"tokens_per_s": 20_000.0, "model_only_tokens_per_s": 25_000.0}
-    rates = throughput([reading(0, 0), reading(10, 1_000)], alone)
+    rates = throughput([reading(0, 0), reading(10, 1_000)])
+    rates |= shares(rates, alone)
     latency = Latencies(50.0, 2.0, [0.01] * 100).figures()
     out = io.StringIO()
     printed(

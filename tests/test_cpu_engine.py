@@ -26,7 +26,8 @@ from hypothesis import strategies as st
 from consumer.errors import ModelError
 from consumer.tagging import cpu_attention, cpu_engine, layer_choice
 from consumer.tagging.cpu_attention import attend
-from consumer.tagging.cpu_engine import CpuEngine, make_cpu_engine, parts
+from consumer.tagging.cpu_engine import CpuEngine, make_cpu_engine
+from consumer.tagging.cpu_passes import parts
 from consumer.tagging.encoder_layers import find_layers, read_layer
 from consumer.tagging.engine import Answer, Engine, PackedEngine
 from consumer.tagging.engines import make_engine, settle_precision

@@ -62,14 +62,11 @@ def surroundings(settings: Settings, kind: TaggerKind, values: Sequence[bytes]) 
     }
 
 
-def throughput(
-    readings: Sequence[Reading], alone: Mapping[str, float] | None, seconds: float = 0.0
-) -> dict[str, Any]:
+def throughput(readings: Sequence[Reading], seconds: float = 0.0) -> dict[str, Any]:
     """Rates between two readings, the first of them some way in so that all is warm.
 
     Args:
         readings: of one worker, in order.
-        alone: figures of the tagger alone, to compare with.
         seconds: how long it took, where that is known better than by the readings.
     """
     total = readings[-1].resolved - readings[0].resolved
@@ -87,7 +84,7 @@ def throughput(
     tokens, computed = grown("nerstream_tokens_total"), grown("nerstream_computed_tokens_total")
     batches = grown("nerstream_batch_articles_count")
     stage = "nerstream_stage_duration_seconds_sum"
-    result: dict[str, Any] = {
+    return {
         "articles_per_s": articles / took,
         "tokens_per_s": tokens / took,
         "tokens_per_article": tokens / max(articles, 1),
@@ -102,13 +99,29 @@ def throughput(
         "batch_s": grown(stage, '{stage="tag"}') / max(batches, 1),
         "transactions_per_s": grown("nerstream_transactions_total", '{outcome="committed"}') / took,
     }
-    if alone is not None:
-        result["share_of_alone"] = result["tokens_per_s"] / alone["tokens_per_s"]
-        if "model_only_tokens_per_s" in alone:
-            result["share_of_model_only"] = (
-                result["tokens_per_s"] / alone["model_only_tokens_per_s"]
-            )
-    return result
+
+
+def together(*runs: Mapping[str, float]) -> dict[str, float]:
+    """Figures of the tagger alone, of several runs of it: the means over their time."""
+    seconds = sum(run["seconds"] for run in runs)
+    means = {
+        name: sum(run[name] * run["seconds"] for run in runs) / seconds
+        for name in runs[0]
+        if name != "seconds"
+    }
+    return {**means, "seconds": seconds}
+
+
+def shares(rates: Mapping[str, float], alone: Mapping[str, float]) -> dict[str, float]:
+    """Of the worker's rate in that of the tagger alone, and of its model."""
+    return {
+        share: rates["tokens_per_s"] / alone[name]
+        for share, name in (
+            ("share_of_alone", "tokens_per_s"),
+            ("share_of_model_only", "model_only_tokens_per_s"),
+        )
+        if name in alone
+    }
 
 
 def printed(found: Mapping[str, Any], console: Console) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from consumer.commands.bench_figures import surroundings, throughput
+from consumer.commands.bench_figures import shares, surroundings, throughput, together
 from consumer.commands.bench_group import BenchGroup
 from consumer.commands.bench_load import Latencies, Load
 from consumer.commands.bench_process import PATIENCE_S, Reading, tagger_alone
@@ -64,11 +64,7 @@ class Measurements:
     def measure(self) -> dict[str, Any]:
         """All of them, as one document."""
         found: dict[str, Any] = surroundings(self._settings, self._kind, self._values)
-        alone = None
-        if self._kind is not TaggerKind.NULL:
-            self._say(f"the {self._kind} alone")
-            alone = tagger_alone(self._settings, self._kind, self._values, self._seconds)
-            found["alone"] = alone
+        alone = self._alone()
         guess = alone["articles_per_s"] if alone else _NULL_RATE
         if self._has_backlog:
             # A tenth more is the beginning, before everything is warm.
@@ -80,21 +76,31 @@ class Measurements:
             self._say("starting the worker" if self._workers == 1 else "starting the workers")
             found["start"] = worker.wait_ready()
             if self._has_backlog:
-                found["throughput"] = throughput(self._drain(worker), alone)
-            self._latencies(worker, guess, alone, found)
+                found["throughput"] = throughput(self._drain(worker))
+            self._latencies(worker, guess, found)
             found["peak_bytes"] = worker.peak_bytes
             # The last article is read by its reader before the worker has counted it.
             last = self._settled(worker)
             found["stop_s"] = worker.stop()
         if last.resolved != self._load.sent:
             raise NerstreamError(f"{self._load.sent} went in, {last.resolved:.0f} came out")
+        if alone is not None and (later := self._alone()) is not None:
+            found["alone"] = together(alone, later)
+            found["throughput"] |= shares(found["throughput"], found["alone"])
         return found
+
+    def _alone(self) -> dict[str, float] | None:
+        """Half of what the worker is compared with; the other half comes after it, since a machine
+        is not as fast at any time."""
+        if self._kind is TaggerKind.NULL:
+            return None
+        self._say(f"the {self._kind} alone")
+        return tagger_alone(self._settings, self._kind, self._values, self._seconds / 2)
 
     def _latencies(
         self,
         worker: BenchGroup,
         guess: float,
-        alone: dict[str, float] | None,
         found: dict[str, Any],
     ) -> None:
         rate = found["throughput"]["articles_per_s"] if self._has_backlog else guess
@@ -111,9 +117,9 @@ class Measurements:
         after = self._settled(worker)
         if not self._has_backlog:
             found["throughput"] = (
-                throughput(marked, alone)
+                throughput(marked)
                 if len(marked) == 2
-                else throughput([before, after], alone, full.seconds)
+                else throughput([before, after], full.seconds)
             )
         if not self._with_latency:
             return

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
-from heapq import heapreplace
 from itertools import islice
 from threading import Barrier
 
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from consumer.errors import ModelError
 from consumer.tagging.calibration import quantize_layers
+from consumer.tagging.cpu_passes import CpuPass, parts
 from consumer.tagging.device import CPU_ONLY
 from consumer.tagging.encoder_layers import find_layers
 from consumer.tagging.engine import Answer, PackedEngine, answer_of
@@ -148,29 +148,6 @@ class CpuEngine(PackedEngine):
         return _spread(answer_of(logits[: len(read)], self._with_rows), read, tokens)
 
 
-class CpuPass:
-    """Windows under way, a few at a time. Made by `CpuEngine.start`."""
-
-    def __init__(
-        self,
-        passes: Sequence[Future[Answer]],
-        groups: Sequence[Sequence[int]],
-        lengths: Sequence[int],
-    ) -> None:
-        self._passes = passes
-        self._groups = groups
-        self._lengths = lengths
-
-    def answer(self) -> Answer:
-        """See `StartedPass.answer`."""
-        # What fails leaves nothing of it running behind, which the next attempt would meet.
-        wait(self._passes)
-        answers = [one.result() for one in self._passes]
-        if len(answers) == 1:
-            return answers[0]
-        return _in_order(answers, self._groups, self._lengths)
-
-
 def _single_threads(count: int) -> ThreadPoolExecutor:
     """Threads in which torch computes alone, started."""
     all_there = Barrier(count)
@@ -201,26 +178,6 @@ def part_tokens(model: LoadedModel, dtype: str | None = None) -> int:
     return max(1, (INT16_PART_NUMBERS if is_int16 else PART_NUMBERS) // int(widest))
 
 
-def parts(lengths: Sequence[int], most_tokens: int, streams: int = 1) -> list[list[int]]:
-    """Indices of windows in groups of about as many tokens each, about `most_tokens` at most.
-
-    The longest are dealt out first, each to the group that has the fewest tokens so far: so all
-    have as many, and long ones, whose attention takes longer for each token, are everywhere.
-
-    Args:
-        lengths: tokens of each window.
-        streams: groups that run at a time; their number is a multiple of it, where it can be.
-    """
-    count = -(-max(1, -(-sum(lengths) // most_tokens)) // streams) * streams
-    groups: list[list[int]] = [[] for _ in range(min(count, len(lengths)))]
-    loads = [(0, number) for number in range(len(groups))]
-    for index in sorted(range(len(lengths)), key=lambda index: -lengths[index]):
-        tokens, number = loads[0]
-        groups[number].append(index)
-        heapreplace(loads, (tokens + lengths[index], number))
-    return [sorted(group) for group in groups]
-
-
 def _spread(answer: Answer, places: NDArray[np.intp], tokens: int) -> Answer:
     """The answer of some tokens in their places among all; zeros in the others."""
     label_ids, scores = np.zeros(tokens, np.int16), np.zeros(tokens, np.float32)
@@ -230,25 +187,3 @@ def _spread(answer: Answer, places: NDArray[np.intp], tokens: int) -> Answer:
         rows = np.zeros((tokens, answer.rows.shape[1]), np.float32)
         rows[places] = answer.rows
     return Answer(label_ids, scores, rows)
-
-
-def _in_order(
-    answers: Sequence[Answer], groups: Sequence[Sequence[int]], lengths: Sequence[int]
-) -> Answer:
-    """The answers of groups of windows as one, the windows in their order."""
-    ends = np.cumsum(lengths)
-    places = np.concatenate(
-        [
-            np.arange(ends[index] - lengths[index], ends[index])
-            for group in groups
-            for index in group
-        ]
-    )
-    back = np.empty_like(places)
-    back[places] = np.arange(len(places))
-    rows = [answer.rows for answer in answers if answer.rows is not None]
-    return Answer(
-        label_ids=np.concatenate([answer.label_ids for answer in answers])[back],
-        scores=np.concatenate([answer.scores for answer in answers])[back],
-        rows=np.concatenate(rows)[back] if rows else None,
-    )
