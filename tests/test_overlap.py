@@ -219,9 +219,9 @@ def test_memory_that_runs_out_beside_another_batch_splits_its_own_alone(
 def test_a_window_without_memory_for_it_is_rejected_beside_others(slots: type[Slots]) -> None:
     engine = slots(fits_tokens=40)
     tagger = tagger_on(engine, load_tiny(), batch_tokens=4_096)
-    long = prepared(tagger, 1)[0]._replace(article=article(9, " ".join(SENTENCES)))
-    (encoding,) = tagger.encode([long.article.fields])
-    mixed = [*prepared(tagger, 9), PreparedArticle(long.article, encoding), *prepared(tagger, 5)]
+    long = article(9, " ".join(SENTENCES))
+    (encoding,) = tagger.encode([long.fields])
+    mixed = [*prepared(tagger, 9), PreparedArticle(long, encoding), *prepared(tagger, 5)]
     first, second = tagger.begin(mixed, nothing), tagger.begin(prepared(tagger, 20), nothing)
     answers = first().answers
     assert isinstance(answers[9], RejectedMessage)
@@ -229,6 +229,30 @@ def test_a_window_without_memory_for_it_is_rejected_beside_others(slots: type[Sl
     assert [*answers[:9], *answers[10:]] == [()] * 14
     assert second().answers == ((),) * 20
     assert engine.open == 0
+
+
+class Narrow(Plain):
+    """Has memory for so many tokens."""
+
+    def run(
+        self, windows: Sequence[NDArray[np.int32]], _is_read: NDArray[np.bool_] | None = None
+    ) -> Answer:
+        if sum(map(len, windows)) > 40:
+            raise torch.OutOfMemoryError("out of memory, as asked for")
+        return super().run(windows)
+
+
+@pytest.mark.parametrize(
+    "engine", [Narrow(), Slots(fits_tokens=40), LateSlots(fits_tokens=40)], ids=type
+)
+def test_a_last_pass_without_memory_ends_the_batch(engine: Plain) -> None:
+    tagger = tagger_on(engine, load_tiny(), batch_tokens=64)
+    last = article(99, " ".join(SENTENCES))
+    (encoding,) = tagger.encode([last.fields])
+    batch = [*prepared(tagger, 20), PreparedArticle(last, encoding)]
+    answers = tagger.tag(batch, nothing).answers
+    assert isinstance(answers[-1], RejectedMessage)
+    assert answers[:-1] == ((),) * 20
 
 
 def test_room_is_asked_for_when_all_passes_of_the_latest_batch_have_begun() -> None:

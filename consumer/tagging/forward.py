@@ -119,7 +119,8 @@ class Forward:
         """
         while run.pending or run.passes:
             self._start_all(run)
-            self._collect()
+            if run.passes:
+                self._collect()
         if self._latest is run:
             self._latest = None
         return run.result()
