@@ -74,3 +74,11 @@ def test_each_change_is_one_line_in_the_log(caplog: pytest.LogCaptureFixture) ->
         "out of memory in a pass of 1000 tokens; passes have at most 500 from now on",
         "passes may have up to 1000 tokens again",
     ]
+
+
+def test_a_pass_that_was_begun_before_the_limit_fell_does_not_raise_it() -> None:
+    limit = PassLimit(1_000)
+    limit.ran_out(1_000)
+    limit.ran_out(500)
+    limit.ran_out(1_000)
+    assert limit.tokens == 250

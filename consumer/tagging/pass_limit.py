@@ -34,12 +34,13 @@ class PassLimit:
         return self._tokens
 
     def ran_out(self, tokens: int) -> None:
-        """A pass of so many tokens found no memory; the next has half as many."""
+        """A pass of so many tokens found no memory; the next has half as many, or what the limit
+        is by now: passes that overlap may have been begun before it was lowered."""
         if self._raised:
             self._raised = False
             self._patience *= 2
         self._went_well = 0
-        self._tokens = max(1, tokens // 2)
+        self._tokens = max(1, min(self._tokens, tokens // 2))
         _log.warning(
             "out of memory in a pass of %d tokens; passes have at most %d from now on",
             tokens,
