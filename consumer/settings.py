@@ -180,8 +180,8 @@ class Settings(BaseModel):
     # --- Life and death
     shutdown_timeout_s: Seconds = 30.0
     """Seconds that a drain may take after SIGTERM before the worker gives up, uncommitted. What has
-    not begun by half of it is let go, for the next worker: one that is behind holds more than a
-    slow device gets done in time."""
+    not begun by half of it, or when no more than two batches can be done in what is left, is let
+    go, for the next worker: one that is behind holds more than a slow device gets done in time."""
     revoke_timeout_s: Seconds = 10.0
     """Seconds that a rebalance waits for what is finished to be committed."""
     stall_timeout_s: Seconds = 120.0

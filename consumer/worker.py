@@ -172,7 +172,7 @@ class Worker:
             NerstreamError: what a stage raised; `StageFailed` around what nobody expected.
             StageStalled: a forward pass takes longer than `stall_timeout_s`; it may still run.
             ShutdownTimeout: the drain took longer than `shutdown_timeout_s`, although it lets go
-                what it has not begun by half of that.
+                what it has not begun in time.
         """
         while self.running:
             if self._drain.has_begun and not self._poll.started:
@@ -196,7 +196,7 @@ class Worker:
                     f"forced by a second signal; {self._in_flight.messages} messages are "
                     "uncommitted and will be read again"
                 )
-            if self._drain.lets_go():
+            if self._drain.lets_go(self._tag.batch_s):
                 self._let_go()
         failure = self._stages.failure()
         if failure is not None:

@@ -137,6 +137,7 @@ class FakeTagger:
 
     Attributes:
         gate: while it is cleared `tag` waits, as a busy device does.
+        shut_after: runs after which it is cleared; 0 for never.
         fuse: while it is cleared, a text with `explode` waits before it does.
         busy: set while `tag` runs.
         batches: the texts of every run.
@@ -150,6 +151,7 @@ class FakeTagger:
         self.info = MODEL
         self.gate = threading.Event()
         self.gate.set()
+        self.shut_after = 0
         self.fuse = threading.Event()
         self.fuse.set()
         self.busy = threading.Event()
@@ -179,6 +181,8 @@ class FakeTagger:
         self.batches.append(texts)
         self.busy.set()
         assert self.gate.wait(PATIENCE_S), "the gate stayed shut"
+        if len(self.batches) == self.shut_after:
+            self.gate.clear()
         self.busy.clear()
         progress()
         if any("explode" in text for text in texts):

@@ -304,6 +304,18 @@ def test_the_seconds_of_a_batch_are_those_that_were_spent_on_it() -> None:
     tagger.on["room beside a"] = lambda: bench.clock.advance(64.0)
     bench.run(*ABC)
     assert bench.observer.seconds["tag"] == [67.0, 12.0, 48.0]
+    assert bench.stage.batch_s == 67.0
+
+
+def test_what_a_batch_takes_is_told_by_the_longest_of_the_latest() -> None:
+    tagger = StepwiseTagger(overlaps=False)
+    bench = Bench(tagger)
+    assert bench.stage.batch_s == 0.0
+    tagger.on["finish a"] = lambda: bench.clock.advance(64.0)
+    tagger.on["finish b"] = lambda: bench.clock.advance(2.0)
+    tagger.on["finish c"] = lambda: bench.clock.advance(1.0)
+    bench.run(*ABC, *ABC[1:] * 3)
+    assert bench.stage.batch_s == 2.0
 
 
 @pytest.mark.parametrize("event", ["room beside a", "begin b", "finish a", "finish b"])

@@ -166,6 +166,36 @@ def test_a_drain_that_takes_long_lets_go_what_has_not_begun(benches: Benches) ->
     bench.reconcile(in_flight=0)
 
 
+def test_a_drain_lets_go_earlier_where_batches_take_long(benches: Benches) -> None:
+    clock = ManualClock()
+    bench = benches(clock, shutdown_timeout_s=30, batch_articles=1)
+    bench.tagger.gate.clear()
+    bench.broker.feed(b"Ada")
+    bench.start()
+    assert bench.tagger.busy.wait(PATIENCE_S)
+    clock.advance(12.0)
+    bench.broker.feed(*[b"Ada"] * 200)
+    eventually(lambda: bench.observer.consumed_messages == 201, "all was read")
+    # The first passes the gate, which the second finds shut.
+    bench.tagger.shut_after = 1
+    bench.tagger.gate.set()
+    eventually(lambda: len(bench.tagger.batches) == 2, "the second has begun")
+    bench.signals = 1
+    eventually(
+        lambda: "the worker is stopping" in bench.worker.state().reasons, "the stop was seen"
+    )
+    clock.advance(5.9)
+    rounds = bench.asked_for_signals
+    eventually(lambda: bench.asked_for_signals > rounds + 2, "the drain goes on")
+    assert bench.observer.releases == {}
+    clock.advance(0.2)
+    eventually(lambda: bench.observer.releases[ReleaseReason.STOPPED] > 100, "most is let go")
+    bench.tagger.gate.set()
+    bench.result()
+    assert bench.broker.committed == {P0: 2}
+    bench.reconcile(in_flight=0)
+
+
 def test_a_stage_that_hangs_does_not_hold_up_the_end(
     benches: Benches, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,9 +6,12 @@ from collections.abc import Callable
 
 from consumer.errors import ShutdownTimeout
 
-#: Share of the timeout after which a drain lets go what has not begun: the rest is for what is on
-#: the device, the last commit and the leaving.
+#: Share of the timeout after which a drain lets go what has not begun, at the latest: the rest is
+#: for what is on the device, the last commit and the leaving.
 LET_GO_AFTER = 0.5
+
+#: Batches that are on the device at once, at most: what is left of the timeout is for as many.
+BATCHES_UNDER_WAY = 2
 
 
 class Drain:
@@ -37,11 +40,16 @@ class Drain:
         self._end_at = self._clock() + self._timeout_s
         return True
 
-    def lets_go(self) -> bool:
-        """Whether what has not begun is to be let go now; True once."""
+    def lets_go(self, batch_s: float) -> bool:
+        """Whether what has not begun is to be let go now; True once.
+
+        Args:
+            batch_s: seconds that a batch takes.
+        """
         if self._end_at is None or self._has_let_go:
             return False
-        self._has_let_go = self._clock() >= self._end_at - self._timeout_s * (1 - LET_GO_AFTER)
+        kept_s = max(self._timeout_s * (1 - LET_GO_AFTER), BATCHES_UNDER_WAY * batch_s)
+        self._has_let_go = self._clock() >= self._end_at - kept_s
         return self._has_let_go
 
     def overdue(self, uncommitted: int) -> ShutdownTimeout | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -25,6 +26,9 @@ from consumer.pipeline.stage import Stage
 from consumer.rejections import RejectCode
 from consumer.rejections import Stage as StageName
 
+#: Batches of which the longest stands for the next ones: a small one says little about them.
+_BATCHES_REMEMBERED = 8
+
 
 class TagStage(Stage):
     """Takes batches and hands on their outcomes, in order. What the tagger raises ends the worker:
@@ -33,6 +37,9 @@ class TagStage(Stage):
     Where the tagger overlaps, a batch that waits is begun before the one before it is finished, as
     soon as the device has room for it, so that the device computes while this thread decodes. No
     batch waits for another to come.
+
+    Attributes:
+        batch_s: seconds that a batch takes, by the longest of the latest; 0 before the first.
     """
 
     def __init__(
@@ -50,6 +57,8 @@ class TagStage(Stage):
         self._tagger = tagger
         self._observer = observer
         self._lets_go = threading.Event()
+        self._latest_s: deque[float] = deque(maxlen=_BATCHES_REMEMBERED)
+        self.batch_s = 0.0
 
     def let_go(self) -> None:
         """Tag no batch that has not begun; the publisher is told of what it held. Any thread."""
@@ -110,6 +119,8 @@ class TagStage(Stage):
             started = self._clock()
             result = under_way.answers()
             worked_s = under_way.worked_s + self._clock() - started
+            self._latest_s.append(worked_s)
+            self.batch_s = max(self._latest_s)
             self._observer.stage_seconds(self.name, worked_s)
             self._observer.batch_tagged(result)
             answers = result.answers
