@@ -21,11 +21,11 @@ from consumer.pipeline.batching import BatchBuilder
 from consumer.pipeline.prepare import CHUNK_MESSAGES
 from consumer.settings import Settings
 
-#: Turns of each way of running the batches: a machine is not as fast at any time.
-_TURNS = 4
-
 if TYPE_CHECKING:
     from consumer.tagging.tagger import Tagger
+
+#: Turns of each way of running the batches: a machine is not as fast at any time.
+_TURNS = 4
 
 
 def prepared_batches(

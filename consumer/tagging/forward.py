@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from consumer.errors import DeviceFailed, RejectedMessage, first_line
 from consumer.rejections import RejectCode
 from consumer.tagging.encoding import ArticleEncoding
-from consumer.tagging.engine import Answer, Engine, is_out_of_memory, release_memory
+from consumer.tagging.engine import Engine, is_out_of_memory, release_memory
 from consumer.tagging.forward_run import ForwardResult, ForwardRun
 from consumer.tagging.model import LoadedModel
 from consumer.tagging.overlap import StartedPass, Starter
 from consumer.tagging.pass_limit import PassLimit
 from consumer.tagging.window_batch import WindowBatch
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,8 @@ class Forward:
         if not group:
             return
         is_read = run.windows.is_read(group) if self._engine.skips_unread else None
-        running = self._start(run.windows.ids(group), is_read)
+        ids = run.windows.ids(group)
+        running = self._with_memory(lambda: self._starter.start(ids, is_read))
         if running is not None:
             run.passes += 1
             self._under_way.append(_Started(run, group, cost, running))
@@ -160,7 +163,7 @@ class Forward:
         started = self._under_way.popleft()
         run = started.run
         run.passes -= 1
-        answer = self._answer(started)
+        answer = self._with_memory(started.running.answer)
         if answer is None:
             self._had_no_memory(run, started.group, started.cost)
             return
@@ -171,26 +174,14 @@ class Forward:
         self._longest_fitted = max(self._longest_fitted, longest)
         run.progress()
 
-    def _start(
-        self, windows: Sequence[NDArray[np.int32]], is_read: NDArray[np.bool_] | None
-    ) -> StartedPass | None:
-        """The pass, or None where memory ran out."""
+    def _with_memory(self, call: Callable[[], T]) -> T | None:
+        """What a call on the device gives, or None where memory ran out."""
         try:
-            return self._starter.start(windows, is_read)
+            return call()
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise self._failed(error) from error
         # Out here the error is gone, and with it the frames that hold the tensors.
-        release_memory(self._model)
-        return None
-
-    def _answer(self, started: _Started) -> Answer | None:
-        """Its answer, or None where memory ran out."""
-        try:
-            return started.running.answer()
-        except RuntimeError as error:
-            if not is_out_of_memory(error):
-                raise self._failed(error) from error
         release_memory(self._model)
         return None
 
