@@ -18,7 +18,7 @@ $(BIN)/uv:
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv
 
-$(VENV)/.installed: pyproject.toml constraints.txt hatch_build.py $(wildcard consumer/tagging/native/*.[ch]) | $(BIN)/uv
+$(VENV)/.installed: pyproject.toml constraints.txt hatch_build.py $(wildcard consumer/tagging/engine/cpu/native/*.[ch]) | $(BIN)/uv
 	@echo "installing nerstream and what it needs (the first time downloads torch)"
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e .
 	@touch $@
@@ -56,9 +56,9 @@ soak: $(VENV)/.installed-dev ## five million small messages through one worker; 
 	@bash tests/integration/kafka/install.sh $(KAFKA_DIR) --if-possible
 	@$(BIN)/python -m tests.faults.soak --messages 5000000 --record docs/soak.md
 
-peers: $(BIN)/uv ## .venv-peers: what `python -m bench.overhead` compares with
+peers: $(BIN)/uv ## .venv-peers: what `python -m benchmarks.overhead` compares with
 	@$(PYTHON) -m venv .venv-peers
-	@$(BIN)/uv pip install --quiet --python .venv-peers/bin/python -r bench/peers/requirements.txt
+	@$(BIN)/uv pip install --quiet --python .venv-peers/bin/python -r benchmarks/peers/requirements.txt
 
 check: $(VENV)/.installed-dev ## ruff, mypy --strict, import-linter
 	@$(BIN)/ruff check .

@@ -17,7 +17,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-FOLDER = "consumer/tagging/native"
+FOLDER = "consumer/tagging/engine/cpu/native"
 SOURCES = (f"{FOLDER}/attention.c", f"{FOLDER}/layer.c")
 LIBRARY = f"{FOLDER}/kernels.so"
 

@@ -17,7 +17,7 @@ import sys
 from collections.abc import Sequence
 
 from consumer import __version__
-from consumer.errors import NerstreamError
+from consumer.contracts.errors import NerstreamError
 
 COMMANDS = {
     "run": "the worker: articles from Kafka, entities to Kafka",

@@ -9,9 +9,11 @@ from collections.abc import Callable
 import structlog
 
 from consumer import __version__
-from consumer.articles import Batch, ModelInfo, RawMessage
-from consumer.codec import Codec
-from consumer.errors import ShutdownTimeout, StageStalled
+from consumer.codec.article_codec import Codec
+from consumer.contracts.errors import ShutdownTimeout, StageStalled
+from consumer.contracts.messages import Batch, ModelInfo, RawMessage
+from consumer.contracts.observer import Observer
+from consumer.contracts.ports import Sink, Source, Tagger
 from consumer.pipeline.batching import BatchBuilder
 from consumer.pipeline.channel import Channel, wake
 from consumer.pipeline.commit_policy import CommitPolicy
@@ -20,15 +22,13 @@ from consumer.pipeline.dispatch import Dispatcher, Route
 from consumer.pipeline.drain import Drain
 from consumer.pipeline.in_flight import InFlight
 from consumer.pipeline.inbox import LetGo, PublishMessage
-from consumer.pipeline.observer import Observer
 from consumer.pipeline.ownership import Ownership
 from consumer.pipeline.poll import PollStage
 from consumer.pipeline.prepare import PrepareStage
-from consumer.pipeline.protocols import Sink, Source, Tagger
 from consumer.pipeline.publish import OUTCOMES, PublishStage
 from consumer.pipeline.stages import Stages
 from consumer.pipeline.tag import TagStage
-from consumer.settings import Settings
+from consumer.settings.schema import Settings
 from consumer.telemetry.health import Health
 
 #: How long the stages may take to let go after a failure before the process ends without them.

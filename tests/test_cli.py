@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from consumer import __version__, cli
-from consumer.errors import KafkaProblem, NerstreamError, SettingsError
+from consumer.contracts.errors import KafkaProblem, NerstreamError, SettingsError
 
 ROOT = Path(__file__).parents[1]
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import orjson
 
-from consumer.articles import Article, Position, RawMessage, TopicPartition
-from consumer.codec import Codec
-from consumer.errors import RejectedMessage
+from consumer.codec.article_codec import Codec
+from consumer.contracts.errors import RejectedMessage
+from consumer.contracts.messages import Article, Position, RawMessage, TopicPartition
 from consumer.resources import sample_lines
 
 CODEC = Codec(("title", "body"))

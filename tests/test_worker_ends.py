@@ -8,16 +8,16 @@ from collections.abc import Iterator
 import pytest
 
 from consumer import worker as worker_module
-from consumer.errors import (
+from consumer.contracts.errors import (
     KafkaProblem,
     ShutdownTimeout,
     StageFailed,
     StageStalled,
 )
-from consumer.pipeline.observer import ReleaseReason
+from consumer.contracts.observer import ReleaseReason
 from consumer.worker import BATCHES
-from tests.fakes import P0, PATIENCE_S, ManualClock, eventually, in_thread
-from tests.worker_bench import Benches, WorkerBench, workers
+from tests.support.fakes import P0, PATIENCE_S, ManualClock, eventually, in_thread
+from tests.support.worker_rig import Benches, WorkerBench, workers
 
 
 @pytest.fixture

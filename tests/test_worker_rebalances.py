@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from consumer.errors import (
+from consumer.contracts.errors import (
     AbortableError,
 )
-from consumer.pipeline.observer import ReleaseReason, TransactionOutcome
-from tests.fakes import P0, P1, PATIENCE_S, ManualClock, eventually
-from tests.worker_bench import Benches, WorkerBench, workers
+from consumer.contracts.observer import ReleaseReason, TransactionOutcome
+from tests.support.fakes import P0, P1, PATIENCE_S, ManualClock, eventually
+from tests.support.worker_rig import Benches, WorkerBench, workers
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ import shlex
 import sys
 from pathlib import Path
 
-from consumer.commands.command_files import last_part, print_scores, read_corpus, read_notes
-from consumer.errors import SettingsError
+from consumer.commands.files import last_part, print_scores, read_corpus, read_notes
+from consumer.contracts.errors import SettingsError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
     notes = read_notes(arguments.card_notes)
     print(f"averaging {len(arguments.models)} models", file=sys.stderr)
     # Imported late, so that `nerstream --help` need not wait for torch.
-    from consumer.tagging.averaging import average, score_and_describe
+    from consumer.training.averaging import average, score_and_describe
 
     average(arguments.models, arguments.output, arguments.max_length)
     print(f"scoring the mean on {len(dev):,} articles", file=sys.stderr)

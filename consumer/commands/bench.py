@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 
-#: Each is a module `consumer.commands.bench_<name>`, a command like any other.
+#: Each is a module `consumer.bench.<name>.command`, a command like any other.
 BENCHMARKS = {
     "model": "the tagger's forward pass beside its peers and beside what the processor can do",
     "worker": "the worker from broker to broker: articles a second, latency, time by stage",
@@ -32,6 +32,6 @@ def run(arguments: argparse.Namespace) -> int:
         description=f"{line[0].upper()}{line[1:]}.",
         allow_abbrev=False,
     )
-    benchmark = importlib.import_module(f"consumer.commands.bench_{name}")
+    benchmark = importlib.import_module(f"consumer.bench.{name}.command")
     benchmark.add_arguments(parser)
     return int(benchmark.run(parser.parse_args(arguments.arguments)))

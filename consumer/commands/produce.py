@@ -17,8 +17,8 @@ import orjson
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from consumer.errors import KafkaProblem, RejectedMessage, SettingsError
-from consumer.settings_sources import add_settings_arguments, load_settings
+from consumer.contracts.errors import KafkaProblem, RejectedMessage, SettingsError
+from consumer.settings.sources import add_settings_arguments, load_settings
 
 #: The most that librdkafka lets `message.max.bytes` be; a longer line cannot be a message.
 MAX_LINE_BYTES = 1_000_000_000
@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
     # What the client library logs comes back as an error, which is shown once.
     logging.getLogger("consumer").addHandler(logging.NullHandler())
     # Imported here, so that `--help` and a wrong setting do not wait for the client library.
-    from consumer.kafka.produce import TopicWriter
+    from consumer.kafka.tools.writer import TopicWriter
 
     with _opened(arguments.file) as stream, TopicWriter(settings, arguments.topic) as writer:
         if arguments.repeat > 1 and not stream.seekable():

@@ -11,9 +11,9 @@ from typing import Any, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from consumer.setting_values import RESERVED_KAFKA_PROPERTIES
-from consumer.settings import GROUPS, Settings
-from consumer.settings_arguments import flag_name, variable_name
+from consumer.settings.flags import flag_name, variable_name
+from consumer.settings.schema import GROUPS, Settings
+from consumer.settings.values import RESERVED_KAFKA_PROPERTIES
 from consumer.telemetry.declaration import Declaration, Kind
 from consumer.telemetry.declarations import ALL
 

@@ -13,15 +13,15 @@ from concurrent.futures import ThreadPoolExecutor
 import structlog
 
 from consumer import __version__
-from consumer.codec import Codec
-from consumer.commands.loading import tagger_from
-from consumer.errors import DeviceFailed, NerstreamError
-from consumer.kafka.sink import make_sink
-from consumer.kafka.source import KafkaSource
-from consumer.pipeline.protocols import Tagger
-from consumer.settings import Settings
-from consumer.settings_arguments import add_settings_arguments
-from consumer.settings_sources import load_settings
+from consumer.app import tagger_from
+from consumer.codec.article_codec import Codec
+from consumer.contracts.errors import DeviceFailed, NerstreamError
+from consumer.contracts.ports import Tagger
+from consumer.kafka.sink.sink import make_sink
+from consumer.kafka.source.source import KafkaSource
+from consumer.settings.flags import add_settings_arguments
+from consumer.settings.schema import Settings
+from consumer.settings.sources import load_settings
 from consumer.signals import EndSignals
 from consumer.telemetry.admin import AdminServer
 from consumer.telemetry.health import Health
@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the worker until SIGTERM or SIGINT; 0 when it has drained.
 
     Raises:
-        NerstreamError: see `consumer.errors`; the command line prints it and exits.
+        NerstreamError: see `consumer.contracts.errors`; the command line prints it and exits.
     """
     settings = load_settings(arguments, os.environ)
     configure_logging(settings.log_format, settings.log_level)
@@ -126,7 +126,7 @@ def load_tagger(settings: Settings, metrics: Metrics) -> Tagger:
     adopt_library_loggers()
     metrics.model_loaded(tagger.info)
     # Imported here: it imports torch, which the line above has done by now.
-    from consumer.tagging.device_memory import device_memory_reader
+    from consumer.tagging.engine.device_memory import device_memory_reader
 
     memory = device_memory_reader(tagger.info.device)
     if memory is not None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE
 
-from consumer.articles import Headers, Position, RawMessage, TopicPartition
+from consumer.contracts.messages import Headers, Position, RawMessage, TopicPartition
 
 
 def raw_message(

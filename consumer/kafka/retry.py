@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from confluent_kafka import KafkaError, KafkaException
 
-from consumer.kafka.problems import error_of
+from consumer.kafka.errors import error_of
 
 #: Seconds between two tries; the client has waited for the brokers within the call already.
 _WAIT_S = 0.1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from consumer.articles import Batch, BatchItem, PreparedArticle
+from consumer.contracts.messages import Batch, BatchItem, PreparedArticle
 
 
 class BatchBuilder:

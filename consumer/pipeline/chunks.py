@@ -8,7 +8,10 @@ from typing import Protocol
 
 import structlog
 
-from consumer.articles import (
+from consumer.contracts.choices import RejectCode
+from consumer.contracts.choices import Stage as StageName
+from consumer.contracts.errors import NerstreamError, RejectedMessage
+from consumer.contracts.messages import (
     Article,
     BatchItem,
     Encoding,
@@ -17,10 +20,7 @@ from consumer.articles import (
     Rejected,
     Tombstone,
 )
-from consumer.errors import NerstreamError, RejectedMessage
-from consumer.pipeline.protocols import Tagger
-from consumer.rejections import RejectCode
-from consumer.rejections import Stage as StageName
+from consumer.contracts.ports import Tagger
 
 _UNREADABLE_HEADERS = (
     "the name of a header is not UTF-8, so its headers cannot be read and this dead letter is "

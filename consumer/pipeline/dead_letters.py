@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter, deque
 
-from consumer.articles import Outgoing, Rejected
-from consumer.errors import DeadLetterLimitExceeded
-from consumer.rejections import RejectCode
+from consumer.contracts.choices import RejectCode
+from consumer.contracts.errors import DeadLetterLimitExceeded
+from consumer.contracts.messages import Outgoing, Rejected
 
 #: Prefix of the headers that say why, after the manner of Kafka Connect and KIP-1034.
 HEADER_PREFIX = "__nerstream.errors."

@@ -6,7 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from consumer.articles import (
+from consumer.contracts.choices import RejectCode
+from consumer.contracts.choices import Stage as StageName
+from consumer.contracts.errors import KafkaProblem, RejectedMessage
+from consumer.contracts.messages import (
     ModelInfo,
     Outcome,
     Outgoing,
@@ -15,11 +18,8 @@ from consumer.articles import (
     TaggedArticle,
     Tombstone,
 )
-from consumer.errors import KafkaProblem, RejectedMessage
+from consumer.contracts.ports import Sink
 from consumer.pipeline.dead_letters import dead_letter
-from consumer.pipeline.protocols import Sink
-from consumer.rejections import RejectCode
-from consumer.rejections import Stage as StageName
 
 
 class Encoder(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from consumer.errors import ShutdownTimeout
+from consumer.contracts.errors import ShutdownTimeout
 
 #: Share of the timeout after which a drain lets go what has not begun, at the latest: the rest is
 #: for what is on the device, the last commit and the leaving.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from consumer.articles import Outcome, RawMessage, Rejected, TaggedArticle
-from consumer.rejections import RejectCode
+from consumer.contracts.choices import RejectCode
+from consumer.contracts.messages import Outcome, RawMessage, Rejected, TaggedArticle
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from consumer.articles import RawMessage, TaggedBatch, TopicPartition
+from consumer.contracts.messages import RawMessage, TaggedBatch, TopicPartition
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping
 
-from consumer.articles import RawMessage, TopicPartition
+from consumer.contracts.messages import RawMessage, TopicPartition
 
 
 class Ownership:

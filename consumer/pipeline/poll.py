@@ -8,14 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
-from consumer.articles import RawMessage, TopicPartition
+from consumer.contracts.messages import RawMessage, TopicPartition
+from consumer.contracts.observer import Observer, RebalanceEvent
+from consumer.contracts.ports import Source
 from consumer.pipeline.channel import Channel
 from consumer.pipeline.in_flight import InFlight
 from consumer.pipeline.inbox import Assigned, Lost, PublishMessage, Revoked
-from consumer.pipeline.observer import Observer, RebalanceEvent
 from consumer.pipeline.offsets import Rewind
 from consumer.pipeline.ownership import Ownership
-from consumer.pipeline.protocols import Source
 from consumer.pipeline.stage import Stage
 
 #: Messages taken from the client at once; more only lengthens the way of the first of them.

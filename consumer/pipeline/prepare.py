@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from consumer.articles import Batch, BatchItem, PreparedArticle, RawMessage
+from consumer.contracts.messages import Batch, BatchItem, PreparedArticle, RawMessage
+from consumer.contracts.observer import Observer
+from consumer.contracts.ports import Tagger
 from consumer.pipeline.batching import BatchBuilder
 from consumer.pipeline.channel import Channel, ChannelAborted, ChannelClosed
 from consumer.pipeline.chunks import ChunkPreparer, Decoder
-from consumer.pipeline.observer import Observer
-from consumer.pipeline.protocols import Tagger
 from consumer.pipeline.stage import Stage
 
 #: Messages tokenised in one call: enough to keep every core of the tokeniser busy.

@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
-from consumer.articles import Outcome, RawMessage, Rejected, TaggedBatch, TopicPartition
-from consumer.errors import AbortableError, GroupMoved, KafkaProblem
+from consumer.contracts.errors import AbortableError, GroupMoved, KafkaProblem
+from consumer.contracts.messages import Outcome, RawMessage, Rejected, TaggedBatch, TopicPartition
+from consumer.contracts.observer import Observer, ReleaseReason, TransactionOutcome
+from consumer.contracts.ports import Sink
 from consumer.pipeline.channel import Channel, ChannelAborted, ChannelClosed
 from consumer.pipeline.commit_policy import CommitPolicy
 from consumer.pipeline.dead_letters import DeadLetterLimit
@@ -16,10 +18,8 @@ from consumer.pipeline.dispatch import Dispatcher
 from consumer.pipeline.group import Group
 from consumer.pipeline.in_flight import InFlight
 from consumer.pipeline.inbox import Assigned, LetGo, Lost, PublishMessage, Revoked
-from consumer.pipeline.observer import Observer, ReleaseReason, TransactionOutcome
 from consumer.pipeline.offsets import OffsetTracker, Rewind
 from consumer.pipeline.ownership import Ownership
-from consumer.pipeline.protocols import Sink
 from consumer.pipeline.stage import Stage
 
 #: Longest pause after an abort. The first of a row has none, the second 0.2 s, then it doubles.

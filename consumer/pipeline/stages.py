@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from consumer.errors import NerstreamError, StageFailed
+from consumer.contracts.errors import NerstreamError, StageFailed
 from consumer.pipeline.channel import ChannelClosed
 from consumer.pipeline.stage import Stage
 

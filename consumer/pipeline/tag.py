@@ -7,7 +7,10 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from consumer.articles import (
+from consumer.contracts.choices import RejectCode
+from consumer.contracts.choices import Stage as StageName
+from consumer.contracts.errors import RejectedMessage
+from consumer.contracts.messages import (
     Batch,
     Entity,
     Outcome,
@@ -17,14 +20,11 @@ from consumer.articles import (
     TaggedBatch,
     TaggingResult,
 )
-from consumer.errors import RejectedMessage
+from consumer.contracts.observer import Observer
+from consumer.contracts.ports import Tagger
 from consumer.pipeline.channel import Channel, ChannelAborted, ChannelClosed
 from consumer.pipeline.inbox import LetGo, PublishMessage
-from consumer.pipeline.observer import Observer
-from consumer.pipeline.protocols import Tagger
 from consumer.pipeline.stage import Stage
-from consumer.rejections import RejectCode
-from consumer.rejections import Stage as StageName
 
 #: Batches of which the longest stands for the next ones: a small one says little about them.
 _BATCHES_REMEMBERED = 8

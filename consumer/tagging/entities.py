@@ -21,10 +21,10 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from consumer.articles import Entity, TextField
-from consumer.tagging.encoding import FieldEncoding
-from consumer.tagging.labels import Labels
-from consumer.tagging.words import FIRST_MARK, end_of_marks
+from consumer.contracts.messages import Entity, TextField
+from consumer.tagging.model.labels import Labels
+from consumer.tagging.tokenize.encoding import FieldEncoding
+from consumer.tagging.tokenize.words import FIRST_MARK, end_of_marks
 
 
 class Strategy(StrEnum):

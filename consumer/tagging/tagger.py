@@ -1,4 +1,4 @@
-"""The tagger: articles in, entities out. Fulfils `consumer.pipeline.protocols.Tagger`."""
+"""The tagger: articles in, entities out. Fulfils `consumer.contracts.ports.Tagger`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from itertools import chain, islice
 
 from tokenizers import Tokenizer
 
-from consumer.articles import (
+from consumer.contracts.errors import ModelError, RejectedMessage, SettingsError, first_line
+from consumer.contracts.messages import (
     Encoding,
     Entity,
     ModelInfo,
@@ -17,17 +18,16 @@ from consumer.articles import (
     TaggingResult,
     TextField,
 )
-from consumer.errors import ModelError, RejectedMessage, SettingsError, first_line
-from consumer.tagging.encoder_options import EncoderOptions, make_encoder
-from consumer.tagging.encoder_process import spec_of
-from consumer.tagging.encoder_processes import EncoderProcesses
-from consumer.tagging.encoding import ArticleEncoding
-from consumer.tagging.engine import Engine, is_out_of_memory
-from consumer.tagging.engines import make_engine, settle_precision
+from consumer.tagging.engine.engine import Engine, is_out_of_memory
+from consumer.tagging.engine.forward import Forward
+from consumer.tagging.engine.forward_run import ForwardResult
 from consumer.tagging.entities import READ_FIRST, Strategy, find_entities
-from consumer.tagging.forward import Forward
-from consumer.tagging.forward_run import ForwardResult
-from consumer.tagging.model import LoadedModel, load_model
+from consumer.tagging.model.loaded_model import LoadedModel, load_model
+from consumer.tagging.select import make_engine, settle_precision
+from consumer.tagging.tokenize.encoder_options import EncoderOptions, make_encoder
+from consumer.tagging.tokenize.encoder_process import spec_of
+from consumer.tagging.tokenize.encoder_processes import EncoderProcesses
+from consumer.tagging.tokenize.encoding import ArticleEncoding
 
 #: Calls that are sent, or whose answer is taken apart, while every process has one.
 _CALLS_BESIDE_PROCESSES = 2
@@ -69,10 +69,11 @@ def load_tagger(
 ) -> Tagger:
     """Load a model and make it ready to tag. Blocks for seconds, or for a download.
 
-    The arguments are those settings of `consumer.settings.Settings`.
+    The arguments are those settings of `consumer.settings.schema.Settings`.
 
     Raises:
-        ModelError: see `consumer.tagging.model.load_model`; or the device cannot run the model.
+        ModelError: see `consumer.tagging.model.loaded_model.load_model`; or the device cannot run
+            the model.
         SettingsError: `window_tokens` leaves no room for text.
         TokenizerFailed: the processes that tokenise do not begin.
         ValueError: no such aggregation.

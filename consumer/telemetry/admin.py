@@ -16,7 +16,7 @@ import orjson
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
-from consumer.errors import SettingsError
+from consumer.contracts.errors import SettingsError
 from consumer.telemetry.health import Health
 
 log = logging.getLogger(__name__)

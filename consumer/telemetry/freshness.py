@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from consumer.articles import TopicPartition
+from consumer.contracts.messages import TopicPartition
 from consumer.telemetry.declarations import PARTITION_PROGRESS
 
 

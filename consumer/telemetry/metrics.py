@@ -18,8 +18,8 @@ from prometheus_client.core import InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from consumer import __version__
-from consumer.articles import ModelInfo, TaggingResult, TopicPartition
-from consumer.rejections import RejectCode
+from consumer.contracts.choices import RejectCode
+from consumer.contracts.messages import ModelInfo, TaggingResult, TopicPartition
 from consumer.telemetry import declarations
 from consumer.telemetry.freshness import Freshness
 
@@ -62,7 +62,7 @@ class _DeviceMemory(Collector):
 
 
 class Metrics:
-    """Fulfils `consumer.pipeline.observer.Observer`; every method is quick and never raises.
+    """Fulfils `consumer.contracts.observer.Observer`; every method is quick and never raises.
 
     Args:
         registry: where the metrics live; process, platform and garbage-collection metrics are

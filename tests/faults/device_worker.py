@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from consumer import cli
 from consumer.commands import run
-from consumer.settings import Settings
-from consumer.tagging.engine import Answer, Engine
-from consumer.tagging.overlap import Starter
+from consumer.settings.schema import Settings
+from consumer.tagging.engine.engine import Answer, Engine
+from consumer.tagging.engine.overlap import Starter
 from consumer.tagging.tagger import Tagger
 from consumer.telemetry.metrics import Metrics
 

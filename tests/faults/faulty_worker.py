@@ -19,12 +19,12 @@ from typing import Any
 
 from confluent_kafka import Producer
 
-from consumer.codec import Codec
-from consumer.kafka import output as output_module
-from consumer.kafka.acknowledged_sink import AcknowledgedSink
-from consumer.kafka.output import Output
-from consumer.kafka.source import KafkaSource
-from consumer.kafka.transactional_sink import TransactionalSink
+from consumer.codec.article_codec import Codec
+from consumer.kafka.sink import output as output_module
+from consumer.kafka.sink.acknowledged_sink import AcknowledgedSink
+from consumer.kafka.sink.output import Output
+from consumer.kafka.sink.transactional_sink import TransactionalSink
+from consumer.kafka.source.source import KafkaSource
 from consumer.pipeline.poll import PollStage
 from consumer.worker import Worker
 from tests.faults import accounts, light_worker, sabotage

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from consumer.articles import Entity, TextField
+from consumer.contracts.messages import Entity, TextField
 from tests.faults.light_tagger import NOT_A_NUMBER, entities_of
 from tests.integration.helpers import Record
 

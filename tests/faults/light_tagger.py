@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from consumer.articles import Entity, ModelInfo, PreparedArticle, TaggingResult, TextField
-from consumer.errors import RejectedMessage
-from consumer.rejections import RejectCode
+from consumer.contracts.choices import RejectCode
+from consumer.contracts.errors import RejectedMessage
+from consumer.contracts.messages import Entity, ModelInfo, PreparedArticle, TaggingResult, TextField
 
 INFO = ModelInfo("light", "1", "cpu", "float32", ("NAME",))
 
@@ -35,7 +35,7 @@ def entities_of(fields: Sequence[TextField]) -> tuple[Entity, ...]:
 
 
 class LightTagger:
-    """`consumer.pipeline.protocols.Tagger` without a model."""
+    """`consumer.contracts.ports.Tagger` without a model."""
 
     overlaps = False
     encodings_at_once = 1

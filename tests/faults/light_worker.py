@@ -11,9 +11,9 @@ import os
 import sys
 
 from consumer.commands.run import serve
-from consumer.errors import NerstreamError
-from consumer.settings_arguments import add_settings_arguments
-from consumer.settings_sources import load_settings
+from consumer.contracts.errors import NerstreamError
+from consumer.settings.flags import add_settings_arguments
+from consumer.settings.sources import load_settings
 from consumer.signals import EndSignals
 from consumer.telemetry.logs import configure_logging
 from tests.faults.light_tagger import LightTagger

@@ -15,8 +15,8 @@ from typing import Any
 
 import jsonschema_rs
 
-from consumer.articles import TextField
-from consumer.rejections import RejectCode
+from consumer.contracts.choices import RejectCode
+from consumer.contracts.messages import TextField
 from tests.faults.light_tagger import NOT_A_NUMBER, entities_of
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"

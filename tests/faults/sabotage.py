@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from consumer.articles import Rejected
-from consumer.kafka.acknowledged_sink import AcknowledgedSink
-from consumer.kafka.errands import Errands
-from consumer.kafka.rebalance import client_partitions
-from consumer.kafka.source import KafkaSource
-from consumer.kafka.transactional_sink import TransactionalSink
+from consumer.contracts.messages import Rejected
+from consumer.kafka.sink.acknowledged_sink import AcknowledgedSink
+from consumer.kafka.sink.transactional_sink import TransactionalSink
+from consumer.kafka.source.errands import Errands
+from consumer.kafka.source.rebalance import client_partitions
+from consumer.kafka.source.source import KafkaSource
 from consumer.pipeline.dispatch import Dispatcher
 from consumer.pipeline.offsets import OffsetTracker
 from consumer.pipeline.publish import PublishStage

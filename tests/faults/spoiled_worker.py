@@ -14,9 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from consumer.articles import Outgoing, TopicPartition
-from consumer.kafka.output import Output
-from consumer.kafka.transactional_sink import TransactionalSink
+from consumer.contracts.messages import Outgoing, TopicPartition
+from consumer.kafka.sink.output import Output
+from consumer.kafka.sink.transactional_sink import TransactionalSink
 from consumer.pipeline.dispatch import Dispatcher
 from tests.faults import light_worker
 

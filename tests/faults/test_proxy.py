@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.fakes import eventually
 from tests.faults.proxy import Api, Proxy
+from tests.support.fakes import eventually
 
 
 class Echo:

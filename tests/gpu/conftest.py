@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from consumer.tagging.model import LoadedModel, load_model
-from consumer.tagging.model_folder import find_model_folder
+from consumer.tagging.model.folder import find_model_folder
+from consumer.tagging.model.loaded_model import LoadedModel, load_model
 
 _HERE = Path(__file__).parent
 

@@ -10,18 +10,18 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from consumer.articles import Article
-from consumer.errors import RejectedMessage
+from consumer.contracts.errors import RejectedMessage
+from consumer.contracts.messages import Article
 from consumer.resources import sample_lines
-from consumer.tagging.cuda_device import CudaDevice
-from consumer.tagging.cuda_engine import CudaOptions, make_cuda_engine
-from consumer.tagging.engines import make_engine
-from consumer.tagging.model import LoadedModel, load_model
+from consumer.tagging.engine.cuda.device import CudaDevice
+from consumer.tagging.engine.cuda.engine import CudaOptions, make_cuda_engine
+from consumer.tagging.engine.cuda.varlen_attention import FLASH
+from consumer.tagging.engine.cuda.varlen_engine import VarlenEngine
+from consumer.tagging.engine.cuda.varlen_kernels import TRITON
+from consumer.tagging.model.loaded_model import LoadedModel, load_model
+from consumer.tagging.select import make_engine
 from consumer.tagging.tagger import Tagger, TaggingOptions
-from consumer.tagging.varlen_attention import FLASH
-from consumer.tagging.varlen_engine import VarlenEngine
-from consumer.tagging.varlen_kernels import TRITON
-from tests.tiny_models import PACKED_FAMILIES, SENTENCES, article, tag, tiny_folder
+from tests.support.tiny_models import PACKED_FAMILIES, SENTENCES, article, tag, tiny_folder
 
 Loader = Callable[..., LoadedModel]
 

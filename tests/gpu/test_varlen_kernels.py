@@ -9,15 +9,15 @@ import pytest
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from consumer.tagging.varlen_attention import (
+from consumer.tagging.engine.cuda.varlen_attention import (
     VarlenOperator,
     find_flash_operator,
     padded_operator,
 )
-from consumer.tagging.varlen_kernels import torch_norm
-from tests.test_varlen_attention import window_by_window
+from consumer.tagging.engine.cuda.varlen_kernels import torch_norm
+from tests.tagging.engine.cuda.test_varlen_attention import window_by_window
 
-triton_kernels = pytest.importorskip("consumer.tagging.triton_kernels")
+triton_kernels = pytest.importorskip("consumer.tagging.engine.cuda.triton_kernels")
 
 #: Rounding of a half, for sums of values near 1.
 APART = {torch.bfloat16: 2e-2, torch.float16: 3e-3, torch.float32: 2e-5}

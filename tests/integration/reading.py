@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from consumer.articles import RawMessage, TopicPartition
-from consumer.kafka.source import KafkaSource
-from consumer.settings import Settings
+from consumer.contracts.messages import RawMessage, TopicPartition
+from consumer.kafka.source.source import KafkaSource
+from consumer.settings.schema import Settings
 
 #: Ample for a loaded machine; nothing waits this long unless it is broken.
 TIMEOUT_S = 60.0

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from consumer.errors import AbortableError
-from consumer.kafka.end_offsets import EndOffsets
-from consumer.kafka.source import KafkaSource
+from consumer.contracts.errors import AbortableError
+from consumer.kafka.source.end_offsets import EndOffsets
+from consumer.kafka.source.source import KafkaSource
 from tests.conftest import start_or_skip
 from tests.faults.broker import running_cluster
 from tests.integration import helpers

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from consumer.tagging.conll import read_conll
+from consumer.evaluation.conll import read_conll
 from tests.conftest import TopicFactory
 from tests.integration import helpers
 from tests.integration.helpers import Record

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from consumer.articles import Outgoing, Position, TopicPartition
-from consumer.errors import AbortableError, KafkaProblem, RejectedMessage
-from consumer.kafka.acknowledged_sink import AcknowledgedSink
-from consumer.kafka.embedded import EmbeddedBroker
-from consumer.kafka.sink import make_sink
-from consumer.kafka.source import KafkaSource
-from consumer.kafka.transactional_sink import TransactionalSink
-from consumer.rejections import RejectCode
+from consumer.contracts.choices import RejectCode
+from consumer.contracts.errors import AbortableError, KafkaProblem, RejectedMessage
+from consumer.contracts.messages import Outgoing, Position, TopicPartition
+from consumer.kafka.sink.acknowledged_sink import AcknowledgedSink
+from consumer.kafka.sink.sink import make_sink
+from consumer.kafka.sink.transactional_sink import TransactionalSink
+from consumer.kafka.source.source import KafkaSource
+from consumer.kafka.tools.embedded import EmbeddedBroker
 from tests.conftest import TopicFactory
 from tests.integration import helpers
 from tests.integration.helpers import Record
@@ -342,7 +342,7 @@ def test_only_the_message_that_is_too_large_is_named(kafka: str, group: str, del
 def test_a_missing_dead_letter_topic_is_named(
     kafka: str, topics: TopicFactory, group: str, delivery: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("consumer.kafka.clients.OPEN_TIMEOUT_S", 1.0)
+    monkeypatch.setattr("consumer.kafka.client.OPEN_TIMEOUT_S", 1.0)
     asked = Ground(kafka, topics(), group).settings(delivery=delivery, output_topic=topics())
     sink = make_sink(asked, KafkaSource(asked))
     missing = rf"{asked.dead_letter_topic} \(dead_letter_topic\).*create the topic"

@@ -11,10 +11,10 @@ from contextlib import ExitStack
 import pytest
 from confluent_kafka import Consumer
 
-from consumer.articles import RawMessage, TopicPartition
-from consumer.errors import AbortableError, KafkaProblem, SettingsError
-from consumer.kafka.embedded import EmbeddedBroker
-from consumer.kafka.source import KafkaSource
+from consumer.contracts.errors import AbortableError, KafkaProblem, SettingsError
+from consumer.contracts.messages import RawMessage, TopicPartition
+from consumer.kafka.source.source import KafkaSource
+from consumer.kafka.tools.embedded import EmbeddedBroker
 from tests.conftest import TopicFactory
 from tests.integration import helpers
 from tests.integration.helpers import Record
@@ -329,7 +329,7 @@ def test_no_message_of_a_revoked_partition_comes_out(
 def test_a_missing_topic_is_named_with_its_remedy(
     kafka: str, group: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("consumer.kafka.clients.OPEN_TIMEOUT_S", 1.0)
+    monkeypatch.setattr("consumer.kafka.client.OPEN_TIMEOUT_S", 1.0)
     source = KafkaSource(settings(kafka, "no-such-topic", group))
     with pytest.raises(KafkaProblem, match=r"no-such-topic \(input_topics\).*create the topic"):
         source.open(Heard())
@@ -339,8 +339,8 @@ def test_a_missing_topic_is_named_with_its_remedy(
 def test_a_topic_deleted_while_it_is_read_is_named(
     kafka: str, group: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("consumer.kafka.clients.OPEN_TIMEOUT_S", 1.0)
-    monkeypatch.setattr("consumer.kafka.intake._UNKNOWN_TOPIC_GRACE_S", 0.5)
+    monkeypatch.setattr("consumer.kafka.client.OPEN_TIMEOUT_S", 1.0)
+    monkeypatch.setattr("consumer.kafka.source.intake._UNKNOWN_TOPIC_GRACE_S", 0.5)
     topic = helpers.create_topic(kafka, f"deleted-{group}")
     helpers.produce(kafka, topic, numbered(1))
     quick = {"topic.metadata.refresh.interval.ms": "500"}

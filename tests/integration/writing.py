@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from consumer.articles import Headers, Outgoing, Position, TopicPartition
-from consumer.kafka.acknowledged_sink import AcknowledgedSink
-from consumer.kafka.sink import make_sink
-from consumer.kafka.source import KafkaSource
-from consumer.kafka.transactional_sink import TransactionalSink
-from consumer.settings import Settings
+from consumer.contracts.messages import Headers, Outgoing, Position, TopicPartition
+from consumer.kafka.sink.acknowledged_sink import AcknowledgedSink
+from consumer.kafka.sink.sink import make_sink
+from consumer.kafka.sink.transactional_sink import TransactionalSink
+from consumer.kafka.source.source import KafkaSource
+from consumer.settings.schema import Settings
 from tests.integration import helpers
 from tests.integration.reading import Heard, poll_until, settings
 

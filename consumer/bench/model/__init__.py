@@ -1,0 +1,1 @@
+"""`nerstream bench model`: the model beside other ways to run it."""

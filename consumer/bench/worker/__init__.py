@@ -1,0 +1,1 @@
+"""`nerstream bench worker`: the worker from broker to broker."""

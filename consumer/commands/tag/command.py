@@ -1,0 +1,169 @@
+"""`nerstream tag`: text or JSON lines to JSON lines with entities, without Kafka.
+
+The articles go through the worker's own codec and tagger, so the answer is the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import itertools
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn
+
+from consumer.app import OFFLINE_DEFAULTS, TAGGER_SETTINGS, tagger_from
+from consumer.codec.article_codec import Codec
+from consumer.commands.tag.input import (
+    STANDARD_INPUT,
+    InputFormat,
+    Line,
+    Readahead,
+    add_format_argument,
+    article_reader,
+    lines,
+    opened,
+    whole,
+)
+from consumer.commands.tag.output import JsonLines, Output, Pretty
+from consumer.contracts.errors import RejectedMessage
+from consumer.contracts.messages import Article, PreparedArticle, TaggedArticle, Tombstone
+from consumer.settings.flags import add_settings_arguments
+from consumer.settings.sources import load_settings
+
+if TYPE_CHECKING:
+    from consumer.tagging.tagger import Tagger
+
+#: The settings of the worker that mean something here.
+SETTINGS = ("text_fields", *TAGGER_SETTINGS)
+
+#: Lines that are tagged together at most.
+_BATCH_LINES = 64
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The input, how to read and write it, and the tagger's settings."""
+    parser.add_argument(
+        "file",
+        nargs="?",
+        default=STANDARD_INPUT,
+        metavar="FILE",
+        help="text or JSON lines; - or nothing is standard input",
+    )
+    add_format_argument(parser)
+    parser.add_argument(
+        "--whole", action="store_true", help="take the whole text as one article, not each line"
+    )
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument(
+        "--pretty", action="store_true", help="print the text with its entities in colour"
+    )
+    form.add_argument(
+        "--json", action="store_true", help="print one JSON object a line, which is the default"
+    )
+    add_settings_arguments(parser, SETTINGS, defaults=OFFLINE_DEFAULTS)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Tag the input; 0, or 1 where a line could not be tagged and was reported.
+
+    Raises:
+        SettingsError: the file cannot be read, or a setting is wrong.
+        ModelError: the model cannot be loaded.
+    """
+    settings = load_settings(arguments, os.environ, defaults=OFFLINE_DEFAULTS)
+    with opened(arguments.file) as stream:
+        tagger = tagger_from(settings)
+        codec = Codec(settings.text_fields)
+        output: Output = JsonLines(sys.stdout.buffer, codec, tagger.info)
+        if arguments.pretty:
+            output = Pretty(Console(file=sys.stdout, highlight=False))
+        name = arguments.file
+        source = whole(stream) if arguments.whole else lines(stream)
+        first = next(source, None)
+        read = article_reader(name, InputFormat(arguments.input_format), first, codec)
+        with _progress() as advance:
+            tagging = _Tagging(name, read, tagger, output, advance)
+            ahead = Readahead(itertools.chain([first] if first else [], source))
+            while batch := ahead.next_lines(_BATCH_LINES):
+                tagging.tag(batch)
+    return 1 if tagging.rejected else 0
+
+
+class _Tagging:
+    """Tags batches of lines in order, and says which lines cannot be tagged."""
+
+    def __init__(
+        self,
+        name: str,
+        read: Callable[[Line], Article | Tombstone],
+        tagger: Tagger,
+        output: Output,
+        advance: Callable[[int, int], None],
+    ) -> None:
+        self._name = "standard input" if name == STANDARD_INPUT else name
+        self._read = read
+        self._tagger = tagger
+        self._output = output
+        self._advance = advance
+        self.rejected = 0
+
+    def tag(self, batch: Sequence[Line]) -> None:
+        """Tag these lines, and write what comes of them."""
+        articles: list[Article] = []
+        for line in batch:
+            try:
+                article = self._read(line)
+            except RejectedMessage as rejection:
+                self._reject(line.number, rejection)
+                continue
+            if isinstance(article, Article):
+                articles.append(article)
+        encodings = self._tagger.encode([article.fields for article in articles])
+        prepared = [
+            PreparedArticle(article, encoding)
+            for article, encoding in zip(articles, encodings, strict=True)
+        ]
+        answers = self._tagger.tag(prepared, lambda: None).answers
+        for item, answer in zip(prepared, answers, strict=True):
+            if isinstance(answer, RejectedMessage):
+                self._reject(item.raw.position.offset, answer)
+            else:
+                self._output.write(TaggedArticle(item.article, answer, item.encoding.tokens))
+        self._output.flush()
+        self._advance(len(articles), sum(item.encoding.tokens for item in prepared))
+
+    def _reject(self, line_number: int, rejection: RejectedMessage) -> None:
+        self.rejected += 1
+        print(
+            f"{self._name}, line {line_number}: {rejection.code}: {rejection.message}",
+            file=sys.stderr,
+        )
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Callable[[int, int], None]]:
+    """Articles and tokens so far, on a terminal that does not show the articles themselves."""
+    if not sys.stderr.isatty() or sys.stdout.isatty():
+        yield lambda _articles, _tokens: None
+        return
+    articles = tokens = 0
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        console=Console(stderr=True),
+        transient=True,
+    ) as bar:
+        task = bar.add_task("tagging")
+
+        def advance(more_articles: int, more_tokens: int) -> None:
+            nonlocal articles, tokens
+            articles += more_articles
+            tokens += more_tokens
+            bar.update(task, description=f"{articles:,} articles, {tokens:,} tokens")
+
+        yield advance

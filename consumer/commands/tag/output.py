@@ -1,0 +1,71 @@
+"""What `nerstream tag` writes: JSON lines, or text with its entities coloured."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import BinaryIO, Protocol
+
+from rich.console import Console
+from rich.text import Text
+
+from consumer.codec.article_codec import Codec
+from consumer.commands.entity_colors import style_of
+from consumer.contracts.messages import ModelInfo, TaggedArticle
+
+
+class Output(Protocol):
+    """Where tagged articles go."""
+
+    def write(self, tagged: TaggedArticle) -> None:
+        """Write one article."""
+
+    def flush(self) -> None:
+        """Let the reader see what was written."""
+
+
+class JsonLines:
+    """The articles as the worker would write them to the output topic, one a line."""
+
+    def __init__(self, stream: BinaryIO, codec: Codec, info: ModelInfo) -> None:
+        self._stream = stream
+        self._codec = codec
+        self._info = info
+
+    def write(self, tagged: TaggedArticle) -> None:
+        tagged_at_ms = int(time.time() * 1000)
+        self._stream.write(self._codec.encode(tagged, self._info, tagged_at_ms) + b"\n")
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+
+class Pretty:
+    """The articles' text with each entity in the colour of its type, and the type after it."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def write(self, tagged: TaggedArticle) -> None:
+        self._console.print(Text(tagged.article.id, style="dim"))
+        for field in tagged.article.fields:
+            self._console.print(_coloured(field.name, field.text, tagged), soft_wrap=True)
+        self._console.print()
+
+    def flush(self) -> None:
+        sys.stdout.flush()
+
+
+def _coloured(field: str, text: str, tagged: TaggedArticle) -> Text:
+    coloured = Text()
+    end = 0
+    for entity in tagged.entities:
+        # Tokens that share a character can give entities that do, under the strategy `none`.
+        if entity.field != field or entity.start < end:
+            continue
+        coloured.append(text[end : entity.start])
+        coloured.append(entity.text, style=style_of(entity.type))
+        coloured.append(f" {entity.type}", style="dim")
+        end = entity.end
+    coloured.append(text[end:])
+    return coloured

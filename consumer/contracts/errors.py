@@ -1,0 +1,136 @@
+"""Every error that nerstream raises on purpose.
+
+::
+
+    NerstreamError
+    ├── SettingsError            a setting or an argument is wrong (exit code 2)
+    ├── ModelError               the model cannot be loaded or is not a token classifier
+    ├── KafkaProblem             Kafka refused something and trying again will not help
+    │   └── AbortableError       the transaction is lost, the worker is not: abort, rewind, go on
+    │       └── GroupMoved       the same, because the group has shared out its partitions anew
+    ├── DeadLetterLimitExceeded  too large a share of the input is being rejected
+    ├── StageFailed              a pipeline thread ended with an unexpected exception
+    ├── StageStalled             the model has made no progress for `stall_timeout_s`
+    ├── DeviceFailed             the device will not answer again in this process
+    ├── TokenizerFailed          processes that tokenise do not begin, or do not stay
+    ├── ShutdownTimeout          the drain did not finish within `shutdown_timeout_s`
+    └── RejectedMessage          one message cannot be processed; it becomes a dead letter
+
+`RejectedMessage` never reaches a user: the pipeline turns it into a `Rejected` that travels to
+the dead-letter topic. All others end the command with one line on standard error
+(`SettingsError` with one for each wrong setting).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class NerstreamError(Exception):
+    """Base of every error below; its text is written for the person who runs the worker."""
+
+    #: Exit code of a command that ends with this error.
+    exit_code = 1
+
+
+class SettingsError(NerstreamError):
+    """A setting has a wrong value.
+
+    Args:
+        setting: name of the setting as the person wrote it (`--batch-tokens`,
+            `NERSTREAM_BATCH_TOKENS`, `batch_tokens in worker.toml`).
+        problem: what is wrong with the value.
+        remedy: what would be right.
+        also: what else is wrong, so that a person can put all of it right at once; each is a
+            line of its own in the text of this error.
+    """
+
+    exit_code = 2
+
+    def __init__(
+        self, setting: str, problem: str, remedy: str, also: Sequence[SettingsError] = ()
+    ) -> None:
+        super().__init__("\n".join((f"{setting}: {problem}; {remedy}", *map(str, also))))
+        self.setting = setting
+        self.problem = problem
+        self.remedy = remedy
+        self.also = tuple(also)
+
+
+class ModelError(NerstreamError):
+    """The model cannot be loaded, or is not one that can tag tokens."""
+
+
+class KafkaProblem(NerstreamError):
+    """Kafka refused something and the same call again would not help."""
+
+
+class AbortableError(KafkaProblem):
+    """The open transaction cannot be committed; after an abort and a rewind the worker goes on."""
+
+
+class GroupMoved(AbortableError):
+    """The group shared out its partitions anew before the offsets were committed."""
+
+
+class DeadLetterLimitExceeded(NerstreamError):
+    """A larger share of the input was rejected than `dead_letter_max_ratio` allows."""
+
+
+class StageFailed(NerstreamError):
+    """A pipeline thread ended with an exception that nobody expected; it is the `__cause__`."""
+
+
+class StageStalled(NerstreamError):
+    """A stage has work and has made no progress for too long: a forward pass hangs.
+
+    Args:
+        stage: its name.
+        stalled_s: seconds since its last progress.
+        stall_timeout_s: seconds that were allowed.
+        uncommitted: messages in flight; they will be read again.
+    """
+
+    def __init__(
+        self, stage: str, stalled_s: float, stall_timeout_s: float, uncommitted: int
+    ) -> None:
+        super().__init__(
+            f"stage {stage} has made no progress for {stalled_s:.0f} s "
+            f"(stall_timeout_s={stall_timeout_s:g}): its forward pass hangs, or takes longer; "
+            f"{uncommitted} messages are uncommitted and will be read again; look at the device, "
+            "or raise stall_timeout_s"
+        )
+        self.stage = stage
+
+
+class DeviceFailed(NerstreamError):
+    """A forward pass failed in a way that says nothing against the articles in it; they stay
+    uncommitted, and a new process, or another device, may tag them."""
+
+
+class TokenizerFailed(NerstreamError):
+    """The processes that tokenise end by themselves or do not begin, which says nothing against the
+    articles; they stay uncommitted."""
+
+
+class ShutdownTimeout(NerstreamError):
+    """The drain did not finish in time; what was in flight is uncommitted and is read again."""
+
+
+class RejectedMessage(NerstreamError):
+    """One message cannot be processed.
+
+    Args:
+        code: one of `consumer.contracts.choices.RejectCode`.
+        message: what is wrong with the message and what would be right, for a person.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of a library says in one line, for the text of one of ours."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

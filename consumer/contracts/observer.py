@@ -1,0 +1,90 @@
+"""What the pipeline tells about itself while it runs; `consumer.telemetry.metrics` listens.
+
+Every method is quick, never raises and may be called from any stage's thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import Protocol
+
+from consumer.contracts.choices import RejectCode
+from consumer.contracts.messages import TaggingResult, TopicPartition
+
+
+class ReleaseReason(StrEnum):
+    """Why work in flight was let go without an outcome; the message will be read again."""
+
+    REVOKED = "revoked"  # the partition moved to another worker
+    REWOUND = "rewound"  # a transaction was aborted and the partition is read again
+    STOPPED = "stopped"  # the worker ends, and would not have got to it in time
+
+
+class TransactionOutcome(StrEnum):
+    """How a transaction, or a group of messages under at_least_once, ended."""
+
+    COMMITTED = "committed"
+    ABORTED = "aborted"
+
+
+class RebalanceEvent(StrEnum):
+    """What the group told this worker about its partitions."""
+
+    ASSIGNED = "assigned"
+    REVOKED = "revoked"
+    LOST = "lost"
+
+
+class Observer(Protocol):
+    """Listens to the stages. Seconds are durations, timestamps are seconds since the epoch."""
+
+    def consumed(self, messages: int, size_bytes: int) -> None:
+        """So many messages were read from the input topics."""
+
+    def stage_seconds(self, stage: str, seconds: float) -> None:
+        """A step (`poll`, `prepare`, `tag`, `publish`, `commit`) worked so long on one unit."""
+
+    def batch_closed(self, articles: int, tokens: int, waited_s: float) -> None:
+        """A batch left for the tagger, `waited_s` after its first article came."""
+
+    def batch_tagged(self, result: TaggingResult) -> None:
+        """The tagger answered."""
+
+    def committed(
+        self,
+        published: int,
+        tombstones: int,
+        rejected: Mapping[RejectCode, int],
+        entities_by_type: Mapping[str, int],
+        latencies_s: Sequence[float],
+    ) -> None:
+        """Outcomes became final; `latencies_s` run from Kafka's append time to the commit, and are
+        below zero where the broker's clock is ahead."""
+
+    def released(self, reason: ReleaseReason, messages: int) -> None:
+        """Messages in flight were let go; they will be consumed again, here or elsewhere."""
+
+    def transaction_ended(self, outcome: TransactionOutcome) -> None:
+        """A transaction ended."""
+
+    def rebalanced(self, event: RebalanceEvent, partitions: int) -> None:
+        """The group changed what is assigned here."""
+
+    def in_flight(self, messages: int, size_bytes: int) -> None:
+        """What is now between poll and commit."""
+
+    def queue_depth(self, queue: str, depth: int) -> None:
+        """What now waits in `incoming` (messages), `batches` or `tagged` (batches)."""
+
+    def paused(self, paused: bool) -> None:
+        """Back-pressure began or ended."""
+
+    def lag(self, lags: Mapping[TopicPartition, int]) -> None:
+        """Messages between the committed position and the end, of each assigned partition."""
+
+    def partitions_moved(self, partitions: Sequence[TopicPartition], at: float) -> None:
+        """The committed positions of these partitions advanced, or they are at their end."""
+
+    def partitions_dropped(self, partitions: Sequence[TopicPartition]) -> None:
+        """These partitions are no longer assigned; forget their lag and freshness."""

@@ -1,0 +1,232 @@
+"""What the pipeline needs from Kafka and from the tagger, and no more.
+
+`consumer.kafka` and `consumer.tagging` fulfil these; the tests have small ones of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from consumer.contracts.choices import RejectCode
+from consumer.contracts.messages import (
+    Encoding,
+    ModelInfo,
+    Outgoing,
+    Position,
+    PreparedArticle,
+    RawMessage,
+    TaggingResult,
+    TextField,
+    TopicPartition,
+)
+
+
+class RebalanceListener(Protocol):
+    """What the poll stage wants to hear from the source; called inside `Source.poll` or `close`."""
+
+    def on_assigned(self, partitions: Sequence[TopicPartition]) -> None:
+        """These partitions were added. Must not block."""
+
+    def on_revoked(self, partitions: Sequence[TopicPartition]) -> None:
+        """These partitions are about to be given up; may block to commit what is finished."""
+
+    def on_lost(self, partitions: Sequence[TopicPartition]) -> None:
+        """These partitions already belong to someone else; nothing of them may be committed."""
+
+
+class GroupMetadata(Protocol):
+    """The group membership as the broker knows it, opaque; fences transactions (KIP-447)."""
+
+
+class Source(Protocol):
+    """The input topics. Owned by the poll thread; what is marked so may be called from others."""
+
+    def open(self, listener: RebalanceListener) -> None:
+        """Subscribe. Does not wait for an assignment.
+
+        Raises:
+            KafkaProblem: no broker answers, a topic is missing, access is denied.
+        """
+
+    def poll(self, max_messages: int, timeout_s: float) -> list[RawMessage]:
+        """Take what has arrived: waits up to `timeout_s` for the first message, never for more.
+
+        Runs rebalance callbacks. Each message carries the assignment number of its partition.
+
+        Raises:
+            KafkaProblem: the consumer cannot go on (fenced, authorisation, offset out of range
+                where `auto_offset_reset` is `error`).
+        """
+        ...
+
+    def pause(self) -> None:
+        """Fetch nothing more of any assigned partition, now or assigned later, until `resume`."""
+
+    def resume(self) -> None:
+        """Undo `pause`."""
+
+    def rewind(self, offsets: Mapping[TopicPartition, int]) -> Mapping[TopicPartition, int]:
+        """Read these partitions again from these offsets; gives each its new assignment number.
+
+        Partitions that are no longer assigned are left out of the answer.
+        """
+        ...
+
+    def assignments(self) -> Mapping[TopicPartition, int]:
+        """The assigned partitions with their current assignment numbers."""
+        ...
+
+    def serve(self, wait_s: float = 0.0) -> None:
+        """Do what other threads wait for, such as `group_metadata`. `poll` does this by itself; who
+        waits for another thread, as a `RebalanceListener` may, must call it meanwhile.
+
+        Args:
+            wait_s: how long to wait for some of it to come.
+        """
+
+    def group_metadata(self) -> GroupMetadata:
+        """The current membership. Any thread; blocks until the poll thread comes by.
+
+        Raises:
+            AbortableError: the source is closed, or the poll thread does not come by.
+        """
+        ...
+
+    def end_offsets(self) -> Mapping[TopicPartition, int]:
+        """Last known end offset of each assigned partition, as a reader of its isolation sees it.
+
+        Never blocks; partitions whose end is not yet known are left out.
+        """
+        ...
+
+    def read_offsets(self) -> Mapping[TopicPartition, int]:
+        """Where reading stands: the offset after the last message or marker that was passed."""
+        ...
+
+    def close(self) -> None:
+        """Leave the group. Blocks for a few seconds at most."""
+
+
+class Sink(Protocol):
+    """The output and dead-letter topics, and the offsets. Owned by the publish thread.
+
+    The order of calls is `open (begin send* (commit | abort))* close`. Every error leaves the
+    sink so that `abort` and `close` may follow.
+    """
+
+    def open(self) -> None:
+        """Make the producer ready; with transactions, fence an earlier worker of this name.
+
+        Raises:
+            KafkaProblem: no broker answers, a topic is missing, access is denied.
+        """
+
+    def begin(self) -> None:
+        """Open a transaction (exactly_once) or a group of messages (at_least_once)."""
+
+    def send(self, message: Outgoing) -> None:
+        """Queue one message. Blocks while the client's buffer is full.
+
+        Raises:
+            RejectedMessage: code `too_large`; the client will not take a message of this size.
+            AbortableError, KafkaProblem: as `commit`.
+        """
+
+    def commit(
+        self, offsets: Mapping[TopicPartition, int], still_owned: Callable[[], bool]
+    ) -> None:
+        """Make the messages and the offsets final: both or neither under exactly_once; the
+        offsets after every message is acknowledged under at_least_once.
+
+        Takes the group metadata first and asks `still_owned` second, so that a partition which
+        is revoked in between fences the commit.
+
+        Args:
+            offsets: for each partition the last resolved offset plus one.
+            still_owned: whether every partition of `offsets` is still assigned to this worker.
+
+        Raises:
+            AbortableError: call `abort`, rewind the inputs, go on.
+            KafkaProblem: stop.
+        """
+
+    def abort(self) -> None:
+        """Throw away what was sent since `begin`; does nothing when nothing is open.
+
+        Raises:
+            KafkaProblem: the producer is fenced or broken; stop.
+        """
+
+    def refused(self, topic: str, position: Position) -> RejectCode | None:
+        """Why the broker has refused this input's message to this topic, where no other message
+        was to blame: too_large, timestamp_refused, record_refused; None if it has not. After
+        the abort and the rewind the input comes by again and must go elsewhere; it is forgotten
+        once its offset is committed.
+        """
+        ...
+
+    def partition_count(self, topic: str) -> int:
+        """Partitions of an output topic."""
+        ...
+
+    def close(self) -> None:
+        """Release the producer; an open transaction is aborted."""
+
+
+class Tagger(Protocol):
+    """Finds the entities. `encode` belongs to the prepare thread and its helpers, `begin` and what
+    it gives to the tag thread."""
+
+    @property
+    def info(self) -> ModelInfo:
+        """The model that answers."""
+        ...
+
+    @property
+    def overlaps(self) -> bool:
+        """Whether articles that were begun are computed while the tag thread does something else:
+        whether it is worth while to begin a batch before the one before is asked for."""
+        ...
+
+    def await_room(self) -> None:
+        """Where batches overlap, block until another one would be computed as soon as it is begun.
+
+        Raises:
+            DeviceFailed: as `begin`.
+        """
+        ...
+
+    @property
+    def encodings_at_once(self) -> int:
+        """Calls of `encode` that are worth having under way at once, each from a thread."""
+        ...
+
+    def encode(self, texts: Sequence[Sequence[TextField]]) -> list[Encoding]:
+        """Tokenise articles, each a list of text fields; releases the interpreter lock.
+
+        Memory is bounded by the tokens of the articles, whatever the length of their text.
+
+        Raises:
+            NerstreamError: it says nothing about these articles; the process must end.
+        """
+        ...
+
+    def begin(
+        self, articles: Sequence[PreparedArticle], progress: Callable[[], None]
+    ) -> Callable[[], TaggingResult]:
+        """Begin to run the model.
+
+        Args:
+            articles: any number; the tagger keeps the device's memory bounded by itself.
+            progress: called after every forward pass, for the liveness check.
+
+        Returns:
+            What gives the answers; to be called once, after those of batches begun before. It
+            blocks until they are here.
+
+        Raises:
+            DeviceFailed: nothing was found out about these articles; the process must end. What is
+                returned raises it too.
+        """
+        ...

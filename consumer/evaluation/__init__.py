@@ -1,0 +1,1 @@
+"""How right a tagger is: gold labels, scores, confusion, comparison of precisions."""

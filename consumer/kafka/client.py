@@ -1,0 +1,225 @@
+"""What the consumer, the producers and the admin client have in common."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import orjson
+from confluent_kafka import KafkaError, KafkaException
+
+from consumer.contracts.errors import KafkaProblem, SettingsError
+from consumer.kafka.errors import PERMANENT, UNKNOWN_TOPIC, error_of, problem
+from consumer.settings.schema import Settings
+
+Client = TypeVar("Client")
+
+#: How long a broker may take to answer, and a topic to appear, before the worker gives up.
+OPEN_TIMEOUT_S = 10.0
+
+#: Milliseconds between two of a client's reports of itself.
+STATISTICS_MS = 3_000
+
+#: What `settings.kafka` may change.
+_DEFAULTS: Mapping[str, Any] = {
+    "client.id": "nerstream",
+    # With `rebootstrap`, its default, librdkafka 2.16 forgets the coordinator of a transaction
+    # when all brokers are down for a moment, and then waits for it for ever.
+    "metadata.recovery.strategy": "none",
+    # A broker that is back is found within a second, as by Apache Kafka's own clients; librdkafka's
+    # default, 10 s, is longer than most restarts take.
+    "reconnect.backoff.max.ms": 1_000,
+    # How often a client tells which brokers it knows: see `ClientWatch.is_stranded`.
+    "statistics.interval.ms": STATISTICS_MS,
+}
+
+#: Where brokers come from, in librdkafka's statistics, that a client can talk to; the others are
+#: its own threads, and names for coordinators that borrow the address of one of these.
+_KNOWN = frozenset({"configured", "learned"})
+
+#: Statistics in a row without a broker before a client counts as stranded: where a person sets
+#: `metadata.recovery.strategy` to `rebootstrap`, there may be none for a moment.
+_LOOKS = 2
+
+#: A topic that is being created, or whose partitions have no leader yet, answers with these.
+_NOT_YET = UNKNOWN_TOPIC | {KafkaError.LEADER_NOT_AVAILABLE}
+
+#: How a client says that it does not like its properties.
+_REFUSALS = (KafkaException, TypeError, ValueError)
+
+_log = logging.getLogger(__name__)
+
+
+class ClientLog:
+    """Passes librdkafka's log lines on to Python's logging.
+
+    Both clients get all of `settings.kafka`, and librdkafka warns of each property that is for
+    the other kind; those lines say nothing that a person should act on.
+    """
+
+    def log(self, level: int, form: str, facility: str, name: str, text: str) -> None:
+        """The call that the client makes for every line; `form` joins the three strings."""
+        if facility == "CONFWARN" and "property and will be ignored" in text:
+            return
+        _log.log(level, form, facility, name, text)
+
+
+class ClientWatch:
+    """Keeps what a client says through its callbacks, which run inside `poll` and `flush`. One for
+    each client.
+
+    Attributes:
+        last: the newest error, the reason when no broker answers.
+        fatal: the error after which the client does nothing more. The client raises it where the
+            callbacks run, instead of calling back; whoever catches it keeps it here.
+        count: errors so far; a connection that broke during a call has raised it.
+    """
+
+    def __init__(self) -> None:
+        self.last: KafkaError | None = None
+        self.fatal: KafkaError | None = None
+        self.count = 0
+        #: How often the client has told which brokers it knows.
+        self.reports = 0
+        self._looks_without_brokers = 0
+
+    @property
+    def is_stranded(self) -> bool:
+        """Whether the client has forgotten all its brokers; only a new one finds them again.
+
+        A broker that is let in again answers for a moment that there are none. librdkafka (since
+        2.13; its issue 5301) takes that for the truth, ends all its connections, those to the
+        bootstrap servers too, and waits for ever, without an error.
+        """
+        return self._looks_without_brokers >= _LOOKS
+
+    def statistics(self, text: str) -> None:
+        """What the client tells every `statistics.interval.ms`, JSON."""
+        self.reports += 1
+        brokers = orjson.loads(text)["brokers"].values()
+        has_any = any(one["source"] in _KNOWN for one in brokers)
+        self._looks_without_brokers = 0 if has_any else self._looks_without_brokers + 1
+
+    def __call__(self, error: KafkaError) -> None:
+        self.count += 1
+        # "All brokers are down" follows each failed connection and says less than its reason.
+        if self.last is None or error.code() != KafkaError._ALL_BROKERS_DOWN:
+            self.last = error
+
+
+def make_client(
+    kind: Callable[[dict[str, Any]], Client],
+    settings: Settings,
+    watch: ClientWatch,
+    defaults: Mapping[str, Any],
+    required: Mapping[str, Any],
+) -> Client:
+    """Make a consumer, a producer or an admin client.
+
+    Args:
+        kind: its class.
+        settings: for the brokers and the properties that the person passes through.
+        watch: hears its errors and statistics.
+        defaults: properties that `settings.kafka` may change.
+        required: properties that it may not.
+
+    Raises:
+        SettingsError: a passed-through property is unknown or has a wrong value.
+    """
+    config = {
+        **_DEFAULTS,
+        **defaults,
+        **settings.kafka,
+        **required,
+        "bootstrap.servers": settings.bootstrap_servers,
+        "logger": ClientLog(),
+        "error_cb": watch,
+        "stats_cb": watch.statistics,
+    }
+    try:
+        return kind(config)
+    except _REFUSALS as wrong:
+        text = _said(wrong)
+        raise SettingsError(
+            _blamed(kind, settings, text), text, "see librdkafka's list of configuration properties"
+        ) from wrong
+
+
+def await_topics(
+    client: Any, watch: ClientWatch, settings: Settings, topics: Mapping[str, str]
+) -> None:
+    """Wait until the brokers answer and these topics exist.
+
+    A producer's question for a topic creates it where the broker is set to do so, which takes
+    a moment; a consumer's does not.
+
+    Args:
+        client: a consumer or a producer.
+        watch: its errors.
+        topics: for each topic, the setting that names it.
+
+    Raises:
+        KafkaProblem: no broker answers, access is denied, or a topic is missing.
+    """
+    deadline = time.monotonic() + OPEN_TIMEOUT_S
+    for topic, setting in topics.items():
+        while (error := _ask_for(client, watch, settings, topic, deadline)) is not None:
+            if time.monotonic() > deadline or error.code() not in _NOT_YET:
+                raise problem(f"the topic {topic} ({setting}) cannot be used", error)
+            time.sleep(0.1)
+
+
+def _ask_for(
+    client: Any, watch: ClientWatch, settings: Settings, topic: str, deadline: float
+) -> KafkaError | None:
+    """What the brokers say about a topic; None when it is there."""
+    while True:
+        try:
+            left_s = max(deadline - time.monotonic(), 0.1)
+            found = client.list_topics(topic, timeout=left_s).topics.get(topic)
+        except KafkaException as failed:
+            # The reason comes through the error callback, which runs in poll only.
+            client.poll(0)
+            error = watch.last or error_of(failed)
+            if error.code() in PERMANENT:
+                raise problem(
+                    f"the brokers at {settings.bootstrap_servers} refuse", error
+                ) from None
+            if time.monotonic() > deadline:
+                raise KafkaProblem(
+                    f"no broker answers at {settings.bootstrap_servers} ({error.str().strip()}); "
+                    "check bootstrap_servers, the network, and kafka.security.protocol"
+                ) from failed
+            time.sleep(0.1)
+            continue
+        if found is None:
+            return KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART)
+        if found.error is None and not found.partitions:
+            return KafkaError(KafkaError.LEADER_NOT_AVAILABLE)
+        error_found: KafkaError | None = found.error
+        return error_found
+
+
+def _said(wrong: Exception) -> str:
+    text = wrong.args[0].str() if isinstance(wrong, KafkaException) else str(wrong)
+    return text.strip().rstrip(".")
+
+
+def _blamed(kind: Callable[[dict[str, Any]], object], settings: Settings, text: str) -> str:
+    """The setting that a refusal is about."""
+    # The longest name first: `ssl.ca` must not be blamed for `ssl.ca.location`.
+    for name in sorted(settings.kafka, key=len, reverse=True):
+        if name in text:
+            return f"kafka.{name}"
+    # An alias is told by trying it: librdkafka speaks of `queue.buffering.max.ms` where the
+    # person set `linger.ms`.
+    for name, value in settings.kafka.items():
+        alone = {"group.id": settings.group_id, "logger": ClientLog(), name: value}
+        try:
+            kind(alone)
+        except _REFUSALS as wrong:
+            if _said(wrong) == text:
+                return f"kafka.{name}"
+    return "kafka"

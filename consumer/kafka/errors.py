@@ -1,0 +1,116 @@
+"""What Kafka's errors mean for the worker: whether to go on, and what to tell the person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from confluent_kafka import KafkaError, KafkaException
+
+from consumer.contracts.errors import KafkaProblem
+
+#: What would be right, for the errors that a person can do something about.
+_REMEDIES: Mapping[int, str] = {
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: (
+        "allow this user to read the input topics and to write the output topics"
+    ),
+    KafkaError.GROUP_AUTHORIZATION_FAILED: "allow this user to read the consumer group (group_id)",
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: (
+        "allow this user to write and describe transactional ids that begin with group_id"
+    ),
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED: "allow this user IdempotentWrite on the cluster",
+    KafkaError.SASL_AUTHENTICATION_FAILED: "check the user and the password (kafka.sasl.*)",
+    KafkaError._AUTHENTICATION: "check the user and the password (kafka.sasl.*)",
+    KafkaError._SSL: "check the certificates (kafka.ssl.*)",
+    KafkaError.UNKNOWN_TOPIC_OR_PART: "create the topic, or correct its name in the settings",
+    KafkaError._UNKNOWN_TOPIC: "create the topic, or correct its name in the settings",
+    KafkaError._UNKNOWN_PARTITION: "create the topic, with as many partitions as it had",
+    KafkaError.TOPIC_EXCEPTION: "correct the name of the topic in the settings",
+    KafkaError.INVALID_TRANSACTION_TIMEOUT: (
+        "lower transaction_timeout_ms, or raise transaction.max.timeout.ms on the brokers"
+    ),
+    KafkaError.INVALID_SESSION_TIMEOUT: (
+        "choose kafka.session.timeout.ms between the brokers' group.min.session.timeout.ms and "
+        "group.max.session.timeout.ms"
+    ),
+    KafkaError.INCONSISTENT_GROUP_PROTOCOL: (
+        "the other members of the group share out partitions in another way; stop them, or take "
+        "another group_id"
+    ),
+    KafkaError.UNSUPPORTED_VERSION: (
+        "use newer brokers; group_protocol=consumer needs 4.0 or later"
+    ),
+    KafkaError._UNSUPPORTED_FEATURE: (
+        "use newer brokers; group_protocol=consumer needs 4.0 or later"
+    ),
+    KafkaError.UNSUPPORTED_ASSIGNOR: "choose a kafka.group.remote.assignor that the brokers have",
+    KafkaError.GROUP_MAX_SIZE_REACHED: (
+        "run fewer workers, or raise group.max.size on the brokers"
+    ),
+    KafkaError.FENCED_INSTANCE_ID: (
+        "another worker runs with the same kafka.group.instance.id; give each its own"
+    ),
+    KafkaError.UNRELEASED_INSTANCE_ID: (
+        "another worker runs with the same kafka.group.instance.id; give each its own"
+    ),
+    KafkaError.MSG_SIZE_TOO_LARGE: "raise max.message.bytes of the topic",
+}
+
+#: The producer's transactional id now belongs to someone else, or its transaction timed out.
+FENCED = frozenset(
+    {KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH}
+)
+
+#: Trying again does not help against these, whatever the client says of them.
+PERMANENT = FENCED | {
+    code for code in _REMEDIES if code not in (KafkaError._SSL, KafkaError.MSG_SIZE_TOO_LARGE)
+}
+
+#: What the brokers say of a topic that is not there, or not there yet.
+UNKNOWN_TOPIC = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC})
+
+#: The member has lost its place in the group; what it holds belongs to the next generation.
+STALE_MEMBER = frozenset(
+    {
+        KafkaError.ILLEGAL_GENERATION,
+        KafkaError.UNKNOWN_MEMBER_ID,
+        KafkaError.REBALANCE_IN_PROGRESS,
+        KafkaError.STALE_MEMBER_EPOCH,
+        KafkaError.FENCED_MEMBER_EPOCH,
+        KafkaError._ASSIGNMENT_LOST,
+    }
+)
+
+
+def raised_by(failed: Exception) -> KafkaException:
+    """The client's exception out of a call that serves callbacks.
+
+    The call goes on to the next callback with a fatal error raised already, and what that callback
+    asks of the client then fails as a SystemError, whose cause is the one that was raised.
+    """
+    if isinstance(failed, KafkaException):
+        return failed
+    if isinstance(failed, SystemError) and isinstance(failed.__cause__, KafkaException):
+        return failed.__cause__
+    raise failed
+
+
+def error_of(exception: KafkaException) -> KafkaError:
+    """The `KafkaError` that the client always puts into its exception."""
+    error: KafkaError = exception.args[0]
+    return error
+
+
+def problem(doing: str, error: KafkaError) -> KafkaProblem:
+    """The error for a person: what was being done, what Kafka said, what would be right."""
+    remedy = _REMEDIES.get(error.code())
+    said = error.str().strip().rstrip(".")
+    return KafkaProblem(f"{doing}: {said}; {remedy}" if remedy else f"{doing}: {said}")
+
+
+def fenced(transactional_id: str, error: KafkaError) -> KafkaProblem:
+    """The error of a producer whose transactional id was taken from it."""
+    return KafkaProblem(
+        f"the transactional id {transactional_id} was taken over ({error.str().strip()}): another "
+        "worker has the same instance, or this one was silent for longer than "
+        "transaction_timeout_ms; give each worker its own instance, then start it again"
+    )

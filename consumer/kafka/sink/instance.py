@@ -1,0 +1,74 @@
+"""The name of this worker within its group, held for as long as it runs."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import tempfile
+from pathlib import Path
+from typing import IO
+from urllib.parse import quote
+
+from consumer.contracts.errors import KafkaProblem
+from consumer.settings.schema import Settings
+
+#: More workers of one group than any one host runs.
+_MAX_SLOTS = 10_000
+
+
+class Instance:
+    """A name that no other worker of the group has.
+
+    Where `settings.instance` is empty it is the host name and the lowest number that is free on
+    this host. The number is held by a lock on a file, which the kernel releases however the
+    process ends: started again after a SIGKILL, the worker gets the same name, and with it the
+    same transactional id, so that the open transaction of its predecessor is fenced at once
+    instead of blocking the readers until its timeout.
+
+    Args:
+        settings: `instance` and `group_id`.
+        folder: where the lock files are; the host's temporary folder.
+
+    Raises:
+        KafkaProblem: no lock can be taken.
+    """
+
+    def __init__(self, settings: Settings, folder: Path | None = None) -> None:
+        self._lock: IO[bytes] | None = None
+        if settings.instance:
+            self.name = settings.instance
+            return
+        where = folder or Path(tempfile.gettempdir())
+        # A host may run the workers of several people; their files are theirs alone.
+        stem = f"nerstream-{os.getuid()}-{quote(settings.group_id, safe='')[:100]}"
+        for number in range(_MAX_SLOTS):
+            self._lock = _try_lock(where / f"{stem}-{number}.lock")
+            if self._lock is not None:
+                self.name = f"{socket.gethostname()}-{number}"
+                return
+        raise KafkaProblem(f"no free worker number in {where}; set instance to a name of its own")
+
+    def release(self) -> None:
+        """Let another worker have the name. The file stays: removing it would race."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+
+def _try_lock(path: Path) -> IO[bytes] | None:
+    """The open, locked file, or None when another process holds it."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    except OSError as failed:
+        raise KafkaProblem(
+            f"cannot hold a worker number in {path.parent} ({failed.strerror}); set instance to a "
+            "name of its own"
+        ) from failed
+    file = os.fdopen(descriptor, "r+b")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    return file

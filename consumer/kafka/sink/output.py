@@ -1,0 +1,280 @@
+"""The producer that both sinks write with, and what becomes of each message."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, Producer
+
+from consumer.contracts.choices import RejectCode
+from consumer.contracts.errors import AbortableError, KafkaProblem, RejectedMessage
+from consumer.contracts.messages import Outgoing, Position, TopicPartition
+from consumer.kafka.client import ClientWatch, await_topics, make_client
+from consumer.kafka.errors import FENCED, PERMANENT, error_of, fenced, problem, raised_by
+from consumer.kafka.sink.deliveries import REASONS, Deliveries, Refusals
+from consumer.kafka.sink.partition_counts import PartitionCounts
+from consumer.settings.schema import Settings
+
+#: Bytes of one message that the client takes; the topic's own limit decides long before.
+_MESSAGE_MAX_BYTES = 100 * 1024 * 1024
+
+#: Seconds between two looks at what has failed while something is waited for.
+_LOOK_S = 0.5
+
+#: Messages that are queued between two looks at what has failed. A look gives up the interpreter
+#: lock, and getting it back costs more than a message.
+_SERVE_MESSAGES = 512
+
+#: What the client takes for a message whose key decides, and for one that has no time of its own.
+_BY_KEY, _NOW = -1, 0
+
+#: What `settings.kafka` may change. The buffer holds far more than `in_flight_bytes` lets in.
+_DEFAULTS: Mapping[str, Any] = {
+    "compression.type": "lz4",
+    # A commit flushes, so that a transaction shows nothing later because of it.
+    "linger.ms": 20,
+    "message.max.bytes": _MESSAGE_MAX_BYTES,
+    "queue.buffering.max.messages": 1_000_000,
+    "queue.buffering.max.kbytes": 1_048_576,
+}
+
+_REQUIRED: Mapping[str, Any] = {
+    "acks": "all",
+    # Of the messages that went well nobody wants to hear one by one.
+    "delivery.report.only.error": True,
+    "enable.idempotence": True,
+    "partitioner": "murmur2_random",
+}
+
+
+class Output:
+    """One producer after another, under the same properties; owned by the publish thread.
+
+    Args:
+        settings: the brokers, the topics, the properties that a person passes through.
+        properties: those of the delivery mode, such as `transactional.id`.
+        outlived: whether the open transaction is older than its timeout.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        properties: Mapping[str, Any],
+        outlived: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._outlived = outlived
+        self.watch = ClientWatch()
+        self._settings = settings
+        self._properties = properties
+        self._producer: Any = None
+        self._alone = False
+        #: Whether the producer is in a call that does not come back: it is asked for nothing any
+        #: more, not even to end, which would wait for that call.
+        self.lost = False
+        self._unserved = 0
+        self._deliveries = Deliveries()
+        self._refusals = Refusals()
+        self._partition_counts = PartitionCounts()
+
+    @property
+    def producer(self) -> Any:
+        """The current producer.
+
+        Raises:
+            KafkaProblem: there is none.
+        """
+        if self._producer is None:
+            raise KafkaProblem("the producer is closed")
+        return self._producer
+
+    def start(self) -> None:
+        """Replace the producer by a new one.
+
+        Raises:
+            SettingsError: a property is wrong.
+        """
+        self.stop()
+        self._alone = self._refusals.suspects
+        self.watch = ClientWatch()
+        required = {**self._properties, **_REQUIRED}
+        if self._alone:
+            required["batch.num.messages"] = 1
+        self._producer = make_client(Producer, self._settings, self.watch, _DEFAULTS, required)
+
+    def check_topics(self) -> None:
+        """Raise KafkaProblem unless the brokers answer and both topics exist."""
+        topics = {
+            self._settings.output_topic: "output_topic",
+            self._settings.dead_letter_topic: "dead_letter_topic",
+        }
+        await_topics(self.producer, self.watch, self._settings, topics)
+
+    def begin(self) -> bool:
+        """Forget what became of earlier messages; says whether a new producer is due."""
+        self._deliveries = Deliveries()
+        return self._alone != self._refusals.suspects
+
+    def send(self, message: Outgoing, timeout_s: float) -> None:
+        """Queue one message; while the buffer is full, wait for the broker to take some.
+
+        Raises:
+            RejectedMessage: code `too_large`, by the client's own limit.
+            AbortableError, KafkaProblem: an earlier message failed, or the buffer stays full.
+        """
+        deadline: float | None = None
+        topic, key, value, headers, timestamp_ms, partition, _ = message
+        delivered = partial(self._delivered, self._deliveries, message)
+        while True:
+            self.raise_failure()
+            self._raise_if_stranded()
+            try:
+                self.producer.produce(
+                    topic,
+                    value,
+                    key,
+                    _BY_KEY if partition is None else partition,
+                    on_delivery=delivered,
+                    timestamp=timestamp_ms or _NOW,
+                    headers=list(headers) if headers else None,
+                )
+            except BufferError:
+                now = time.monotonic()
+                deadline = now + timeout_s if deadline is None else deadline
+                if now > deadline:
+                    raise AbortableError(
+                        f"the buffer of the producer stayed full for {timeout_s:.0f} s"
+                    ) from None
+                self.serve(_LOOK_S)
+            except KafkaException as refused:
+                raise self._refusal(message, error_of(refused)) from refused
+            else:
+                self._unserved += 1
+                if self._unserved >= _SERVE_MESSAGES:
+                    self.serve()
+                return
+
+    def flush(self, timeout_s: float) -> None:
+        """Wait until the broker has acknowledged everything that was sent.
+
+        Raises:
+            AbortableError, KafkaProblem: a message failed, or not all are acknowledged in time.
+        """
+        deadline = time.monotonic() + timeout_s
+        while True:
+            left_s = deadline - time.monotonic()
+            waiting = self._flushed(max(min(left_s, _LOOK_S), 0.0))
+            self.raise_failure()
+            if waiting == 0:
+                return
+            self._raise_if_stranded()
+            if left_s <= 0:
+                raise AbortableError(
+                    f"{waiting} messages were not acknowledged in {timeout_s:.0f} s"
+                    + (f" ({self.watch.last.str()})" if self.watch.last else "")
+                )
+
+    def raise_failure(self) -> None:
+        """Raise what the first failed message since `begin` means, if one has failed."""
+        if self.watch.fatal is not None:
+            raise self.judge("the output topics cannot be written", self.watch.fatal)
+        if self._deliveries.failure is not None:
+            topic, error = self._deliveries.failure
+            if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+                raise AbortableError(f"a message is too large for the topic {topic}")
+            raise self.judge(f"the topic {topic} cannot be written", error)
+
+    def _raise_if_stranded(self) -> None:
+        """The new producer that follows an abort finds the brokers again."""
+        if self.watch.is_stranded:
+            raise AbortableError("the producer has forgotten all brokers")
+
+    def judge(self, doing: str, error: KafkaError) -> KafkaProblem:
+        """The error to raise for a message that failed: AbortableError where a replay may help."""
+        if error.fatal() and error.code() in FENCED and "transactional.id" in self._properties:
+            if self._outlived():
+                return AbortableError(
+                    f"{doing}: the transaction was open for longer than transaction_timeout_ms, "
+                    "so the brokers have ended it"
+                )
+            return fenced(self._properties["transactional.id"], error)
+        if error.fatal() or error.code() in PERMANENT:
+            return problem(doing, error)
+        return AbortableError(f"{doing}: {error.str().strip()}")
+
+    def settle(
+        self, offsets: Mapping[TopicPartition, int], assigned: Collection[TopicPartition]
+    ) -> None:
+        """As `Refusals.settle`."""
+        self._refusals.settle(offsets, assigned)
+
+    def refused(self, topic: str, position: Position) -> RejectCode | None:
+        """As `Refusals.refused`."""
+        return self._refusals.refused(topic, position)
+
+    def partition_count(self, topic: str) -> int:
+        """As `PartitionCounts.of`."""
+        return self._partition_counts.of(self.producer, topic)
+
+    def purge(self, timeout_s: float) -> None:
+        """Drop what has not been sent and what is not acknowledged; it may still be written."""
+        self.producer.purge()
+        deadline = time.monotonic() + timeout_s
+        while self._flushed(_LOOK_S) and time.monotonic() < deadline:
+            pass
+
+    def stop(self) -> None:
+        """Let the producer go, with whatever it still holds."""
+        producer, self._producer = self._producer, None
+        if producer is not None and not self.lost:
+            producer.purge()
+        self.lost = False
+
+    def serve(self, timeout_s: float = 0.0) -> None:
+        """Run the callbacks that are due, waiting for some for so long."""
+        self._unserved = 0
+        try:
+            self.producer.poll(timeout_s)
+        except (KafkaException, SystemError) as failed:
+            self._keep_fatal(raised_by(failed))
+
+    def _flushed(self, timeout_s: float) -> int:
+        """Wait for acknowledgements; how many are still due."""
+        try:
+            waiting: int = self.producer.flush(timeout_s)
+        except (KafkaException, SystemError) as failed:
+            self._keep_fatal(raised_by(failed))
+            return len(self.producer)
+        return waiting
+
+    def _keep_fatal(self, failed: KafkaException) -> None:
+        """A fatal error comes as an exception, once, out of whatever call serves the callbacks."""
+        error = error_of(failed)
+        if not error.fatal():
+            raise failed
+        self.watch.fatal = error
+
+    def _refusal(self, message: Outgoing, error: KafkaError) -> Exception:
+        if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+            size = len(message.value or b"") + len(message.key or b"")
+            return RejectedMessage(
+                RejectCode.TOO_LARGE,
+                f"the message for {message.topic} has {size} bytes, more than the producer takes; "
+                "raise kafka.message.max.bytes, or send a shorter article",
+            )
+        self.serve()
+        if self.watch.fatal is not None:
+            error = self.watch.fatal
+        # Without a fatal error this is a transaction that has failed already; the abort shows.
+        return self.judge(f"the topic {message.topic} cannot be written", error)
+
+    def _delivered(
+        self, deliveries: Deliveries, message: Outgoing, error: KafkaError | None, _: object
+    ) -> None:
+        if error is not None:
+            reason = REASONS.get(error.code())
+            if reason is not None:
+                self._refusals.refuse(message, reason, self._alone)
+            deliveries.failed(message, error)

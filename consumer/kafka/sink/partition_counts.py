@@ -1,0 +1,54 @@
+"""How many partitions the output topics have."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from confluent_kafka import KafkaException
+
+from consumer.contracts.errors import KafkaProblem
+from consumer.kafka.errors import error_of, problem
+
+
+class PartitionCounts:
+    """Asks the brokers, and remembers the answers for a while: a topic can grow.
+
+    Args:
+        clock: seconds, monotonic.
+    """
+
+    #: Seconds for which an answer holds; librdkafka refreshes its own as often.
+    FRESH_S = 300.0
+
+    #: Longest wait for an answer, in seconds.
+    TIMEOUT_S = 5.0
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._known: dict[str, tuple[int, float]] = {}
+
+    def of(self, client: Any, topic: str) -> int:
+        """Partitions of a topic; blocks when the last answer is old, and then keeps to that
+        one if the brokers do not answer.
+
+        Raises:
+            KafkaProblem: the brokers never told, or there is no such topic.
+        """
+        count, asked_at = self._known.get(topic, (0, 0.0))
+        if count and self._clock() - asked_at < self.FRESH_S:
+            return count
+        try:
+            found = client.list_topics(topic, timeout=self.TIMEOUT_S).topics.get(topic)
+        except KafkaException as failed:
+            if not count:
+                doing = f"the partitions of the topic {topic} cannot be asked for"
+                raise problem(doing, error_of(failed)) from failed
+            return count
+        if found is not None and found.error is None and found.partitions:
+            count = len(found.partitions)
+        if not count:
+            raise KafkaProblem(f"the topic {topic} has no partitions; create it")
+        self._known[topic] = (count, self._clock())
+        return count

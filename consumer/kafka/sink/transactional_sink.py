@@ -1,0 +1,272 @@
+"""Outputs and input offsets in one transaction: `delivery=exactly_once`."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from confluent_kafka import KafkaException
+
+from consumer.contracts.choices import RejectCode
+from consumer.contracts.errors import AbortableError, GroupMoved, KafkaProblem
+from consumer.contracts.messages import Outgoing, Position, TopicPartition
+from consumer.kafka.bounded import Hung, bounded
+from consumer.kafka.errors import FENCED, STALE_MEMBER, error_of, fenced
+from consumer.kafka.retry import OutOfTime, again
+from consumer.kafka.sink.instance import Instance
+from consumer.kafka.sink.output import Output
+from consumer.kafka.source.rebalance import client_offsets
+from consumer.kafka.source.source import KafkaSource
+from consumer.settings.schema import Settings
+
+_log = logging.getLogger(__name__)
+
+#: Seconds beyond the transaction timeout in which brokers come back from a restart. After the
+#: timeout they have ended the transaction by themselves, so a call that reaches them is answered.
+_GRACE_S = 30.0
+
+#: Seconds for a call that a new producer can make good: after an outage a client may go on
+#: waiting for its coordinator for ever (librdkafka 2.16), and a new one finds it at once.
+_PATIENCE_S = 15.0
+
+#: Seconds for an abort; the new producer that follows one ends the transaction as well.
+_ABORT_TIMEOUT_S = 5.0
+
+#: Seconds beyond its timeout after which `send_offsets_to_transaction` is given up. It waits for
+#: the group's coordinator without an end where that one has gone (librdkafka's issues 5456, 5511).
+_HUNG_S = 5.0
+
+
+class TransactionalSink:
+    """`consumer.contracts.ports.Sink` with Kafka transactions; its docstrings are the contract.
+
+    Errors: a retriable one means the same call again; an abortable one AbortableError; anything
+    else KafkaProblem. After an end of transaction that did not go through smoothly a new
+    producer takes over before the next one begins: librdkafka has no KIP-890, so a delayed
+    request of the old transaction could otherwise end the next (its new epoch fences it).
+    """
+
+    def __init__(self, settings: Settings, source: KafkaSource) -> None:
+        self._settings = settings
+        self._source = source
+        self._timeout_s = settings.transaction_timeout_ms / 1000
+        self._instance: Instance | None = None
+        self._transactional_id = ""
+        self._output: Output | None = None
+        self._open = False
+        self._renew = False
+        self._begun_at = 0.0
+
+    def open(self) -> None:
+        self._instance = Instance(self._settings)
+        self._transactional_id = f"{self._settings.group_id}-{self._instance.name}"
+        properties = {
+            "transactional.id": self._transactional_id,
+            "transaction.timeout.ms": self._settings.transaction_timeout_ms,
+        }
+        self._output = Output(self._settings, properties, self._outlived)
+        self._output.start()
+        self._output.check_topics()
+        try:
+            self._init_transactions()
+        except OutOfTime as late:
+            raise KafkaProblem(f"the producer cannot be made ready: {late}") from late
+        _log.info("transactional id %s", self._transactional_id)
+
+    def begin(self) -> None:
+        self._begun_at = time.monotonic()
+        if self._ready.begin() or self._renew:
+            # Stands until one is ready: a try that gets no answer must not pass for one.
+            self._renew = True
+            self._ready.start()
+            try:
+                self._init_transactions()
+            except OutOfTime as late:
+                # Brokers that are away are waited for, however long; the pipeline tries again.
+                raise AbortableError(f"the producer cannot be made ready: {late}") from late
+            self._renew = False
+        self._triaged("a transaction cannot begin", self._timeout_s, self._begin_transaction)
+        self._open = True
+
+    def send(self, message: Outgoing) -> None:
+        self._ready.send(message, self._timeout_s)
+
+    def commit(
+        self, offsets: Mapping[TopicPartition, int], still_owned: Callable[[], bool]
+    ) -> None:
+        output = self._ready
+        output.flush(self._timeout_s)
+        # In this order: a partition that is revoked after the question has changed the
+        # generation that the metadata names, and the coordinator refuses the offsets.
+        metadata = self._source.group_metadata()
+        if not still_owned():
+            raise GroupMoved("a partition was revoked before its offsets were committed")
+        if offsets:
+            asked = client_offsets(offsets)
+            self._add_offsets(output.producer, asked, metadata)
+        self._end_by_commit(offsets)
+        output.settle(offsets, self._source.assignments())
+
+    def abort(self) -> None:
+        if not self._open:
+            return
+        self._open = False
+        self._abort()
+
+    def refused(self, topic: str, position: Position) -> RejectCode | None:
+        return None if self._output is None else self._output.refused(topic, position)
+
+    def partition_count(self, topic: str) -> int:
+        return self._ready.partition_count(topic)
+
+    def close(self) -> None:
+        if self._output is not None:
+            if self._open:
+                self._open = False
+                try:
+                    self._abort()
+                except KafkaProblem as failed:
+                    _log.warning("the open transaction is left to its timeout: %s", failed)
+            self._output.stop()
+            self._output = None
+        if self._instance is not None:
+            self._instance.release()
+            self._instance = None
+
+    @property
+    def _ready(self) -> Output:
+        if self._output is None:
+            raise KafkaProblem("the sink is not open")
+        return self._output
+
+    def _outlived(self) -> bool:
+        """Whether the brokers may have ended the transaction at its timeout, as they do after an
+        outage. The client hears of that and of a takeover in the same words; after a takeover
+        within the timeout a new producer would fence the other worker in its turn, for ever.
+        """
+        return time.monotonic() - self._begun_at >= self._timeout_s
+
+    def _init_transactions(self) -> None:
+        """Fence every earlier producer of this id and end what it left open.
+
+        Raises:
+            OutOfTime: no answer; a new producer may get one.
+        """
+        producer = self._ready.producer
+        try:
+            again(producer.init_transactions, self._timeout_s + _GRACE_S)
+        except KafkaException as failed:
+            meaning = self._meaning("the producer cannot be made ready", failed)
+            # Nothing is open that an abort could help.
+            raise KafkaProblem(str(meaning)) from failed
+
+    def _begin_transaction(self, _: float) -> None:
+        self._ready.producer.begin_transaction()
+
+    def _add_offsets(self, producer: Any, offsets: Sequence[Any], metadata: object) -> None:
+        def add(left_s: float) -> None:
+            bounded(
+                lambda: producer.send_offsets_to_transaction(offsets, metadata, left_s),
+                left_s + _HUNG_S,
+            )
+
+        doing = "the offsets cannot join the transaction"
+        try:
+            self._triaged(doing, min(self._timeout_s, _PATIENCE_S), add)
+        except Hung as hung:
+            self._ready.lost = True
+            raise AbortableError(f"{doing}: {hung}") from hung
+
+    def _end_by_commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        output = self._ready
+        errors = output.watch.count
+        # Whatever comes in between: a connection that breaks meanwhile may leave a request behind
+        # at the broker.
+        self._renew = True
+        try:
+            smooth = again(output.producer.commit_transaction, _PATIENCE_S)
+        except OutOfTime as late:
+            self._find_out(offsets, late)
+        except KafkaException as failed:
+            if not (error_of(failed).code() in FENCED and self._outlived()):
+                raise self._meaning("the transaction cannot be committed", failed) from failed
+            self._find_out(offsets, failed)
+        else:
+            output.serve()
+            self._renew = not smooth or output.watch.count != errors
+        self._open = False
+
+    def _find_out(self, offsets: Mapping[TopicPartition, int], failed: Exception) -> None:
+        """Whether a transaction was committed whose end was not answered.
+
+        A new producer of the same id ends it, as the coordinator has decided or, if the request
+        never arrived, by an abort; the group's offsets then tell which. They may stand further on
+        only because another worker has taken the partitions over and resolved the same inputs.
+
+        Raises:
+            AbortableError: it was not.
+            KafkaProblem: it cannot be found out.
+        """
+        _log.warning("the end of a transaction was not answered (%s); finding out", failed)
+        self._open = False
+        try:
+            self._ready.start()
+            self._init_transactions()
+            self._renew = False
+            committed = self._source.committed(offsets)
+        except (OutOfTime, AbortableError, KafkaException) as still:
+            # To abort now could send again what is committed.
+            raise KafkaProblem(
+                f"the outcome of a transaction is unknown: the brokers do not answer ({still}); "
+                "start the worker again, which resolves it"
+            ) from still
+        if any(committed.get(partition, -1) < offset for partition, offset in offsets.items()):
+            raise AbortableError(
+                "the brokers have aborted a transaction whose end was not answered"
+            )
+
+    def _abort(self) -> None:
+        # What an abort throws away leaves gaps in the sequence numbers of its producer, over which
+        # librdkafka has been seen to stumble; and its outcome may be unknown, as a commit's.
+        self._renew = True
+        output = self._ready
+        if output.lost:
+            _log.warning("the producer does not come back; a new one ends its transaction")
+            return
+        try:
+            again(output.producer.abort_transaction, _ABORT_TIMEOUT_S)
+        except OutOfTime as late:
+            _log.warning("the abort was not answered (%s); a new producer fences it", late)
+        except KafkaException as failed:
+            meaning = self._meaning("the transaction cannot be aborted", failed)
+            if not isinstance(meaning, AbortableError):
+                raise meaning from failed
+            _log.warning("%s; a new producer fences it", meaning)
+
+    def _triaged(self, doing: str, timeout_s: float, call: Callable[[float], object]) -> None:
+        try:
+            again(call, timeout_s)
+        except OutOfTime as late:
+            raise AbortableError(f"{doing} within {timeout_s:.0f} s: {late}") from late
+        except KafkaException as failed:
+            raise self._meaning(doing, failed) from failed
+
+    def _meaning(self, doing: str, failed: KafkaException) -> KafkaProblem:
+        """The error to raise: what a message's failure was, or what the call itself said."""
+        error = error_of(failed)
+        try:
+            self._ready.raise_failure()
+        except KafkaProblem as reason:
+            return reason
+        if error.txn_requires_abort():
+            kind = GroupMoved if error.code() in STALE_MEMBER else AbortableError
+            return kind(f"{doing}: {error.str().strip()}")
+        meaning = self._ready.judge(doing, error)
+        # `judge` is for single messages; a call that is neither retriable nor abortable is over.
+        if not isinstance(meaning, AbortableError):
+            return meaning
+        if error.code() in FENCED:
+            return meaning if self._outlived() else fenced(self._transactional_id, error)
+        return KafkaProblem(str(meaning))

@@ -1,0 +1,94 @@
+"""The partitions that this consumer has, under which numbers, and how far each was read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import count
+
+from consumer.contracts.messages import RawMessage, TopicPartition
+
+
+class AssignedPartitions:
+    """What the source knows of its partitions; decides which messages may still be delivered.
+
+    Every assignment of a partition and every rewind has a number of its own, never used again.
+    """
+
+    def __init__(self) -> None:
+        self._next_number = count(1)
+        self._numbers: dict[TopicPartition, int] = {}
+        self._read: dict[TopicPartition, int] = {}
+        self._put_off: dict[TopicPartition, tuple[int, float]] = {}
+        #: Rises whenever a number is given or taken away.
+        self.changes = 0
+
+    def add(self, partitions: Sequence[TopicPartition]) -> None:
+        """These were assigned."""
+        self.changes += 1
+        for one in partitions:
+            self._numbers[one] = next(self._next_number)
+
+    def drop(self, partitions: Sequence[TopicPartition]) -> None:
+        """These were revoked or lost."""
+        self.changes += 1
+        for one in partitions:
+            self._numbers.pop(one, None)
+            self._read.pop(one, None)
+            self._put_off.pop(one, None)
+
+    def rewind(self, partition: TopicPartition, offset: int, now: float) -> int | None:
+        """A new number; the rewind is put off until `rewound`. None if not assigned."""
+        if partition not in self._numbers:
+            return None
+        self.changes += 1
+        number = self._numbers[partition] = next(self._next_number)
+        self._read[partition] = offset
+        self._put_off[partition] = (offset, now)
+        return number
+
+    def rewound(self, partition: TopicPartition) -> None:
+        """The client now reads from where the partition was rewound to."""
+        del self._put_off[partition]
+
+    def put_off(self) -> Mapping[TopicPartition, tuple[int, float]]:
+        """The rewinds that the client has still to be told of: offset, and since when."""
+        return dict(self._put_off)
+
+    def number(self, partition: TopicPartition) -> int | None:
+        """The number for a message that the client hands out now; None if it must be dropped.
+
+        It must when the partition is not assigned any more, or when the client has not been
+        told yet of a rewind: what it hands out then is from before.
+        """
+        return None if partition in self._put_off else self._numbers.get(partition)
+
+    def readable(self) -> dict[tuple[str, int], tuple[TopicPartition, int]]:
+        """Of each partition that may be delivered now: itself, and its number."""
+        return {
+            one: (one, number) for one, number in self._numbers.items() if one not in self._put_off
+        }
+
+    def passed(self, partition: TopicPartition, offset: int) -> None:
+        """Reading of a partition now stands at this offset."""
+        if self.number(partition) is not None:
+            self._read[partition] = offset
+
+    def is_current(self, raw: RawMessage) -> bool:
+        """Whether a message was read under the number that its partition has now."""
+        return self._numbers.get(raw.position.topic_partition) == raw.assignment
+
+    def numbers(self) -> Mapping[TopicPartition, int]:
+        """A copy, so that any thread may ask."""
+        return dict(self._numbers)
+
+    def read_offsets(self) -> Mapping[TopicPartition, int]:
+        """Where reading stands, of each partition in which something was read."""
+        return dict(self._read)
+
+    def end_offsets(self, asked: Mapping[TopicPartition, int]) -> Mapping[TopicPartition, int]:
+        """The ends, by what the brokers said last; where reading is ahead of that, the end is
+        at least there."""
+        known = {one: offset for one, offset in asked.items() if one in self._numbers}
+        for one, offset in self._read.items():
+            known[one] = max(known.get(one, 0), offset)
+        return known

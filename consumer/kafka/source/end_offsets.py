@@ -1,0 +1,99 @@
+"""Where the input partitions end, asked in the background."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import Future
+from typing import Any
+
+import confluent_kafka
+from confluent_kafka import IsolationLevel, KafkaException
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from consumer.contracts.messages import TopicPartition
+from consumer.kafka.client import ClientWatch
+
+#: Of the client to ask with. With its default, librdkafka 2.16 connects to a broker that is down
+#: thousands of times a second for as long as a question for it waits, and takes a core for that.
+CLIENT_PROPERTIES: Mapping[str, Any] = {"enable.sparse.connections": False}
+
+_log = logging.getLogger(__name__)
+
+
+class EndOffsets:
+    """Asks the brokers for end offsets without ever waiting for the answer.
+
+    The end is the last stable offset, since that is as far as a `read_committed` reader gets.
+    The consumer's own knowledge would be no substitute: it has the high watermark only, and
+    learns nothing of a paused partition.
+
+    Args:
+        make: makes the client to ask with, with `CLIENT_PROPERTIES` and a watch of its own.
+        clock: seconds, monotonic.
+    """
+
+    #: Seconds between two questions; as often as Prometheus looks, and light on the brokers.
+    INTERVAL_S = 5.0
+
+    #: Seconds after which a question without an answer is given up.
+    REQUEST_TIMEOUT_S = 10.0
+
+    def __init__(
+        self,
+        make: Callable[[ClientWatch], AdminClient],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._make = make
+        self._watch = ClientWatch()
+        self._admin = make(self._watch)
+        self._clock = clock
+        self._asked_at: float | None = None
+        self._asked: frozenset[TopicPartition] = frozenset()
+        self._pending: dict[TopicPartition, Future[Any]] = {}
+        self._known: dict[TopicPartition, int] = {}
+
+    def refresh(self, partitions: Collection[TopicPartition]) -> None:
+        """Take the answers that have come, and ask again when it is time. Never blocks."""
+        # Serves the client's callbacks.
+        self._admin.poll(0)
+        for partition in [one for one, answer in self._pending.items() if answer.done()]:
+            self._take(partition, self._pending.pop(partition))
+        if self._pending:
+            return
+        if self._watch.is_stranded:
+            # Not with a question under way: its answer would come to a client that is gone.
+            self._watch = ClientWatch()
+            self._admin = self._make(self._watch)
+        if not partitions:
+            return
+        now = self._clock()
+        new = not self._asked.issuperset(partitions)
+        if self._asked_at is None or new or now - self._asked_at >= self.INTERVAL_S:
+            self._asked_at = now
+            self._asked = frozenset(partitions)
+            self._ask(partitions)
+
+    def known(self) -> Mapping[TopicPartition, int]:
+        """The newest answers, also for partitions that were asked for long ago."""
+        return self._known
+
+    def _ask(self, partitions: Collection[TopicPartition]) -> None:
+        answers = self._admin.list_offsets(
+            {
+                confluent_kafka.TopicPartition(one.topic, one.partition): OffsetSpec.latest()
+                for one in partitions
+            },
+            isolation_level=IsolationLevel.READ_COMMITTED,
+            request_timeout=self.REQUEST_TIMEOUT_S,
+        )
+        self._pending = {
+            TopicPartition(one.topic, one.partition): answer for one, answer in answers.items()
+        }
+
+    def _take(self, partition: TopicPartition, answer: Future[Any]) -> None:
+        try:
+            self._known[partition] = answer.result().offset
+        except KafkaException as failed:
+            _log.debug("the end of %s is not known: %s", partition, failed)

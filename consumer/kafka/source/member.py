@@ -1,0 +1,133 @@
+"""Member: one consumer in the group, and all that goes with it when it is given up."""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import Any
+
+from confluent_kafka import Consumer
+
+from consumer.contracts.errors import KafkaProblem
+from consumer.kafka.bounded import Hung, bounded
+from consumer.kafka.client import STATISTICS_MS, ClientWatch, make_client
+from consumer.kafka.source.assigned import AssignedPartitions
+from consumer.kafka.source.commits import Commit, Commits
+from consumer.kafka.source.intake import Intake
+from consumer.kafka.source.properties import consumer_properties
+from consumer.kafka.source.rebalance import Listener, Rebalance
+from consumer.settings.schema import Settings
+
+#: Seconds for a consumer without brokers to close; it has nobody to take leave of.
+_CLOSE_S = 5.0
+
+#: Reports that did not come while it was polled, after which the client's own thread counts as
+#: hung.
+_REPORTS_MISSED = 10
+
+_log = logging.getLogger(__name__)
+
+
+class Member:
+    """A consumer, its errors, what it gives out, and its callbacks. Owned by the poll thread.
+
+    Args:
+        settings: the brokers, the topics, the group.
+        assigned: kept up to date.
+        listener: hears of every change of the partitions.
+        paused: whether reading is paused.
+
+    Attributes:
+        consumer: the client.
+        watch: of its errors.
+        intake: tells its messages from its events.
+        rebalance: its callbacks.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        assigned: AssignedPartitions,
+        listener: Listener,
+        paused: bool = False,
+    ) -> None:
+        self._topics = list(settings.input_topics)
+        self._commits = Commits()
+        self._reports = 0
+        self._silent_s = 0.0
+        #: Whether the client is past closing.
+        self.is_hung = False
+        self.watch = ClientWatch()
+        self.intake = Intake(settings, assigned, self.watch)
+        self.rebalance = Rebalance(settings, assigned, listener)
+        self.rebalance.paused = paused
+        defaults, required = consumer_properties(settings)
+        required = {**required, "on_commit": self._commits.answered}
+        self.consumer: Any = make_client(Consumer, settings, self.watch, defaults, required)
+        # Last: only now it is known to be a number.
+        interval_s = float(settings.kafka.get("statistics.interval.ms", STATISTICS_MS)) / 1000
+        self._longest_silence_s = interval_s * _REPORTS_MISSED if interval_s else math.inf
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the group will not hear of this member any more, and it not of the group."""
+        return self.watch.is_stranded
+
+    def require_life(self, polled_s: float) -> None:
+        """Told of the seconds for which it was polled.
+
+        Raises:
+            KafkaProblem: its own thread hangs, as librdkafka's has been seen to do where it has
+                forgotten its brokers: then neither sessions end nor errors come.
+        """
+        if self.watch.reports != self._reports:
+            self._reports, self._silent_s = self.watch.reports, 0.0
+        self._silent_s += polled_s
+        if self._silent_s > self._longest_silence_s:
+            self.is_hung = True
+            raise KafkaProblem(
+                "the consumer gives no sign of life; nothing in this process can mend that: start "
+                "the worker again"
+            )
+
+    def subscribe(self) -> None:
+        """Ask for partitions."""
+        self.consumer.subscribe(
+            self._topics,
+            on_assign=self.rebalance.on_assign,
+            on_revoke=self.rebalance.on_revoke,
+            on_lost=self.rebalance.on_lost,
+        )
+
+    def commit(self, offsets: list[Any]) -> Commit:
+        """Begin a commit; its answer comes while this member is polled, or at `insist`.
+
+        Raises:
+            KafkaException: as the client says.
+        """
+        return self._commits.begin(self.consumer, offsets)
+
+    @property
+    def awaits_answers(self) -> bool:
+        """Whether commits are under way."""
+        return self._commits.any
+
+    def insist(self) -> None:
+        """Have the commits that are under way answered now, where nobody polls: in a callback."""
+        self._commits.insist(self.consumer)
+
+    def leave(self) -> None:
+        """Close the consumer, which leaves the group."""
+        self.consumer.close()
+        self._commits.give_up()
+
+    def retire(self) -> None:
+        """Give up a lost member's partitions. It cannot say that it leaves; the group finds that
+        out by the session timeout."""
+        self.rebalance.retire()
+        self._commits.give_up()
+        try:
+            bounded(self.consumer.close, _CLOSE_S)
+        except Hung:
+            # One with a commit under way waits for its answer, until that request is given up.
+            _log.warning("the consumer does not close; it is left behind")

@@ -1,0 +1,67 @@
+"""The properties of the consumer: what its guarantees rest on, and what a person may change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from consumer.settings.schema import GroupProtocol, Settings
+
+#: Kibibytes that librdkafka fetches ahead, over all partitions. A pause throws them away and a
+#: resume fetches them again, so it is a fraction of its default (64 MiB): some seconds of work.
+PREFETCH_KIB = 16_384
+
+#: Bytes of one partition in one fetch. Brokers answer with a larger message all the same, so
+#: that it can be read, but librdkafka doubles this for it step by step; 10 MB fits at once.
+FETCH_BYTES = 12 * 1024 * 1024
+
+#: Messages that librdkafka fetches ahead; its default is 100,000. It keeps some 400 bytes beside
+#: each, so that small messages would take several times `PREFETCH_KIB`.
+PREFETCH_MESSAGES = 20_000
+
+#: Bytes of all partitions in one fetch. A fetch begins while there is room ahead and then takes
+#: what it takes: with librdkafka's default, 50 MiB, several times what should stand ahead.
+#: Brokers answer with a first message that is larger all the same.
+FETCH_MAX_BYTES = 4 * 1024 * 1024
+
+#: librdkafka's default of `session.timeout.ms`.
+SESSION_TIMEOUT_MS = 45_000
+
+#: Milliseconds after which librdkafka looks again whether there is room to fetch ahead. Within its
+#: default, 1,000, a quick worker has emptied what stood ahead and waits for more.
+FETCH_BACKOFF_MS = 20
+
+
+def consumer_properties(settings: Settings) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """The properties that `settings.kafka` may change, and those that it may not."""
+    defaults = {
+        "queued.max.messages.kbytes": PREFETCH_KIB,
+        "queued.min.messages": PREFETCH_MESSAGES,
+        "max.partition.fetch.bytes": FETCH_BYTES,
+        "fetch.max.bytes": FETCH_MAX_BYTES,
+        "fetch.queue.backoff.ms": FETCH_BACKOFF_MS,
+    }
+    required: dict[str, Any] = {
+        "group.id": settings.group_id,
+        "group.protocol": settings.group_protocol.value,
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "isolation.level": "read_committed",
+        "enable.partition.eof": True,
+        "auto.offset.reset": settings.auto_offset_reset.value,
+    }
+    if settings.group_protocol is GroupProtocol.CLASSIC:
+        # Under the consumer protocol the brokers choose, and the client refuses to be told.
+        required["partition.assignment.strategy"] = "cooperative-sticky"
+    return defaults, required
+
+
+def session_s(settings: Settings) -> float:
+    """Seconds after which the group expels a member that it does not hear of. Under the consumer
+    protocol the brokers set it, and their default is the same."""
+    return float(settings.kafka.get("session.timeout.ms", SESSION_TIMEOUT_MS)) / 1000
+
+
+def is_pattern(topic: str) -> bool:
+    """Whether an input topic is a pattern, by the mark that librdkafka has for it."""
+    return topic.startswith("^")

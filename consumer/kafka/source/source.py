@@ -1,0 +1,210 @@
+"""The input topics."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Mapping
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from consumer.contracts.messages import RawMessage, TopicPartition
+from consumer.kafka.client import await_topics, make_client
+from consumer.kafka.source.assigned import AssignedPartitions
+from consumer.kafka.source.end_offsets import CLIENT_PROPERTIES, EndOffsets
+from consumer.kafka.source.errands import Errands
+from consumer.kafka.source.member import Member
+from consumer.kafka.source.properties import is_pattern, session_s
+from consumer.kafka.source.reading import Reading
+from consumer.kafka.source.rebalance import Listener, client_offsets, client_partitions
+from consumer.settings.schema import Settings
+
+_log = logging.getLogger(__name__)
+
+#: Longest wait, in seconds, for the group to take the partitions back on `close`.
+_LEAVE_TIMEOUT_S = 10.0
+
+#: Longest wait, in seconds, for the group's offsets.
+_COMMITTED_TIMEOUT_S = 20.0
+
+#: Seconds at most between two calls of `poll` that count as polling.
+_POLL_S = 1.0
+
+#: Seconds between two looks for the answer to a commit while nothing is read.
+_ANSWER_S = 0.001
+
+
+class KafkaSource:
+    """`consumer.contracts.ports.Source` on Kafka; its docstrings are the contract.
+
+    A message carries the number that its partition has when the client hands it out; one from
+    before a rebalance or a rewind cannot carry a number from after.
+
+    Args:
+        settings: the brokers, the topics, the group.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._errands = Errands()
+        self._ends: EndOffsets | None = None
+        self._assigned = AssignedPartitions()
+        self._listener: Listener | None = None
+        self._reading: Reading | None = None
+        self._polled_at = 0.0
+
+    def open(self, listener: Listener) -> None:
+        settings = self._settings
+        self._errands.own()
+        self._listener = listener
+        member = self._join(Member(settings, self._assigned, listener))
+        self._ends = EndOffsets(
+            lambda watch: make_client(AdminClient, settings, watch, {}, CLIENT_PROPERTIES)
+        )
+        self._await_topics()
+        self._polled_at = time.monotonic()
+        member.subscribe()
+
+    def poll(self, max_messages: int, timeout_s: float) -> list[RawMessage]:
+        self._require_life()
+        self._read.rewind()
+        self._recheck_topics()
+        if self._ends is not None:
+            self._ends.refresh(self._assigned.numbers())
+        return self._read.poll(max_messages, timeout_s)
+
+    def pause(self) -> None:
+        self._set_paused(True)
+
+    def resume(self) -> None:
+        self._set_paused(False)
+
+    def rewind(self, offsets: Mapping[TopicPartition, int]) -> Mapping[TopicPartition, int]:
+        now = time.monotonic()
+        asked = {one: self._assigned.rewind(one, offset, now) for one, offset in offsets.items()}
+        self._read.rewind()
+        return {one: number for one, number in asked.items() if number is not None}
+
+    def assignments(self) -> Mapping[TopicPartition, int]:
+        """As the protocol says; any thread may call it."""
+        return self._assigned.numbers()
+
+    def serve(self, wait_s: float = 0.0) -> None:
+        """As the protocol says."""
+        reading = self._reading
+        if reading is not None and reading.member.awaits_answers:
+            wait_s = min(wait_s, _ANSWER_S)
+        self._errands.serve(wait_s)
+        if reading is not None and reading.member.awaits_answers:
+            reading.hear()
+
+    def group_metadata(self) -> object:
+        return self._errands.run(lambda: self._joined.consumer.consumer_group_metadata())
+
+    def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Commit offsets outside of a transaction. Any thread; blocks until the answer, which comes
+        while the source is polled or served.
+
+        Raises:
+            KafkaException: as the client says, for the sink to judge.
+            AbortableError: the source is closed, or no answer came.
+        """
+        asked = client_offsets(offsets)
+        commit = self._errands.run(lambda: self._joined.commit(asked))
+        if self._errands.are_mine:
+            # Nobody else polls meanwhile.
+            self._joined.insist()
+        # By then the group has given the partitions away in any case.
+        commit.wait(session_s(self._settings))
+
+    def committed(self, partitions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """The group's committed offsets, what open transactions hold included once they have
+        ended; below 0 where there is none. Any thread; blocks until the answer.
+
+        Raises:
+            KafkaException: as the client says.
+            AbortableError: the source is closed.
+        """
+        asked = client_partitions(partitions)
+        answers = self._errands.run(
+            lambda: self._joined.consumer.committed(asked, _COMMITTED_TIMEOUT_S)
+        )
+        for answer in answers:
+            if answer.error is not None:
+                raise KafkaException(answer.error)
+        return {TopicPartition(one.topic, one.partition): one.offset for one in answers}
+
+    def end_offsets(self) -> Mapping[TopicPartition, int]:
+        return self._assigned.end_offsets(self._ends.known() if self._ends is not None else {})
+
+    def read_offsets(self) -> Mapping[TopicPartition, int]:
+        return self._assigned.read_offsets()
+
+    def close(self) -> None:
+        if self._reading is None:
+            return
+        member = self._reading.member
+        if member.is_hung:
+            self._errands.close()
+            self._ends = self._reading = None
+            return
+        consumer = member.consumer
+        # The callbacks of leaving run here, while a last commit can still be made. A static
+        # member keeps its partitions for its return, and leaves only by its session timeout.
+        if "group.instance.id" not in self._settings.kafka and member.watch.fatal is None:
+            consumer.unsubscribe()
+            deadline = time.monotonic() + _LEAVE_TIMEOUT_S
+            while self._assigned.numbers() and time.monotonic() < deadline:
+                consumer.poll(0.05)
+        self._errands.close()
+        self._ends = self._reading = None
+        member.leave()
+
+    @property
+    def _joined(self) -> Member:
+        return self._read.member
+
+    @property
+    def _read(self) -> Reading:
+        assert self._reading is not None, "the source is open"
+        return self._reading
+
+    def _join(self, member: Member) -> Member:
+        self._reading = Reading(member, self._assigned, self._errands)
+        return member
+
+    def _require_life(self) -> None:
+        """See to it that the consumer is one that can hear of the group."""
+        now = time.monotonic()
+        # Time in a callback is none in which it was polled.
+        self._joined.require_life(min(now - self._polled_at, _POLL_S))
+        self._polled_at = now
+        if self._joined.is_lost:
+            self._replace_member()
+
+    def _replace_member(self) -> None:
+        assert self._listener is not None, "the source is open"
+        lost = self._joined
+        _log.warning("the consumer has forgotten all brokers; a new one joins the group")
+        # First: nothing of its partitions may be taken for the new one's.
+        lost.retire()
+        paused = lost.rebalance.paused
+        self._join(Member(self._settings, self._assigned, self._listener, paused)).subscribe()
+
+    def _set_paused(self, paused: bool) -> None:
+        if self._reading is None or self._joined.rebalance.paused == paused:
+            return
+        self._joined.rebalance.paused = paused
+        consumer = self._joined.consumer
+        if asked := client_partitions(self._assigned.numbers()):
+            (consumer.pause if paused else consumer.resume)(asked)
+
+    def _await_topics(self) -> None:
+        names = [name for name in self._settings.input_topics if not is_pattern(name)]
+        topics = dict.fromkeys(names, "input_topics")
+        await_topics(self._joined.consumer, self._joined.watch, self._settings, topics)
+
+    def _recheck_topics(self) -> None:
+        if self._joined.intake.is_recheck_due():
+            self._await_topics()

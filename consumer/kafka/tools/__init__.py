@@ -1,0 +1,1 @@
+"""What commands, benchmarks and tests do to Kafka beside the worker."""

@@ -1,0 +1,228 @@
+"""Settings: every option once, with type, default, unit and doc.
+
+Flags, `NERSTREAM_*` variables, the TOML file, the generated reference in `docs/settings.md` and
+the deploy files are all made from, or held against, this class. `consumer.settings.sources`
+reads the values and names the source of a wrong one.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from consumer.settings.values import (
+    MASK,
+    Count,
+    Device,
+    Dtype,
+    KafkaProperties,
+    Milliseconds,
+    NonEmpty,
+    Seconds,
+    Share,
+    TextFields,
+    Topic,
+    Topics,
+    WrongValue,
+    is_secret,
+    is_taken_in,
+)
+
+
+class Delivery(StrEnum):
+    """What a reader of the output topic may rely on."""
+
+    EXACTLY_ONCE = "exactly_once"
+    AT_LEAST_ONCE = "at_least_once"
+
+
+class GroupProtocol(StrEnum):
+    """How the group shares out the partitions."""
+
+    CLASSIC = "classic"
+    CONSUMER = "consumer"
+
+
+class OffsetReset(StrEnum):
+    """Where to begin without a committed offset, or with one that retention has removed."""
+
+    EARLIEST = "earliest"
+    LATEST = "latest"
+    ERROR = "error"
+
+
+class Aggregation(StrEnum):
+    """How token labels become entities."""
+
+    WORD = "word"
+    NONE = "none"
+    SIMPLE = "simple"
+    FIRST = "first"
+    AVERAGE = "average"
+    MAX = "max"
+
+
+class LogFormat(StrEnum):
+    """How log lines look."""
+
+    AUTO = "auto"
+    JSON = "json"
+    CONSOLE = "console"
+
+
+class LogLevel(StrEnum):
+    """The least level that is logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+#: Where `--help` and the reference begin a new group: its title and its first setting.
+GROUPS = {
+    "bootstrap_servers": "Kafka",
+    "delivery": "Delivery",
+    "text_fields": "Messages",
+    "model": "Model",
+    "batch_tokens": "Batching",
+    "shutdown_timeout_s": "Life and death",
+    "admin_host": "Telemetry",
+}
+
+
+class Settings(BaseModel):
+    """All settings of `nerstream run`. Immutable; the description of a field is its doc."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    # --- Kafka
+    bootstrap_servers: NonEmpty = "localhost:9092"
+    """Brokers to start from, `host:port`, several separated by commas."""
+    input_topics: Topics = ("articles",)
+    """Topics to read, separated by commas; one that begins with `^` is a pattern."""
+    output_topic: Topic = "articles-tagged"
+    """Topic for the enriched articles; it must exist or the broker must create topics."""
+    dead_letter_topic: Topic = "articles-dead-letters"
+    """Topic for the rejected messages; it must exist or the broker must create topics."""
+    group_id: NonEmpty = "nerstream"
+    """Consumer group; all workers that share the input have the same."""
+    group_protocol: GroupProtocol = GroupProtocol.CLASSIC
+    """`classic` is cooperative-sticky; `consumer` is KIP-848 and needs brokers of 4.0 or later."""
+    instance: str = ""
+    """Name of this worker within its group, the end of its transactional id; empty takes the host
+    name and the first free number on this host. Two workers must never share one."""
+    auto_offset_reset: OffsetReset = OffsetReset.EARLIEST
+    """Where to begin where no usable offset is committed; `error` stops the worker instead."""
+    kafka: KafkaProperties = Field(default_factory=dict)
+    """Any other librdkafka property, as `kafka.NAME` (TLS, SASL, timeouts); both clients get it."""
+
+    # --- Delivery
+    delivery: Delivery = Delivery.EXACTLY_ONCE
+    """`exactly_once` commits outputs and offsets in one transaction; `at_least_once` commits
+    offsets once the outputs are acknowledged."""
+    commit_interval_ms: Milliseconds = 100
+    """Longest time, in milliseconds, that a transaction stays open to take further batches."""
+    transaction_timeout_ms: Annotated[int, Field(ge=1_000, le=900_000)] = 30_000
+    """Milliseconds after which the broker aborts a transaction of a worker that went silent."""
+    dead_letter_max_ratio: Share = 0.5
+    """Share of rejected messages over the window above which the worker stops; 1 never stops."""
+    dead_letter_window_messages: Count = 500
+    """Messages that the share is taken over; nothing is judged before so many were seen."""
+
+    # --- Messages
+    text_fields: TextFields = ("title", "body")
+    """Fields of an article that hold text, separated by commas, in the order of the entities."""
+
+    # --- Model
+    model: NonEmpty = "dslim/bert-base-NER"
+    """Hugging Face token-classification model: hub id, local folder, or `bundled`."""
+    revision: str = ""
+    """Commit, tag or branch of the hub model; pin a commit in production. Empty takes `main`."""
+    device: Device = "auto"
+    """`auto`, `cpu`, `cuda` or `cuda:N`."""
+    dtype: Dtype = "auto"
+    """`auto`, `float32`, `bfloat16`, `float16`, `int16` or `int8` (both CPU). `auto` is the fastest
+    that keeps the entities: bfloat16 on a GPU and on a CPU that multiplies it, else int16 on AMD's
+    since Zen 3, if the model's layers are such as it takes, else float32; and int8 on a CPU with
+    AVX-512 VNNI and no AMX, if the model's `nerstream.json` says that it keeps them so, as
+    the bundled model's does; `nerstream compare --write` measures and writes it for another.
+    `float32` by name has transformers' numbers to the last digit; `auto`, where that is float32,
+    is somewhat faster."""
+    threads: Annotated[int, Field(ge=0)] = 0
+    """CPU threads of the model; 0 leaves it to torch (one a core)."""
+    tokenizer_processes: Annotated[int, Field(ge=0, le=256)] = 0
+    """Processes that tokenise beside the worker, for a GPU whose worker has a core of its own busy
+    all the time; each takes a core and some 60 MiB. 0 tokenises in the worker's own threads."""
+    aggregation: Aggregation = Aggregation.WORD
+    """How labels become entities: `word` (never inside a word) or Hugging Face's strategies."""
+    window_overlap_tokens: Annotated[int, Field(ge=0)] = 64
+    """Tokens that neighbouring windows of a long text share."""
+    window_tokens: Annotated[int, Field(ge=0)] = 0
+    """Longest window that the model sees at once, in tokens, special tokens included; 0, or more
+    than the model takes, is the model's own limit."""
+
+    # --- Batching
+    batch_tokens: Count = 16_384
+    """Tokens at which a batch is closed."""
+    batch_articles: Count = 256
+    """Articles at which a batch is closed."""
+    batch_wait_ms: Milliseconds = 50
+    """Longest time, in milliseconds, that an article waits for its batch to fill while the device
+    is busy or more is coming; an idle device takes what there is at once."""
+    in_flight_articles: Count = 4_096
+    """Articles between poll and commit above which reading pauses."""
+    in_flight_bytes: Count = 268_435_456
+    """Bytes of messages between poll and commit above which reading pauses."""
+
+    # --- Life and death
+    shutdown_timeout_s: Seconds = 30.0
+    """Seconds that a drain may take after SIGTERM before the worker gives up, uncommitted. What has
+    not begun by half of it, or when no more than two batches can be done in what is left, is let
+    go, for the next worker: one that is behind holds more than a slow device gets done in time."""
+    revoke_timeout_s: Seconds = 10.0
+    """Seconds that a rebalance waits for what is finished to be committed."""
+    stall_timeout_s: Seconds = 120.0
+    """Seconds without progress, with work at hand, after which `/healthz` turns red. Where it is
+    the model that hangs, the worker then ends with exit code 1, uncommitted, to be started anew;
+    so it must be longer than the longest forward pass, the first one included."""
+
+    # --- Telemetry
+    admin_host: str = "0.0.0.0"
+    """Address of `/metrics`, `/healthz` and `/readyz`."""
+    admin_port: Annotated[int, Field(ge=0, le=65_535)] = 9464
+    """Port of the same; 0 takes a free one and logs it."""
+    log_format: LogFormat = LogFormat.AUTO
+    """`auto` is readable on a terminal and JSON elsewhere."""
+    log_level: LogLevel = LogLevel.INFO
+    """Least level that is logged."""
+
+    @model_validator(mode="after")
+    def _topics_differ(self) -> Self:
+        """Reading what one writes would tag for ever; two kinds of output need two topics."""
+        if self.output_topic == self.dead_letter_topic:
+            raise WrongValue(
+                f"is {self.dead_letter_topic}, and so is output_topic",
+                "the enriched articles and the rejected messages need a topic each",
+                ("dead_letter_topic", "output_topic"),
+            )
+        for setting in ("output_topic", "dead_letter_topic"):
+            written = getattr(self, setting)
+            for name in self.input_topics:
+                if name == written or (name.startswith("^") and is_taken_in(name, written)):
+                    raise WrongValue(
+                        f"{name} takes in {written}, which is the {setting}",
+                        "the worker must not read what it writes",
+                        ("input_topics", setting),
+                    )
+        return self
+
+    def shown(self) -> dict[str, Any]:
+        """The settings for a log line or a page, with secrets masked."""
+        values = self.model_dump(mode="json")
+        values["kafka"] = {
+            name: MASK if is_secret(name) else value for name, value in self.kafka.items()
+        }
+        return values

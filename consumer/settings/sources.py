@@ -1,0 +1,211 @@
+"""Settings from flags, `NERSTREAM_*` variables, a TOML file and the defaults, in that order.
+
+Nothing here reads the process's environment by itself: arguments and variables are handed in.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from consumer.contracts.errors import SettingsError
+from consumer.settings.faults import Given, faults_of, shown
+from consumer.settings.flags import PREFIX, add_settings_arguments, flag_name, variable_name
+from consumer.settings.schema import Settings
+from consumer.settings.values import is_secret
+
+__all__ = ["add_settings_arguments", "flag_name", "load_settings", "variable_name"]
+
+_KAFKA_PREFIX = f"{PREFIX}KAFKA_"
+_CONFIG = f"{PREFIX}CONFIG"
+
+# Kubernetes and container links put the address of each service of a namespace into every
+# container, named after the service; one called nerstream must not stop the worker.
+_SERVICE_LINK = re.compile(
+    r"NERSTREAM_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
+)
+_SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://")
+
+
+def load_settings(
+    arguments: argparse.Namespace,
+    environ: Mapping[str, str],
+    config_path: str | Path | None = None,
+    *,
+    defaults: Mapping[str, Any] | None = None,
+) -> Settings:
+    """The settings that these sources add up to. Properties of `kafka` add up one by one.
+
+    Args:
+        arguments: flags as `add_settings_arguments` leaves them; one that was not given is None
+            or absent.
+        environ: variables; those without the prefix are passed over.
+        config_path: the TOML file; None takes `--config`, else `NERSTREAM_CONFIG`, else no file.
+        defaults: what takes the place of the defaults of `Settings`, for a command of its own.
+
+    Raises:
+        SettingsError: one or more are wrong or unknown; it names each with its source.
+    """
+    found: dict[str, Given] = {}
+    faults: list[SettingsError] = []
+    for source in (
+        _from_file(*_config_file(arguments, environ, config_path)),
+        _from_variables(environ),
+        _from_flags(arguments),
+    ):
+        for item in source:
+            if isinstance(item, SettingsError):
+                faults.append(item)
+            else:
+                found[item.key] = item
+    settings, wrong = _validated(found, defaults or {})
+    faults.extend(wrong)
+    if settings is None or faults:
+        first, *rest = faults
+        raise SettingsError(first.setting, first.problem, first.remedy, also=rest)
+    return settings
+
+
+def _validated(
+    found: Mapping[str, Given], defaults: Mapping[str, Any]
+) -> tuple[Settings | None, list[SettingsError]]:
+    values = dict(defaults)
+    properties = dict(values.pop("kafka", {}))
+    for given in found.values():
+        if given.kafka_property is None:
+            values[given.setting] = given.value
+        else:
+            properties[given.kafka_property] = given.value
+    faults = faults_of(values, found)
+    return (None, faults) if faults else (Settings(**values, kafka=properties), [])
+
+
+def _from_flags(arguments: argparse.Namespace) -> Iterator[Given | SettingsError]:
+    for setting in Settings.model_fields:
+        value = getattr(arguments, setting, None)
+        if value is None:
+            continue
+        if setting != "kafka":
+            yield Given(setting, flag_name(setting), value)
+            continue
+        for assignment in value:
+            name, equals, text = assignment.partition("=")
+            if equals and name.strip():
+                yield _kafka(f"--kafka {name.strip()}", name.strip(), text)
+            else:
+                seen = shown(assignment, secret=is_secret(assignment))
+                yield SettingsError(
+                    "--kafka", f"{seen} is no NAME=VALUE", "write --kafka security.protocol=SSL"
+                )
+
+
+def _from_variables(environ: Mapping[str, str]) -> Iterator[Given | SettingsError]:
+    known = {variable_name(setting): setting for setting in Settings.model_fields}
+    del known[variable_name("kafka")]
+    for name in sorted(name for name in environ if name.startswith(PREFIX)):
+        value = environ[name]
+        if name == _CONFIG or _SERVICE_LINK.fullmatch(name) or _SERVICE_ADDRESS.match(value):
+            continue
+        if name in known:
+            yield Given(known[name], name, value)
+        elif name.startswith(_KAFKA_PREFIX) and len(name) > len(_KAFKA_PREFIX):
+            yield _kafka(name, name[len(_KAFKA_PREFIX) :].lower().replace("_", "."), value)
+        else:
+            yield _unknown(name, "variable", name, (*known, _CONFIG))
+
+
+def _from_file(path: Path | None, named_by: str) -> Iterator[Given | SettingsError]:
+    if path is None:
+        return
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        reason = error.strerror or str(error)
+        yield SettingsError(named_by, f"{path} cannot be read ({reason})", "name a TOML file")
+        return
+    except UnicodeDecodeError as error:
+        yield SettingsError(
+            named_by, f"{path} is not UTF-8 (byte {error.start})", "a TOML file is UTF-8"
+        )
+        return
+    except tomllib.TOMLDecodeError as error:
+        yield SettingsError(
+            named_by, f"{path} is not TOML: {error}", 'write name = value, text in "quotes"'
+        )
+        return
+    for name, value in document.items():
+        source = f"{name} in {path}"
+        if name == "kafka":
+            yield from _kafka_table(path, value)
+        elif name in Settings.model_fields:
+            yield Given(name, source, value)
+        elif "." in name or isinstance(value, dict):
+            yield SettingsError(
+                source, "is no setting", "properties of librdkafka stand in the table [kafka]"
+            )
+        else:
+            yield _unknown(source, "setting", name, Settings.model_fields)
+
+
+def _kafka_table(path: Path, table: Any) -> Iterator[Given | SettingsError]:
+    if not isinstance(table, dict):
+        yield SettingsError(
+            f"kafka in {path}",
+            f"{shown(table, secret=True)} is no table",
+            'write [kafka] and below it "security.protocol" = "SSL"',
+        )
+        return
+    for name, value in _flattened(table):
+        source = f"kafka.{name} in {path}"
+        match value:
+            case bool():
+                yield _kafka(source, name, "true" if value else "false")
+            case str() | int() | float():
+                yield _kafka(source, name, str(value))
+            case _:
+                seen = shown(value, secret=is_secret(name))
+                yield SettingsError(
+                    source,
+                    f"{seen} is no value of a property",
+                    "it must be text, a number, true or false; a list is text with commas",
+                )
+
+
+def _flattened(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Unquoted dots make TOML nest tables; librdkafka's names are flat."""
+    for name, value in table.items():
+        if isinstance(value, dict):
+            yield from _flattened(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _kafka(source: str, name: str, value: str) -> Given:
+    return Given("kafka", source, value, kafka_property=name)
+
+
+def _config_file(
+    arguments: argparse.Namespace, environ: Mapping[str, str], config_path: str | Path | None
+) -> tuple[Path | None, str]:
+    flag = getattr(arguments, "config", None)
+    for value, named_by in (
+        (config_path, "--config"),
+        (flag, "--config"),
+        (environ.get(_CONFIG), _CONFIG),
+    ):
+        if value:
+            return Path(value), named_by
+    return None, ""
+
+
+def _unknown(source: str, kind: str, name: str, known: Iterable[str]) -> SettingsError:
+    # Compared without the prefix, which would make any two variables look alike.
+    names = {one.removeprefix(PREFIX): one for one in known}
+    close = difflib.get_close_matches(name.removeprefix(PREFIX), names, n=1)
+    remedy = f"did you mean {names[close[0]]}?" if close else "nerstream run --help names them all"
+    return SettingsError(source, f"there is no {kind} of this name", remedy)

@@ -1,0 +1,161 @@
+"""What the value of one setting may be; `consumer.settings.schema` says which setting is which."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+#: What stands in the place of a secret wherever settings are shown.
+MASK = "********"
+
+#: librdkafka properties that the worker's guarantees rest on; they cannot be passed through.
+RESERVED_KAFKA_PROPERTIES: Mapping[str, str] = {
+    "bootstrap.servers": "use bootstrap_servers",
+    "group.id": "use group_id",
+    "group.protocol": "use group_protocol",
+    "transactional.id": "use instance",
+    "enable.auto.commit": "the worker commits by itself, after the outputs",
+    "enable.auto.offset.store": "the worker commits by itself, after the outputs",
+    "enable.idempotence": "it is always on, so that order holds",
+    "auto.offset.reset": "use auto_offset_reset",
+    "isolation.level": "it is always read_committed",
+    "partitioner": "it is always murmur2_random, as in the Java client",
+    "partition.assignment.strategy": "it is always cooperative-sticky",
+    "enable.partition.eof": "the worker needs it for an exact lag",
+    "transaction.timeout.ms": "use transaction_timeout_ms",
+}
+
+#: A property whose name holds one of these is a secret.
+_SECRET_WORDS = (
+    "password",
+    "passphrase",
+    "secret",
+    "key.pem",
+    "oauthbearer.config",
+    "sasl.jaas",
+)
+
+_DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]+)?")
+_DTYPES = ("auto", "float32", "bfloat16", "float16", "int8")
+_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
+
+
+class WrongValue(ValueError):
+    """What a check finds.
+
+    Args:
+        problem: what is wrong.
+        remedy: what would be right.
+        settings: the settings that do not go together, the one to change first, where the check
+            is about more than one.
+    """
+
+    def __init__(self, problem: str, remedy: str, settings: tuple[str, ...] = ()) -> None:
+        super().__init__(f"{problem}; {remedy}")
+        self.problem = problem
+        self.remedy = remedy
+        self.settings = settings
+
+
+def is_secret(kafka_property: str) -> bool:
+    """Whether the value of a librdkafka property must never be shown."""
+    return any(word in kafka_property.lower() for word in _SECRET_WORDS)
+
+
+def is_taken_in(pattern: str, topic: str) -> bool:
+    """Whether a pattern of topics takes in this one, as far as Python reads the pattern alike."""
+    with warnings.catch_warnings():
+        # A POSIX class such as [[:alpha:]] makes Python warn; librdkafka reads it as it is meant.
+        warnings.simplefilter("ignore")
+        try:
+            return re.search(pattern, topic) is not None
+        except re.error:
+            return False
+
+
+def _not_empty(value: str) -> str:
+    if not value.strip():
+        raise WrongValue("is empty", "it must not be")
+    return value
+
+
+def _topic(name: str) -> str:
+    """The rule of Apache Kafka's own `Topic.validate`."""
+    _not_empty(name)
+    if not _TOPIC.fullmatch(name) or name in (".", ".."):
+        raise WrongValue(
+            f'"{name}" is no name of a topic',
+            "it must be 1 to 249 letters, digits, dots, underscores or hyphens",
+        )
+    return name
+
+
+def _topic_or_pattern(name: str) -> str:
+    return name if name.startswith("^") else _topic(name)
+
+
+def _split(value: Any) -> Any:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
+    if not names or any(not name for name in names):
+        raise WrongValue("names nothing", "it must name at least one, separated by commas")
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise WrongValue(f"names {twice} twice", "it must name each once")
+    return names
+
+
+def _text_field(name: str) -> str:
+    if name in ("id", "entities", "tagging"):
+        raise WrongValue(
+            f"{name} has a meaning of its own in the message", "it must name fields that hold text"
+        )
+    return name
+
+
+def _device(value: str) -> str:
+    if not _DEVICE.fullmatch(value):
+        raise WrongValue(f'"{value}" is no device', "it must be auto, cpu, cuda or cuda:N")
+    return value
+
+
+def _dtype(value: str) -> str:
+    if value not in _DTYPES:
+        raise WrongValue(f'"{value}" is no precision', f"it must be one of {', '.join(_DTYPES)}")
+    return value
+
+
+def _passed_through(properties: Mapping[str, str]) -> Mapping[str, str]:
+    for name in properties:
+        if name in RESERVED_KAFKA_PROPERTIES:
+            raise WrongValue(f"{name} cannot be passed through", RESERVED_KAFKA_PROPERTIES[name])
+    return properties
+
+
+Count: TypeAlias = Annotated[int, Field(ge=1)]
+Seconds: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Milliseconds: TypeAlias = Annotated[int, Field(ge=0)]
+Share: TypeAlias = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+NonEmpty: TypeAlias = Annotated[str, AfterValidator(_not_empty)]
+Topic: TypeAlias = Annotated[str, AfterValidator(_topic)]
+Topics: TypeAlias = Annotated[
+    tuple[Annotated[str, AfterValidator(_topic_or_pattern)], ...],
+    BeforeValidator(_split),
+    AfterValidator(_each_once),
+]
+TextFields: TypeAlias = Annotated[
+    tuple[Annotated[str, AfterValidator(_text_field)], ...],
+    BeforeValidator(_split),
+    AfterValidator(_each_once),
+]
+Device: TypeAlias = Annotated[str, AfterValidator(_device)]
+Dtype: TypeAlias = Annotated[str, AfterValidator(_dtype)]
+KafkaProperties: TypeAlias = Annotated[Mapping[str, str], AfterValidator(_passed_through)]

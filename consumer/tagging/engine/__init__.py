@@ -1,0 +1,1 @@
+"""Running windows through the model; what every engine has in common."""

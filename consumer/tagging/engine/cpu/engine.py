@@ -1,0 +1,191 @@
+"""The engine of a CPU: passes that fit its caches, and layers in the form that it computes best."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
+from itertools import islice
+from threading import Barrier
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from consumer.contracts.errors import ModelError
+from consumer.tagging.engine.cpu.calibration import quantize_layers
+from consumer.tagging.engine.cpu.layer_choice import choose_layers
+from consumer.tagging.engine.cpu.packed_layer import PackedLayer, fuse_layers
+from consumer.tagging.engine.cpu.passes import CpuPass, parts
+from consumer.tagging.engine.encoder_layers import find_layers
+from consumer.tagging.engine.engine import Answer, PackedEngine, answer_of
+from consumer.tagging.model.device import CPU_ONLY
+from consumer.tagging.model.loaded_model import LoadedModel
+from consumer.tagging.model.processor import keep_freed_memory
+
+#: Numbers of the widest activations of one pass through the layers, those of the feed-forward
+#: part: 25 MB in bfloat16, 4,096 tokens of a base model. Smaller passes read the weights more
+#: often, and each has new shapes that oneDNN prepares for; larger ones gain nothing more.
+PART_NUMBERS = 4_096 * 3_072
+
+#: The same in 16 bits, whose kernel takes the weights a block of tokens at a time in any pass:
+#: 12 MB stay in the caches, and were 5 to 15 % faster than 50 for a small model; of a base model
+#: passes of any length are alike.
+INT16_PART_NUMBERS = 2_048 * 1_536
+
+#: Tokens of a pass, and those that its last layer gives, are filled up to a multiple of so many:
+#: oneDNN prepares its products anew for each number that it has not met lately.
+FILLED_TO = 32
+
+_log = logging.getLogger(__name__)
+
+
+def make_cpu_engine(model: LoadedModel, with_rows: bool) -> CpuEngine:
+    """The engine for a model on a CPU. Tries its layers to find out, and may change them; blocks.
+
+    Args:
+        model: one whose attention can be packed, see `can_pack`.
+        with_rows: whether answers hold all probabilities.
+
+    Raises:
+        ModelError: int16 or int8 was asked for, and the model's layers cannot take that form.
+    """
+    keep_freed_memory()
+    make = choose_layers(model)
+    # Before they are replaced, which is done in place.
+    layers = find_layers(model.network) if make is not None else None
+    if model.info.dtype in CPU_ONLY and make is None:
+        raise ModelError(
+            f"model {model.info.name}: its layers cannot be computed in {model.info.dtype}; "
+            "use --dtype auto"
+        )
+    if model.info.dtype == "int8":
+        quantize_layers(model)
+    elif make is not None:
+        fuse_layers(model.network, make)
+    if layers is not None:
+        last = layers[-1]
+        assert isinstance(last, PackedLayer)
+        last.is_last = True
+    _log.info(
+        "model %s: %s, %s",
+        model.info.name,
+        model.info.dtype,
+        "layers as they are" if make is None else "layers fused",
+    )
+    return CpuEngine(model, with_rows, is_fused=make is not None)
+
+
+class CpuEngine(PackedEngine):
+    """Windows laid end to end, a few at a time, by a thread for each core.
+
+    Fulfils `consumer.tagging.engine.overlap.OverlappingEngine`, so that no core waits for another
+    between batches.
+
+    Each pass is one thread's own. Threads that share a pass wait for each other two hundred times
+    in it: on a machine that has anything else to do, even reading from Kafka, they mostly wait.
+
+    Args:
+        model: on the CPU.
+        with_rows: as `make_cpu_engine`.
+        is_fused: whether its layers are packed ones, whose last leaves out what nobody reads.
+    """
+
+    def __init__(self, model: LoadedModel, with_rows: bool, is_fused: bool) -> None:
+        super().__init__(model, with_rows)
+        self.skips_unread = is_fused
+        self._part_tokens = part_tokens(model)
+        self._threads = torch.get_num_threads()
+        self._streams = _single_threads(self._threads)
+        self._latest: list[Future[Answer]] = []
+
+    def run(
+        self, windows: Sequence[NDArray[np.int32]], is_read: NDArray[np.bool_] | None = None
+    ) -> Answer:
+        return self.start(windows, is_read).answer()
+
+    def start(
+        self, windows: Sequence[NDArray[np.int32]], is_read: NDArray[np.bool_] | None = None
+    ) -> CpuPass:
+        """See `OverlappingEngine.start`. Whether there is memory turns out later."""
+        lengths = [len(window) for window in windows]
+        groups = parts(lengths, self._part_tokens, self._threads)
+        dealt = [[windows[index] for index in group] for group in groups]
+        flags: list[NDArray[np.bool_] | None] = [None] * len(groups)
+        if is_read is not None:
+            of_window = np.split(is_read, np.cumsum(lengths)[:-1])
+            flags = [np.concatenate([of_window[index] for index in group]) for group in groups]
+        self._latest = [
+            self._streams.submit(self._pass, *one) for one in zip(dealt, flags, strict=True)
+        ]
+        return CpuPass(self._latest, groups, lengths)
+
+    def await_room(self) -> None:
+        """See `OverlappingEngine.await_room`: what was begun last waits for no thread."""
+        waiting = max(0, len(self._latest) - self._threads)
+        for _ in islice(as_completed(self._latest), waiting):
+            pass
+
+    @torch.inference_mode()
+    def _pass(
+        self, windows: Sequence[NDArray[np.int32]], is_read: NDArray[np.bool_] | None
+    ) -> Answer:
+        """One pass. Its last layer needs keys and values of all tokens; the rest of it is a tenth
+        of a pass of six layers, and is left out for tokens that nobody reads: a third of them, the
+        later parts of words and what windows share."""
+        if not self.skips_unread:
+            return super().run(windows)
+        tokens = sum(map(len, windows))
+        filling = -tokens % FILLED_TO
+        filled = list(windows)
+        if 0 < filling <= self._model.max_tokens:
+            filled.append(np.zeros(filling, dtype=np.int32))
+        if is_read is None:
+            return answer_of(self._logits(filled)[:tokens], self._with_rows)
+        read = np.flatnonzero(is_read)
+        last = sum(map(len, filled)) - 1
+        rows = np.full(max(1, -(-len(read) // FILLED_TO)) * FILLED_TO, last)
+        rows[: len(read)] = read
+        logits = self._logits(filled, kept_tokens=torch.from_numpy(rows))
+        return _spread(answer_of(logits[: len(read)], self._with_rows), read, tokens)
+
+
+def _single_threads(count: int) -> ThreadPoolExecutor:
+    """Threads in which torch computes alone, started."""
+    all_there = Barrier(count)
+
+    def begin() -> None:
+        # The first question makes the thread take over the number that holds for all; without
+        # it that would happen at the first pass, and undo the second line.
+        torch.get_num_threads()
+        torch.set_num_threads(1)
+        all_there.wait()
+
+    streams = ThreadPoolExecutor(count, thread_name_prefix="nerstream-pass")
+    wait([streams.submit(begin) for _ in range(count)])
+    # What a thread sets for itself, torch gives to every thread that begins later.
+    torch.set_num_threads(count)
+    return streams
+
+
+def part_tokens(model: LoadedModel, dtype: str | None = None) -> int:
+    """Most tokens of one pass through a model's layers.
+
+    Args:
+        dtype: in which precision; None for the model's own.
+    """
+    config = model.network.config
+    widest = getattr(config, "intermediate_size", None) or 4 * config.hidden_size
+    is_int16 = (dtype or model.info.dtype) == "int16"
+    return max(1, (INT16_PART_NUMBERS if is_int16 else PART_NUMBERS) // int(widest))
+
+
+def _spread(answer: Answer, places: NDArray[np.intp], tokens: int) -> Answer:
+    """The answer of some tokens in their places among all; zeros in the others."""
+    label_ids, scores = np.zeros(tokens, np.int16), np.zeros(tokens, np.float32)
+    label_ids[places], scores[places] = answer.label_ids, answer.scores
+    rows = None
+    if answer.rows is not None:
+        rows = np.zeros((tokens, answer.rows.shape[1]), np.float32)
+        rows[places] = answer.rows
+    return Answer(label_ids, scores, rows)

@@ -1,0 +1,160 @@
+"""The linear layers of a quantised layer: in eight bits, or in bfloat16 where those are too few."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Protocol
+
+import torch
+
+from consumer.tagging.engine.cpu.fused_layer import PACKED_FOR_TOKENS, PackedProduct
+from consumer.tagging.engine.cpu.quantization import InputSteps, product_error, quantize_weight
+
+#: A product stays bfloat16 where eight bits change it by more than this share of itself.
+MOST_ERROR = 0.05
+
+_log = logging.getLogger(__name__)
+
+
+class Product(Protocol):
+    """One linear layer."""
+
+    @property
+    def steps(self) -> InputSteps | None:
+        """The steps that its inputs may come in."""
+        ...
+
+    def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Shape (tokens, inputs) of any float type to bfloat16 (tokens, outputs)."""
+        ...
+
+    def gelu(self, inputs: torch.Tensor, steps: InputSteps | None) -> torch.Tensor:
+        """The same through GELU, and in these steps, where there are some."""
+        ...
+
+    def plus(self, inputs: torch.Tensor, residual: torch.Tensor) -> torch.Tensor:
+        """The same plus a float32 residual, float32. Inputs may be numbers in its own steps."""
+        ...
+
+
+class HalfProduct:
+    """In bfloat16."""
+
+    steps: InputSteps | None = None
+
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
+        half = None if bias is None else bias.to(torch.bfloat16)
+        self._product = PackedProduct(weight.to(torch.bfloat16), half)
+
+    def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
+        return self._product(inputs.to(torch.bfloat16))
+
+    def gelu(self, inputs: torch.Tensor, steps: InputSteps | None) -> torch.Tensor:
+        found = self._product.gelu(inputs.to(torch.bfloat16))
+        return found if steps is None else steps.quantize(found)
+
+    def plus(self, inputs: torch.Tensor, residual: torch.Tensor) -> torch.Tensor:
+        return self._product(inputs.to(torch.bfloat16)) + residual
+
+
+class Int8Product:
+    """In eight bits, summed in 32, by oneDNN's quantised product.
+
+    The zero point of the inputs is in the bias, since oneDNN would take it off each sum anew.
+    """
+
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None, steps: InputSteps) -> None:
+        quantized = quantize_weight(weight, steps)
+        self.steps = steps
+        self._numbers = torch.ops.onednn.qlinear_prepack(
+            quantized.numbers, [PACKED_FOR_TOKENS, weight.shape[1]]
+        )
+        self._weight_steps = quantized.steps
+        self._weight_zeros = torch.zeros(len(weight), dtype=torch.int32)
+        of_zeros = quantized.numbers.float().sum(dim=1) * quantized.steps * steps.zero_point
+        self._bias = -of_zeros if bias is None else bias - of_zeros
+
+    def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
+        return self.of_numbers(self.steps.quantize(inputs))
+
+    def of_numbers(self, numbers: torch.Tensor) -> torch.Tensor:
+        """The product of inputs that are in its steps already, bfloat16."""
+        return self._run(numbers, torch.bfloat16)
+
+    def gelu(self, inputs: torch.Tensor, steps: InputSteps | None) -> torch.Tensor:
+        numbers = self.steps.quantize(inputs)
+        if steps is None:
+            return self._run(numbers, torch.bfloat16, "gelu", "none")
+        return self._run(numbers, torch.uint8, "gelu", "none", float(steps.steps), steps.zero_point)
+
+    def plus(self, inputs: torch.Tensor, residual: torch.Tensor) -> torch.Tensor:
+        numbers = self.steps.quantize(inputs) if inputs.is_floating_point() else inputs
+        found: torch.Tensor = torch.ops.onednn.qlinear_pointwise.binary(
+            numbers,
+            1.0,
+            0,
+            self._numbers,
+            self._weight_steps,
+            self._weight_zeros,
+            residual,
+            self._bias,
+            1.0,
+            0,
+            torch.float32,
+            1.0,
+            0,
+            "add",
+            1.0,
+            "none",
+            [],
+            "",
+        )
+        return found
+
+    def _run(
+        self,
+        numbers: torch.Tensor,
+        dtype: torch.dtype,
+        function: str = "none",
+        algorithm: str = "",
+        output_step: float = 1.0,
+        output_zero_point: int = 0,
+    ) -> torch.Tensor:
+        found: torch.Tensor = torch.ops.onednn.qlinear_pointwise(
+            numbers,
+            1.0,
+            0,
+            self._numbers,
+            self._weight_steps,
+            self._weight_zeros,
+            self._bias,
+            output_step,
+            output_zero_point,
+            dtype,
+            function,
+            [],
+            algorithm,
+        )
+        return found
+
+
+def choose_product(
+    name: str,
+    weight: torch.Tensor,
+    bias: torch.Tensor | None,
+    inputs: torch.Tensor,
+    find_steps: Any,
+) -> Product:
+    """The product in eight bits, unless they change it too much.
+
+    Args:
+        name: for the log.
+        weight, bias: float32.
+        inputs: those of the calibration, float32, shape (tokens, inputs).
+        find_steps: (inputs, weight) -> the steps for such inputs.
+    """
+    steps = find_steps(inputs, weight)
+    error = product_error(inputs, weight, steps)
+    _log.debug("%s: eight bits change it by %.2f%%", name, 100 * error)
+    # Written so that what is not a number stays bfloat16.
+    return Int8Product(weight, bias, steps) if error <= MOST_ERROR else HalfProduct(weight, bias)

@@ -1,0 +1,137 @@
+"""The engine of a CUDA device: which form it takes, and whether this model runs in it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from consumer.contracts.errors import first_line
+from consumer.tagging.engine.cuda.capture_policy import CapturePolicy
+from consumer.tagging.engine.cuda.device import CudaDevice
+from consumer.tagging.engine.cuda.pass_layout import PassLayout
+from consumer.tagging.engine.cuda.reduction import reduced_rows
+from consumer.tagging.engine.cuda.support import choose_attention, read_facts
+from consumer.tagging.engine.cuda.varlen_engine import VarlenEngine
+from consumer.tagging.engine.cuda.varlen_program import VarlenProgram
+from consumer.tagging.engine.encoder_layers import find_layers
+from consumer.tagging.engine.engine import is_out_of_memory
+from consumer.tagging.model.loaded_model import LoadedModel
+
+#: Tokens of the windows that are tried, at most.
+_PROBE_TOKENS = (200, 7, 64)
+
+#: Largest difference of logits that rounding explains, relative to the largest logit. bfloat16
+#: keeps eight bits, and twelve layers add up; another attention's answers lie further away.
+_PROBE_TOLERANCE = {torch.float32: 1e-3, torch.float16: 2**-6, torch.bfloat16: 2**-4}
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class CudaOptions:
+    """What a benchmark may leave out.
+
+    Attributes:
+        graphs: captured graphs; without them kernels are launched one by one.
+        fused: fused layers, see `VarlenLayer`; without them the model's own modules run.
+        triton: kernels in Triton; without them torch's own.
+    """
+
+    graphs: bool = True
+    fused: bool = True
+    triton: bool = True
+
+
+def make_cuda_engine(
+    model: LoadedModel, with_rows: bool, options: CudaOptions | None = None
+) -> VarlenEngine | None:
+    """The engine for a model on a CUDA device. Runs it on a few windows to find out; blocks.
+
+    Args:
+        model: one whose attention can be packed, see `can_pack`.
+        with_rows: whether answers hold all probabilities.
+        options: None takes the default.
+
+    Returns:
+        None where the model does not give its own answers in this form; it is as it was then.
+
+    Raises:
+        RuntimeError: the device has no memory for a few windows, see `is_out_of_memory`.
+    """
+    options = options or CudaOptions()
+    name = model.info.name
+    choice = choose_attention(read_facts(model), options.triton)
+    for attention, fused in _ways(model, choice.names, options.fused):
+        way = f"attention {attention}, layers {'fused' if fused else 'as they are'}"
+        reason = try_way(model, attention, fused)
+        if reason is None:
+            break
+        _log.warning("model %s: not %s: %s", name, way, reason)
+    else:
+        return None
+    if choice.reason:
+        _log.info("model %s: %s", name, choice.reason)
+    _log.info("model %s: %s", name, way)
+    program = VarlenProgram(model, with_rows, attention, fused=fused)
+    rows = reduced_rows(len(model.labels.type_ids), with_rows)
+    device = CudaDevice(model.device, program, rows, CapturePolicy() if options.graphs else None)
+    return VarlenEngine(PassLayout(model.pad_id, model.first_position), device)
+
+
+def _ways(model: LoadedModel, attentions: Sequence[str], fused: bool) -> list[tuple[str, bool]]:
+    """Attentions, each with fused layers or without, the fastest first."""
+    # In float32 fused layers would round otherwise than transformers' own, for little.
+    can_fuse = fused and model.network.dtype != torch.float32 and find_layers(model.network)
+    return [
+        (name, with_fused)
+        for name in attentions
+        for with_fused in ((True, False) if can_fuse else (False,))
+    ]
+
+
+@torch.inference_mode()
+def try_way(model: LoadedModel, attention: str, fused: bool) -> str | None:
+    """Why a model cannot run in this form: an error, or other logits than its own; None if it can.
+
+    Leaves the model as it was.
+    """
+    network = model.network
+    layout = PassLayout(model.pad_id, model.first_position)
+    windows = _probe_windows(model)
+    shape = layout.shape(windows)
+    inputs = np.empty(shape.inputs, dtype=np.int32)
+    layout.write(windows, shape, inputs)
+    expected = torch.cat(
+        [
+            network(input_ids=torch.from_numpy(window).to(model.device)[None].long()).logits[0]
+            for window in windows
+        ]
+    )
+    program = VarlenProgram(model, False, attention, fused=fused)
+    try:
+        logits = program.logits(torch.from_numpy(inputs).to(model.device), shape)[: len(expected)]
+        apart = float((logits - expected).abs().max())
+    except Exception as error:
+        if isinstance(error, RuntimeError) and is_out_of_memory(error):
+            raise
+        return f"{type(error).__name__}: {first_line(error)}"
+    finally:
+        program.restore()
+    allowed = _PROBE_TOLERANCE[network.dtype] * float(expected.abs().max())
+    # Written so that what is not a number is not allowed.
+    if not apart <= allowed:
+        return f"its logits lie {apart:.3g} from the model's own, {allowed:.3g} are allowed"
+    return None
+
+
+def _probe_windows(model: LoadedModel) -> list[NDArray[np.int32]]:
+    vocabulary = model.network.get_input_embeddings().num_embeddings
+    lengths = [min(tokens, model.max_tokens) for tokens in _PROBE_TOKENS]
+    ids = np.arange(sum(lengths), dtype=np.int64) * 7919 % vocabulary
+    ids[ids == model.pad_id] = (model.pad_id + 1) % vocabulary
+    return np.split(ids.astype(np.int32), np.cumsum(lengths)[:-1])

@@ -1,0 +1,1 @@
+"""The model: its folder, labels, network, device and precision."""

@@ -1,0 +1,178 @@
+"""From the name of a model to the folder that holds it: hub id, local folder or `bundled`."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import huggingface_hub
+from huggingface_hub import errors as hub_errors
+from huggingface_hub.utils import disable_progress_bars, enable_progress_bars
+from huggingface_hub.utils import logging as hub_logging
+
+from consumer.contracts.errors import ModelError, first_line
+
+#: The name of the model that ships with the package, and where it lies.
+BUNDLED = "bundled"
+BUNDLED_FOLDER = Path(__file__).resolve().parents[2] / "models" / "minilm-l6-ner"
+
+#: Seconds to wait for the hub's first answer. It is asked once, so that a worker without a way
+#: to the hub says so at once.
+HUB_TIMEOUT_S = 10.0
+
+#: Hexadecimal digits of the digest that names a folder's weights.
+DIGEST_DIGITS = 12
+
+#: What a repository holds for us; no pickled weights, no exports for other runtimes.
+_WANTED_FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
+_UNWANTED_FILES = ["*/*"]
+
+_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFolder:
+    """A model on this machine.
+
+    Attributes:
+        name: what messages and metrics call it: `bundled`, the hub id, or the folder's own name,
+            since its path says nothing elsewhere and tells of this machine.
+        path: folder with config, tokenizer and safetensors weights.
+        revision: commit of the hub repository, or `sha256:` and the beginning of the digest of
+            the folder's weights.
+    """
+
+    name: str
+    path: Path
+    revision: str
+
+
+def find_model_folder(name: str, revision: str) -> ModelFolder:
+    """Find a model, downloading it where it is on the hub and not yet here. Blocks.
+
+    Args:
+        name: `bundled`, a folder, or a hub id. What exists as a folder is taken for one.
+        revision: commit, tag or branch of a hub repository; empty takes `main`.
+
+    Raises:
+        ModelError: there is no such model, or the hub cannot be reached.
+    """
+    if name == BUNDLED:
+        if not BUNDLED_FOLDER.is_dir():
+            raise ModelError(
+                f"model {BUNDLED}: {BUNDLED_FOLDER} is missing from this installation; install "
+                "nerstream again, or name another model with --model"
+            )
+        return _local(BUNDLED, BUNDLED, BUNDLED_FOLDER)
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        # A link keeps its own name: it is what a person chose to call the model.
+        named = folder if folder.name not in ("", "..") else folder.resolve()
+        return _local(name, named.name or name, folder)
+    if not _HUB_ID.fullmatch(name) or name.startswith("."):
+        raise ModelError(
+            f"model {name}: no such folder; --model takes a local folder, a Hugging Face hub id "
+            f"(OWNER/NAME) or {BUNDLED}"
+        )
+    return _hub(name, revision or "main")
+
+
+def _local(asked: str, name: str, folder: Path) -> ModelFolder:
+    weights = sorted(folder.glob("*.safetensors"))
+    if not weights:
+        raise ModelError(_no_weights(asked))
+    digest = hashlib.sha256()
+    for path in weights:
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return ModelFolder(name, folder, f"sha256:{digest.hexdigest()[:DIGEST_DIGITS]}")
+
+
+def _hub(name: str, revision: str) -> ModelFolder:
+    # Its retries would write a line each; what they end in is said once, below.
+    hub_logging.set_verbosity_error()
+    if sys.stderr.isatty():
+        enable_progress_bars()
+    else:
+        disable_progress_bars()
+    try:
+        commit = _commit(name, revision)
+        path = Path(
+            huggingface_hub.snapshot_download(
+                name,
+                revision=commit,
+                allow_patterns=_WANTED_FILES,
+                ignore_patterns=_UNWANTED_FILES,
+                local_files_only=_is_cached(name, commit),
+            )
+        )
+    except (hub_errors.LocalEntryNotFoundError, hub_errors.OfflineModeIsEnabled) as error:
+        raise ModelError(_unreachable(name, revision)) from error
+    except hub_errors.GatedRepoError as error:
+        raise ModelError(
+            f"model {name}: its owner asks for a permission that this machine has no token for; "
+            "set HF_TOKEN, or point --model at a local folder"
+        ) from error
+    except hub_errors.RevisionNotFoundError as error:
+        raise ModelError(
+            f"model {name}: the hub has no revision {revision!r} of it; give --revision a commit, "
+            "tag or branch that it has"
+        ) from error
+    except hub_errors.RepositoryNotFoundError as error:
+        raise ModelError(
+            f"model {name}: neither a local folder nor a model on the Hugging Face hub (a private "
+            "one needs HF_TOKEN); check --model"
+        ) from error
+    except (hub_errors.HfHubHTTPError, OSError) as error:
+        raise ModelError(f"{_unreachable(name, revision)} ({first_line(error)})") from error
+    if not any(path.glob("*.safetensors")):
+        raise ModelError(_no_weights(name))
+    return ModelFolder(name, path, path.name)
+
+
+def _commit(name: str, revision: str) -> str:
+    """The commit that a revision stands for now; the last known one where the hub is away."""
+    if _COMMIT.fullmatch(revision):
+        return revision
+    try:
+        answer = huggingface_hub.HfApi().model_info(
+            name, revision=revision, timeout=HUB_TIMEOUT_S, expand=["sha"]
+        )
+    except (hub_errors.RepositoryNotFoundError, hub_errors.RevisionNotFoundError):
+        raise
+    except Exception as error:  # its HTTP library's errors, which differ between versions
+        try:
+            path = huggingface_hub.snapshot_download(name, revision=revision, local_files_only=True)
+        except (hub_errors.LocalEntryNotFoundError, OSError):
+            raise hub_errors.LocalEntryNotFoundError(first_line(error)) from error
+        return Path(path).name
+    return str(answer.sha)
+
+
+def _is_cached(name: str, commit: str) -> bool:
+    """Whether this commit is here, so that a pinned model starts without the hub."""
+    try:
+        path = huggingface_hub.snapshot_download(name, revision=commit, local_files_only=True)
+    except (hub_errors.LocalEntryNotFoundError, OSError):
+        return False
+    # An interrupted download leaves a folder too; weights are its largest and last part.
+    return any(Path(path).glob("*.safetensors")) and (Path(path) / "config.json").is_file()
+
+
+def _unreachable(name: str, revision: str) -> str:
+    return (
+        f"model {name}: the Hugging Face hub cannot be reached and no copy of revision "
+        f"{revision!r} is on this machine; point --model at a local folder that holds the model, "
+        f"or use --model {BUNDLED}"
+    )
+
+
+def _no_weights(name: str) -> str:
+    return (
+        f"model {name}: it has no weights as safetensors (*.safetensors), and no others are "
+        "loaded, since unpickling can run code; save it once with save_pretrained"
+    )

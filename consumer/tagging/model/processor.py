@@ -1,0 +1,106 @@
+"""What this machine's processor computes fast, and how its memory is kept."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import torch
+
+from consumer.tagging.engine.cpu.native_layer import load_layer_kernel
+
+#: glibc's names for `mallopt` (malloc.h).
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
+
+#: More than is ever free at once: nothing is given back. The parameter is a C int.
+_NEVER_TRIM_BYTES = 2**31 - 1
+
+#: A thread's heap of 64 MiB is let go, when it is empty, unless this much may stay.
+_TOP_PAD_BYTES = 128 * 2**20
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Processor:
+    """What the choice of a precision depends on.
+
+    Attributes:
+        has_bfloat16: whether it multiplies bfloat16 numbers (AVX-512 BF16 or AMX). Without it
+            they are converted one by one, slower than float32.
+        has_int8: whether it sums products of eight-bit numbers in 32 bits (VNNI). Without it the
+            sums overflow 16 bits. False too where this torch has no such product.
+        has_tiles: whether it multiplies whole tiles of bfloat16 numbers (AMX).
+        has_int16: whether it runs our own products of 16-bit numbers (AVX2), and this installation
+            has them.
+        prefers_int16: whether those are known to be faster than float32 on it, and it has nothing
+            better.
+    """
+
+    has_bfloat16: bool
+    has_int8: bool
+    has_tiles: bool
+    has_int16: bool = False
+    prefers_int16: bool = False
+
+
+@cache
+def read_processor() -> Processor:
+    """This machine's processor, as torch, oneDNN and our own kernels see it."""
+    kernel = load_layer_kernel()
+    has_int16 = kernel is not None and kernel.runs
+    is_fast_in_int16 = kernel is not None and kernel.is_fast
+    capabilities = _capabilities() if torch.backends.mkldnn.is_available() else {}
+    has_bfloat16 = bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+    return Processor(
+        has_bfloat16=has_bfloat16,
+        has_int8=bool(capabilities.get("avx512_vnni"))
+        and hasattr(torch.ops.onednn, "qlinear_pointwise"),
+        has_tiles=bool(capabilities.get("amx_bf16")),
+        has_int16=has_int16,
+        prefers_int16=is_fast_in_int16 and not has_bfloat16,
+    )
+
+
+def _capabilities() -> Mapping[str, Any]:
+    """By the names of `torch.cpu.get_capabilities`, which torch 2.10 and earlier lack."""
+    if hasattr(torch.cpu, "get_capabilities"):
+        return torch.cpu.get_capabilities()
+    return {
+        "avx512_bf16": torch.cpu._is_avx512_bf16_supported(),
+        "amx_bf16": torch.cpu._is_amx_tile_supported(),
+        "avx512_vnni": torch.cpu._is_vnni_supported(),
+    }
+
+
+def keep_freed_memory() -> bool:
+    """Have the C library keep what the process frees, for the whole process; glibc only.
+
+    Activations of some megabytes are made and freed in every layer. glibc takes each from the
+    system and gives it back, and the system fills every page with zeros again: as much as a sixth
+    of the time of a pass. Kept, a pass finds the pages of the one before it.
+
+    Returns:
+        Whether it could be done.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):
+        return False
+    mallopt.argtypes, mallopt.restype = (ctypes.c_int, ctypes.c_int), ctypes.c_int
+    wanted = (
+        (_M_MMAP_MAX, 0),
+        (_M_TRIM_THRESHOLD, _NEVER_TRIM_BYTES),
+        (_M_TOP_PAD, _TOP_PAD_BYTES),
+    )
+    done = [mallopt(name, value) == 1 for name, value in wanted]
+    if not all(done):
+        _log.debug("the C library keeps to its own way of giving memory back")
+    return all(done)

@@ -1,0 +1,154 @@
+"""EncoderChild: one process that tokenises, and this end of its pipe."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+
+from consumer.contracts.errors import TokenizerFailed
+from consumer.tagging.tokenize.encoder_process import EncoderSpec
+
+#: Seconds that a process may take to begin: it imports numpy and reads the tokenizer.
+_BEGIN_S = 60.0
+
+#: Seconds for a process that was told to end.
+_END_S = 5.0
+
+#: The program; after it come a name, for whoever lists processes, and the pipe. Not
+#: multiprocessing's own: that imports the main module of this process first, and with it all that
+#: is imported there, torch too.
+_PROGRAM = "from consumer.tagging.tokenize.encoder_process import main; main()"
+_NAME = "nerstream-tokenize"
+
+#: What a process runs once it has its specification: a function that can be pickled.
+Serve = Callable[[Connection, EncoderSpec], None]
+
+
+class EncoderChild:
+    """A process that ends with its pipe. One thread at a time.
+
+    Args:
+        spec: the encoder.
+        serve: what it runs.
+
+    Raises:
+        TokenizerFailed: it cannot be started.
+    """
+
+    def __init__(self, spec: EncoderSpec, serve: Serve) -> None:
+        self._task = pickle.dumps((serve, spec), protocol=5)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._begin()
+
+    @property
+    def ending(self) -> str:
+        """How the last process ended, for a person."""
+        return self._ending
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process that was started last, until it is known to have ended."""
+        return self._process.pid if self._process is not None else None
+
+    def instruct(self) -> None:
+        """Send it the encoder; blocks until it reads that."""
+        # One that has ended is found out by `begun`.
+        with contextlib.suppress(OSError):
+            self._connection.send_bytes(self._task)
+
+    def begun(self) -> None:
+        """Wait until it is ready.
+
+        Raises:
+            TokenizerFailed: it ended, or takes too long.
+        """
+        with contextlib.suppress(EOFError, OSError):
+            if self._connection.poll(_BEGIN_S):
+                self._connection.recv_bytes()
+                return
+        self._finish()
+        raise TokenizerFailed(
+            f"a process that tokenises does not begin ({self.ending}); give it memory, or set "
+            "tokenizer_processes to 0"
+        )
+
+    def ask(self, call: bytes) -> bytes | None:
+        """The answer to a call, or None if the process ended."""
+        try:
+            self._connection.send_bytes(call)
+            return self._connection.recv_bytes()
+        except (EOFError, OSError):
+            self._finish()
+            return None
+
+    def replace(self) -> None:
+        """Begin a new process in the place of one that ended.
+
+        Raises:
+            TokenizerFailed: it does not begin.
+        """
+        self._begin()
+        self.instruct()
+        self.begun()
+
+    def close(self) -> None:
+        """Tell it to end."""
+        self._connection.close()
+
+    def join(self) -> None:
+        """Wait until it has ended; one that does not is killed."""
+        if self._process is None:
+            return
+        try:
+            self._process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+    def _begin(self) -> None:
+        self._process = None
+        self._ending = "it could not be started"
+        # A new interpreter: a copy of this one would have its locks, and a device's context.
+        self._connection, theirs = multiprocessing.Pipe()
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _PROGRAM, _NAME, str(theirs.fileno())],
+                # Its own end alone: with another's, that one would never see its pipe closed.
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                # It finds what this process finds.
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
+            )
+        except OSError as error:
+            self._connection.close()
+            raise TokenizerFailed(
+                f"a process that tokenises cannot be started ({error}); allow more processes, or "
+                "set tokenizer_processes to 0"
+            ) from error
+        finally:
+            # With the other end open here too, this one would never see the process end.
+            theirs.close()
+
+    def _finish(self) -> None:
+        """Let go a process that has ended, or that is of no use."""
+        self.close()
+        process = self._process
+        if process is None:
+            return
+        try:
+            code: int | None = process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            code = None
+        self.join()
+        if code is None:
+            self._ending = "it was stopped"
+        else:
+            self._ending = f"signal {-code}" if code < 0 else f"exit code {code}"

@@ -1,0 +1,49 @@
+"""How an encoder is made for a tokenizer and a strategy; imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tokenizers import Tokenizer
+
+from consumer.tagging.entities import Strategy
+from consumer.tagging.tokenize.encoding import Encoder, UnitRule
+from consumer.tagging.tokenize.hugging_face_units import every_token, pipeline_words
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderOptions:
+    """What an encoder needs beside its tokenizer.
+
+    Attributes:
+        strategy: says where units begin.
+        capacity, special_tokens, reserved_ids, unknown_id, overlap: as `Encoder` takes them.
+    """
+
+    strategy: Strategy
+    capacity: int
+    special_tokens: int
+    reserved_ids: frozenset[int]
+    unknown_id: int | None
+    overlap: int
+
+
+def make_encoder(tokenizer: Tokenizer, options: EncoderOptions) -> Encoder:
+    """The encoder of a tokenizer without truncation and padding."""
+    return Encoder(
+        tokenizer,
+        capacity=options.capacity,
+        special_tokens=options.special_tokens,
+        reserved_ids=options.reserved_ids,
+        unknown_id=options.unknown_id,
+        overlap=options.overlap,
+        unit_rule=_unit_rule(options.strategy, tokenizer, options.unknown_id),
+    )
+
+
+def _unit_rule(strategy: Strategy, tokenizer: Tokenizer, unknown_id: int | None) -> UnitRule | None:
+    if strategy is Strategy.WORD:
+        return None
+    if strategy in (Strategy.NONE, Strategy.SIMPLE):
+        return every_token
+    return pipeline_words(tokenizer, unknown_id)

@@ -1,0 +1,169 @@
+"""What a process that tokenises does: texts in by a pipe, arrays out. Imports no torch.
+
+The arrays of all fields travel laid end to end, a handful of objects for each call.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from consumer.tagging.tokenize.encoder_options import EncoderOptions, make_encoder
+from consumer.tagging.tokenize.encoding import ArticleEncoding, Encoder, FieldEncoding
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderSpec:
+    """All that it takes to make an `Encoder`, in a form that can travel.
+
+    Attributes:
+        tokenizer: as JSON, without truncation and padding.
+        encodes_special_tokens: whether the text of a special token is taken for text; the JSON does
+            not say it.
+        options: all else.
+    """
+
+    tokenizer: str
+    encodes_special_tokens: bool
+    options: EncoderOptions
+
+
+class Failed(NamedTuple):
+    """What the tokenizer said instead of an answer."""
+
+    message: str
+
+
+class PackedEncodings(NamedTuple):
+    """The encodings of some articles.
+
+    Attributes:
+        ids, starts, ends, begins_unit: those of all fields, end to end; shape (tokens,).
+        windows: shape (windows, 4).
+        field_tokens, field_windows: how many of each a field has; shape (fields,).
+        article_fields: how many fields an article has; shape (articles,).
+        article_tokens: shape (articles,).
+    """
+
+    ids: NDArray[np.int32]
+    starts: NDArray[np.int32]
+    ends: NDArray[np.int32]
+    begins_unit: NDArray[np.bool_]
+    windows: NDArray[np.int64]
+    field_tokens: NDArray[np.int64]
+    field_windows: NDArray[np.int64]
+    article_fields: NDArray[np.int64]
+    article_tokens: NDArray[np.int64]
+
+
+def spec_of(tokenizer: Tokenizer, options: EncoderOptions) -> EncoderSpec:
+    """The spec of an encoder with this tokenizer."""
+    return EncoderSpec(tokenizer.to_str(), tokenizer.encode_special_tokens, options)
+
+
+def encoder_of(spec: EncoderSpec) -> Encoder:
+    """The encoder that a spec describes."""
+    tokenizer = Tokenizer.from_str(spec.tokenizer)
+    tokenizer.encode_special_tokens = spec.encodes_special_tokens
+    return make_encoder(tokenizer, spec.options)
+
+
+def ignore_signals() -> None:
+    """The worker drains after a signal, and needs its tokens until it has; service managers send
+    the signal to all processes of a service."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def main() -> None:
+    """The process, started with the number of its end of the pipe as its last argument. The first
+    message is what to run, and with what; until it comes the worker may end."""
+    ignore_signals()
+    connection = Connection(int(sys.argv[-1]))
+    try:
+        serve, spec = pickle.loads(connection.recv_bytes())
+    except (EOFError, ConnectionResetError):
+        return  # the worker has ended
+    serve(connection, spec)
+
+
+def serve(connection: Connection, spec: EncoderSpec) -> None:
+    """Answer calls until the other end closes the pipe, as its own end does too: nothing is left
+    behind by a worker that was killed.
+
+    The first message out says that the next one may come; after it each call is a pickled list of
+    articles, each a list of texts, and each answer pickled `PackedEncodings` or `Failed`.
+    """
+    # One process, one core: there are others beside it.
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    try:
+        encoder = encoder_of(spec)
+        connection.send_bytes(b"")
+        while True:
+            articles: list[list[str]] = pickle.loads(connection.recv_bytes())
+            connection.send_bytes(pickle.dumps(_answer(encoder, articles), protocol=5))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        return  # the worker has ended
+
+
+def _answer(encoder: Encoder, articles: Sequence[Sequence[str]]) -> PackedEncodings | Failed:
+    try:
+        return pack(encoder.encode(articles))
+    except Exception as failure:  # what a tokenizer raises depends on its parts
+        return Failed(repr(failure))
+
+
+def pack(encodings: Sequence[ArticleEncoding]) -> PackedEncodings:
+    """Lay the arrays of all fields end to end."""
+    fields = [field for encoding in encodings for field in encoding.fields]
+    return PackedEncodings(
+        ids=np.concatenate([np.zeros(0, np.int32), *(field.ids for field in fields)]),
+        starts=np.concatenate([np.zeros(0, np.int32), *(field.starts for field in fields)]),
+        ends=np.concatenate([np.zeros(0, np.int32), *(field.ends for field in fields)]),
+        begins_unit=np.concatenate(
+            [np.zeros(0, np.bool_), *(field.begins_unit for field in fields)]
+        ),
+        windows=np.concatenate([np.zeros((0, 4), np.int64), *(field.windows for field in fields)]),
+        field_tokens=np.array([len(field.ids) for field in fields], dtype=np.int64),
+        field_windows=np.array([len(field.windows) for field in fields], dtype=np.int64),
+        article_fields=np.array([len(one.fields) for one in encodings], dtype=np.int64),
+        article_tokens=np.array([one.tokens for one in encodings], dtype=np.int64),
+    )
+
+
+def unpack(packed: PackedEncodings) -> list[ArticleEncoding]:
+    """Undo `pack`; the arrays of the fields are views."""
+    fields = []
+    token = window = 0
+    for tokens, windows in zip(
+        packed.field_tokens.tolist(), packed.field_windows.tolist(), strict=True
+    ):
+        end, last = token + tokens, window + windows
+        fields.append(
+            FieldEncoding(
+                packed.ids[token:end],
+                packed.starts[token:end],
+                packed.ends[token:end],
+                packed.begins_unit[token:end],
+                packed.windows[window:last],
+            )
+        )
+        token, window = end, last
+    encodings = []
+    first = 0
+    for count, tokens in zip(
+        packed.article_fields.tolist(), packed.article_tokens.tolist(), strict=True
+    ):
+        encodings.append(ArticleEncoding(tuple(fields[first : first + count]), tokens))
+        first += count
+    return encodings

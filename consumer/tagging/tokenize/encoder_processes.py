@@ -1,0 +1,128 @@
+"""EncoderProcesses: tokenising in processes beside the worker's own.
+
+A tokenizer works outside the interpreter's lock, but what it found is fetched under it, which is
+more than half of what a worker does in Python for an article. On a GPU that is what bounds one
+worker: docs/decisions/0013.
+"""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import weakref
+from collections.abc import Iterable, Sequence
+from queue import SimpleQueue
+
+from consumer.contracts.errors import TokenizerFailed
+from consumer.tagging.tokenize.encoder_child import EncoderChild, Serve
+from consumer.tagging.tokenize.encoder_process import (
+    EncoderSpec,
+    Failed,
+    PackedEncodings,
+    serve,
+    unpack,
+)
+from consumer.tagging.tokenize.encoding import ArticleEncoding
+
+#: Processes that a call may outlive before its texts are given up. One may be killed for want of
+#: memory that another program took; three in a row are the text's doing, or nothing works.
+_ATTEMPTS = 3
+
+#: What no tokenizer stumbles over.
+_HARMLESS = [["a"]]
+
+_log = logging.getLogger(__name__)
+
+
+class TextsEndTheProcess(Exception):
+    """Tokenising these texts ended every process that tried, and other texts did not."""
+
+
+class EncoderProcesses:
+    """An encoder in some processes. Any threads; as many calls run at once as there are processes.
+
+    The processes end with `close`, with this object, or with the interpreter, however that ends.
+
+    Args:
+        spec: the encoder.
+        count: processes; all have begun when this returns.
+        serve: what they run.
+
+    Raises:
+        TokenizerFailed: they do not begin.
+    """
+
+    def __init__(self, spec: EncoderSpec, count: int, serve: Serve = serve) -> None:
+        self.count = count
+        self._processes: list[EncoderChild] = []
+        # Ended whatever happens, also where one does not begin, or the interpreter ends first.
+        self._end = weakref.finalize(self, _end, self._processes)
+        self._idle: SimpleQueue[EncoderChild] = SimpleQueue()
+        try:
+            # All are started before the first is waited for, and told what to do before the first
+            # has done it: so their imports and tokenizers are loaded side by side.
+            for _ in range(count):
+                self._processes.append(EncoderChild(spec, serve))
+            for process in self._processes:
+                process.instruct()
+            for process in self._processes:
+                process.begun()
+                self._idle.put(process)
+        except TokenizerFailed:
+            self.close()
+            raise
+
+    def encode(self, articles: Sequence[Sequence[str]]) -> list[ArticleEncoding]:
+        """As `Encoder.encode`. Blocks until a process has done it.
+
+        A process that ends meanwhile is replaced, and the call made again.
+
+        Raises:
+            TextsEndTheProcess: three processes in a row ended.
+            RuntimeError: what the tokenizer said.
+            TokenizerFailed: no process lives long enough, whatever the texts.
+        """
+        call = pickle.dumps(articles, protocol=5)
+        process = self._idle.get()
+        try:
+            answer = _answer(process, call)
+        finally:
+            self._idle.put(process)
+        # Here, so that the process works for another thread meanwhile.
+        found: PackedEncodings | Failed = pickle.loads(answer)
+        if isinstance(found, Failed):
+            raise RuntimeError(found.message)
+        return unpack(found)
+
+    def close(self) -> None:
+        """End the processes. No call may be under way."""
+        self._end()
+
+    @property
+    def pids(self) -> list[int]:
+        """Process ids of the processes that run."""
+        return [one.pid for one in self._processes if one.pid is not None]
+
+
+def _answer(process: EncoderChild, call: bytes) -> bytes:
+    for attempt in range(1, _ATTEMPTS + 1):
+        answer = process.ask(call)
+        if answer is not None:
+            return answer
+        _log.warning(
+            "a process that tokenises ended (%s), a new one takes its place", process.ending
+        )
+        process.replace()
+        if attempt == _ATTEMPTS and process.ask(pickle.dumps(_HARMLESS, protocol=5)) is None:
+            raise TokenizerFailed(
+                f"processes that tokenise end by themselves ({process.ending}); give them memory, "
+                "or set tokenizer_processes to 0"
+            )
+    raise TextsEndTheProcess(f"tokenising ended {_ATTEMPTS} processes in a row")
+
+
+def _end(processes: Iterable[EncoderChild]) -> None:
+    for process in processes:
+        process.close()
+    for process in processes:
+        process.join()

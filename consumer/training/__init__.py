@@ -1,0 +1,1 @@
+"""Fine-tuning: recipes, training data, checkpoints, averages, model cards."""

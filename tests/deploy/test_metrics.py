@@ -1,0 +1,223 @@
+"""The Prometheus and Grafana files, held against the metrics that the code declares."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from consumer.settings.schema import Settings
+from consumer.telemetry.declaration import Kind
+from consumer.telemetry.declarations import ALL
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+PROMETHEUS, GRAFANA = DEPLOY / "prometheus", DEPLOY / "grafana"
+
+#: What Prometheus adds to every series of a scrape.
+SCRAPE_LABELS = {"job", "instance"}
+
+
+def parsed(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def series() -> dict[str, set[str]]:
+    """Name to label names of everything that a query may name."""
+    names: dict[str, set[str]] = {}
+    for item in ALL:
+        labels = set(item.labels) | SCRAPE_LABELS
+        if item.kind is Kind.HISTOGRAM:
+            names[f"{item.name}_bucket"] = labels | {"le"}
+            names[f"{item.name}_sum"] = names[f"{item.name}_count"] = labels
+        else:
+            names[item.name] = labels
+    return names
+
+
+#: Values of a label that are known in advance, by metric.
+KNOWN = {item.name: (item.labels[0], set(item.known)) for item in ALL if item.known}
+SERIES = series()
+DASHBOARD = json.loads((GRAFANA / "dashboards/nerstream.json").read_text(encoding="utf-8"))
+PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
+RULES = [rule for group in parsed(PROMETHEUS / "alerts.yml")["groups"] for rule in group["rules"]]
+
+
+def expressions() -> list[tuple[str, str]]:
+    """Where and what: every query of the dashboard and the rules."""
+    found = [(panel["title"], target["expr"]) for panel in PANELS for target in panel["targets"]]
+    found += [(rule["alert"], rule["expr"]) for rule in RULES]
+    tests = parsed(PROMETHEUS / "alerts_test.yml")["tests"]
+    found += [(test["name"], one["series"]) for test in tests for one in test["input_series"]]
+    return found
+
+
+def grouped_by(expression: str) -> set[str]:
+    """The labels that `by`, `on` and `group_left` name."""
+    clauses = re.findall(r"\b(?:by|on|group_left)\s*\(([^)]*)\)", expression)
+    return {label for clause in clauses for label in re.findall(r"\w+", clause)}
+
+
+def labels_after(expression: str) -> set[str]:
+    """The labels that a result of this query may have."""
+    names = re.findall(r"\bnerstream_\w+", expression)
+    own = {label for name in names for label in SERIES[name]} | SCRAPE_LABELS
+    return grouped_by(expression) if re.search(r"\bby\s*\(", expression) else own
+
+
+@pytest.mark.parametrize(("where", "expression"), expressions())
+def test_every_query_names_metrics_and_labels_that_exist(where: str, expression: str) -> None:
+    selectors = re.findall(r"\b(nerstream_\w+)(?:\{([^}]*)\})?", expression)
+    assert selectors or "up{" in expression or "process_" in expression, where
+    for name, matchers in selectors:
+        assert name in SERIES, f"{where}: {name}"
+        for label, value in re.findall(r"(\w+)\s*=~?\s*\"([^\"]*)\"", matchers):
+            assert label in SERIES[name], f"{where}: {name} has no label {label}"
+            if name in KNOWN and label == KNOWN[name][0]:
+                assert value in KNOWN[name][1], f"{where}: {label} is never {value}"
+    if selectors:
+        all_labels = {label for name, _ in selectors for label in SERIES[name]}
+        assert grouped_by(expression) <= all_labels, where
+    for name, _ in selectors:
+        if name.endswith(("_total", "_bucket", "_sum", "_count")) and where not in TEST_NAMES:
+            assert re.search(r"\b(rate|increase)\(", expression), f"{where}: {name} is a counter"
+
+
+TEST_NAMES = {test["name"] for test in parsed(PROMETHEUS / "alerts_test.yml")["tests"]}
+
+
+def test_legends_name_labels_that_the_query_leaves() -> None:
+    for panel in PANELS:
+        for target in panel["targets"]:
+            for label in re.findall(r"\{\{(\w+)\}\}", target.get("legendFormat", "")):
+                assert label in labels_after(target["expr"]), f"{panel['title']}: {label}"
+
+
+def test_every_alert_says_what_it_is_and_what_to_do() -> None:
+    assert len({rule["alert"] for rule in RULES}) == len(RULES)
+    for rule in RULES:
+        assert rule["labels"]["severity"] in ("critical", "warning")
+        assert rule["annotations"]["summary"]
+        description = rule["annotations"]["description"]
+        for label in re.findall(r"\$labels\.(\w+)", description):
+            assert label in labels_after(rule["expr"]), f"{rule['alert']}: {label}"
+        for word in re.findall(r"\b[a-z]+(?:_[a-z]+)+\b", description):
+            assert word in Settings.model_fields, f"{rule['alert']}: {word}"
+
+
+def test_the_troubles_that_matter_have_an_alert() -> None:
+    watched = " ".join(rule["expr"] for rule in RULES)
+    for name in (
+        "up",
+        "nerstream_partition_seconds_since_progress",
+        "nerstream_partition_lag_messages",
+        "nerstream_messages_rejected_total",
+        "nerstream_transactions_total",
+    ):
+        assert re.search(rf"\b{name}\b", watched), name
+
+
+def test_every_alert_has_a_test_that_fires_it() -> None:
+    tested = (PROMETHEUS / "alerts_test.yml").read_text(encoding="utf-8")
+    for rule in RULES:
+        assert f'alertname="{rule["alert"]}"' in tested
+
+
+def test_every_metric_can_be_seen_or_is_left_out_on_purpose() -> None:
+    shown = " ".join(expression for _, expression in expressions())
+    hidden = {item.name for item in ALL if not re.search(rf"\b{item.name}(_\w+)?\b", shown)}
+    assert hidden == {"nerstream_consumed_bytes_total"}
+
+
+def test_prometheus_scrapes_the_workers_of_compose() -> None:
+    config = parsed(PROMETHEUS / "prometheus.yml")
+    assert config["rule_files"] == ["alerts.yml"]
+    (job,) = config["scrape_configs"]
+    (target,) = job["dns_sd_configs"]
+    services = parsed(DEPLOY / "compose.yaml")["services"]
+    assert job["job_name"] == "nerstream"
+    assert job.get("metrics_path", "/metrics") == "/metrics"
+    assert set(target["names"]) <= set(services)
+    assert target["port"] == Settings().admin_port
+    assert "./prometheus:/etc/prometheus:ro" in services["prometheus"]["volumes"]
+
+
+def test_grafana_finds_its_datasource_and_its_dashboards() -> None:
+    services = parsed(DEPLOY / "compose.yaml")["services"]
+    (source,) = parsed(GRAFANA / "provisioning/datasources/prometheus.yml")["datasources"]
+    host, port = source["url"].removeprefix("http://").split(":")
+    assert host in services
+    assert any(spec.endswith(f":{port}") for spec in services[host]["ports"])
+    (provider,) = parsed(GRAFANA / "provisioning/dashboards/nerstream.yml")["providers"]
+    mounts = [mount.split(":") for mount in services["grafana"]["volumes"]]
+    folders = {inside: outside for outside, inside, _ in mounts}
+    assert folders[provider["options"]["path"]] == "./grafana/dashboards"
+    assert folders["/etc/grafana/provisioning"] == "./grafana/provisioning"
+    home = Path(services["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
+    assert (DEPLOY / folders[str(home.parent)] / home.name).is_file()
+    scrape = parsed(PROMETHEUS / "prometheus.yml")["global"]["scrape_interval"]
+    assert source["jsonData"]["timeInterval"] == scrape
+
+
+def test_every_panel_asks_the_provisioned_datasource() -> None:
+    (source,) = parsed(GRAFANA / "provisioning/datasources/prometheus.yml")["datasources"]
+    expected = {"type": source["type"], "uid": source["uid"]}
+    (variable,) = DASHBOARD["templating"]["list"]
+    for holder in [variable, *PANELS, *(one for panel in PANELS for one in panel["targets"])]:
+        assert holder["datasource"] == expected
+    asked = re.fullmatch(r"label_values\((\w+), (\w+)\)", variable["query"]["query"])
+    assert asked is not None
+    assert asked[2] in SERIES[asked[1]]
+
+
+def test_the_panels_are_laid_out() -> None:
+    assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])
+    assert len({panel["title"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])
+    cells: dict[tuple[int, int], str] = {}
+    for panel in DASHBOARD["panels"]:
+        at = panel["gridPos"]
+        assert at["x"] + at["w"] <= 24, panel["title"]
+        for x in range(at["x"], at["x"] + at["w"]):
+            for y in range(at["y"], at["y"] + at["h"]):
+                taken = cells.setdefault((x, y), panel["title"])
+                assert taken == panel["title"], f"{taken} and {panel['title']} overlap"
+    for panel in PANELS:
+        assert panel["description"], panel["title"]
+        refs = [target["refId"] for target in panel["targets"]]
+        assert len(set(refs)) == len(refs)
+        for target in panel["targets"]:
+            assert '"$instance"' in target["expr"], panel["title"]
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("check", "config", "prometheus.yml"),
+        ("check", "rules", "alerts.yml"),
+        ("test", "rules", "alerts_test.yml"),
+    ],
+    ids=" ".join,
+)
+def test_promtool_agrees(command: tuple[str, ...]) -> None:
+    done = subprocess.run(["promtool", *command], cwd=PROMETHEUS, capture_output=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+def test_promtool_reads_every_query_of_the_dashboard(tmp_path: Path) -> None:
+    rules = [
+        {"record": f"panel:{number}", "expr": expression.replace("$__rate_interval", "1m")}
+        for number, (_, expression) in enumerate(expressions())
+        if "$instance" in expression
+    ]
+    assert len(rules) > 30
+    path = tmp_path / "dashboard.yml"
+    path.write_text(json.dumps({"groups": [{"name": "dashboard", "rules": rules}]}))
+    done = subprocess.run(["promtool", "check", "rules", path], capture_output=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,77 @@
+"""The name of a worker, held while its process lives."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from consumer.contracts.errors import KafkaProblem
+from consumer.kafka.sink.instance import Instance
+from consumer.settings.schema import Settings
+
+HOST = socket.gethostname()
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from consumer.kafka.sink.instance import Instance
+from consumer.settings.schema import Settings
+held = Instance(Settings(), Path(sys.argv[1]))
+print(held.name, flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_given_name_is_taken_as_it_is(tmp_path: Path) -> None:
+    assert Instance(Settings(instance="worker-a"), tmp_path).name == "worker-a"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_workers_of_a_group_have_two_names(tmp_path: Path) -> None:
+    first, second = (Instance(Settings(), tmp_path) for _ in range(2))
+    assert (first.name, second.name) == (f"{HOST}-0", f"{HOST}-1")
+    first.release()
+    third = Instance(Settings(), tmp_path)
+    assert third.name == f"{HOST}-0"
+    other = Instance(Settings(group_id="another/group"), tmp_path)
+    assert other.name == f"{HOST}-0"
+    for one in (second, third, other):
+        one.release()
+        one.release()
+
+
+def test_a_killed_worker_is_followed_under_the_same_name(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", HOLD, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().strip() == f"{HOST}-0"
+        beside = Instance(Settings(), tmp_path)
+        assert beside.name == f"{HOST}-1"
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    successor = Instance(Settings(), tmp_path)
+    assert successor.name == f"{HOST}-0"
+    successor.release()
+    beside.release()
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(KafkaProblem, match=r"nowhere.*set instance"):
+        Instance(Settings(), tmp_path / "nowhere")
+
+
+def test_a_link_in_the_place_of_the_file_is_not_followed(tmp_path: Path) -> None:
+    held = Instance(Settings(), tmp_path)
+    (file,) = tmp_path.iterdir()
+    held.release()
+    file.unlink()
+    file.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(KafkaProblem, match="set instance"):
+        Instance(Settings(), tmp_path)
+    assert not (tmp_path / "elsewhere").exists()

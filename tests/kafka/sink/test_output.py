@@ -1,0 +1,94 @@
+"""Output where no broker is needed: what a client raises while it serves callbacks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+
+from consumer.contracts.errors import AbortableError, KafkaProblem
+from consumer.contracts.messages import Outgoing, Position, TopicPartition
+from consumer.kafka.client import ClientWatch
+from consumer.kafka.errors import raised_by
+from consumer.kafka.sink.output import Output
+from consumer.settings.schema import Settings
+
+FENCED = KafkaException(KafkaError(KafkaError._FENCED, "fenced by a newer instance", fatal=True))
+
+
+class Fenced:
+    """Raises a fatal error, and then stumbles over the next callback, as the client does."""
+
+    def flush(self, _: float) -> int:
+        raise SystemError("returned a result with an exception set") from FENCED
+
+    poll = flush
+
+    def __len__(self) -> int:
+        return 3
+
+
+def flush(output: Output) -> None:
+    output.flush(1.0)
+
+
+def serve(output: Output) -> None:
+    output.serve()
+    output.raise_failure()
+
+
+@pytest.mark.parametrize("call", [flush, serve])
+def test_a_fatal_error_over_which_the_client_stumbles_is_told_as_what_it_is(
+    call: Callable[[Output], None],
+) -> None:
+    output = Output(Settings(), {"transactional.id": "group-twin"})
+    output._producer = Fenced()
+    with pytest.raises(KafkaProblem, match="same instance"):
+        call(output)
+
+
+def test_any_other_error_of_the_system_stays_one() -> None:
+    with pytest.raises(SystemError, match="of its own"):
+        raised_by(SystemError("of its own"))
+    failed: Any = SystemError("with another cause")
+    failed.__cause__ = ValueError()
+    with pytest.raises(SystemError):
+        raised_by(failed)
+    assert raised_by(FENCED) is FENCED
+
+
+class Idle:
+    """Takes messages and acknowledges none; says in its statistics that it knows no broker."""
+
+    def __init__(self, watch: ClientWatch) -> None:
+        self._watch = watch
+        self.taken = 0
+
+    def produce(self, *_: object, **__: object) -> None:
+        self.taken += 1
+
+    def poll(self, _: float) -> int:
+        self._watch.statistics('{"brokers": {}}')
+        return 0
+
+    def flush(self, timeout_s: float) -> int:
+        self.poll(timeout_s)
+        return self.taken
+
+
+def test_a_producer_that_has_forgotten_all_brokers_is_not_waited_for() -> None:
+    """Its messages would only fail after minutes; the producer that follows an abort sends them."""
+    output = Output(Settings(), {})
+    output._producer = producer = Idle(output.watch)
+    message = Outgoing(
+        "articles-tagged", None, b"{}", (), None, None, Position(TopicPartition("articles", 0), 1)
+    )
+    output.send(message, 1.0)
+    with pytest.raises(AbortableError, match="forgotten all brokers"):
+        output.flush(60.0)
+    assert producer.taken == 1
+    with pytest.raises(AbortableError, match="forgotten all brokers"):
+        output.send(message, 1.0)
+    assert producer.taken == 1

@@ -1,0 +1,102 @@
+"""TransactionalSink where no broker is needed: a new producer that gets no answer at first."""
+
+from __future__ import annotations
+
+import threading
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+
+from consumer.contracts.errors import AbortableError
+from consumer.contracts.messages import TopicPartition
+from consumer.kafka.bounded import bounded
+from consumer.kafka.retry import OutOfTime
+from consumer.kafka.sink import transactional_sink
+from consumer.kafka.sink.transactional_sink import TransactionalSink
+from consumer.settings.schema import Settings
+
+
+class Producer:
+    """Cannot begin before it is ready, as the client's."""
+
+    def __init__(self) -> None:
+        self.ready = False
+
+    def init_transactions(self, _: float) -> None:
+        self.ready = True
+
+    def abort_transaction(self, _: float) -> None:
+        raise AssertionError("it is in another call, and would wait for that one")
+
+    def begin_transaction(self) -> None:
+        if not self.ready:
+            raise KafkaException(KafkaError(KafkaError._STATE, "not ready"))
+
+
+class Output:
+    """Asks for a new producer once."""
+
+    def __init__(self) -> None:
+        self.asks = [True]
+        self.producer = Producer()
+        self.lost = False
+
+    def begin(self) -> bool:
+        return self.asks.pop() if self.asks else False
+
+    def start(self) -> None:
+        self.producer = Producer()
+        self.lost = False
+
+    def flush(self, _: float) -> None:
+        pass
+
+
+def test_a_new_producer_without_an_answer_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    output: Any = Output()
+    sink = TransactionalSink(Settings(), source=None)  # type: ignore[arg-type]
+    sink._output = output
+    with monkeypatch.context() as away:
+
+        def no_answer(*_: Any) -> bool:
+            raise OutOfTime(KafkaError(KafkaError._TIMED_OUT))
+
+        away.setattr(transactional_sink, "again", no_answer)
+        with pytest.raises(AbortableError, match="cannot be made ready"):
+            sink.begin()
+    sink.begin()
+    assert output.producer.ready
+
+
+def test_a_producer_that_does_not_come_back_is_left_and_a_new_one_takes_over(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(transactional_sink, "_HUNG_S", 0.1)
+    let_go = threading.Event()
+    output: Any = Output()
+    source: Any = SimpleNamespace(group_metadata=lambda: "metadata")
+    sink = TransactionalSink(Settings(transaction_timeout_ms=1_000), source=source)
+    sink._output = output
+    sink.begin()
+    stuck = output.producer
+    stuck.send_offsets_to_transaction = lambda *_: let_go.wait(60)
+    began = time.monotonic()
+    with pytest.raises(AbortableError, match="the offsets cannot join the transaction"):
+        sink.commit({TopicPartition("in", 0): 7}, lambda: True)
+    assert 1.0 < time.monotonic() - began < 3.0
+    sink.abort()
+    assert "does not come back" in caplog.text
+    sink.begin()
+    assert output.producer is not stuck
+    assert output.producer.ready
+    assert not output.lost
+    let_go.set()
+
+
+def test_what_a_bounded_call_raises_comes_out_of_it() -> None:
+    with pytest.raises(KafkaException):
+        bounded(Producer().begin_transaction, 5.0)
+    bounded(lambda: None, 5.0)

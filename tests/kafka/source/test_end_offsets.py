@@ -1,0 +1,116 @@
+"""End offsets in the background, with an admin client that answers when told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException
+
+from consumer.contracts.messages import TopicPartition
+from consumer.kafka.client import ClientWatch
+from consumer.kafka.source.end_offsets import EndOffsets
+
+ONE, TWO = TopicPartition("articles", 1), TopicPartition("articles", 2)
+
+
+@dataclass
+class Answer:
+    offset: int
+
+
+class Admin:
+    """Takes down each question; the test answers."""
+
+    def __init__(self) -> None:
+        self.questions: list[dict[TopicPartition, Future[Answer]]] = []
+
+    def poll(self, timeout_s: float) -> None:
+        assert timeout_s == 0
+
+    def list_offsets(
+        self, asked: Mapping[Any, Any], isolation_level: IsolationLevel, request_timeout: float
+    ) -> dict[Any, Future[Answer]]:
+        assert isolation_level is IsolationLevel.READ_COMMITTED
+        assert request_timeout > 0
+        futures: dict[Any, Future[Answer]] = {one: Future() for one in asked}
+        self.questions.append(
+            {TopicPartition(one.topic, one.partition): answer for one, answer in futures.items()}
+        )
+        return futures
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_answers_are_taken_when_they_come() -> None:
+    admin, clock = Admin(), Clock()
+    ends = EndOffsets(lambda _: admin, clock)
+    ends.refresh([])
+    assert admin.questions == []
+    ends.refresh([ONE, TWO])
+    ends.refresh([ONE, TWO])
+    assert len(admin.questions) == 1
+    assert ends.known() == {}
+    admin.questions[0][ONE].set_result(Answer(7))
+    ends.refresh([ONE, TWO])
+    assert ends.known() == {ONE: 7}
+    # While an answer is due nothing is asked, however long it takes.
+    clock.now = 100.0
+    ends.refresh([ONE, TWO])
+    assert len(admin.questions) == 1
+    admin.questions[0][TWO].set_exception(KafkaException(KafkaError(KafkaError._TIMED_OUT)))
+    ends.refresh([ONE, TWO])
+    assert ends.known() == {ONE: 7}
+    assert len(admin.questions) == 2
+
+
+def test_it_asks_when_it_is_time_or_when_a_partition_is_new() -> None:
+    admin, clock = Admin(), Clock()
+    ends = EndOffsets(lambda _: admin, clock)
+    ends.refresh([ONE])
+    admin.questions[0][ONE].set_result(Answer(1))
+    clock.now = EndOffsets.INTERVAL_S - 0.1
+    ends.refresh([ONE])
+    assert len(admin.questions) == 1
+    ends.refresh([ONE, TWO])
+    assert set(admin.questions[1]) == {ONE, TWO}
+    for answer in admin.questions[1].values():
+        answer.set_result(Answer(2))
+    ends.refresh([ONE])
+    assert len(admin.questions) == 2
+    clock.now += EndOffsets.INTERVAL_S
+    ends.refresh([ONE])
+    assert set(admin.questions[2]) == {ONE}
+
+
+def test_a_client_that_has_forgotten_all_brokers_is_replaced_between_two_questions() -> None:
+    admins: list[Admin] = []
+    watches: list[ClientWatch] = []
+
+    def make(watch: ClientWatch) -> Any:
+        admins.append(Admin())
+        watches.append(watch)
+        return admins[-1]
+
+    clock = Clock()
+    ends = EndOffsets(make, clock)
+    ends.refresh([ONE])
+    for _ in range(2):
+        watches[0].statistics('{"brokers": {}}')
+    ends.refresh([ONE])
+    assert len(admins) == 1
+    admins[0].questions[0][ONE].set_exception(KafkaException(KafkaError(KafkaError._TIMED_OUT)))
+    clock.now = EndOffsets.INTERVAL_S
+    ends.refresh([ONE])
+    assert len(admins) == 2
+    admins[1].questions[0][ONE].set_result(Answer(7))
+    ends.refresh([ONE])
+    assert ends.known() == {ONE: 7}
+    assert len(admins) == 2

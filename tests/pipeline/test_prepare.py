@@ -1,0 +1,333 @@
+"""PrepareStage: messages to batches, in order, at the right time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from consumer.contracts.choices import RejectCode
+from consumer.contracts.choices import Stage as StageName
+from consumer.contracts.errors import TokenizerFailed
+from consumer.contracts.messages import (
+    Batch,
+    PreparedArticle,
+    RawMessage,
+    Rejected,
+    TextField,
+    Tombstone,
+)
+from consumer.pipeline.batching import BatchBuilder
+from consumer.pipeline.channel import Channel, ChannelAborted, ChannelClosed
+from consumer.pipeline.prepare import CHUNK_BYTES, CHUNK_MESSAGES, PrepareStage
+from consumer.worker import BATCHES
+from tests.support.fake_observer import FakeObserver
+from tests.support.fakes import (
+    PATIENCE_S,
+    FakeCodec,
+    FakeEncoding,
+    FakeTagger,
+    ManualClock,
+    eventually,
+    in_thread,
+    raw,
+)
+
+#: Longer than any test: only the manual clock can bring this about.
+FOREVER_S = 10_000.0
+
+
+class Bench:
+    """A prepare stage between two channels; the test is the tagger."""
+
+    def __init__(
+        self, max_tokens: int = 1_000, max_articles: int = 1_000, tagger: FakeTagger | None = None
+    ) -> None:
+        self.clock = ManualClock()
+        self.tagger = tagger or FakeTagger()
+        self.observer = FakeObserver()
+        self.incoming: Channel[RawMessage] = Channel(None)
+        self.batches: Channel[Batch] = Channel(BATCHES, on_demand=self.incoming.wake)
+        self.stage = PrepareStage(
+            incoming=self.incoming,
+            batches=self.batches,
+            decoder=FakeCodec(),
+            tagger=self.tagger,
+            builder=BatchBuilder(max_tokens, max_articles, FOREVER_S),
+            observer=self.observer,
+            clock=self.clock,
+        )
+
+    def start(self) -> None:
+        self.stage.start(lambda: None)
+
+    def put(self, *values: bytes | None, first: int = 0) -> None:
+        for offset, value in enumerate(values, first):
+            self.incoming.put(raw(offset, value))
+
+    def taken_in(self) -> None:
+        """Wait until everything that was put is in the builder."""
+        eventually(lambda: not self.incoming and self.incoming.reader_waits, "all is taken in")
+
+    def take(self) -> list[int]:
+        """The offsets of the next batch."""
+        batch = self.batches.get(PATIENCE_S)
+        assert batch is not None, "no batch came"
+        return [item.raw.position.offset for item in batch.items]
+
+    def rest(self) -> list[list[int]]:
+        """The offsets of all batches to the end."""
+        taken = []
+        while True:
+            try:
+                taken.append(self.take())
+            except ChannelClosed:
+                return taken
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    one = Bench()
+    yield one
+    one.incoming.abort()
+    one.batches.abort()
+    assert one.stage.join(PATIENCE_S)
+
+
+def test_good_rejected_and_null_messages_keep_their_order(bench: Bench) -> None:
+    bench.put(b"Ada wrote", b"bad", None, b"untokenizable", b"so did Grace")
+    bench.incoming.close()
+    bench.start()
+    batch = bench.batches.get(PATIENCE_S)
+    assert batch is not None
+    first, bad, tombstone, untokenizable, last = batch.items
+    assert isinstance(first, PreparedArticle)
+    assert (first.raw, first.encoding.tokens) == (raw(0, b"Ada wrote"), 2)
+    assert bad == Rejected(
+        raw(1, b"bad"), RejectCode.INVALID_JSON, "the value is not JSON", StageName.PREPARE
+    )
+    assert tombstone == Tombstone(raw(2, None))
+    assert isinstance(untokenizable, Rejected)
+    assert untokenizable.code is RejectCode.TOKENIZATION_FAILED
+    assert untokenizable.stage is StageName.PREPARE
+    assert "no such symbol" in untokenizable.message
+    assert isinstance(last, PreparedArticle)
+    assert (last.raw, last.encoding.tokens) == (raw(4, b"so did Grace"), 3)
+    assert batch.tokens == 5
+
+
+@pytest.mark.parametrize("value", [b"Ada wrote", None])
+def test_what_has_headers_that_cannot_be_carried_is_rejected(
+    bench: Bench, value: bytes | None
+) -> None:
+    odd = raw(0, value, has_unreadable_headers=True)
+    bench.incoming.put(odd)
+    bench.incoming.close()
+    bench.start()
+    batch = bench.batches.get(PATIENCE_S)
+    assert batch is not None
+    (item,) = batch.items
+    assert isinstance(item, Rejected)
+    assert (item.raw, item.code, item.stage) == (
+        odd,
+        RejectCode.INVALID_HEADER,
+        StageName.PREPARE,
+    )
+    assert "not UTF-8" in item.message
+
+
+def test_an_idle_tagger_gets_what_there_is_at_once(bench: Bench) -> None:
+    waiting = in_thread(bench.take)
+    eventually(lambda: bench.batches.reader_waits, "the tagger is idle")
+    bench.put(b"a", b"b", b"c")
+    bench.start()
+    assert waiting.result(PATIENCE_S) == [0, 1, 2]
+
+
+def test_a_tagger_that_becomes_idle_gets_what_there_is_at_once(bench: Bench) -> None:
+    bench.start()
+    bench.put(b"a", b"b")
+    bench.taken_in()
+    assert len(bench.batches) == 0
+    assert bench.take() == [0, 1]
+
+
+def test_while_a_batch_waits_for_the_tagger_the_next_one_fills(bench: Bench) -> None:
+    bench.start()
+    bench.put(b"a")
+    bench.taken_in()
+    bench.clock.advance(FOREVER_S)
+    bench.incoming.wake()
+    eventually(lambda: len(bench.batches) == 1, "the first batch waits")
+    for offset in range(1, 5):
+        bench.put(b"b", first=offset)
+        bench.taken_in()
+        bench.clock.advance(FOREVER_S)  # past its deadline too: the tagger has one
+    assert bench.take() == [0]
+    assert bench.take() == [1, 2, 3, 4]
+
+
+def test_full_batches_join_the_one_that_waits_for_the_tagger() -> None:
+    bench = Bench(max_articles=2)
+    bench.start()
+    bench.put(*[b"a"] * 7)
+    eventually(lambda: len(bench.batches) == 3, "three are full")
+    bench.clock.advance(FOREVER_S)
+    bench.incoming.wake()
+    bench.taken_in()
+    assert [bench.take() for _ in range(3)] == [[0, 1], [2, 3], [4, 5]]
+    assert bench.take() == [6]
+    bench.incoming.close()
+    assert bench.rest() == []
+
+
+def test_a_batch_leaves_when_it_has_waited_long_enough(bench: Bench) -> None:
+    bench.start()
+    bench.put(b"a", b"b")
+    bench.taken_in()
+    bench.clock.advance(FOREVER_S / 2)
+    bench.incoming.wake()
+    bench.taken_in()
+    assert len(bench.batches) == 0
+    bench.clock.advance(FOREVER_S / 2)
+    bench.incoming.wake()
+    eventually(lambda: len(bench.batches) == 1, "the batch left")
+    assert bench.take() == [0, 1]
+    eventually(lambda: bench.observer.batches, "the batch was reported")
+    assert bench.observer.batches == [(2, 2, FOREVER_S)]
+
+
+@pytest.mark.parametrize(
+    ("max_tokens", "max_articles", "expected"),
+    [(1_000, 2, [[0, 1], [2, 3], [4]]), (3, 1_000, [[0], [1], [2], [3], [4]])],
+)
+def test_full_batches_leave_at_once(
+    max_tokens: int, max_articles: int, expected: list[list[int]]
+) -> None:
+    bench = Bench(max_tokens, max_articles)
+    bench.start()
+    bench.put(b"a b", b"c d", b"e f g", b"h i", b"j k")
+    bench.incoming.close()
+    assert bench.rest() == expected
+
+
+def test_an_article_over_the_budget_goes_alone() -> None:
+    bench = Bench(max_tokens=3)
+    bench.start()
+    bench.put(b"a", b"b", b"one two three four five", b"c")
+    bench.incoming.close()
+    assert bench.rest() == [[0, 1], [2], [3]]
+
+
+def test_a_full_batch_leaves_while_nothing_more_comes() -> None:
+    bench = Bench(max_articles=2)
+    bench.start()
+    bench.put(b"a", b"b")
+    eventually(lambda: len(bench.batches) == 1, "the full batch left")
+    bench.incoming.close()
+    assert bench.rest() == [[0, 1]]
+
+
+def test_the_end_closes_what_is_left(bench: Bench) -> None:
+    bench.start()
+    bench.put(b"a", b"b")
+    bench.taken_in()
+    bench.incoming.close()
+    assert bench.rest() == [[0, 1]]
+    assert bench.stage.join(PATIENCE_S)
+    assert bench.stage.failure is None
+
+
+def test_an_end_without_messages_makes_no_batch(bench: Bench) -> None:
+    bench.start()
+    bench.incoming.close()
+    assert bench.rest() == []
+
+
+def test_what_is_tokenised_at_once_is_bounded(bench: Bench) -> None:
+    large = b"x" * (CHUNK_BYTES // 2 + 1)
+    bench.put(large, large, *[b"y"] * (CHUNK_MESSAGES + 1))
+    bench.incoming.close()
+    bench.start()
+    assert sum(map(len, bench.rest())) == CHUNK_MESSAGES + 3
+    assert [len(chunk) for chunk in bench.tagger.chunks] == [1, CHUNK_MESSAGES, 2]
+
+
+def test_a_defect_in_the_decoder_fails_the_stage(bench: Bench) -> None:
+    bench.put(b"\xff")  # this decoder is no match for it
+    bench.start()
+    assert bench.stage.join(PATIENCE_S)
+    assert isinstance(bench.stage.failure, UnicodeDecodeError)
+
+
+def test_an_aborted_channel_ends_the_stage_without_a_word_to_the_next(bench: Bench) -> None:
+    bench.start()
+    bench.put(b"a")
+    bench.taken_in()
+    bench.incoming.abort()
+    assert bench.stage.join(PATIENCE_S)
+    assert isinstance(bench.stage.failure, ChannelAborted)
+    assert len(bench.batches) == 0
+
+
+class Lost(FakeTagger):
+    """Cannot tokenise any more, whatever the article."""
+
+    def encode(self, texts: Sequence[Sequence[TextField]]) -> list[FakeEncoding]:
+        raise TokenizerFailed(f"processes end by themselves, {len(texts)} articles wait")
+
+
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_what_says_nothing_about_the_articles_fails_the_stage(at_once: int) -> None:
+    """Good articles must not become dead letters for want of memory."""
+    tagger = Lost()
+    tagger.encodings_at_once = at_once
+    bench = Bench(tagger=tagger)
+    bench.put(b"Ada wrote")
+    bench.start()
+    assert bench.stage.join(PATIENCE_S)
+    assert isinstance(bench.stage.failure, TokenizerFailed)
+    assert len(bench.batches) == 0
+
+
+class SlowFirst(FakeTagger):
+    """Has a device of its own; the first chunk is tokenised only when another one has been."""
+
+    encodings_at_once = 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.another = threading.Event()
+        self.waited = False
+
+    def encode(self, texts: Sequence[Sequence[TextField]]) -> list[FakeEncoding]:
+        if texts[0][0].text.startswith("first"):
+            self.waited = self.another.wait(PATIENCE_S)
+        else:
+            self.another.set()
+        return super().encode(texts)
+
+
+def test_chunks_are_tokenised_at_once_beside_a_device_and_keep_their_order() -> None:
+    tagger = SlowFirst()
+    bench = Bench(max_articles=CHUNK_MESSAGES, tagger=tagger)
+    bench.put(b"first of all", *[b"Ada wrote"] * (CHUNK_MESSAGES - 1))
+    bench.put(*[b"Grace", b"untokenizable"] * CHUNK_MESSAGES, first=CHUNK_MESSAGES)
+    bench.incoming.close()
+    bench.start()
+    taken = [offset for batch in bench.rest() for offset in batch]
+    assert taken == list(range(3 * CHUNK_MESSAGES))
+    assert tagger.waited
+    assert bench.stage.join(PATIENCE_S)
+    assert not [one for one in threading.enumerate() if "tokenize" in one.name]
+
+
+def test_a_chunk_under_way_is_waited_for_when_nothing_more_comes() -> None:
+    bench = Bench(tagger=SlowFirst())
+    bench.start()
+    bench.put(b"Ada wrote")
+    assert bench.take() == [0]
+    bench.incoming.abort()
+    bench.batches.abort()
+    assert bench.stage.join(PATIENCE_S)

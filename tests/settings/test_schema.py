@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from consumer.settings.schema import GROUPS, Settings
+from consumer.settings.values import (
+    MASK,
+    RESERVED_KAFKA_PROPERTIES,
+    WrongValue,
+    is_secret,
+    is_taken_in,
+)
+
+
+def wrong(**values: Any) -> str:
+    with pytest.raises(ValidationError) as caught:
+        Settings(**values)
+    [detail] = caught.value.errors()
+    return detail["msg"].removeprefix("Value error, ")
+
+
+def test_defaults_are_valid_values_themselves() -> None:
+    defaults = Settings()
+    assert Settings(**defaults.model_dump()) == defaults
+
+
+def test_every_setting_is_documented() -> None:
+    for name, field in Settings.model_fields.items():
+        assert field.description, name
+        assert field.description.endswith("."), name
+
+
+def test_groups_begin_at_settings_and_cover_all() -> None:
+    names = list(Settings.model_fields)
+    starts = [names.index(name) for name in GROUPS]
+    assert starts == sorted(starts)
+    assert starts[0] == 0
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        Settings().batch_tokens = 5  # type: ignore[misc]
+
+
+def test_an_unknown_setting_is_refused() -> None:
+    assert "not permitted" in wrong(batch_token=5)
+
+
+def test_lists_are_separated_by_commas() -> None:
+    settings = Settings(input_topics="a, b ,,c", text_fields=["head line", "lead"])  # type: ignore[arg-type]
+    assert settings.input_topics == ("a", "b", "c")
+    assert settings.text_fields == ("head line", "lead")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"input_topics": ""}, "names nothing; it must name at least one, separated by commas"),
+        ({"input_topics": " , "}, "names nothing; it must name at least one, separated by commas"),
+        ({"text_fields": ()}, "names nothing; it must name at least one, separated by commas"),
+        ({"text_fields": ("",)}, "names nothing; it must name at least one, separated by commas"),
+        ({"text_fields": "a,b,a"}, "names a twice; it must name each once"),
+        ({"bootstrap_servers": ""}, "is empty; it must not be"),
+        ({"group_id": " "}, "is empty; it must not be"),
+        ({"model": ""}, "is empty; it must not be"),
+        ({"output_topic": ""}, "is empty; it must not be"),
+        ({"device": "gpu"}, '"gpu" is no device; it must be auto, cpu, cuda or cuda:N'),
+        ({"device": "cuda:"}, '"cuda:" is no device; it must be auto, cpu, cuda or cuda:N'),
+        (
+            {"dtype": "fp16"},
+            '"fp16" is no precision; it must be one of auto, float32, bfloat16, float16, int8',
+        ),
+        ({"kafka": {"group.id": "x"}}, "group.id cannot be passed through; use group_id"),
+    ],
+)
+def test_wrong_values_are_named_with_what_would_be_right(
+    values: dict[str, Any], message: str
+) -> None:
+    assert wrong(**values) == message
+
+
+@pytest.mark.parametrize("name", ["a b", "a/b", "ä", ".", "..", "x" * 250, "a,b"])
+@pytest.mark.parametrize("setting", ["output_topic", "dead_letter_topic", "input_topics"])
+def test_a_topic_has_a_name_that_kafka_takes(setting: str, name: str) -> None:
+    value = (name,) if setting == "input_topics" else name
+    expected = (
+        f'"{name}" is no name of a topic;'
+        " it must be 1 to 249 letters, digits, dots, underscores or hyphens"
+    )
+    assert wrong(**{setting: value}) == expected
+
+
+def test_topics_of_every_form_that_kafka_takes() -> None:
+    name = "A.b_c-9" + "x" * 242
+    settings = Settings(output_topic=name, input_topics=("^news[.](de|fr)$", "..."))
+    assert (settings.output_topic, settings.input_topics) == (name, ("^news[.](de|fr)$", "..."))
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu", "cuda", "cuda:0", "cuda:11"])
+def test_devices(device: str) -> None:
+    assert Settings(device=device).device == device
+
+
+@pytest.mark.parametrize("field", ["id", "entities", "tagging"])
+def test_a_text_field_has_no_other_meaning(field: str) -> None:
+    assert wrong(text_fields=("title", field)) == (
+        f"{field} has a meaning of its own in the message; it must name fields that hold text"
+    )
+
+
+@pytest.mark.parametrize("name", sorted(RESERVED_KAFKA_PROPERTIES))
+def test_what_the_guarantees_rest_on_cannot_be_passed_through(name: str) -> None:
+    assert wrong(kafka={name: "x"}) == (
+        f"{name} cannot be passed through; {RESERVED_KAFKA_PROPERTIES[name]}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "settings", "problem"),
+    [
+        (
+            {"output_topic": "x", "dead_letter_topic": "x"},
+            ("dead_letter_topic", "output_topic"),
+            "is x, and so is output_topic",
+        ),
+        (
+            {"input_topics": ("a", "articles-tagged")},
+            ("input_topics", "output_topic"),
+            "articles-tagged takes in articles-tagged, which is the output_topic",
+        ),
+        (
+            {"input_topics": ("articles-dead-letters",)},
+            ("input_topics", "dead_letter_topic"),
+            "articles-dead-letters takes in articles-dead-letters, which is the dead_letter_topic",
+        ),
+        (
+            {"input_topics": ("^articles",)},
+            ("input_topics", "output_topic"),
+            "^articles takes in articles-tagged, which is the output_topic",
+        ),
+        (
+            {"input_topics": ("^.*letters$",)},
+            ("input_topics", "dead_letter_topic"),
+            "^.*letters$ takes in articles-dead-letters, which is the dead_letter_topic",
+        ),
+    ],
+)
+def test_topics_that_the_worker_writes_to_are_not_read(
+    values: dict[str, Any], settings: tuple[str, ...], problem: str
+) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Settings(**values)
+    error = caught.value.errors()[0]["ctx"]["error"]
+    assert isinstance(error, WrongValue)
+    assert (error.settings, error.problem) == (settings, problem)
+
+
+def test_patterns_that_do_not_take_in_the_outputs_are_fine() -> None:
+    assert Settings(input_topics=("^articles$", "^news-.*")).input_topics[0] == "^articles$"
+
+
+def test_a_pattern_that_python_reads_otherwise_is_left_to_librdkafka() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert not is_taken_in("^[[:alpha:]]+$", "articles-tagged")
+        assert not is_taken_in("^(", "articles-tagged")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sasl.password",
+        "ssl.key.password",
+        "ssl.keystore.password",
+        "ssl.key.pem",
+        "sasl.oauthbearer.client.secret",
+        "sasl.oauthbearer.config",
+        "sasl.oauthbearer.assertion.private.key.passphrase",
+        "sasl.oauthbearer.assertion.private.key.pem",
+        "SASL.PASSWORD",
+    ],
+)
+def test_secrets_are_masked_where_settings_are_shown(name: str) -> None:
+    assert is_secret(name)
+    shown = Settings(kafka={name: "hunter2", "sasl.username": "nerstream"}).shown()
+    assert shown["kafka"] == {name: MASK, "sasl.username": "nerstream"}
+    assert "hunter2" not in str(shown)
+
+
+@pytest.mark.parametrize("name", ["sasl.username", "ssl.ca.location", "ssl.certificate.pem"])
+def test_what_is_no_secret_is_shown(name: str) -> None:
+    assert not is_secret(name)
+
+
+@pytest.mark.parametrize(
+    ("setting", "refused", "taken"),
+    [
+        ("batch_tokens", 0, 1),
+        ("commit_interval_ms", -1, 0),
+        ("transaction_timeout_ms", 999, 1_000),
+        ("transaction_timeout_ms", 900_001, 900_000),
+        ("dead_letter_max_ratio", 1.01, 1),
+        ("dead_letter_max_ratio", -0.01, 0),
+        ("dead_letter_max_ratio", "nan", 0.5),
+        ("shutdown_timeout_s", 0, 0.001),
+        ("shutdown_timeout_s", "inf", 1e6),
+        ("admin_port", 65_536, 65_535),
+        ("admin_port", -1, 0),
+        ("threads", -1, 0),
+    ],
+)
+def test_bounds(setting: str, refused: Any, taken: Any) -> None:
+    wrong(**{setting: refused})
+    assert getattr(Settings(**{setting: taken}), setting) == taken

@@ -1,0 +1,107 @@
+"""A worker for the tests, with everything around it in memory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from typing import Any
+
+from consumer.settings.schema import Settings
+from consumer.worker import Worker
+from tests.support.fake_kafka import FakeBroker, FakeSource
+from tests.support.fake_observer import FakeObserver
+from tests.support.fake_sink import FakeSink
+from tests.support.fakes import (
+    P0,
+    P1,
+    PATIENCE_S,
+    FakeCodec,
+    FakeTagger,
+    eventually,
+    in_thread,
+)
+
+
+class WorkerBench:
+    """A worker and everything around it."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic, **settings: Any) -> None:
+        self.broker = FakeBroker()
+        self.source = FakeSource(self.broker, (P0, P1))
+        self.sink = FakeSink(self.broker, self.source)
+        self.tagger = FakeTagger()
+        self.observer = FakeObserver()
+        self.signals = 0
+        self.asked_for_signals = 0
+        self.pauses: list[float] = []
+        defaults = {"commit_interval_ms": 5, "batch_wait_ms": 5, "dead_letter_max_ratio": 1.0}
+        self.worker = Worker(
+            Settings(**(defaults | settings)),
+            source=self.source,
+            sink=self.sink,
+            tagger=self.tagger,  # type: ignore[arg-type]
+            codec=FakeCodec(),  # type: ignore[arg-type]
+            observer=self.observer,
+            clock=clock,
+            pause=self.pauses.append,
+        )
+        self.ended: Future[None] | None = None
+
+    def start(self) -> None:
+        def signals() -> int:
+            self.asked_for_signals += 1
+            return self.signals
+
+        def run() -> None:
+            self.worker.start(signals)
+            self.worker.wait(signals)
+
+        self.ended = in_thread(run)
+
+    def committed(self, **offsets: int) -> None:
+        """Wait until these offsets are final."""
+        wanted = {P0 if name == "p0" else P1: offset for name, offset in offsets.items()}
+        eventually(lambda: self.broker.committed == wanted, f"{wanted} committed")
+
+    def result(self) -> None:
+        """Wait for the end; raises what `wait` raised. Nothing may be left behind."""
+        assert self.ended is not None
+        try:
+            self.ended.result(PATIENCE_S)
+        finally:
+            assert not self.worker.running
+            assert self.sink.closed
+
+    def drain(self) -> None:
+        """Stop, and see that all came to its end and that the counts reconcile."""
+        self.signals = 1
+        self.result()
+        assert self.source.closed
+        self.reconcile(in_flight=0)
+
+    def reconcile(self, in_flight: int) -> None:
+        assert self.observer.consumed_messages == self.observer.resolved + in_flight
+
+
+#: Makes workers; takes what `WorkerBench` does.
+Benches = Callable[..., WorkerBench]
+
+
+@contextmanager
+def workers() -> Iterator[Benches]:
+    """Makes workers, and ends them in the end."""
+    made: list[WorkerBench] = []
+
+    def make(*args: Any, **settings: Any) -> WorkerBench:
+        made.append(WorkerBench(*args, **settings))
+        return made[-1]
+
+    yield make
+    for bench in made:
+        for gate in (bench.tagger.gate, bench.tagger.fuse):
+            gate.set()
+        for gate in (bench.sink.commit_gate, bench.sink.open_gate):
+            gate.set()
+        bench.worker.abort()

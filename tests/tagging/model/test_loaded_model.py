@@ -1,0 +1,570 @@
+"""Loading a model: what it is called, and every reason to refuse one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+import pytest
+import torch
+import transformers
+from safetensors.torch import load_file, save_file
+
+from consumer.contracts.errors import ModelError
+from consumer.tagging.engine.cpu.native_layer import load_layer_kernel
+from consumer.tagging.model import device, processor
+from consumer.tagging.model import folder as model_folder
+from consumer.tagging.model.folder import find_model_folder
+from consumer.tagging.model.loaded_model import LoadedModel, load_model
+from consumer.tagging.model.processor import Processor, read_processor
+from tests.support.tiny_models import FAMILIES, save_tiny_model, tiny_folder
+
+
+def load(name: Path | str, **changes: Any) -> LoadedModel:
+    arguments = {"revision": "", "device": "cpu", "dtype": "float32", "threads": 0, **changes}
+    return load_model(str(name), **arguments)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A copy of a tiny model that a test may spoil."""
+    return Path(shutil.copytree(tiny_folder(), tmp_path / "tiny"))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_is_known_of_a_model(family: str) -> None:
+    model = load(tiny_folder(family))
+    is_roberta = family in ("roberta", "xlm-roberta")
+    assert model.max_tokens == 64
+    assert model.first_position == (2 if is_roberta else 0)
+    assert model.special_tokens == 2
+    assert model.info.name == tiny_folder(family).name
+    assert re.fullmatch(r"sha256:[0-9a-f]{12}", model.info.revision)
+    assert (model.info.device, model.info.dtype) == ("cpu", "float32")
+    assert model.info.types == ("LOC", "MISC", "ORG", "PER")
+    assert not model.network.training
+
+
+def test_a_folder_is_called_by_its_own_name_however_it_is_reached(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(folder.parent))
+    monkeypatch.chdir(folder)
+    inside = folder / "1_Pooling"
+    inside.mkdir()
+    for name in (str(folder), f"{folder}/", f"~/{folder.name}", ".", f"{inside}/.."):
+        assert find_model_folder(name, "").name == folder.name, name
+    (tmp_path / "current").symlink_to(folder)
+    assert find_model_folder(str(tmp_path / "current"), "").name == "current"
+
+
+def test_two_folders_of_one_name_differ_by_their_revision(tmp_path: Path) -> None:
+    found = [
+        find_model_folder(str(save_tiny_model(tmp_path / str(seed) / "ner", seed=seed)), "")
+        for seed in (1, 2)
+    ]
+    assert [one.name for one in found] == ["ner", "ner"]
+    assert found[0].revision != found[1].revision
+
+
+@pytest.mark.parametrize(
+    ("own", "dtype"),
+    [
+        (Processor(has_bfloat16=True, has_int8=True, has_tiles=False), "bfloat16"),
+        (Processor(has_bfloat16=False, has_int8=True, has_tiles=False), "float32"),
+        (Processor(has_bfloat16=False, has_int8=False, has_tiles=False), "float32"),
+        (Processor(False, False, False, has_int16=True), "float32"),
+        (Processor(False, False, False, has_int16=True, prefers_int16=True), "int16"),
+        (Processor(True, True, False, has_int16=True), "bfloat16"),
+    ],
+)
+def test_auto_on_the_cpu_is_what_the_processor_multiplies(
+    monkeypatch: pytest.MonkeyPatch, own: Processor, dtype: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(device, "read_processor", lambda: own)
+    model = load(tiny_folder(), device="auto", dtype="auto")
+    assert (model.info.device, model.info.dtype) == ("cpu", dtype)
+    assert model.network.dtype == (torch.float32 if dtype == "int16" else getattr(torch, dtype))
+    assert load(tiny_folder(), dtype="float32").info.dtype == "float32"
+
+
+EIGHT_BITS = Processor(has_bfloat16=True, has_int8=True, has_tiles=False)
+
+
+@pytest.mark.parametrize(
+    ("own", "says", "dtype"),
+    [
+        (EIGHT_BITS, '{"faithful_dtypes": ["bfloat16", "int8"]}', "int8"),
+        (EIGHT_BITS, '{"faithful_dtypes": ["bfloat16"]}', "bfloat16"),
+        (EIGHT_BITS, "{}", "bfloat16"),
+        (replace(EIGHT_BITS, has_tiles=True), '{"faithful_dtypes": ["int8"]}', "bfloat16"),
+        (replace(EIGHT_BITS, has_int8=False), '{"faithful_dtypes": ["int8"]}', "bfloat16"),
+        (replace(EIGHT_BITS, has_bfloat16=False), '{"faithful_dtypes": ["int8"]}', "float32"),
+    ],
+)
+def test_auto_is_int8_for_a_model_that_keeps_its_entities_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, own: Processor, says: str, dtype: str
+) -> None:
+    monkeypatch.setattr(device, "read_processor", lambda: own)
+    folder = save_tiny_model(tmp_path / "ner")
+    (folder / "nerstream.json").write_text(says)
+    assert load(folder, device="cpu", dtype="auto").info.dtype == dtype
+    assert load(folder, device="cpu", dtype="bfloat16").info.dtype == "bfloat16"
+
+
+def test_of_a_gpu_eight_bits_are_nothing() -> None:
+    sixteen = device.Precision("bfloat16", torch.bfloat16)
+    gpu = torch.device("cuda", 0)
+    assert device.precision_of_model(sixteen, gpu, {"int8"}, EIGHT_BITS) is sixteen
+
+
+@pytest.mark.parametrize(
+    ("says", "problem"),
+    [
+        ("{", "its nerstream.json cannot be read: unexpected end of data"),
+        ("[]", 'must hold an object whose "faithful_dtypes" is a list of some of bfloat16, '),
+        ('{"faithful_dtypes": "int8"}', 'whose "faithful_dtypes" is a list'),
+        ('{"faithful_dtypes": ["int4"]}', "a list of some of bfloat16, float16, int16, int8"),
+        ('{"faithful_dtypes": [["int8"]]}', "a list of some of bfloat16, float16, int16, int8"),
+    ],
+)
+def test_what_a_model_says_of_itself_wrongly_is_named(
+    tmp_path: Path, says: str, problem: str
+) -> None:
+    folder = save_tiny_model(tmp_path / "ner")
+    (folder / "nerstream.json").write_text(says)
+    with pytest.raises(ModelError, match=re.escape(problem)):
+        load(folder, device="cpu", dtype="auto")
+    assert load(folder, device="cpu", dtype="float32").info.dtype == "float32"
+
+
+def test_int8_is_for_processors_that_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "read_processor", lambda: Processor(True, True, True))
+    model = load(tiny_folder(), dtype="int8")
+    assert (model.info.dtype, model.network.dtype) == ("int8", torch.float32)
+    with pytest.raises(ModelError, match="dtype int8 is for the CPU; use --dtype auto on cuda:0"):
+        device.find_precision("name", "int8", torch.device("cuda", 0))
+    monkeypatch.setattr(device, "read_processor", lambda: Processor(True, False, False))
+    with pytest.raises(ModelError, match="int8 needs a processor with AVX-512 VNNI; use --dtype a"):
+        load(tiny_folder(), dtype="int8")
+
+
+def test_int16_is_for_processors_that_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    has_it = Processor(False, False, False, has_int16=True)
+    monkeypatch.setattr(device, "read_processor", lambda: has_it)
+    model = load(tiny_folder(), dtype="int16")
+    assert (model.info.dtype, model.network.dtype) == ("int16", torch.float32)
+    with pytest.raises(ModelError, match="dtype int16 is for the CPU; use --dtype auto on cuda:0"):
+        device.find_precision("name", "int16", torch.device("cuda", 0))
+    monkeypatch.setattr(device, "read_processor", lambda: Processor(True, True, True))
+    with pytest.raises(
+        ModelError, match="with AVX2, and a C compiler where nerstream is installed"
+    ):
+        load(tiny_folder(), dtype="int16")
+
+
+def test_of_this_processor_our_own_products_are_what_the_library_says() -> None:
+    kernel, found = load_layer_kernel(), read_processor()
+    assert found.has_int16 == (kernel is not None and kernel.runs)
+    assert not found.prefers_int16 or (found.has_int16 and not found.has_bfloat16)
+
+
+@pytest.mark.parametrize("has_bfloat16", [False, True])
+@pytest.mark.parametrize("is_fast", [False, True])
+@pytest.mark.parametrize("has_library", [False, True])
+def test_int16_is_preferred_where_it_is_fast_and_nothing_is_better(
+    monkeypatch: pytest.MonkeyPatch, has_bfloat16: bool, is_fast: bool, has_library: bool
+) -> None:
+    kernel = SimpleNamespace(runs=True, is_fast=is_fast) if has_library else None
+    monkeypatch.setattr(processor, "load_layer_kernel", lambda: kernel)
+    monkeypatch.setattr(processor, "_capabilities", lambda: {"avx512_bf16": has_bfloat16})
+    found = processor.read_processor.__wrapped__()
+    assert (found.has_bfloat16, found.has_int16) == (has_bfloat16, has_library)
+    assert found.prefers_int16 == (has_library and is_fast and not has_bfloat16)
+
+
+def test_weights_of_another_precision_are_converted(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    save_file({k: v.half() for k, v in load_file(path).items()}, path, {"format": "pt"})
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "dtype": "float16"}))
+    assert load(folder).network.dtype == torch.float32
+    assert load(folder, dtype="bfloat16").network.dtype == torch.bfloat16
+
+
+def test_the_revision_of_a_folder_is_that_of_its_weights(folder: Path) -> None:
+    before = load(folder).info.revision
+    assert load(tiny_folder()).info.revision == before
+    (folder / "README.md").write_text("a note")
+    assert load(folder).info.revision == before
+    weights = load_file(folder / "model.safetensors")
+    weights["classifier.bias"][0] += 1
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    assert load(folder).info.revision != before
+
+
+def test_a_tokenizer_without_a_limit_takes_that_of_the_positions(folder: Path) -> None:
+    path = folder / "tokenizer_config.json"
+    config = json.loads(path.read_text())
+    del config["model_max_length"]
+    path.write_text(json.dumps(config))
+    assert load(folder).max_tokens == 64
+
+
+def test_truncation_saved_with_a_tokenizer_cuts_nothing(folder: Path) -> None:
+    path = folder / "tokenizer.json"
+    document = json.loads(path.read_text())
+    document["truncation"] = {
+        "direction": "Right",
+        "max_length": 5,
+        "strategy": "LongestFirst",
+        "stride": 0,
+    }
+    document["padding"] = {
+        "strategy": {"Fixed": 128},
+        "direction": "Right",
+        "pad_to_multiple_of": None,
+        "pad_id": 0,
+        "pad_type_id": 0,
+        "pad_token": "[PAD]",
+    }
+    path.write_text(json.dumps(document))
+    assert len(load(folder).tokenizer.encode("of " * 30, add_special_tokens=False).ids) == 30
+
+
+def test_a_vocabulary_in_place_of_a_tokenizer_file_is_enough(folder: Path) -> None:
+    """As dslim/bert-base-NER has it: vocab.txt and tokenizer_config.json."""
+    vocabulary = json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]
+    (folder / "tokenizer.json").unlink()
+    names = sorted(vocabulary, key=vocabulary.__getitem__)
+    (folder / "vocab.txt").write_text("\n".join(names), encoding="utf-8")
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps({"do_lower_case": False, "model_max_length": 64})
+    )
+    with_vocabulary = load(folder)
+    text = "Marta of Zürich"
+    expected = load(tiny_folder()).tokenizer.encode(text, add_special_tokens=False).ids
+    assert with_vocabulary.tokenizer.encode(text, add_special_tokens=False).ids == expected
+    assert (with_vocabulary.prefix_ids, with_vocabulary.suffix_ids) == ((2,), (3,))
+
+
+def test_threads_are_set() -> None:
+    before = torch.get_num_threads()
+    try:
+        load(tiny_folder(), threads=1)
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_a_folder_that_is_not_there_is_named() -> None:
+    for name in ("./no/such/model", "/no/such/model", "no such model"):
+        with pytest.raises(ModelError, match=f"model {name}: no such folder; --model takes a"):
+            load(name)
+
+
+def without_weights(folder: Path) -> None:
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+
+
+def without_a_head(folder: Path) -> None:
+    weights = load_file(folder / "model.safetensors")
+    kept = {name: tensor for name, tensor in weights.items() if "classifier" not in name}
+    save_file(kept, folder / "model.safetensors", {"format": "pt"})
+
+
+def without_a_layer(folder: Path) -> None:
+    weights = load_file(folder / "model.safetensors")
+    del weights["bert.encoder.layer.1.output.dense.weight"]
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+
+
+def without_a_tokenizer(folder: Path) -> None:
+    for path in folder.glob("token*"):
+        path.unlink()
+
+
+def with_a_tokenizer_of_another_model(folder: Path) -> None:
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_tokens(["Vesna", "Orle"])
+    tokenizer.save_pretrained(folder)
+
+
+def with_nameless_labels(folder: Path) -> None:
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    config["id2label"] = {str(index): f"LABEL_{index}" for index in range(9)}
+    path.write_text(json.dumps(config))
+
+
+def with_a_broken_config(folder: Path) -> None:
+    (folder / "config.json").write_text("{")
+
+
+def without_a_config(folder: Path) -> None:
+    (folder / "config.json").unlink()
+
+
+def with_cut_weights(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def with_no_room(folder: Path) -> None:
+    path = folder / "tokenizer_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "model_max_length": 2}))
+
+
+def as_another_kind(folder: Path) -> None:
+    config = transformers.ViTConfig(hidden_size=32, num_hidden_layers=1, num_attention_heads=4)
+    config.save_pretrained(folder)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (without_weights, r"no weights as safetensors .* save_pretrained"),
+        (without_a_head, "no trained token-classification head; choose a model .* nerstream train"),
+        (without_a_layer, "its weights lack 1 tensors, bert.encoder.layer.1.output.dense.weight"),
+        (without_a_tokenizer, r"no fast tokenizer, .*\(no tokenizer files\); add a tokenizer.json"),
+        (with_a_tokenizer_of_another_model, "its tokenizer counts to token .* put the tokenizer"),
+        (with_nameless_labels, r"its labels have no names \(LABEL_0, ...\); name them"),
+        (with_a_broken_config, "it cannot be loaded|no fast tokenizer"),
+        (without_a_config, "it cannot be loaded|no fast tokenizer"),
+        (with_cut_weights, "it cannot be loaded"),
+        (with_no_room, "its longest input is 2 tokens"),
+        (as_another_kind, "no trained token-classification head"),
+    ],
+)
+def test_a_folder_that_is_no_token_classifier_is_refused(
+    folder: Path, spoil: Callable[[Path], None], says: str
+) -> None:
+    spoil(folder)
+    with pytest.raises(ModelError, match=says) as caught:
+        load(folder)
+    assert str(caught.value).startswith(f"model {folder}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_base_model_is_refused(tmp_path: Path) -> None:
+    """An encoder without any head, as most of the hub is."""
+    save_tiny_model(tmp_path)
+    transformers.BertModel.from_pretrained(tmp_path).save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match="no trained token-classification head"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"device": "cuda"}, "finds no CUDA device here; use --device cpu or --device auto"),
+        ({"device": "cuda:1"}, "finds no CUDA device here"),
+        ({"device": "tpu"}, "unknown device 'tpu'; --device takes auto, cpu, cuda or cuda:N"),
+        ({"device": "mps"}, "unknown device 'mps'"),
+        ({"dtype": "float8"}, "unknown dtype 'float8'; --dtype takes auto, float32, bfloat16"),
+    ],
+)
+def test_a_device_or_precision_that_is_not_there_is_named(
+    changes: dict[str, Any], says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ModelError, match=says):
+        load(tiny_folder(), **changes)
+
+
+def test_a_device_beyond_the_last_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(ModelError, match="no device cuda:2; this machine has cuda:0 to cuda:1"):
+        load(tiny_folder(), device="cuda:2")
+
+
+def test_the_bundled_model_is_taken_from_the_package(
+    monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    monkeypatch.setattr(model_folder, "BUNDLED_FOLDER", folder)
+    model = load("bundled")
+    assert model.info.name == "bundled"
+    assert model.info.revision == load(folder).info.revision
+    monkeypatch.setattr(model_folder, "BUNDLED_FOLDER", folder / "absent")
+    with pytest.raises(ModelError, match=r"model bundled: .* is missing from this installation"):
+        load("bundled")
+
+
+#: Loads a model in a process of its own, since the hub's address is read when its library is
+#: imported; prints what came of it and how long it took.
+_IN_A_PROCESS = """
+import sys, time
+from consumer.contracts.errors import ModelError
+from consumer.tagging.model.loaded_model import load_model
+started = time.monotonic()
+try:
+    model = load_model(sys.argv[1], sys.argv[2], "cpu", "float32", 1)
+    print(model.info.revision)
+except ModelError as error:
+    print(error)
+print(time.monotonic() - started)
+"""
+
+
+def load_in_a_process(name: str, revision: str, **environment: str) -> tuple[str, float, str]:
+    """What was printed, seconds, and standard error."""
+    done = subprocess.run(
+        [sys.executable, "-c", _IN_A_PROCESS, name, revision],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, **environment},
+    )
+    answer, seconds = done.stdout.splitlines()
+    return answer, float(seconds), done.stderr
+
+
+@pytest.mark.parametrize("environment", [{"HF_HUB_OFFLINE": "1"}, {}])
+def test_a_hub_that_cannot_be_reached_is_said_at_once(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    answer, seconds, stderr = load_in_a_process(
+        "dslim/bert-base-NER",
+        "",
+        HF_HOME=str(tmp_path),
+        # The discard port: nothing listens there, and the connection is refused.
+        HF_ENDPOINT="http://127.0.0.1:9",
+        **environment,
+    )
+    assert answer.startswith("model dslim/bert-base-NER: the Hugging Face hub cannot be reached")
+    assert "point --model at a local folder" in answer
+    assert "--model bundled" in answer
+    assert stderr == ""
+    # Retries with growing pauses would take 23 seconds.
+    assert seconds < 20
+
+
+def test_a_cached_commit_needs_no_hub(tmp_path: Path) -> None:
+    """The cache as the hub's library lays it out, found by its commit and by its branch."""
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    repository = tmp_path / "hub" / "models--some--tagger"
+    shutil.copytree(tiny_folder(), repository / "snapshots" / commit)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(commit)
+    for revision, environment in ((commit, {}), ("", {"HF_HUB_OFFLINE": "1"}), ("", {})):
+        answer, _, stderr = load_in_a_process(
+            "some/tagger",
+            revision,
+            HF_HOME=str(tmp_path),
+            HF_ENDPOINT="http://127.0.0.1:9",
+            **environment,
+        )
+        assert (answer, stderr) == (commit, "")
+
+
+class FakeHub(BaseHTTPRequestHandler):
+    """As much of the hub's protocol as a download needs, for one repository."""
+
+    COMMIT = "0123456789abcdef0123456789abcdef01234567"
+    #: What the repository holds beside the tiny model: weights that must not be fetched.
+    EXTRA = ("pytorch_model.bin", "onnx/config.json")
+    asked: ClassVar[list[str]] = []
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        path = urlsplit(self.path).path
+        self.asked.append(path)
+        names = [file.name for file in tiny_folder().iterdir()]
+        if path == "/api/models/some/tagger/revision/main":
+            self._answer({"id": "some/tagger", "sha": self.COMMIT})
+        elif path == f"/api/models/some/tagger/revision/{self.COMMIT}":
+            files = [{"rfilename": name} for name in (*names, *self.EXTRA)]
+            self._answer({"id": "some/tagger", "sha": self.COMMIT, "siblings": files})
+        elif path == f"/api/models/some/tagger/tree/{self.COMMIT}":
+            files = [
+                {"type": "file", "path": name, "oid": "0" * 40, "size": size}
+                for name, size in self._sizes(names)
+            ]
+            self._answer(files)
+        elif path.startswith(f"/some/tagger/resolve/{self.COMMIT}/"):
+            self._send(path.rpartition("/")[2])
+        else:
+            self._answer({"error": "Repository not found"}, 404, "RepoNotFound")
+
+    def _sizes(self, names: list[str]) -> list[tuple[str, int]]:
+        sizes = [(name, (tiny_folder() / name).stat().st_size) for name in names]
+        return sizes + [(name, 10) for name in self.EXTRA]
+
+    def _answer(self, document: Any, status: int = 200, code: str = "") -> None:
+        body = json.dumps(document).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        if code:
+            self.send_header("X-Error-Code", code)
+        self.end_headers()
+        self._write(body)
+
+    def _send(self, name: str) -> None:
+        body = (tiny_folder() / name).read_bytes()
+        self.send_response(200)
+        self.send_header("ETag", f'"{hashlib.sha256(body).hexdigest()}"')
+        self.send_header("X-Repo-Commit", self.COMMIT)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self._write(body)
+
+    def _write(self, body: bytes) -> None:
+        if self.command == "GET":
+            self.wfile.write(body)
+
+    def log_message(self, *_arguments: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def hub() -> Iterator[str]:
+    """The address of a hub that has some/tagger."""
+    FakeHub.asked.clear()
+    tiny_folder()
+    with ThreadingHTTPServer(("127.0.0.1", 0), FakeHub) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_model_of_the_hub_is_fetched_and_named_by_its_commit(hub: str, tmp_path: Path) -> None:
+    environment = {"HF_HOME": str(tmp_path), "HF_ENDPOINT": hub, "HF_HUB_DISABLE_XET": "1"}
+    answer, _, stderr = load_in_a_process("some/tagger", "", **environment)
+    assert (answer, stderr) == (FakeHub.COMMIT, "")
+    fetched = {path.rpartition("/")[2] for path in FakeHub.asked if "/resolve/" in path}
+    assert fetched == {file.name for file in tiny_folder().iterdir()}
+    assert not any(name in path for path in FakeHub.asked for name in FakeHub.EXTRA)
+    # The second time it is here, and only the branch is asked for.
+    FakeHub.asked.clear()
+    assert load_in_a_process("some/tagger", "", **environment)[0] == FakeHub.COMMIT
+    of_the_model = [path for path in FakeHub.asked if "some/tagger" in path]
+    assert of_the_model == ["/api/models/some/tagger/revision/main"]
+
+
+def test_a_model_that_the_hub_does_not_have_is_named(hub: str, tmp_path: Path) -> None:
+    answer, _, stderr = load_in_a_process(
+        "other/tagger", "", HF_HOME=str(tmp_path), HF_ENDPOINT=hub
+    )
+    assert answer.startswith("model other/tagger: neither a local folder nor a model on the")
+    assert stderr == ""

@@ -1,0 +1,224 @@
+"""From token labels to entities, with labels given by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from consumer.contracts.errors import ModelError
+from consumer.contracts.messages import Entity, TextField
+from consumer.tagging.entities import Predictions, Strategy, find_entities
+from consumer.tagging.model.labels import read_labels
+from consumer.tagging.tokenize.encoding import FieldEncoding
+from consumer.tagging.tokenize.windows import cut_windows
+from consumer.tagging.tokenize.words import character_classes, code_points, trim, word_starts
+
+LABELS = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC")
+
+
+def entities(
+    text: str,
+    tokens: list[tuple[str, str, float]],
+    strategy: Strategy = Strategy.WORD,
+    names: tuple[str, ...] = LABELS,
+    rows: list[list[float]] | None = None,
+) -> list[Entity]:
+    """Entities of a text whose tokens are given as (surface, label, score), in order."""
+    starts, ends, at = [], [], 0
+    for surface, _, _ in tokens:
+        start = text.index(surface, at)
+        starts.append(start)
+        ends.append(start + len(surface))
+        at = start + len(surface)
+    classes = character_classes(code_points(text))
+    spans = trim(np.array(starts, dtype=np.int32), np.array(ends, dtype=np.int32), classes)
+    begins = word_starts(*spans, classes)
+    if strategy in (Strategy.NONE, Strategy.SIMPLE):
+        begins = np.ones(len(tokens), dtype=np.bool_)
+    count = len(tokens)
+    encoding = FieldEncoding(np.zeros(count, np.int32), *spans, begins, cut_windows(begins, 64, 0))
+    (found,) = find_entities(
+        [TextField("body", text)],
+        [encoding],
+        Predictions(
+            label_ids=np.array([names.index(label) for _, label, _ in tokens], dtype=np.int16),
+            scores=np.array([score for _, _, score in tokens], dtype=np.float32),
+            rows=None if rows is None else np.array(rows, dtype=np.float32),
+        ),
+        read_labels(dict(enumerate(names)), "m"),
+        strategy,
+    )
+    return found
+
+
+def found(*arguments: object, **options: object) -> list[tuple[str, str]]:
+    return [(e.text, e.type) for e in entities(*arguments, **options)]  # type: ignore[arg-type]
+
+
+def test_a_word_has_the_label_of_its_first_token_and_the_mean_of_the_words_as_score() -> None:
+    tokens = [("Lis", "B-LOC", 0.9), ("bon", "O", 0.8), ("Port", "I-LOC", 0.5), ("o", "B-PER", 1.0)]
+    (entity,) = entities("in Lisbon Porto!", tokens)
+    assert entity == Entity("body", "LOC", "Lisbon Porto", 3, 15, pytest.approx(0.7))
+
+
+def test_a_word_whose_first_token_is_outside_is_outside() -> None:
+    assert found("in Lisbon", [("Lis", "O", 1.0), ("bon", "B-LOC", 1.0)]) == []
+
+
+def test_b_opens_an_entity_so_that_two_neighbours_stay_two() -> None:
+    tokens = [("Anna", "B-PER", 1.0), ("Ivo", "B-PER", 1.0), ("Lund", "I-PER", 1.0)]
+    assert found("Anna Ivo Lund", tokens) == [("Anna", "PER"), ("Ivo Lund", "PER")]
+
+
+def test_i_after_another_type_or_outside_opens_an_entity() -> None:
+    tokens = [("Anna", "I-PER", 1.0), ("Lisbon", "I-LOC", 1.0), ("x", "O", 1.0), ("y", "I-LOC", 1)]
+    assert found("Anna Lisbon x y", tokens) == [("Anna", "PER"), ("Lisbon", "LOC"), ("y", "LOC")]
+
+
+def test_bare_labels_join_neighbours_of_one_type() -> None:
+    tokens = [("Anna", "PER", 1.0), ("Lund", "PER", 1.0), ("Lisbon", "LOC", 1.0)]
+    names = ("O", "PER", "LOC")
+    assert found("Anna Lund Lisbon", tokens, names=names) == [
+        ("Anna Lund", "PER"),
+        ("Lisbon", "LOC"),
+    ]
+
+
+def test_none_gives_an_entity_for_each_token_and_simple_joins_them() -> None:
+    tokens = [("Lis", "B-LOC", 0.9), ("bon", "I-LOC", 0.7), ("x", "O", 1.0)]
+    assert found("Lisbon x", tokens, Strategy.NONE) == [("Lis", "LOC"), ("bon", "LOC")]
+    (entity,) = entities("Lisbon x", tokens, Strategy.SIMPLE)
+    assert (entity.text, entity.score) == ("Lisbon", pytest.approx(0.8))
+
+
+def test_max_takes_the_most_certain_token_and_the_first_of_equals() -> None:
+    tokens = [("Lis", "O", 0.6), ("bon", "B-LOC", 0.9), ("Ank", "B-PER", 0.8), ("a", "O", 0.8)]
+    assert found("Lisbon Anka", tokens, Strategy.MAX) == [("Lisbon", "LOC"), ("Anka", "PER")]
+
+
+def test_average_takes_the_label_of_the_highest_mean() -> None:
+    tokens = [("Lis", "O", 0.6), ("bon", "B-LOC", 0.9)]
+    rows = [[0.6, 0.0, 0.0, 0.4, 0.0], [0.1, 0.0, 0.0, 0.9, 0.0]]
+    (entity,) = entities("Lisbon", tokens, Strategy.AVERAGE, rows=rows)
+    assert (entity.type, entity.score) == ("LOC", pytest.approx(0.65))
+
+
+def test_white_space_in_tokens_is_never_part_of_an_entity() -> None:
+    tokens = [(" Lisbon", "B-LOC", 1.0), (" \n", "I-LOC", 1.0), ("  ", "B-PER", 1.0)]
+    assert found("in Lisbon \n  ", tokens, Strategy.SIMPLE) == [("Lisbon", "LOC")]
+    assert found("in Lisbon \n  ", tokens, Strategy.NONE) == [("Lisbon", "LOC")]
+
+
+def test_a_combining_mark_that_the_tokenizer_dropped_belongs_to_its_word() -> None:
+    text = "in Orle\u0301 e\u0301"
+    (entity,) = entities(text, [("Orle", "B-LOC", 1.0)])
+    assert entity.text == "Orle\u0301" == text[entity.start : entity.end]
+
+
+def field_of(surfaces: list[str]) -> tuple[TextField, FieldEncoding]:
+    """A field of words, each a token, with a space between two."""
+    lengths = np.array([len(surface) for surface in surfaces], dtype=np.int32)
+    ends = np.cumsum(lengths + 1, dtype=np.int32) - 1
+    begins = np.ones(len(surfaces), dtype=np.bool_)
+    encoding = FieldEncoding(ends, ends - lengths, ends, begins, cut_windows(begins, 64, 0))
+    return TextField("body", " ".join(surfaces)), encoding
+
+
+def random_predictions(count: int, with_rows: bool) -> Predictions:
+    rows = np.random.default_rng(2).dirichlet([0.5] * len(LABELS), count).astype(np.float32)
+    return Predictions(
+        rows.argmax(axis=1).astype(np.int16), rows.max(axis=1), rows if with_rows else None
+    )
+
+
+@pytest.mark.parametrize("strategy", Strategy)
+def test_fields_decoded_together_are_those_decoded_alone(strategy: Strategy) -> None:
+    """Many end in a label with which the next one begins; some have no tokens."""
+    draw = np.random.default_rng(1)
+    counts = [0, *draw.integers(0, 5, 300).tolist(), 0]
+    fields = [field_of([f"w{number}" for number in range(count)]) for count in counts]
+    if strategy in (Strategy.FIRST, Strategy.AVERAGE, Strategy.MAX):
+        for _, encoding in fields:
+            encoding.begins_unit[1:] = draw.random(max(0, len(encoding.ids) - 1)) < 0.5
+    texts, encodings = [field for field, _ in fields], [encoding for _, encoding in fields]
+    labels = read_labels(dict(enumerate(LABELS)), "m")
+    together = random_predictions(sum(counts), strategy is Strategy.AVERAGE)
+    found = find_entities(texts, encodings, together, labels, strategy)
+    assert sum(map(len, found)) > 200
+    at = 0
+    for (text, encoding), count, entities_found in zip(fields, counts, found, strict=True):
+        own = slice(at, at + count)
+        rows = None if together.rows is None else together.rows[own]
+        alone = Predictions(together.label_ids[own], together.scores[own], rows)
+        assert find_entities([text], [encoding], alone, labels, strategy) == [entities_found]
+        at += count
+
+
+def test_an_entity_does_not_reach_into_the_next_field() -> None:
+    (first, one), (second, other) = field_of(["in", "Lisbon"]), field_of(["Porto", "won"])
+    label_ids = np.array([0, 4, 4, 0], dtype=np.int16)
+    predictions = Predictions(label_ids, np.ones(4, dtype=np.float32), None)
+    labels = read_labels(dict(enumerate(LABELS)), "m")
+    found = find_entities([first, second], [one, other], predictions, labels, Strategy.WORD)
+    assert [[e.text for e in entities] for entities in found] == [["Lisbon"], ["Porto"]]
+
+
+def test_no_fields_and_fields_without_tokens_have_no_entities() -> None:
+    empty, encoding = field_of([])
+    none = random_predictions(0, False)
+    labels = read_labels(dict(enumerate(LABELS)), "m")
+    assert find_entities([], [], none, labels, Strategy.WORD) == []
+    assert find_entities([empty] * 2, [encoding] * 2, none, labels, Strategy.WORD) == [[], []]
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens", "words"),
+    [
+        ("Jean-Pierre", ["Jean", "-", "Pi", "erre"], [1, 1, 1, 0]),
+        ("in the G20", [" in", " the", " G", "20"], [1, 1, 1, 0]),
+        ("50 €", ["50", " €"], [1, 1]),
+        ("U.S.", ["U", ".", "S", "."], [1, 1, 1, 1]),
+        ("东京 a", ["东", "京", " a"], [1, 1, 1]),
+        ("re\u0301sume\u0301", ["re", "\u0301", "sume", "\u0301"], [1, 0, 0, 0]),
+        ("हिन्दी में", ["ह", "ि", "न", "्दी", " म", "ें"], [1, 0, 0, 0, 1, 0]),
+        ("กิน", ["ก", "ิ", "น"], [1, 0, 1]),
+        ("a\u00a0b", ["a", "\u00a0b"], [1, 1]),
+    ],
+)
+def test_where_words_begin(text: str, tokens: list[str], words: list[int]) -> None:
+    ends = np.cumsum([len(token) for token in tokens]).astype(np.int32)
+    starts = np.concatenate(([0], ends[:-1])).astype(np.int32)
+    classes = character_classes(code_points(text))
+    assert word_starts(*trim(starts, ends, classes), classes).astype(int).tolist() == words
+
+
+def test_the_bytes_of_one_character_are_one_word() -> None:
+    classes = character_classes(code_points("京"))
+    zeros, ones = np.zeros(3, dtype=np.int32), np.ones(3, dtype=np.int32)
+    assert word_starts(zeros, ones, classes).tolist() == [True, False, False]
+
+
+def test_types_are_sorted_and_without_prefix() -> None:
+    labels = read_labels({0: "B-PER", 1: "O", 2: "LOC", 3: "I-PER"}, "m")
+    assert labels.types == ("LOC", "PER")
+    assert labels.type_ids.tolist() == [1, -1, 0, 1]
+    assert labels.begins.tolist() == [True, False, False, False]
+
+
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [
+        (("LABEL_0", "LABEL_1"), "have no names"),
+        (("O", "S-PER", "B-PER"), "'S-PER' is none of"),
+        (("O", "B-"), "'B-' is none of"),
+        (("O",), "no label but O"),
+    ],
+)
+def test_labels_that_cannot_be_read_are_refused(names: tuple[str, ...], says: str) -> None:
+    with pytest.raises(ModelError, match=f"model some/model: .*{says}"):
+        read_labels(dict(enumerate(names)), "some/model")
+
+
+def test_labels_must_be_numbered_without_gaps() -> None:
+    with pytest.raises(ModelError, match="number the labels from 0"):
+        read_labels({0: "O", 2: "B-PER"}, "m")

@@ -1,0 +1,548 @@
+"""The tagger on tiny models: the same entities alone and in any company, whatever goes wrong."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import resource
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from consumer.contracts.choices import RejectCode
+from consumer.contracts.errors import DeviceFailed, ModelError, RejectedMessage, SettingsError
+from consumer.contracts.messages import Article, Entity, PreparedArticle
+from consumer.tagging.engine.engine import Answer, Engine, PackedEngine, PaddedEngine
+from consumer.tagging.engine.forward import Forward
+from consumer.tagging.engine.packed_attention import PACKED, can_pack
+from consumer.tagging.model.loaded_model import load_model
+from consumer.tagging.model.processor import read_processor
+from consumer.tagging.select import make_engine
+from consumer.tagging.tagger import Tagger, TaggingOptions
+from tests.support.hard_texts import hard_texts
+from tests.support.tiny_models import (
+    FAMILIES,
+    PACKED_FAMILIES,
+    SENTENCES,
+    article,
+    entities_of,
+    save_tiny_model,
+    tag,
+    tiny_folder,
+    tiny_tagger,
+)
+
+TEXTS = (*SENTENCES, " ".join(SENTENCES), SENTENCES[0], "Lisbon", " \n", "e\u0301 " * 40)
+
+#: For tests that ask much of a tagger and change nothing of it.
+shared_tagger = cache(tiny_tagger)
+
+
+def articles_of(texts: Sequence[str]) -> list[Article]:
+    return [article(number, text, text[::-1]) for number, text in enumerate(texts)]
+
+
+#: The numeric modes, and how far the scores of one article may lie apart in them: below what a
+#: message shows in float32, and the last place of a number near 1 in the halves.
+MODES = {"float32": 1e-6, "int16": 1e-6, "bfloat16": 2**-8, "float16": 2**-10, "int8": 2**-8}
+
+
+def skip_unless_it_runs(family: str, dtype: str) -> None:
+    if dtype == "int8" and not read_processor().has_int8:
+        pytest.skip("needs a processor with AVX-512 VNNI")
+    if dtype == "int16" and not read_processor().has_int16:
+        pytest.skip("needs AVX2 and a C compiler at installation")
+    if dtype in ("int8", "int16") and family not in PACKED_FAMILIES:
+        pytest.skip(f"{dtype} is for models whose attention can be packed")
+
+
+def same(found: object, expected: object, apart: float = 1e-5) -> bool:
+    """Whether two answers hold the same entities; scores may differ by rounding."""
+    assert isinstance(found, tuple)
+    assert isinstance(expected, tuple)
+    return [without_score(e) for e in found] == [without_score(e) for e in expected] and (
+        np.allclose([e.score for e in found], [e.score for e in expected], rtol=0, atol=apart)
+    )
+
+
+def without_score(entity: Entity) -> tuple[object, ...]:
+    return (entity.field, entity.type, entity.text, entity.start, entity.end)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_attention_is_packed_where_it_can_be(family: str) -> None:
+    engine = tiny_tagger(family)._forward._engine
+    assert isinstance(engine, PackedEngine if family in PACKED_FAMILIES else PaddedEngine)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_answers_are_those_of_the_model_alone(family: str) -> None:
+    """Probabilities against plain calls of transformers' model, one text at a time."""
+    tagger = tiny_tagger(family, max_length=512, aggregation="none")
+    folder = tiny_folder(family, 512)
+    network = transformers.AutoModelForTokenClassification.from_pretrained(folder).eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    answers = tag(tagger, [article(i, text) for i, text in enumerate(SENTENCES)]).answers
+    for text, answer in zip(SENTENCES, answers, strict=True):
+        with torch.inference_mode():
+            logits = network(**tokenizer(text, return_tensors="pt")).logits[0, 1:-1]
+        probabilities, labels = logits.softmax(-1).max(-1)
+        named = [float(p) for p, i in zip(probabilities, labels, strict=True) if i > 0]
+        assert isinstance(answer, tuple)
+        assert len(named) > 3
+        # A token of white space alone gives no entity.
+        scores = [entity.score for entity in answer]
+        assert all(np.isclose(score, named, atol=1e-5).any() for score in scores)
+        assert len(named) >= len(scores) >= len(named) * 0.6
+
+
+@pytest.mark.parametrize("dtype", MODES)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_an_article_does_not_depend_on_its_company(family: str, dtype: str) -> None:
+    skip_unless_it_runs(family, dtype)
+    tagger = tiny_tagger(family, dtype=dtype)
+    articles = articles_of(TEXTS)
+    alone = {item.id: tag(tagger, [item]).answers[0] for item in articles}
+    assert sum(len(answer) for answer in alone.values() if isinstance(answer, tuple)) > 100
+    draw = random.Random(2)
+    for batch_tokens in (1, 100, 100_000):
+        other = tiny_tagger(family, dtype=dtype, batch_tokens=batch_tokens)
+        draw.shuffle(articles)
+        company = [*articles, *draw.choices(articles, k=3)]
+        result = tag(other, company)
+        for item, answer in zip(company, result.answers, strict=True):
+            assert same(answer, alone[item.id], MODES[dtype]), (item.id, batch_tokens)
+        if isinstance(other._forward._engine, PackedEngine) or batch_tokens == 1:
+            assert result.computed_tokens == result.tokens
+        else:
+            assert result.computed_tokens >= result.tokens
+
+
+def test_tokens_are_counted_with_padding_where_there_is_some() -> None:
+    tagger = tiny_tagger("deberta-v3")
+    articles = [article(0, "Lisbon"), article(1, SENTENCES[0])]
+    encodings = tagger.encode([item.fields for item in articles])
+    result = tag(tagger, articles)
+    assert result.tokens == sum(encoding.tokens for encoding in encodings)
+    assert result.computed_tokens == 2 * max(encoding.tokens for encoding in encodings)
+
+
+def test_windows_of_a_long_text_give_words_their_best_context() -> None:
+    """Each window on its own, as transformers sees it, gives the words that it owns."""
+    text = " ".join(random.Random(1).choices(" ".join(SENTENCES).split(), k=400))
+    tagger = tiny_tagger()
+    (encoding,) = tagger.encode([article(0, text).fields])
+    network = transformers.AutoModelForTokenClassification.from_pretrained(tiny_folder()).eval()
+    field = encoding.fields[0]  # type: ignore[attr-defined]
+    assert len(field.windows) > 10
+    expected = np.zeros(len(field.ids), dtype=int)
+    for start, end, own_start, own_end in field.windows:
+        ids = torch.tensor([[2, *field.ids[start:end], 3]])
+        with torch.inference_mode():
+            labels = network(input_ids=ids).logits[0, 1:-1].argmax(-1).numpy()
+        expected[own_start:own_end] = labels[own_start - start : own_end - start]
+    result = tagger._forward.run([encoding], lambda: None)  # type: ignore[list-item]
+    assert result.rejected == {}
+    assert np.array_equal(result.predictions.label_ids, expected)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@settings(max_examples=60, deadline=None)
+@given(
+    texts=st.lists(
+        st.text(st.characters(codec=None) | st.sampled_from("ab .-'é\u0301京😀\ud800\u200d"))
+        | st.sampled_from(TEXTS),
+        max_size=4,
+    )
+)
+def test_the_surface_is_the_slice_of_the_field(family: str, texts: list[str]) -> None:
+    tagger = shared_tagger(family)
+    articles = [article(i, text, text * 3) for i, text in enumerate(texts)]
+    for item, answer in zip(articles, tag(tagger, articles).answers, strict=True):
+        assert isinstance(answer, tuple)
+        fields = {field.name: field.text for field in item.fields}
+        order = list(fields)
+        for entity in answer:
+            assert fields[entity.field][entity.start : entity.end] == entity.text
+            assert entity.text == entity.text.strip() != ""
+            assert 0.0 <= entity.score <= 1.0
+        places = [(order.index(entity.field), entity.start, entity.end) for entity in answer]
+        assert places == sorted(places)
+        for before, after in itertools.pairwise(answer):
+            assert before.field != after.field or before.end <= after.start
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_surface_is_the_slice_of_the_field_in_hard_texts_cut_into_windows(family: str) -> None:
+    texts = hard_texts(300, seed=5)
+    texts += [" ".join(texts[place : place + 10]) for place in range(0, 100, 10)]
+    answers = tag(shared_tagger(family), [article(i, t) for i, t in enumerate(texts)]).answers
+    found = 0
+    for text, answer in zip(texts, answers, strict=True):
+        assert isinstance(answer, tuple)
+        found += len(answer)
+        for entity in answer:
+            assert text[entity.start : entity.end] == entity.text == entity.text.strip() != ""
+    assert found > 500
+
+
+class GivenEngine:
+    """An engine that gives the words of one text the labels that it is told."""
+
+    pads = skips_unread = False
+
+    def __init__(self, names: Sequence[str], labels: Sequence[str]) -> None:
+        self._ids = [names.index(label) for label in labels]
+        self.begins: np.ndarray = np.zeros(0, dtype=np.bool_)
+
+    def run(self, windows: Sequence[np.ndarray], _is_read: np.ndarray | None = None) -> Answer:
+        (window,) = windows
+        words = np.cumsum(self.begins) - 1
+        label_ids = np.zeros(len(window), dtype=np.int16)
+        label_ids[1:-1] = np.array(self._ids, dtype=np.int16)[words]
+        return Answer(label_ids, np.ones(len(window), dtype=np.float32), None)
+
+
+@pytest.mark.parametrize(
+    ("names", "labels", "expected"),
+    [
+        (
+            ("O", "B-PER", "I-PER", "B-LOC", "I-LOC"),
+            "B-PER I-PER B-PER O B-LOC B-LOC I-LOC",
+            ["PER Anna Lund", "PER Ivo", "LOC Oslo", "LOC New Bergen"],
+        ),
+        # IOB1: I- begins an entity, B- only one that stands right behind another of its type.
+        (
+            ("O", "B-PER", "I-PER", "B-LOC", "I-LOC"),
+            "I-PER I-PER B-PER O I-LOC B-LOC I-LOC",
+            ["PER Anna Lund", "PER Ivo", "LOC Oslo", "LOC New Bergen"],
+        ),
+        (
+            ("O", "I-PER", "I-LOC"),
+            "I-PER I-PER I-LOC O I-LOC O I-PER",
+            ["PER Anna Lund", "LOC Ivo", "LOC Oslo", "PER Bergen"],
+        ),
+        (("O", "PER", "LOC"), "PER PER LOC O LOC O O", ["PER Anna Lund", "LOC Ivo", "LOC Oslo"]),
+    ],
+    ids=["IOB2", "IOB1", "I- alone", "bare"],
+)
+def test_neighbours_stay_apart_and_models_of_every_scheme_are_read(
+    tmp_path: Path, names: tuple[str, ...], labels: str, expected: list[str]
+) -> None:
+    folder = save_tiny_model(tmp_path / "model", labels=names)
+    model = load_model(str(folder), "", "cpu", "float32", 1)
+    engine = GivenEngine(names, labels.split())
+    tagger = Tagger(model, TaggingOptions(), engine)
+    item = article(0, "Anna Lund Ivo to Oslo New Bergen")
+    (encoding,) = tagger.encode([item.fields])
+    engine.begins = encoding.fields[0].begins_unit  # type: ignore[attr-defined]
+    (answer,) = tag(tagger, [item]).answers
+    assert isinstance(answer, tuple)
+    assert [f"{entity.type} {entity.text}" for entity in answer] == expected
+
+
+@pytest.mark.parametrize("window_tokens", [20, 64, 9_999, 0])
+def test_the_longest_window_is_the_smaller_of_the_setting_and_the_model(window_tokens: int) -> None:
+    tagger = tiny_tagger(window_tokens=window_tokens)
+    (encoding,) = tagger.encode([article(0, " ".join(SENTENCES)).fields])
+    windows = encoding.fields[0].windows  # type: ignore[attr-defined]
+    # Two special tokens; words may keep a window below its limit.
+    limit = min(window_tokens or 64, 64) - 2
+    assert limit - 8 <= (windows[:, 1] - windows[:, 0]).max() <= limit
+
+
+def test_a_window_without_room_for_text_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"window_tokens: 2 leaves no room .* limit of 64"):
+        tiny_tagger(window_tokens=2)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_an_entity_never_begins_or_ends_inside_a_word(family: str) -> None:
+    text = " ".join(SENTENCES[:4])
+    found = entities_of(tiny_tagger(family), text)
+    assert len(found) > 5
+    for entity in found:
+        inside_start = entity.start and text[entity.start - 1 : entity.start + 1].isalnum()
+        inside_end = text[entity.end - 1 : entity.end + 1].isalnum() and entity.end < len(text)
+        assert not inside_start
+        assert not inside_end
+
+
+class FailingEngine:
+    """An engine whose device holds only so many tokens at once."""
+
+    def __init__(self, engine: Engine, fits_tokens: int, error: Callable[[], Exception]):
+        self._engine = engine
+        self._error = error
+        self.fits_tokens = fits_tokens
+        self.pads, self.skips_unread = engine.pads, engine.skips_unread
+        self.passes: list[int] = []
+
+    def run(self, windows: Sequence[np.ndarray], is_read: np.ndarray | None = None) -> Any:
+        tokens = sum(len(window) for window in windows)
+        if self.pads:
+            tokens = len(windows) * max(len(window) for window in windows)
+        if tokens > self.fits_tokens:
+            raise self._error()
+        self.passes.append(tokens)
+        return self._engine.run(windows, is_read)
+
+
+OUT_OF_MEMORY_ERRORS: dict[str, Callable[[], Exception]] = {
+    "cuda": lambda: torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+    "cudnn": lambda: RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+    "driver": lambda: torch.AcceleratorError("CUDA error: out of memory\nCompile with DSA"),
+    "cpu": lambda: RuntimeError(
+        "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory"
+    ),
+}
+
+
+def failing_tagger(
+    fits_tokens: int, kind: str = "cuda", family: str = "bert-cased", dtype: str = "float32"
+) -> tuple[Tagger, FailingEngine]:
+    model = load_model(str(tiny_folder(family)), "", "cpu", dtype, 1)
+    engine = FailingEngine(make_engine(model, False), fits_tokens, OUT_OF_MEMORY_ERRORS[kind])
+    options = TaggingOptions(window_overlap_tokens=16, batch_tokens=1_000)
+    return Tagger(model, options, engine), engine
+
+
+@pytest.mark.parametrize("kind", OUT_OF_MEMORY_ERRORS)
+def test_out_of_memory_halves_until_it_fits_and_remembers(kind: str) -> None:
+    tagger, engine = failing_tagger(fits_tokens=130, kind=kind)
+    articles = articles_of(TEXTS * 3)
+    result = tag(tagger, articles)
+    assert result.out_of_memory_splits >= 3
+    assert max(engine.passes) <= 130
+    assert tagger._forward.limit_tokens <= 130
+    expected = tag(tiny_tagger(), articles)
+    assert all(map(same, result.answers, expected.answers))
+    assert result.computed_tokens == expected.tokens
+    assert tag(tagger, articles).out_of_memory_splits == 0
+
+
+@pytest.mark.parametrize("dtype", MODES)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_answers_are_the_same_before_and_after_an_out_of_memory_split(
+    family: str, dtype: str
+) -> None:
+    skip_unless_it_runs(family, dtype)
+    tagger, engine = failing_tagger(10_000, family=family, dtype=dtype)
+    articles = articles_of(TEXTS)
+    before = tag(tagger, articles)
+    engine.fits_tokens = 150
+    during = tag(tagger, articles)
+    after = tag(tagger, articles)
+    assert (before.out_of_memory_splits, after.out_of_memory_splits) == (0, 0)
+    assert during.out_of_memory_splits > 0
+    for first, second, third in zip(before.answers, during.answers, after.answers, strict=True):
+        assert same(second, first, MODES[dtype])
+        assert same(third, first, MODES[dtype])
+
+
+def test_an_article_that_cannot_fit_is_rejected_and_its_neighbours_are_not() -> None:
+    tagger, _ = failing_tagger(fits_tokens=40)
+    articles = [
+        article(0, "Lisbon"),
+        article(1, " ".join(SENTENCES)),
+        article(2, "Tokyo and Kotor"),
+    ]
+    result = tag(tagger, articles)
+    expected = tag(tiny_tagger(), articles)
+    assert same(result.answers[0], expected.answers[0])
+    assert same(result.answers[2], expected.answers[2])
+    rejection = result.answers[1]
+    assert isinstance(rejection, RejectedMessage)
+    assert rejection.code == RejectCode.OUT_OF_MEMORY
+    assert "no memory for a window of" in rejection.message
+
+
+def test_memory_that_was_there_before_is_not_for_an_article_to_answer_for() -> None:
+    tagger, engine = failing_tagger(fits_tokens=64)
+    articles = [article(0, " ".join(SENTENCES)), article(1, "Lisbon")]
+    assert all(isinstance(answer, tuple) for answer in tag(tagger, articles).answers)
+    engine.fits_tokens = 0  # something else takes it all
+    with pytest.raises(DeviceFailed, match=r"cpu has no memory left for a window of \d+ tokens"):
+        tag(tagger, [article(0, "Lisbon")])
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "CUDA error: device-side assert triggered\nCompile with TORCH_USE_CUDA_DSA",
+        "CUDA error: an illegal memory access was encountered",
+        "CUDA error: uncorrectable ECC error encountered",
+        "CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasSgemm`",
+    ],
+)
+def test_other_device_errors_are_not_taken_for_a_want_of_memory(said: str) -> None:
+    model = load_model(str(tiny_folder()), "", "cpu", "float32", 1)
+    engine = FailingEngine(
+        PackedEngine(model, with_rows=False), 0, lambda: torch.AcceleratorError(said)
+    )
+    with pytest.raises(DeviceFailed) as caught:
+        tag(Tagger(model, TaggingOptions(), engine), [article(0, "Lisbon")])
+    assert str(caught.value) == f"a forward pass failed on cpu: {said.splitlines()[0]}"
+    assert isinstance(caught.value.__cause__, torch.AcceleratorError)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), "the device has no memory for it"),
+        (RuntimeError("CUDA error: no kernel image\nmore"), "run on this device: CUDA error: no k"),
+    ],
+)
+def test_a_model_that_the_device_cannot_run_is_named(
+    monkeypatch: pytest.MonkeyPatch, error: RuntimeError, said: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("consumer.tagging.tagger.make_engine", fail)
+    with pytest.raises(ModelError) as caught:
+        tiny_tagger()
+    assert said in str(caught.value)
+    assert str(caught.value).startswith(f"model {tiny_folder()}: ")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("family", ["bert-cased", "deberta-v3"])
+@pytest.mark.parametrize("aggregation", ["word", "average", "max"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_logits_that_are_not_finite_reject_the_article_alone(
+    family: str, aggregation: str, value: float
+) -> None:
+    tagger = tiny_tagger(family, aggregation=aggregation)
+    articles = [article(0, SENTENCES[0]), article(1, "Fans 🎉 cheered"), article(2, SENTENCES[3])]
+    expected = tag(tagger, articles)
+    (encoding,) = tagger.encode([article(1, "🎉").fields])
+    poisoned = int(encoding.fields[0].ids[-1])  # type: ignore[attr-defined]
+    with torch.no_grad():
+        tagger._model.network.get_input_embeddings().weight[poisoned, 0] = value
+    result = tag(tagger, articles)
+    assert same(result.answers[0], expected.answers[0])
+    assert same(result.answers[2], expected.answers[2])
+    rejection = result.answers[1]
+    assert isinstance(rejection, RejectedMessage)
+    assert rejection.code == RejectCode.NOT_A_NUMBER
+
+
+def test_a_single_infinite_logit_is_enough() -> None:
+    """Minus infinity leaves probabilities that look sound."""
+    tagger = tiny_tagger()
+    with torch.no_grad():
+        tagger._model.network.classifier.bias[0] = -float("inf")
+    (answer,) = tag(tagger, [article(0, "Lisbon")]).answers
+    assert isinstance(answer, RejectedMessage)
+    assert answer.code == RejectCode.NOT_A_NUMBER
+
+
+def test_progress_is_told_after_every_pass() -> None:
+    tagger = tiny_tagger(batch_tokens=64)
+    (encoding,) = tagger.encode([article(0, " ".join(SENTENCES)).fields])
+    told: list[int] = []
+    item = PreparedArticle(article(0, " ".join(SENTENCES)), encoding)
+    tagger.tag([item], lambda: told.append(1))
+    assert len(told) == len(encoding.fields[0].windows) > 2  # type: ignore[attr-defined]
+
+
+def test_no_articles_and_articles_of_white_space_need_no_pass() -> None:
+    tagger = tiny_tagger()
+    assert tag(tagger, []).answers == ()
+    result = tag(tagger, [article(0, " \n")])
+    assert (result.answers, result.tokens, result.computed_tokens) == (((),), 0, 0)
+
+
+def test_an_encoding_of_something_else_is_refused() -> None:
+    class Other:
+        tokens = 3
+
+    with pytest.raises(TypeError, match="encoded by Other"):
+        tiny_tagger().tag([PreparedArticle(article(0, "Lisbon"), Other())], lambda: None)
+
+
+@pytest.mark.parametrize("family", ["bert-cased", "roberta", "xlm-roberta"])
+def test_a_word_of_100_000_letters(family: str) -> None:
+    draw = random.Random(4)
+    word = "".join(draw.choices("abcdefghijklmnopqrstuvwxyz", k=100_000))
+    text = f"Marta Lindqvist {word} in Lisbon."
+    tagger = tiny_tagger(family, max_length=512)
+    result = tag(tagger, [article(0, text)])
+    (answer,) = result.answers
+    assert isinstance(answer, tuple)
+    for entity in answer:
+        assert text[entity.start : entity.end] == entity.text
+        assert entity.start <= 16 or entity.start >= 16 + len(word)
+        assert entity.end <= 16 or entity.end >= 16 + len(word)
+    assert any(entity.start > len(word) for entity in answer)
+
+
+def test_a_long_text_is_tagged_in_bounded_memory() -> None:
+    tagger = tiny_tagger(max_length=512, batch_tokens=4_096)
+    tag(tagger, [article(0, " ".join(SENTENCES) * 50)])
+    text = (f"{SENTENCES[0]} {SENTENCES[1]} " * 20_000)[:2_000_000]
+    before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    (answer,) = tag(tagger, [article(0, text)]).answers
+    grown_mib = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib) / 1024
+    assert isinstance(answer, tuple)
+    assert len(text) == 2_000_000
+    assert answer[-1].end > 1_999_000
+    # Python objects for each token would need several hundred bytes for each of two million.
+    entity_mib = len(answer) * 300 / 2**20
+    assert grown_mib < 250 + entity_mib
+
+
+def test_a_model_is_left_as_it_was_by_the_check_for_packing() -> None:
+    model = load_model(str(tiny_folder()), "", "cpu", "float32", 1)
+    plain = model.network.config._attn_implementation
+    assert can_pack(model)
+    assert model.network.config._attn_implementation == plain != PACKED
+
+
+def test_a_model_that_mixes_windows_is_not_packed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the check is for: windows that see each other give other logits."""
+    model = load_model(str(tiny_folder()), "", "cpu", "float32", 1)
+
+    def one_window(network: Any, ids: Any, lengths: Sequence[int], first_position: int) -> Any:
+        positions = torch.cat([torch.arange(length) for length in lengths]) + first_position
+        return network(
+            input_ids=ids[None], position_ids=positions[None], window_lengths=(sum(lengths),)
+        ).logits[0]
+
+    monkeypatch.setattr("consumer.tagging.engine.packed_attention.packed_logits", one_window)
+    assert not can_pack(model)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("family", ["bert-cased", "deberta-v3"])
+def test_half_precision_gives_nearly_the_same_probabilities(family: str, dtype: str) -> None:
+    exact = tiny_tagger(family, aggregation="average")
+    rough = tiny_tagger(family, aggregation="average", dtype=dtype)
+    assert rough.info.dtype == dtype
+    encodings = exact.encode([article(0, SENTENCES[0]).fields])
+    rows = [
+        tagger._forward.run(encodings, lambda: None).predictions.rows  # type: ignore
+        for tagger in (exact, rough)
+    ]
+    assert isinstance(exact._forward, Forward)
+    assert np.abs(rows[0] - rows[1]).max() < 0.15
+
+
+def test_importing_the_room_loads_no_model_library() -> None:
+    import subprocess
+    import sys
+
+    code = "import sys, consumer.tagging; print('torch' in sys.modules)"
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert answer.stdout == "False\n"
