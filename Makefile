@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 KAFKA_DIR := .kafka
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test faults fuzz soak peers check kafka docs lock clean
+.PHONY: help install demo test faults fuzz soak peers check kafka docs pictures lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ check: $(VENV)/.installed-dev ## ruff, mypy --strict, import-linter
 
 docs: $(VENV)/.installed-dev ## generate the references in docs/
 	@$(BIN)/python -m consumer.commands.references docs
+
+pictures: $(VENV)/.installed ## the pictures in docs/pictures (Graphviz's dot)
+	@$(BIN)/python docs/pictures/make.py
 
 lock: $(BIN)/uv ## choose new versions: rewrites constraints.txt
 	@$(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --all-extras \
