@@ -96,7 +96,7 @@ class Worker:
         self._prepare = PrepareStage(
             incoming=incoming,
             batches=batches,
-            decoder=codec,
+            deserializer=codec,
             tagger=tagger,
             builder=BatchBuilder(
                 settings.batch_tokens, settings.batch_articles, settings.batch_wait_ms / 1000

@@ -25,7 +25,7 @@ class RejectCode(StrEnum):
     RECORD_REFUSED = "record_refused"  # the output topic does not take it, without a key perhaps
 
 
-class Stage(StrEnum):
+class RejectStage(StrEnum):
     """The step in which a message was rejected; the value of `__nerstream.errors.stage`."""
 
     PREPARE = "prepare"

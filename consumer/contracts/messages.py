@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeAlias
 
-from consumer.contracts.choices import RejectCode, Stage
+from consumer.contracts.choices import RejectCode, RejectStage
 from consumer.contracts.errors import RejectedMessage
 
 #: Headers as Kafka has them: a name may repeat, a value may be null, the order counts.
@@ -180,7 +180,7 @@ class Rejected:
     raw: RawMessage
     code: RejectCode
     message: str
-    stage: Stage
+    stage: RejectStage
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
-"""What the pipeline needs from Kafka and from the tagger, and no more.
+"""What the pipeline needs from Kafka, the codec and the tagger, and no more.
 
-`consumer.kafka` and `consumer.tagging` fulfil these; the tests have small ones of their own.
+`consumer.kafka`, `consumer.codec` and `consumer.tagging` fulfil these; the tests have small ones
+of their own.
 """
 
 from __future__ import annotations
@@ -10,16 +11,39 @@ from typing import Protocol
 
 from consumer.contracts.choices import RejectCode
 from consumer.contracts.messages import (
+    Article,
     Encoding,
     ModelInfo,
     Outgoing,
     Position,
     PreparedArticle,
     RawMessage,
+    TaggedArticle,
     TaggingResult,
     TextField,
+    Tombstone,
     TopicPartition,
 )
+
+
+class Deserializer(Protocol):
+    """Bytes to an article: the half of the codec that the prepare stage needs."""
+
+    def decode(self, raw: RawMessage) -> Article | Tombstone:
+        """Check a message.
+
+        Raises:
+            RejectedMessage: the message is not an article.
+        """
+        ...
+
+
+class Serializer(Protocol):
+    """A tagged article to bytes: the half of the codec that the publish stage needs."""
+
+    def encode(self, tagged: TaggedArticle, info: ModelInfo, tagged_at_ms: int) -> bytes:
+        """The value of the enriched message."""
+        ...
 
 
 class RebalanceListener(Protocol):

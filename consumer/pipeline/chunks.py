@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
 
 import structlog
 
-from consumer.contracts.choices import RejectCode
-from consumer.contracts.choices import Stage as StageName
+from consumer.contracts.choices import RejectCode, RejectStage
 from consumer.contracts.errors import NerstreamError, RejectedMessage
 from consumer.contracts.messages import (
     Article,
@@ -20,7 +18,7 @@ from consumer.contracts.messages import (
     Rejected,
     Tombstone,
 )
-from consumer.contracts.ports import Tagger
+from consumer.contracts.ports import Deserializer, Tagger
 
 _UNREADABLE_HEADERS = (
     "the name of a header is not UTF-8, so its headers cannot be read and this dead letter is "
@@ -30,18 +28,6 @@ _UNREADABLE_HEADERS = (
 log = structlog.get_logger(__name__)
 
 
-class Decoder(Protocol):
-    """The half of the codec that this stage needs."""
-
-    def decode(self, raw: RawMessage) -> Article | Tombstone:
-        """Check a message.
-
-        Raises:
-            RejectedMessage: the message is not an article.
-        """
-        ...
-
-
 class ChunkPreparer:
     """Decodes and tokenises. One thread uses it.
 
@@ -49,8 +35,8 @@ class ChunkPreparer:
     elsewhere a chunk is done when it has begun.
     """
 
-    def __init__(self, decoder: Decoder, tagger: Tagger) -> None:
-        self._decoder = decoder
+    def __init__(self, deserializer: Deserializer, tagger: Tagger) -> None:
+        self._deserializer = deserializer
         self._tagger = tagger
         at_once = tagger.encodings_at_once
         self._threads = (
@@ -79,11 +65,13 @@ class ChunkPreparer:
 
     def _decode(self, raw: RawMessage) -> Article | Rejected | Tombstone:
         if raw.has_unreadable_headers:
-            return Rejected(raw, RejectCode.INVALID_HEADER, _UNREADABLE_HEADERS, StageName.PREPARE)
+            return Rejected(
+                raw, RejectCode.INVALID_HEADER, _UNREADABLE_HEADERS, RejectStage.PREPARE
+            )
         try:
-            return self._decoder.decode(raw)
+            return self._deserializer.decode(raw)
         except RejectedMessage as reason:
-            return Rejected(raw, RejectCode(reason.code), reason.message, StageName.PREPARE)
+            return Rejected(raw, RejectCode(reason.code), reason.message, RejectStage.PREPARE)
 
     def _encode(self, articles: Sequence[Article]) -> list[Encoding | Exception]:
         """Tokenise all at once; if that fails, one by one: one text must not fail the rest.
@@ -116,5 +104,5 @@ def _items(
 def _prepared(article: Article, encoding: Encoding | Exception) -> BatchItem:
     if isinstance(encoding, Exception):
         message = f"the tokenizer failed on this text: {encoding!r}"
-        return Rejected(article.raw, RejectCode.TOKENIZATION_FAILED, message, StageName.PREPARE)
+        return Rejected(article.raw, RejectCode.TOKENIZATION_FAILED, message, RejectStage.PREPARE)
     return PreparedArticle(article, encoding)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
-from consumer.contracts.choices import RejectCode
-from consumer.contracts.choices import Stage as StageName
+from consumer.contracts.choices import RejectCode, RejectStage
 from consumer.contracts.errors import KafkaProblem, RejectedMessage
 from consumer.contracts.messages import (
     ModelInfo,
@@ -18,17 +16,8 @@ from consumer.contracts.messages import (
     TaggedArticle,
     Tombstone,
 )
-from consumer.contracts.ports import Sink
+from consumer.contracts.ports import Serializer, Sink
 from consumer.pipeline.dead_letters import dead_letter
-
-
-class Encoder(Protocol):
-    """The half of the codec that this stage needs."""
-
-    def encode(self, tagged: TaggedArticle, info: ModelInfo, tagged_at_ms: int) -> bytes:
-        """The value of the enriched message."""
-        ...
-
 
 #: What to tell of a message that the broker has refused.
 _REFUSALS: Mapping[RejectCode, str] = {
@@ -64,10 +53,10 @@ class Dispatcher:
     """
 
     def __init__(
-        self, sink: Sink, encoder: Encoder, route: Route, wall_clock: Callable[[], float]
+        self, sink: Sink, serializer: Serializer, route: Route, wall_clock: Callable[[], float]
     ) -> None:
         self._sink = sink
-        self._encoder = encoder
+        self._serializer = serializer
         self._route = route
         self._wall_clock = wall_clock
 
@@ -88,7 +77,7 @@ class Dispatcher:
             return outcome
         except RejectedMessage as reason:
             rejected = Rejected(
-                outcome.raw, RejectCode(reason.code), reason.message, StageName.PUBLISH
+                outcome.raw, RejectCode(reason.code), reason.message, RejectStage.PUBLISH
             )
         self._send_dead_letter(rejected)
         return rejected
@@ -127,7 +116,9 @@ class Dispatcher:
         raw = outcome.raw
         value = None
         if isinstance(outcome, TaggedArticle):
-            value = self._encoder.encode(outcome, self._route.model, int(self._wall_clock() * 1000))
+            value = self._serializer.encode(
+                outcome, self._route.model, int(self._wall_clock() * 1000)
+            )
         topic = self._route.output_topic
         partition = self._partition(raw, topic)
         # By place: names cost a third more, and there is one of these a message.

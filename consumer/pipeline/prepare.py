@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 from consumer.contracts.messages import Batch, BatchItem, PreparedArticle, RawMessage
 from consumer.contracts.observer import Observer
-from consumer.contracts.ports import Tagger
+from consumer.contracts.ports import Deserializer, Tagger
 from consumer.pipeline.batching import BatchBuilder
 from consumer.pipeline.channel import Channel, ChannelAborted, ChannelClosed
-from consumer.pipeline.chunks import ChunkPreparer, Decoder
+from consumer.pipeline.chunks import ChunkPreparer
 from consumer.pipeline.stage import Stage
 
 #: Messages tokenised in one call: enough to keep every core of the tokeniser busy.
@@ -32,7 +32,7 @@ class PrepareStage(Stage):
         *,
         incoming: Channel[RawMessage],
         batches: Channel[Batch],
-        decoder: Decoder,
+        deserializer: Deserializer,
         tagger: Tagger,
         builder: BatchBuilder,
         observer: Observer,
@@ -41,7 +41,7 @@ class PrepareStage(Stage):
         super().__init__("prepare", clock)
         self._incoming = incoming
         self._batches = batches
-        self._preparer = ChunkPreparer(decoder, tagger)
+        self._preparer = ChunkPreparer(deserializer, tagger)
         self._chunks: deque[Callable[[], list[BatchItem]]] = deque()
         self._builder = builder
         self._observer = observer

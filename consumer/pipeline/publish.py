@@ -15,12 +15,12 @@ from consumer.pipeline.channel import Channel, ChannelAborted, ChannelClosed
 from consumer.pipeline.commit_policy import CommitPolicy
 from consumer.pipeline.dead_letters import DeadLetterLimit
 from consumer.pipeline.dispatch import Dispatcher
-from consumer.pipeline.group import Group
 from consumer.pipeline.in_flight import InFlight
 from consumer.pipeline.inbox import Assigned, LetGo, Lost, PublishMessage, Revoked
 from consumer.pipeline.offsets import OffsetTracker, Rewind
 from consumer.pipeline.ownership import Ownership
 from consumer.pipeline.stage import Stage
+from consumer.pipeline.transaction import Transaction
 
 #: Longest pause after an abort. The first of a row has none, the second 0.2 s, then it doubles.
 MAX_ABORT_PAUSE_S = 5.0
@@ -80,7 +80,7 @@ class PublishStage(Stage):
         self._wall_clock = wall_clock
         self._pause = pause
         self._tracker = OffsetTracker()
-        self._group: Group | None = None
+        self._transaction: Transaction | None = None
         self._aborts_in_a_row = 0
         self._fault: str | None = None
         self._last_batch_at: float | None = None
@@ -131,12 +131,12 @@ class PublishStage(Stage):
         return True
 
     def _wait_s(self) -> float | None:
-        if self._group is None:
+        if self._transaction is None:
             return None
         return self._policy.wait_s(
-            opened_at=self._group.opened_at,
+            opened_at=self._transaction.opened_at,
             now=self._clock(),
-            nothing_upstream=self._in_flight.messages <= self._group.messages
+            nothing_upstream=self._in_flight.messages <= self._transaction.messages
             or not (len(self._tagged) or self._more_comes()),
             batch_gap_s=self._batch_gap_s,
         )
@@ -173,21 +173,21 @@ class PublishStage(Stage):
         It is resolved first: if beginning or sending fails, the rewind must bring this message
         back too.
         """
-        group = self._group
-        opens = group is None
-        if group is None:
-            group = self._group = Group(self._clock())
+        transaction = self._transaction
+        opens = transaction is None
+        if transaction is None:
+            transaction = self._transaction = Transaction(self._clock())
         self._tracker.resolve(raw)
-        group.join(raw)
+        transaction.join(raw)
         if opens:
             self._sink.begin()
         sent = self._dispatcher.send(outcome)
         self._limit.note(sent if isinstance(sent, Rejected) else None)
-        group.sent(sent)
+        transaction.sent(sent)
 
     def _commit(self) -> None:
-        group = self._group
-        if group is None:
+        transaction = self._transaction
+        if transaction is None:
             return
         started = self._clock()
         offsets = self._tracker.pending()
@@ -200,23 +200,23 @@ class PublishStage(Stage):
             return
         finally:
             self._tagged.resize(OUTCOMES)
-        self._group = None
+        self._transaction = None
         self._aborts_in_a_row = 0
         if not self._tracker.rewinding:
             self._fault = None
         self._tracker.committed()
         self._ownership.committed(offsets)
-        self._in_flight.remove(group.messages, group.size_bytes)
+        self._in_flight.remove(transaction.messages, transaction.size_bytes)
         now = self._wall_clock()
         self._observer.stage_seconds("commit", self._clock() - started)
         self._observer.transaction_ended(TransactionOutcome.COMMITTED)
         self._observer.partitions_moved(tuple(offsets), now)
         self._observer.committed(
-            group.published,
-            group.tombstones,
-            group.rejected,
-            group.entities,
-            [now - timestamp_ms / 1000 for timestamp_ms in group.timestamps_ms],
+            transaction.published,
+            transaction.tombstones,
+            transaction.rejected,
+            transaction.entities,
+            [now - timestamp_ms / 1000 for timestamp_ms in transaction.timestamps_ms],
         )
 
     def _commit_last(self) -> None:
@@ -238,8 +238,8 @@ class PublishStage(Stage):
 
     def _abort(self, reason: Exception) -> None:
         """Void the open transaction and have its inputs read again."""
-        group = self._group
-        self._group = None
+        transaction = self._transaction
+        self._transaction = None
         if not isinstance(reason, GroupMoved):
             # Not the exception itself: it holds the frames, and with them the old producer.
             self._fault = str(reason)
@@ -248,12 +248,12 @@ class PublishStage(Stage):
         log.warning(
             "transaction aborted, reading its inputs again",
             reason=str(reason),
-            messages=group.messages if group else 0,
+            messages=transaction.messages if transaction else 0,
         )
         self._observer.transaction_ended(TransactionOutcome.ABORTED)
-        if group is not None:
-            self._in_flight.remove(group.messages, group.size_bytes)
-            self._observer.released(ReleaseReason.REWOUND, group.messages)
+        if transaction is not None:
+            self._in_flight.remove(transaction.messages, transaction.size_bytes)
+            self._observer.released(ReleaseReason.REWOUND, transaction.messages)
         self._rewind(rewinds)
         self._aborts_in_a_row += 1
         if self._aborts_in_a_row > 1:
@@ -272,6 +272,6 @@ class PublishStage(Stage):
         done.set()
 
     def _lose(self, partitions: tuple[TopicPartition, ...]) -> None:
-        if self._group is not None and set(partitions) & set(self._tracker.pending()):
+        if self._transaction is not None and set(partitions) & set(self._tracker.pending()):
             self._abort(GroupMoved("its partitions were lost to another worker"))
         self._tracker.revoke(partitions)

@@ -7,8 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from consumer.contracts.choices import RejectCode
-from consumer.contracts.choices import Stage as StageName
+from consumer.contracts.choices import RejectCode, RejectStage
 from consumer.contracts.errors import RejectedMessage
 from consumer.contracts.messages import (
     Batch,
@@ -147,5 +146,5 @@ class _UnderWay:
 
 def _outcome(item: PreparedArticle, answer: tuple[Entity, ...] | RejectedMessage) -> Outcome:
     if isinstance(answer, RejectedMessage):
-        return Rejected(item.raw, RejectCode(answer.code), answer.message, StageName.TAG)
+        return Rejected(item.raw, RejectCode(answer.code), answer.message, RejectStage.TAG)
     return TaggedArticle(item.article, answer, item.encoding.tokens)

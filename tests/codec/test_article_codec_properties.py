@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from consumer.codec.article_codec import Codec
-from consumer.contracts.choices import RejectCode, Stage
+from consumer.contracts.choices import RejectCode, RejectStage
 from consumer.contracts.errors import RejectedMessage
 from consumer.contracts.messages import (
     Article,
@@ -231,7 +231,7 @@ def test_a_dead_letter_has_all_that_came_and_each_reason_once(
 ) -> None:
     came = raw(value, key, tuple(headers))
     letter = dead_letter(
-        Rejected(came, RejectCode.WRONG_TYPE, said, Stage.PREPARE), "dead", None, "1.0"
+        Rejected(came, RejectCode.WRONG_TYPE, said, RejectStage.PREPARE), "dead", None, "1.0"
     )
     assert (letter.value, letter.key, letter.timestamp_ms) == (value, key, 1)
     kept = [header for header in headers if not header[0].startswith("__nerstream.errors.")]

@@ -6,15 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.contracts.choices import RejectCode
-from consumer.contracts.choices import Stage as StageName
+from consumer.contracts.choices import RejectCode, RejectStage
 from consumer.contracts.messages import Batch, BatchItem, PreparedArticle, Rejected, Tombstone
 from consumer.pipeline.batching import BatchBuilder
 from tests.support.fakes import prepared, raw
 
 
 def rejected(offset: int) -> Rejected:
-    return Rejected(raw(offset), RejectCode.INVALID_JSON, "no", StageName.PREPARE)
+    return Rejected(raw(offset), RejectCode.INVALID_JSON, "no", RejectStage.PREPARE)
 
 
 def build(builder: BatchBuilder, items: list[BatchItem]) -> list[tuple[BatchItem, ...]]:

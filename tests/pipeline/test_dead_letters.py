@@ -6,8 +6,7 @@ import re
 
 import pytest
 
-from consumer.contracts.choices import RejectCode
-from consumer.contracts.choices import Stage as StageName
+from consumer.contracts.choices import RejectCode, RejectStage
 from consumer.contracts.errors import DeadLetterLimitExceeded
 from consumer.contracts.messages import Headers, Rejected
 from consumer.pipeline.dead_letters import DeadLetterLimit, dead_letter
@@ -22,7 +21,7 @@ def rejected(
     timestamp_ms: int | None = 1_234,
 ) -> Rejected:
     source = raw(offset, b"\xff\x00", partition=P1, headers=headers, timestamp_ms=timestamp_ms)
-    return Rejected(source, code, message, StageName.PREPARE)
+    return Rejected(source, code, message, RejectStage.PREPARE)
 
 
 def test_a_dead_letter_is_the_message_and_the_reason() -> None:

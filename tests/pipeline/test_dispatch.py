@@ -6,8 +6,7 @@ import re
 
 import pytest
 
-from consumer.contracts.choices import RejectCode
-from consumer.contracts.choices import Stage as StageName
+from consumer.contracts.choices import RejectCode, RejectStage
 from consumer.contracts.errors import AbortableError, KafkaProblem
 from consumer.contracts.messages import Outcome, Outgoing, Rejected, Tombstone
 from consumer.pipeline.dispatch import Dispatcher, Route
@@ -51,7 +50,7 @@ def desk() -> Desk:
 
 def rejected(offset: int, **kwargs: object) -> Rejected:
     message = raw(offset, **kwargs)  # type: ignore[arg-type]
-    return Rejected(message, RejectCode.NO_TEXT, "no text", StageName.PREPARE)
+    return Rejected(message, RejectCode.NO_TEXT, "no text", RejectStage.PREPARE)
 
 
 def code_and_stage(message: Outgoing) -> tuple[bytes | None, bytes | None]:
@@ -121,7 +120,7 @@ def test_what_the_client_finds_too_large_becomes_a_dead_letter(desk: Desk) -> No
     assert isinstance(final, Rejected)
     assert (final.code, final.stage, final.raw) == (
         RejectCode.TOO_LARGE,
-        StageName.PUBLISH,
+        RejectStage.PUBLISH,
         outcome.raw,
     )
     (message,) = desk.final()

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from consumer.contracts.choices import RejectCode
-from consumer.contracts.choices import Stage as StageName
+from consumer.contracts.choices import RejectCode, RejectStage
 from consumer.contracts.errors import TokenizerFailed
 from consumer.contracts.messages import (
     Batch,
@@ -52,7 +51,7 @@ class Bench:
         self.stage = PrepareStage(
             incoming=self.incoming,
             batches=self.batches,
-            decoder=FakeCodec(),
+            deserializer=FakeCodec(),
             tagger=self.tagger,
             builder=BatchBuilder(max_tokens, max_articles, FOREVER_S),
             observer=self.observer,
@@ -105,12 +104,12 @@ def test_good_rejected_and_null_messages_keep_their_order(bench: Bench) -> None:
     assert isinstance(first, PreparedArticle)
     assert (first.raw, first.encoding.tokens) == (raw(0, b"Ada wrote"), 2)
     assert bad == Rejected(
-        raw(1, b"bad"), RejectCode.INVALID_JSON, "the value is not JSON", StageName.PREPARE
+        raw(1, b"bad"), RejectCode.INVALID_JSON, "the value is not JSON", RejectStage.PREPARE
     )
     assert tombstone == Tombstone(raw(2, None))
     assert isinstance(untokenizable, Rejected)
     assert untokenizable.code is RejectCode.TOKENIZATION_FAILED
-    assert untokenizable.stage is StageName.PREPARE
+    assert untokenizable.stage is RejectStage.PREPARE
     assert "no such symbol" in untokenizable.message
     assert isinstance(last, PreparedArticle)
     assert (last.raw, last.encoding.tokens) == (raw(4, b"so did Grace"), 3)
@@ -132,7 +131,7 @@ def test_what_has_headers_that_cannot_be_carried_is_rejected(
     assert (item.raw, item.code, item.stage) == (
         odd,
         RejectCode.INVALID_HEADER,
-        StageName.PREPARE,
+        RejectStage.PREPARE,
     )
     assert "not UTF-8" in item.message
 

@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from consumer.contracts.choices import RejectCode
-from consumer.contracts.choices import Stage as StageName
+from consumer.contracts.choices import RejectCode, RejectStage
 from consumer.contracts.messages import (
     Article,
     Batch,
@@ -63,7 +62,7 @@ def article(offset: int, text: str, tokens: int = 2) -> PreparedArticle:
 def test_answers_go_to_the_right_articles_in_order() -> None:
     items: tuple[BatchItem, ...] = (
         article(0, "Ada"),
-        Rejected(raw(1), RejectCode.NO_TEXT, "no text", StageName.PREPARE),
+        Rejected(raw(1), RejectCode.NO_TEXT, "no text", RejectStage.PREPARE),
         article(2, "nobody", tokens=5),
         Tombstone(raw(3)),
         article(4, "so said Grace"),
@@ -87,7 +86,7 @@ def test_an_article_that_cannot_be_tagged_is_rejected_and_its_neighbours_are_not
     assert isinstance(batch, TaggedBatch)
     first, rejected, last = batch.outcomes
     assert rejected == Rejected(
-        raw(1), RejectCode.NOT_A_NUMBER, "the model answered with NaN", StageName.TAG
+        raw(1), RejectCode.NOT_A_NUMBER, "the model answered with NaN", RejectStage.TAG
     )
     assert isinstance(first, TaggedArticle)
     assert isinstance(last, TaggedArticle)

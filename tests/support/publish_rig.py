@@ -6,8 +6,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from consumer.contracts.choices import RejectCode
-from consumer.contracts.choices import Stage as StageName
+from consumer.contracts.choices import RejectCode, RejectStage
 from consumer.contracts.messages import Outcome, Rejected, TaggedBatch, TopicPartition
 from consumer.pipeline.channel import Channel
 from consumer.pipeline.commit_policy import CommitPolicy
@@ -121,4 +120,4 @@ def publishing() -> Iterator[PublishBench]:
 
 
 def rejected(offset: int) -> Rejected:
-    return Rejected(raw(offset), RejectCode.NO_TEXT, "no text", StageName.PREPARE)
+    return Rejected(raw(offset), RejectCode.NO_TEXT, "no text", RejectStage.PREPARE)

@@ -1,4 +1,4 @@
-"""Group: what the open transaction holds, until it is committed or aborted."""
+"""Transaction: what the open one holds, until it is committed or aborted."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from consumer.contracts.messages import Outcome, RawMessage, Rejected, TaggedArt
 
 
 @dataclass(slots=True)
-class Group:
-    """Counts the messages of one transaction, or of one group of them under at_least_once.
+class Transaction:
+    """Counts the messages of one transaction, or what at_least_once commits at once.
 
     Attributes:
         opened_at: clock reading in seconds.
