@@ -27,7 +27,7 @@ def fill(page: str, tables: Mapping[str, Table]) -> str:
         begin, end = (f"<!-- {mark} {name} -->" for mark in ("begin", "end"))
         text = "\n".join([begin, "", *(table() or [NOTHING]), "", end])
         marked = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
-        page = marked.sub(lambda _, text=text: text, page)
+        page = marked.sub(text.replace("\\", r"\\"), page)
     return page
 
 

@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -45,7 +45,9 @@ def raising(error: BaseException) -> Callable[[], int]:
     return body
 
 
-def nerstream(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+def nerstream(
+    *arguments: str, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "consumer", *arguments],
         cwd=ROOT,
@@ -53,7 +55,7 @@ def nerstream(*arguments: str, **options: object) -> subprocess.CompletedProcess
         text=True,
         timeout=120,
         check=False,
-        **options,  # type: ignore[call-overload]
+        env=env,
     )
 
 

@@ -226,7 +226,7 @@ class Tagger(Protocol):
         """Calls of `encode` that are worth having under way at once, each from a thread."""
         ...
 
-    def encode(self, texts: Sequence[Sequence[TextField]]) -> list[Encoding]:
+    def encode(self, texts: Sequence[Sequence[TextField]]) -> Sequence[Encoding]:
         """Tokenise articles, each a list of text fields; releases the interpreter lock.
 
         Memory is bounded by the tokens of the articles, whatever the length of their text.

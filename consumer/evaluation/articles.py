@@ -38,7 +38,7 @@ A = TypeVar("A")
 class Tagger(Protocol):
     """The part of `consumer.tagging.tagger.Tagger` that is used here."""
 
-    def encode(self, texts: Sequence[Sequence[TextField]]) -> list[Encoding]:
+    def encode(self, texts: Sequence[Sequence[TextField]]) -> Sequence[Encoding]:
         """Tokenise articles."""
         ...
 

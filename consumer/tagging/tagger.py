@@ -11,7 +11,6 @@ from tokenizers import Tokenizer
 
 from consumer.contracts.errors import ModelError, RejectedMessage, SettingsError, first_line
 from consumer.contracts.messages import (
-    Encoding,
     Entity,
     ModelInfo,
     PreparedArticle,
@@ -152,12 +151,12 @@ class Tagger:
         """The tokenizer, without truncation and padding."""
         return self._model.tokenizer
 
-    def encode(self, texts: Sequence[Sequence[TextField]]) -> list[Encoding]:
+    def encode(self, texts: Sequence[Sequence[TextField]]) -> list[ArticleEncoding]:
         """Tokenise articles, each a list of text fields; releases the interpreter lock.
 
         A field of white space alone has no tokens and costs nothing.
         """
-        return list(self._encoder.encode([[f.text for f in fields] for fields in texts]))
+        return self._encoder.encode([[f.text for f in fields] for fields in texts])
 
     @property
     def encodings_at_once(self) -> int:

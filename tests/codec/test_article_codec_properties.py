@@ -204,7 +204,7 @@ def test_what_is_cut_out_of_any_message_is_an_article_or_says_why_not(
     whole = b'{"id":"7","title":"' + value + b'","x":[{"a":' + value[:cut] + b"}]}"
     found = decoded(whole[: len(whole) - cut])
     if isinstance(found, RejectedMessage):
-        assert found.code in RejectCode
+        assert found.code in list(RejectCode)
         assert "\n" not in found.message
     else:
         assert isinstance(found, Article)

@@ -175,11 +175,11 @@ def test_the_tagger_of_the_worker_is_what_is_scored() -> None:
     ]
     tagger = tiny_tagger()
     found = evaluate_tagger(tagger, articles, lambda _: None)
-    expected = []
+    expected: list[tuple[str, ...]] = []
     for article in articles:
         fields = [TextField("body", article.text)]
         (encoding,) = tagger.encode([fields])
-        assert len(encoding.fields[0].windows) > 1  # type: ignore[attr-defined]
+        assert len(encoding.fields[0].windows) > 1
         result = evaluate_tagger(tagger, [article], lambda _: None)
         expected += result.predicted
     assert list(found.predicted) == expected

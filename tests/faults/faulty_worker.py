@@ -122,7 +122,7 @@ def put_in(reach: Callable[[str], None]) -> None:
             super().commit_transaction(*arguments)
             reach("end.after")
 
-    output_module.Producer = ToldProducer
+    vars(output_module)["Producer"] = ToldProducer
     _around(PollStage, "on_assigned", "assigned", reach)
     _around(PollStage, "on_revoked", "revoked", reach)
     _around(KafkaSource, "poll", "poll", reach)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 
 from confluent_kafka import KafkaError, Message
 
@@ -76,7 +77,7 @@ class Feeder:
                 self._producer,
                 self._topic,
                 [inputs.record(number)],
-                lambda error, message, number=number: self._delivered(number, error, message),
+                partial(self._delivered, number),
             )
             self.fed_at.append(time.monotonic())
             self.count += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from tests.faults.faulty_worker import POINTS, TRANSACTIONAL
@@ -103,7 +104,7 @@ def stopped_at(*points: str) -> Callable[[Scene], None]:
         for point in points:
             passes = _PASSES.get(_step(point), _USUAL_PASSES)
             zombie = scene.start_worker(f"{point}:{passes}:stop", ready=False)
-            scene.wait_for(lambda zombie=zombie: _is_stopped(zombie), f"the stop at {point}")
+            scene.wait_for(partial(_is_stopped, zombie), f"the stop at {point}")
             scene.fault()
             asleep_until = time.monotonic() + _ASLEEP_S
             scene.wait_recovered()

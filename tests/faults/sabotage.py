@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from consumer.contracts.messages import Rejected
+from consumer.contracts.messages import (
+    PreparedArticle,
+    RawMessage,
+    Rejected,
+    TaggingResult,
+    TopicPartition,
+)
+from consumer.contracts.ports import RebalanceListener
 from consumer.kafka.sink.acknowledged_sink import AcknowledgedSink
 from consumer.kafka.sink.transactional_sink import TransactionalSink
 from consumer.kafka.source.errands import Errands
@@ -23,8 +30,8 @@ def commit_before_produce() -> None:
     _slow_tagger()
     plain = KafkaSource.poll
 
-    def poll(self: KafkaSource, *arguments: Any) -> Any:
-        messages = plain(self, *arguments)
+    def poll(self: KafkaSource, max_messages: int, timeout_s: float) -> list[RawMessage]:
+        messages = plain(self, max_messages, timeout_s)
         if messages:
             offsets = {one.position.topic_partition: one.position.offset + 1 for one in messages}
             self.commit(offsets)
@@ -46,7 +53,8 @@ def drop_rejected() -> None:
 def skip_abort() -> None:
     """After a failure the worker goes on without reading the inputs again."""
 
-    def abort(self: PublishStage, _reason: Exception) -> None:
+    def abort(self: PublishStage, reason: Exception) -> None:
+        del reason
         group, self._group = self._group, None
         self._sink.abort()
         self._tracker.committed()
@@ -60,9 +68,11 @@ def _slow_tagger() -> None:
     """A model takes its time, and while it does a worker has read more than it has resolved."""
     plain = LightTagger.tag
 
-    def tag(self: LightTagger, *arguments: Any) -> Any:
+    def tag(
+        self: LightTagger, articles: Sequence[PreparedArticle], progress: Callable[[], None]
+    ) -> TaggingResult:
         time.sleep(0.05)
-        return plain(self, *arguments)
+        return plain(self, articles, progress)
 
     LightTagger.tag = tag  # type: ignore[method-assign]
 
@@ -74,11 +84,11 @@ def offsets_from_position() -> None:
     sources: list[KafkaSource] = []
     opened = KafkaSource.open
 
-    def open_(self: KafkaSource, *arguments: Any) -> None:
+    def open_(self: KafkaSource, listener: RebalanceListener) -> None:
         sources.append(self)
-        opened(self, *arguments)
+        opened(self, listener)
 
-    def pending(self: OffsetTracker) -> Mapping[Any, int]:
+    def pending(self: OffsetTracker) -> dict[TopicPartition, int]:
         offsets = dict(plain(self))
         source = sources[-1]
         errands: Errands = source._errands

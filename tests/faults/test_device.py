@@ -116,7 +116,7 @@ class Ground:
 def make_ground(kafka: str, topics: TopicFactory) -> Any:
     def make(texts: Sequence[str]) -> Ground:
         names = [topics(name, partitions=PARTITIONS) for name in ("in", "out", "dead")]
-        ground = Ground(kafka, *names, texts=texts)
+        ground = Ground(kafka, names[0], names[1], names[2], texts=texts)
         helpers.produce(kafka, ground.input, ground.records())
         return ground
 
@@ -158,7 +158,7 @@ def test_no_memory_and_no_numbers_cost_only_the_articles_that_cannot_be_tagged(
         length
         for text in texts
         for length in sound._forward.begin(
-            sound.encode([article(0, text).fields]),  # type: ignore[arg-type]
+            sound.encode([article(0, text).fields]),
             lambda: None,
         ).windows.lengths
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -62,12 +63,12 @@ def _good() -> Evidence:
     )
 
 
-def _with(good: Evidence, number: int, **changes: object) -> Evidence:
+def _with(good: Evidence, number: int, **changes: Any) -> Evidence:
     """The same, but that the outcome of one message is another, in the log too."""
     at = next(index for index, one in enumerate(good.seen) if one.number == number)
     seen = list(good.seen)
     old = seen[at].record
-    seen[at] = replace(seen[at], record=replace(old, **changes))  # type: ignore[arg-type]
+    seen[at] = replace(seen[at], record=replace(old, **changes))
     records = {
         topic: [seen[at].record if one is old else one for one in many]
         for topic, many in good.records.items()

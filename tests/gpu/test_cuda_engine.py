@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
+from typing import Any
 
 import numpy as np
 import orjson
@@ -41,24 +42,24 @@ def samples() -> list[Article]:
     return made
 
 
-def tagger_of(model: LoadedModel, options: CudaOptions | None = None, **changes: object) -> Tagger:
+def tagger_of(model: LoadedModel, options: CudaOptions | None = None, **changes: Any) -> Tagger:
     engine = (
         make_cuda_engine(model, False, options)
         if options is not None
         else make_engine(model, False)
     )
-    return Tagger(model, TaggingOptions(**changes), engine)  # type: ignore[arg-type]
+    return Tagger(model, TaggingOptions(**changes), engine)
 
 
 def spans(answers: Sequence[object]) -> list[set[tuple[object, ...]]]:
-    found = []
+    found: list[set[tuple[object, ...]]] = []
     for answer in answers:
         assert isinstance(answer, tuple)
         found.append({(e.field, e.type, e.text, e.start, e.end) for e in answer})
     return found
 
 
-def f1(found: Sequence[set[object]], expected: Sequence[set[object]]) -> float:
+def f1(found: Sequence[Set[object]], expected: Sequence[Set[object]]) -> float:
     shared = sum(len(f & e) for f, e in zip(found, expected, strict=True))
     return 2 * shared / (sum(map(len, found)) + sum(map(len, expected)))
 

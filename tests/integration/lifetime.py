@@ -20,4 +20,9 @@ def spawn(command: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
     """
     setpriv = shutil.which("setpriv")
     tied = [setpriv, "--pdeathsig", "KILL", *command] if setpriv else [*command]
-    return _SPAWNER.submit(subprocess.Popen, tied, **options).result()
+    return _SPAWNER.submit(_started, tied, **options).result()
+
+
+def _started(command: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
+    process: subprocess.Popen[bytes] = subprocess.Popen(command, **options)
+    return process

@@ -65,7 +65,7 @@ class Run:
 @pytest.fixture
 def run(kafka: str, topics: TopicFactory, group: str) -> Run:
     names = [topics(name, partitions=PARTITIONS) for name in ("in", "out", "dead")]
-    return Run(kafka, *names, group=group)
+    return Run(kafka, names[0], names[1], names[2], group=group)
 
 
 def articles(count: int, first: int = 0, words: int = 3) -> list[Record]:

@@ -277,4 +277,4 @@ def test_many_items_come_in_their_order_and_not_after_the_end() -> None:
     with pytest.raises(ChannelClosed):
         channel.put_many([5])
     with pytest.raises(AssertionError):
-        Channel(1).put_many([1])
+        Channel[int](1).put_many([1])

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
 from consumer.contracts.choices import RejectCode, RejectStage
 from consumer.contracts.errors import AbortableError, KafkaProblem
-from consumer.contracts.messages import Outcome, Outgoing, Rejected, Tombstone
+from consumer.contracts.messages import Outcome, Outgoing, Rejected, Tombstone, TopicPartition
 from consumer.pipeline.dispatch import Dispatcher, Route
 from tests.support.fake_kafka import FakeBroker
 from tests.support.fake_sink import FakeSink
-from tests.support.fakes import MODEL, FakeCodec, TopicPartition, raw, tagged
+from tests.support.fakes import MODEL, FakeCodec, raw, tagged
 
 
 class Desk:
@@ -48,8 +49,8 @@ def desk() -> Desk:
     return Desk()
 
 
-def rejected(offset: int, **kwargs: object) -> Rejected:
-    message = raw(offset, **kwargs)  # type: ignore[arg-type]
+def rejected(offset: int, **kwargs: Any) -> Rejected:
+    message = raw(offset, **kwargs)
     return Rejected(message, RejectCode.NO_TEXT, "no text", RejectStage.PREPARE)
 
 

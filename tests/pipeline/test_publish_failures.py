@@ -100,7 +100,7 @@ def test_aborts_in_a_row_wait_ever_longer_up_to_a_bound(bench: PublishBench) -> 
         bench.sink.commit_failures.append(AbortableError("again"))
         bench.assign(p0=number)
         bench.put(tagged(0, assignment=number))
-        eventually(lambda n=number: len(bench.rewinds) == n, "the rewind")
+        bench.rewound(number)
     bench.idle()
     assert bench.pauses[:3] == [0.2, 0.4, 0.8]
     assert bench.pauses == sorted(bench.pauses)

@@ -60,7 +60,11 @@ def test_it_keeps_what_it_raised(failure: BaseException) -> None:
 
 def test_join_says_that_it_still_runs() -> None:
     gate = threading.Event()
-    stage = Working(lambda _: gate.wait(PATIENCE_S) and None, ManualClock())
+
+    def wait(_: Working) -> None:
+        gate.wait(PATIENCE_S)
+
+    stage = Working(wait, ManualClock())
     stage.start(lambda: None)
     assert not stage.join(0.01)
     assert stage.running

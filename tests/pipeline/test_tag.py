@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import pytest
 
@@ -51,6 +52,9 @@ class Bench:
         self.stage.start(lambda: None)
         assert self.stage.join(PATIENCE_S)
         return self.tagged.get_many(100) if len(self.tagged) else []
+
+    def came_out(self, count: int) -> None:
+        eventually(lambda: len(self.tagged) == count, f"{count} batches")
 
 
 def article(offset: int, text: str, tokens: int = 2) -> PreparedArticle:
@@ -140,7 +144,9 @@ def test_a_broken_device_fails_the_stage_and_rejects_nothing() -> None:
 
 def test_a_tagger_that_answers_too_little_fails_the_stage() -> None:
     class Forgetful(FakeTagger):
-        def tag(self, articles, progress):  # type: ignore[no-untyped-def]
+        def tag(
+            self, articles: Sequence[PreparedArticle], progress: Callable[[], None]
+        ) -> TaggingResult:
             return super().tag(articles[1:], progress)
 
     bench = Bench()
@@ -255,7 +261,7 @@ def test_no_batch_is_held_back_until_another_comes() -> None:
     bench.stage.start(lambda: None)
     for number in range(3):
         bench.batches.put(Batch(ABC[number], 1, 0.0, 0.0))
-        eventually(lambda count=number + 1: len(bench.tagged) == count, "the batch")
+        bench.came_out(number + 1)
     bench.batches.close()
     assert bench.stage.join(PATIENCE_S)
     assert offsets(bench.tagged.get_many(9)) == [0, 1, 2]
@@ -298,8 +304,8 @@ def test_the_seconds_of_a_batch_are_those_that_were_spent_on_it() -> None:
     tagger = StepwiseTagger(overlaps=True)
     bench = Bench(tagger)
     for name, begin_s, finish_s in (("a", 1.0, 2.0), ("b", 4.0, 8.0), ("c", 16.0, 32.0)):
-        tagger.on[f"begin {name}"] = lambda seconds=begin_s: bench.clock.advance(seconds)  # type: ignore[misc]
-        tagger.on[f"finish {name}"] = lambda seconds=finish_s: bench.clock.advance(seconds)  # type: ignore[misc]
+        tagger.on[f"begin {name}"] = partial(bench.clock.advance, begin_s)
+        tagger.on[f"finish {name}"] = partial(bench.clock.advance, finish_s)
     tagger.on["room beside a"] = lambda: bench.clock.advance(64.0)
     bench.run(*ABC)
     assert bench.observer.seconds["tag"] == [67.0, 12.0, 48.0]

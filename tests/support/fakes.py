@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from consumer.contracts.choices import RejectCode
 from consumer.contracts.errors import RejectedMessage
@@ -82,16 +82,16 @@ class FakeEncoding:
     tokens: int
 
 
-def prepared(offset: int, tokens: int = 1, **kwargs: object) -> PreparedArticle:
+def prepared(offset: int, tokens: int = 1, **kwargs: Any) -> PreparedArticle:
     """An article of so many tokens."""
-    message = raw(offset, **kwargs)  # type: ignore[arg-type]
+    message = raw(offset, **kwargs)
     article = Article(message, f"id-{offset}", (TextField("title", "Ada"),))
     return PreparedArticle(article, FakeEncoding(tokens))
 
 
-def tagged(offset: int, types: Sequence[str] = ("PER",), **kwargs: object) -> TaggedArticle:
+def tagged(offset: int, types: Sequence[str] = ("PER",), **kwargs: Any) -> TaggedArticle:
     """An article with one entity of each of these types."""
-    article = prepared(offset, **kwargs).article  # type: ignore[arg-type]
+    article = prepared(offset, **kwargs).article
     entities = tuple(Entity("title", type_, "Ada", 0, 3, 1.0) for type_ in types)
     return TaggedArticle(article, entities, 1)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -75,5 +77,5 @@ def load_tiny(
     return load_model(str(tiny_folder(family, max_length)), "", "cpu", dtype, 0)
 
 
-def tagger_on(engine: Engine, model: LoadedModel, **options: object) -> Tagger:
-    return Tagger(model, TaggingOptions(**options), engine)  # type: ignore[arg-type]
+def tagger_on(engine: Engine, model: LoadedModel, **options: Any) -> Tagger:
+    return Tagger(model, TaggingOptions(**options), engine)

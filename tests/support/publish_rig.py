@@ -92,6 +92,9 @@ class PublishBench:
     def sent(self, count: int) -> None:
         eventually(lambda: self.sink.sent_count >= count, f"{count} messages were sent")
 
+    def rewound(self, times: int) -> None:
+        eventually(lambda: len(self.rewinds) == times, f"{times} rewinds")
+
     def idle(self) -> None:
         eventually(lambda: self.tagged.reader_waits and not self.tagged, "all is published")
 

@@ -41,8 +41,8 @@ class WorkerBench:
             Settings(**(defaults | settings)),
             source=self.source,
             sink=self.sink,
-            tagger=self.tagger,  # type: ignore[arg-type]
-            codec=FakeCodec(),  # type: ignore[arg-type]
+            tagger=self.tagger,
+            codec=FakeCodec(),
             observer=self.observer,
             clock=clock,
             pause=self.pauses.append,

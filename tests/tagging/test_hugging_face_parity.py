@@ -212,7 +212,7 @@ def test_fault_punctuation_sticks_to_words_of_tokenizers_without_word_marks(stra
     _, under_their_name = theirs_and_ours("roberta", text, strategy)
     assert all(entity.text == text for entity in under_their_name)
     encoding = shared_tagger("roberta", MAX_LENGTH).encode([article(0, text).fields])[0]
-    field = encoding.fields[0]  # type: ignore[attr-defined]
+    field = encoding.fields[0]
     assert field.starts[field.begins_unit].tolist() == [0, 5, 6, 11, 12]
 
 
@@ -238,7 +238,7 @@ def test_fault_the_letters_of_a_special_token_are_not_read(family: str, text: st
     within = range(special + 1, special + len(text.split()[1]))
     assert not any(found["start"] in within for found in theirs)
     encoding = shared_tagger(family, MAX_LENGTH).encode([article(0, text).fields])[0]
-    field = encoding.fields[0]  # type: ignore[attr-defined]
+    field = encoding.fields[0]
     assert any(start in within for start in field.starts.tolist())
     assert all(entity.text == text[entity.start : entity.end] for entity in entities)
 
@@ -262,7 +262,7 @@ def test_fault_with_a_stride_an_entity_is_lost_where_windows_overlap() -> None:
     tagger = tiny_tagger("bert-cased", aggregation="simple", window_overlap_tokens=30)
     text = " ".join(SENTENCES)
     (encoding,) = tagger.encode([article(0, text).fields])
-    field = encoding.fields[0]  # type: ignore[attr-defined]
+    field = encoding.fields[0]
     assert len(field.windows) > 3
     # Each token has its answer from one window, so nothing has to give way.
     owned = [place for row in field.windows for place in range(row[2], row[3])]

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Metric
 from prometheus_client.registry import Collector
 
 from consumer.contracts.errors import SettingsError
@@ -79,10 +79,10 @@ def test_a_metric_that_fails_is_an_error_and_not_the_end(
     served: Served, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken(Collector):
-        def describe(self) -> list[object]:
+        def describe(self) -> list[Metric]:
             return []
 
-        def collect(self) -> list[object]:
+        def collect(self) -> list[Metric]:
             raise RuntimeError("no number")
 
     served.registry.register(Broken())

@@ -28,7 +28,7 @@ class Sure(torch.nn.Module):
 
 def test_the_mean_of_the_teachers_probabilities_is_taught() -> None:
     teachers = Teachers(
-        [Sure(100.0, 0.0, 0.0), Sure(0.0, 100.0, 0.0)],  # type: ignore[list-item]
+        [Sure(100.0, 0.0, 0.0), Sure(0.0, 100.0, 0.0)],
         torch.device("cpu"),
     )
     taught = teachers(torch.zeros(1, 4, dtype=torch.long), torch.ones(1, 4))

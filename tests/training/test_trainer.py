@@ -415,7 +415,9 @@ def test_sub_words_of_a_word_are_labelled_inside(tokenizer: PreTrainedTokenizerF
 
 
 def test_a_tokenizer_that_cuts_and_pads_no_longer_does(base_model: Path) -> None:
-    assert Tokenizer.from_file(str(base_model / "tokenizer.json")).truncation["max_length"] == 16
+    truncation = Tokenizer.from_file(str(base_model / "tokenizer.json")).truncation
+    assert truncation is not None
+    assert truncation["max_length"] == 16
     backend = load_tokenizer(str(base_model), 64).backend_tokenizer
     assert backend.truncation is None
     assert backend.padding is None

@@ -40,7 +40,7 @@ class NullTagger:
     def __init__(self) -> None:
         self.info = ModelInfo("null", "0", "cpu", "float32", ())
 
-    def encode(self, texts: Sequence[Sequence[TextField]]) -> list[Encoding]:
+    def encode(self, texts: Sequence[Sequence[TextField]]) -> Sequence[Encoding]:
         """A number for each article."""
         return [NullEncoding(2 * len(texts[0]) + _characters(one) * 2 // 9) for one in texts]
 
@@ -69,7 +69,7 @@ class TokenizerTagger(NullTagger):
         self._tagger = tagger
         self.encodings_at_once = max(2, tagger.encodings_at_once)
 
-    def encode(self, texts: Sequence[Sequence[TextField]]) -> list[Encoding]:
+    def encode(self, texts: Sequence[Sequence[TextField]]) -> Sequence[Encoding]:
         """As the real one."""
         return self._tagger.encode(texts)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from consumer import cli
-from consumer.bench.model import report as bench_model_report
 from consumer.bench.model.contest import Contestant
 from consumer.bench.model.field import Field
 from consumer.bench.model.report import machine, model_document
@@ -130,8 +130,8 @@ def test_with_random_weights_precisions_are_faithful_by_what_they_are() -> None:
 
 def test_the_machine_is_told_without_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "model name\t: AMD EPYC\nflags\t\t: fpu avx512f avx512_bf16 avx512_vnni\n"
-    monkeypatch.setattr(bench_model_report.Path, "read_text", lambda *_, **__: text)
-    monkeypatch.setattr(bench_model_report.os, "sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.setattr(Path, "read_text", lambda *_, **__: text)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
     assert machine() == "2 cores of AMD EPYC with AVX-512, bf16, VNNI"
 
 

@@ -49,7 +49,8 @@ class CountingRuntime:
     def logits(self, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
         self.shapes.append(ids.shape)
         assert ((ids != 0) == (mask == 1)).all()
-        return np.eye(3, dtype=np.float32)[ids % 3] * 2
+        one_hot: np.ndarray = np.eye(3, dtype=np.float32)[ids % 3]
+        return one_hot * 2
 
 
 def test_a_padded_peer_takes_the_rectangles_that_are_fastest_for_it() -> None:
@@ -85,8 +86,12 @@ def test_rows_are_reduced_without_overflow() -> None:
 
 
 def test_agreement_counts_what_both_have() -> None:
-    one = {(0, "body", "PER", 0, 4), (0, "body", "LOC", 9, 14), (1, "body", "PER", 0, 4)}
-    other = {(0, "body", "PER", 0, 4), (0, "body", "ORG", 9, 14)}
+    one = {
+        (0, ("body", "PER", 0, 4)),
+        (0, ("body", "LOC", 9, 14)),
+        (1, ("body", "PER", 0, 4)),
+    }
+    other = {(0, ("body", "PER", 0, 4)), (0, ("body", "ORG", 9, 14))}
     assert agreement(one, other) == pytest.approx(2 / 5)
     assert agreement(one, one) == agreement(set(), set()) == 1.0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import orjson
 import pytest
@@ -38,11 +39,18 @@ def test_the_model_with_and_without_its_entities(monkeypatch: pytest.MonkeyPatch
     batches = prepared_batches(Settings(batch_articles=16), tagger, values)
     assert [len(batch) for batch in batches if batch] == [16, 16, 16, 16]
     begun: list[str] = []
-    for name in ("begin", "compute"):
+
+    def tell_of(name: str) -> None:
         call = getattr(tagger, name)
-        monkeypatch.setattr(
-            tagger, name, lambda *given, name=name, call=call: begun.append(name) or call(*given)
-        )
+
+        def told(*given: Any) -> Any:
+            begun.append(name)
+            return call(*given)
+
+        monkeypatch.setattr(tagger, name, told)
+
+    tell_of("begin")
+    tell_of("compute")
     found = measure_model(tagger, batches, 0.2)
     # The first is the warming up: of one batch, on a CPU.
     turns = [name for name, _ in itertools.groupby(begun[1:])]

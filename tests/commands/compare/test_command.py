@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 import pytest
+import torch
 
 from consumer import app as loading
 from consumer import cli
@@ -245,7 +246,7 @@ def test_by_itself_it_takes_what_the_device_computes_fast(
 
 
 def test_a_gpu_has_two_of_sixteen_bits() -> None:
-    assert device.fast_precisions(device.torch.device("cuda", 0)) == ("bfloat16", "float16")
+    assert device.fast_precisions(torch.device("cuda", 0)) == ("bfloat16", "float16")
 
 
 def test_a_processor_that_has_only_float32_is_told_so(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -12,10 +13,12 @@ from consumer.kafka.source.errands import Errands
 from tests.support.fakes import eventually
 
 
-def asked(errands: Errands, call: object, results: list[object], patience_s: float = 30) -> object:
+def asked(
+    errands: Errands, call: Callable[[], object], results: list[object], patience_s: float = 30
+) -> threading.Thread:
     def ask() -> None:
         try:
-            results.append(errands.run(call, patience_s))  # type: ignore[arg-type]
+            results.append(errands.run(call, patience_s))
         except Exception as failure:
             results.append(failure)
 
@@ -25,7 +28,8 @@ def asked(errands: Errands, call: object, results: list[object], patience_s: flo
 
 
 def test_the_owner_makes_the_call_and_the_asker_gets_the_answer() -> None:
-    errands, results = Errands(), []
+    errands = Errands()
+    results: list[object] = []
     thread = asked(errands, threading.get_ident, results)
     while thread.is_alive():
         errands.serve()
@@ -37,7 +41,8 @@ def test_the_owner_itself_does_not_wait() -> None:
 
 
 def test_what_the_call_raises_reaches_the_asker_and_not_the_owner() -> None:
-    errands, results = Errands(), []
+    errands = Errands()
+    results: list[object] = []
     thread = asked(errands, lambda: 1 // 0, results)
     while thread.is_alive():
         errands.serve()
@@ -45,7 +50,8 @@ def test_what_the_call_raises_reaches_the_asker_and_not_the_owner() -> None:
 
 
 def test_an_owner_that_does_not_come_by_is_not_waited_for_and_never_makes_the_call() -> None:
-    errands, results, made = Errands(), [], []
+    errands, made = Errands(), list[int]()
+    results: list[object] = []
     thread = asked(errands, lambda: made.append(1), results, patience_s=0.05)
     thread.join(30)
     assert isinstance(results[0], AbortableError)
@@ -55,7 +61,8 @@ def test_an_owner_that_does_not_come_by_is_not_waited_for_and_never_makes_the_ca
 
 
 def test_a_call_that_was_begun_is_waited_for_past_the_patience() -> None:
-    errands, results = Errands(), []
+    errands = Errands()
+    results: list[object] = []
     begun, go_on = threading.Event(), threading.Event()
 
     def slow() -> str:
@@ -82,7 +89,8 @@ def test_a_call_that_was_begun_is_waited_for_past_the_patience() -> None:
 
 
 def test_the_owner_waits_for_a_call_and_no_longer() -> None:
-    errands, results = Errands(), []
+    errands = Errands()
+    results: list[object] = []
     started = time.monotonic()
     errands.serve(0.05)
     assert time.monotonic() - started >= 0.05
@@ -99,7 +107,8 @@ def test_the_owner_waits_for_a_call_and_no_longer() -> None:
 
 
 def test_closing_refuses_what_waits_and_what_comes() -> None:
-    errands, results = Errands(), []
+    errands = Errands()
+    results: list[object] = []
     thread = asked(errands, lambda: 1, results)
     while not errands._waiting:
         pass

@@ -396,9 +396,20 @@ def committing(
     return thread, outcome
 
 
+def served_until(source: KafkaSource, holds: Callable[[], bool]) -> Callable[[], bool]:
+    """Whether it holds, once the source has been served again."""
+
+    def served_once() -> bool:
+        source.serve()
+        return holds()
+
+    return served_once
+
+
 def served(source: KafkaSource, client: Client, commits: int) -> None:
     """Serve the source until the client has got so many commits."""
-    eventually(lambda: (source.serve(), len(client.commits) == commits)[1], "commits are made")
+    made = served_until(source, lambda: len(client.commits) == commits)
+    eventually(made, "commits are made")
 
 
 def test_an_answer_to_a_commit_comes_while_the_source_polls(
@@ -435,7 +446,8 @@ def test_what_comes_while_an_answer_is_waited_for_is_not_lost(
     # One partition goes meanwhile, and its message with it.
     lost = client.happens("on_lost", TWO)
     client.play = [Message(7), Message(3, 1), lost, client.answers(0)]
-    eventually(lambda: (source.serve(), not thread.is_alive())[1], "the commit is answered")
+    answered = served_until(source, lambda: not thread.is_alive())
+    eventually(answered, "the commit is answered")
     assert outcome == [None]
     client.play = [Message(8)]
     taken = [raw.position for _ in range(3) for raw in source.poll(10, 0)]

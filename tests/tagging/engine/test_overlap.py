@@ -74,7 +74,7 @@ def run(engine: Engine, sentences: int, batch_tokens: int) -> tuple[int, int]:
     articles = [article(n, SENTENCES[n % 9]) for n in range(sentences)]
     encodings = tagger.encode([item.fields for item in articles])
     told: list[None] = []
-    result = tagger._forward.run(encodings, lambda: told.append(None))  # type: ignore[arg-type]
+    result = tagger._forward.run(encodings, lambda: told.append(None))
     return result.computed_tokens, len(told)
 
 
@@ -286,7 +286,7 @@ class Told(Overlapping):
 
     def __init__(self, skips_unread: bool) -> None:
         super().__init__()
-        self.skips_unread = skips_unread  # type: ignore[misc]
+        self.skips_unread = skips_unread
         self.told: list[NDArray[np.bool_] | None] = []
 
     def start(
@@ -359,7 +359,8 @@ def test_a_device_that_fails_in_the_last_batch_fails_the_beginning_of_the_next()
     engine = varlen_engine(model)
     tagger = tagger_on(engine, model, batch_tokens=512)
 
-    def broken(_slot: int) -> NDArray[np.int32]:
+    def broken(slot: int) -> NDArray[np.int32]:
+        del slot
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
     tagger.begin(prepared(tagger, 40), nothing)

@@ -494,11 +494,11 @@ class FakeHub(BaseHTTPRequestHandler):
             files = [{"rfilename": name} for name in (*names, *self.EXTRA)]
             self._answer({"id": "some/tagger", "sha": self.COMMIT, "siblings": files})
         elif path == f"/api/models/some/tagger/tree/{self.COMMIT}":
-            files = [
+            entries = [
                 {"type": "file", "path": name, "oid": "0" * 40, "size": size}
                 for name, size in self._sizes(names)
             ]
-            self._answer(files)
+            self._answer(entries)
         elif path.startswith(f"/some/tagger/resolve/{self.COMMIT}/"):
             self._send(path.rpartition("/")[2])
         else:

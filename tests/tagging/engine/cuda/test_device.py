@@ -10,7 +10,7 @@ import torch
 
 from consumer.tagging.engine.cuda.capture_policy import CapturePolicy
 from consumer.tagging.engine.cuda.device import CudaDevice
-from consumer.tagging.engine.cuda.pass_layout import PassLayout
+from consumer.tagging.engine.cuda.pass_layout import PassLayout, PassShape
 from consumer.tagging.engine.cuda.varlen_engine import VarlenEngine
 from tests.support.fake_cuda import FakeCuda
 
@@ -113,7 +113,8 @@ def test_a_pass_that_fits_in_no_way_leaves_no_graph_behind(cuda: FakeCuda) -> No
 
 
 def test_an_error_that_is_not_of_memory_is_not_tried_again(cuda: FakeCuda) -> None:
-    def broken(*_: object) -> torch.Tensor:
+    def broken(inputs: torch.Tensor, shape: PassShape) -> torch.Tensor:
+        del inputs, shape
         cuda.eager += 1
         raise RuntimeError("CUDA error: device-side assert triggered")
 

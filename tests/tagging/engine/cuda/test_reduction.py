@@ -29,6 +29,7 @@ def test_a_reduced_answer_is_the_answer(dtype: torch.dtype, with_rows: bool) -> 
     assert np.flatnonzero(np.isnan(answer.scores)).tolist() == [7, 8, 10]
     if with_rows:
         assert answer.rows is not None
+        assert expected.rows is not None
         assert answer.rows.shape == (260, 9)
         assert np.array_equal(answer.rows, expected.rows, equal_nan=True)
     else:

@@ -39,8 +39,8 @@ def window_by_window(
     attended = torch.full_like(query, torch.nan)
     for begin, end in zip(bounds.tolist(), bounds.tolist()[1:], strict=False):
         if begin < end:
-            parts = [part[None, begin:end].transpose(1, 2) for part in (query, key, value)]
-            answer = scaled_dot_product_attention(*parts, scale=scale)
+            q, k, v = (part[None, begin:end].transpose(1, 2) for part in (query, key, value))
+            answer = scaled_dot_product_attention(q, k, v, scale=scale)
             attended[begin:end] = answer.transpose(1, 2)[0]
     return attended
 

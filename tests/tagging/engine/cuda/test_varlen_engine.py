@@ -241,7 +241,8 @@ def test_a_device_that_fails_while_it_computes_ends_the_worker() -> None:
     model = load_tiny()
     engine = varlen_engine(model)
 
-    def broken(_slot: int) -> NDArray[np.int32]:
+    def broken(slot: int) -> NDArray[np.int32]:
+        del slot
         raise RuntimeError("CUDA error: an illegal memory access was encountered\nmore")
 
     engine.device.wait = broken  # type: ignore[method-assign]
