@@ -60,7 +60,7 @@ peers: $(BIN)/uv ## .venv-peers: what `python -m benchmarks.overhead` compares w
 	@$(PYTHON) -m venv .venv-peers
 	@$(BIN)/uv pip install --quiet --python .venv-peers/bin/python -r benchmarks/peers/requirements.txt
 
-check: $(VENV)/.installed-dev ## ruff, mypy --strict, import-linter
+check: $(VENV)/.installed-dev ## ruff, mypy --strict (tests and benchmarks too), import-linter
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy

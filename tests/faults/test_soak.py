@@ -11,7 +11,6 @@ from tests.faults.leftovers import files_left
 from tests.faults.process_figures import Figures
 from tests.faults.soak import SoakTraffic, faults_of, main, soak, steadiness
 from tests.faults.spoiled_worker import PART_SPOILS, SIDE_EFFECTS
-from tests.faults.test_fuzz import sorts
 from tests.faults.through_worker import Passage, Sample
 
 MESSAGES = 6_000
@@ -56,7 +55,7 @@ def test_it_sees_all_that_a_worker_can_leave_behind(kafka: str) -> None:
     names = ",".join((*(set(SIDE_EFFECTS) - {"die"}), *PART_SPOILS, "late"))
     command = ("-m", "tests.faults.spoiled_worker", names)
     passage = soak(kafka, SoakTraffic(MESSAGES), command=command, growth_limit=SHORT_GROWTH_LIMIT)
-    assert sorts(passage.faults) == {
+    assert passage.sorts == {
         "out of order",
         "memory grew",
         "threads are left over",

@@ -58,6 +58,11 @@ class Passage:
     seconds: float = 0.0
 
     @property
+    def sorts(self) -> set[str]:
+        """The faults without what they say of one message."""
+        return {fault.split(":", 1)[0] for fault in self.faults}
+
+    @property
     def peak_bytes(self) -> int:
         """The most memory that the worker ever held."""
         return max((sample.figures.peak_bytes for sample in self.samples), default=0)

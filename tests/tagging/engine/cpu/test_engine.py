@@ -43,6 +43,7 @@ from consumer.tagging.engine.packed_attention import CannotPack
 from consumer.tagging.model.loaded_model import LoadedModel, load_model
 from consumer.tagging.model.processor import Processor, keep_freed_memory, read_processor
 from consumer.tagging.select import make_engine, settle_precision
+from tests.support.native_kernels import needs_kernel
 from tests.support.tiny_models import (
     FAMILIES,
     PACKED_FAMILIES,
@@ -53,7 +54,6 @@ from tests.support.tiny_models import (
     tiny_folder,
     tiny_tagger,
 )
-from tests.tagging.engine.cpu.test_native_attention import needs_kernel
 
 needs_bfloat16 = pytest.mark.skipif(
     not read_processor().has_bfloat16, reason="needs a processor that multiplies bfloat16"

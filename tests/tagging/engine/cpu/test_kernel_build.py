@@ -12,7 +12,7 @@ from consumer.tagging.engine.cpu.native_attention import Kernel
 from consumer.tagging.engine.cpu.native_layer import LayerKernel
 from hatch_build import FOLDER, LIBRARY, SOURCES, NativeKernels
 from tests.support.deploy_files import ROOT
-from tests.tagging.engine.cpu.test_native_attention import needs_compiler
+from tests.support.native_kernels import needs_compiler
 
 
 class Screen:

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
-import platform
-import shutil
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,17 +12,7 @@ import torch
 
 from consumer.tagging.engine.cpu import native_library
 from consumer.tagging.engine.cpu.native_attention import Kernel, load_kernel
-from consumer.tagging.engine.cpu.native_library import LIBRARY
-
-FOLDER = LIBRARY.parent
-
-has_compiler = platform.machine() == "x86_64" and shutil.which("cc") is not None
-needs_compiler = pytest.mark.skipif(not has_compiler, reason="needs a C compiler on x86-64")
-
-_takes_heads = (_found := load_kernel()) is not None and _found.takes(32)
-needs_kernel = pytest.mark.skipif(
-    not _takes_heads, reason="needs AVX2 and a C compiler at installation"
-)
+from tests.support.native_kernels import needs_compiler, needs_kernel, run_watched, takes_heads
 
 
 @pytest.fixture
@@ -211,35 +197,8 @@ int main(void) {
 """
 
 
-def run_watched(source: str, harness: str, folder: Path) -> str:
-    """What a program says that includes a kernel's source, run under the compiler's own watch over
-    addresses and undefined behaviour; no warnings either."""
-    program, built = folder / "harness.c", folder / "harness"
-    program.write_text(f'#include "{FOLDER / source}"\n{harness}', encoding="utf-8")
-    flags = ["-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-lm"]
-    watch = "-fsanitize=address,undefined"
-    compiled = subprocess.run(
-        ["cc", str(program), "-o", str(built), *flags, watch, "-fno-sanitize-recover=all"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if "asan" in compiled.stderr and "cannot find" in compiled.stderr:
-        pytest.skip("needs the compiler's sanitizers")
-    assert compiled.returncode == 0, compiled.stderr
-    ran = subprocess.run(
-        [str(built)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"},
-    )
-    assert ran.returncode == 0, ran.stderr
-    return ran.stdout
-
-
 @needs_compiler
 def test_it_stays_in_its_memory(tmp_path: Path) -> None:
     said = run_watched("attention.c", HARNESS, tmp_path)
-    if _takes_heads:
+    if takes_heads:
         assert said == "840 calls\n"

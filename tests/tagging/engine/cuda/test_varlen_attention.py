@@ -12,17 +12,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from torch.nn.functional import scaled_dot_product_attention
 
 from consumer.tagging.engine.cuda import varlen_attention
 from consumer.tagging.engine.cuda.pass_layout import PassLayout
 from consumer.tagging.engine.cuda.varlen_attention import PADDED, padded_operator, register_varlen
 from consumer.tagging.engine.cuda.varlen_program import VarlenProgram
-from consumer.tagging.engine.packed_attention import PACKED, CannotPack, packed_logits
-from consumer.tagging.model.attention_functions import find_attention, use_attention
+from consumer.tagging.engine.packed_attention import CannotPack
+from consumer.tagging.model.attention_functions import find_attention
 from consumer.tagging.model.loaded_model import LoadedModel
 from tests.support.host_device import load_tiny
 from tests.support.tiny_models import PACKED_FAMILIES
+from tests.support.window_by_window import probe, window_by_window
 
 HEADS, HEAD_SIZE = 3, 8
 
@@ -31,18 +31,6 @@ def draw(tokens: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.
     generator = torch.Generator().manual_seed(seed)
     query, key, value = torch.randn(3, tokens, HEADS, HEAD_SIZE, generator=generator)
     return query, key, value
-
-
-def window_by_window(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, bounds: torch.Tensor, scale: float
-) -> torch.Tensor:
-    attended = torch.full_like(query, torch.nan)
-    for begin, end in zip(bounds.tolist(), bounds.tolist()[1:], strict=False):
-        if begin < end:
-            q, k, v = (part[None, begin:end].transpose(1, 2) for part in (query, key, value))
-            answer = scaled_dot_product_attention(q, k, v, scale=scale)
-            attended[begin:end] = answer.transpose(1, 2)[0]
-    return attended
 
 
 @settings(deadline=None, max_examples=60)
@@ -74,17 +62,6 @@ def test_what_is_no_number_stays_in_its_window() -> None:
     assert found[:10].isfinite().all()
     assert found[10:20].isnan().any()
     assert found[20:].isfinite().all()
-
-
-def probe(model: LoadedModel, lengths: list[int]) -> tuple[list[NDArray[np.int32]], torch.Tensor]:
-    """Windows, and what the model says of them, attention running window by window."""
-    vocabulary = model.network.get_input_embeddings().num_embeddings
-    ids = np.random.default_rng(3).integers(5, vocabulary, sum(lengths)).astype(np.int32)
-    use_attention(model.network, PACKED)
-    flat = torch.from_numpy(ids).long()
-    with torch.inference_mode():
-        expected = packed_logits(model.network, flat, lengths, model.first_position)
-    return np.split(ids, np.cumsum(lengths)[:-1]), expected
 
 
 def program_logits(

@@ -5,53 +5,21 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 from consumer.tagging.engine.cuda import varlen_layer
 from consumer.tagging.engine.cuda.engine import try_way
-from consumer.tagging.engine.cuda.pass_layout import PassLayout
 from consumer.tagging.engine.cuda.varlen_attention import PADDED
 from consumer.tagging.engine.cuda.varlen_kernels import Kernels, has_triton, kernels_of
 from consumer.tagging.engine.cuda.varlen_layer import VarlenLayer, fuse_network
-from consumer.tagging.engine.cuda.varlen_program import VarlenProgram
 from consumer.tagging.engine.encoder_layers import LayerWeights
 from consumer.tagging.engine.packed_attention import CannotPack
-from consumer.tagging.model.loaded_model import LoadedModel
 from tests.support.host_device import load_tiny
 from tests.support.tiny_models import PACKED_FAMILIES
-from tests.tagging.engine.cuda.test_varlen_attention import probe
-
-LENGTHS = (64, 3, 17)
-
-
-def with_biases(family: str, dtype: str = "float32") -> LoadedModel:
-    """A model whose biases are not the zeros that random weights come with."""
-    model = load_tiny(family, dtype)
-    torch.manual_seed(3)
-    for name, values in model.network.named_parameters():
-        if name.endswith("bias"):
-            torch.nn.init.normal_(values, std=0.5)
-    return model
-
-
-@torch.inference_mode()
-def logits(
-    model: LoadedModel, fused: bool, attention: str = PADDED, lengths: Sequence[int] = LENGTHS
-) -> torch.Tensor:
-    layout = PassLayout(model.pad_id, model.first_position)
-    windows, _ = probe(model, list(lengths))
-    shape = layout.shape(windows)
-    inputs = np.empty(shape.inputs, dtype=np.int32)
-    layout.write(windows, shape, inputs)
-    program = VarlenProgram(model, False, attention, fused=fused)
-    found = program.logits(torch.from_numpy(inputs), shape)[: sum(lengths)]
-    program.restore()
-    return found
+from tests.support.varlen_logits import LENGTHS, logits, with_biases
 
 
 @pytest.mark.parametrize("family", PACKED_FAMILIES)
