@@ -37,7 +37,7 @@ from tests.support.fakes import (
 FOREVER_S = 10_000.0
 
 
-class Bench:
+class Rig:
     """A prepare stage between two channels; the test is the tagger."""
 
     def __init__(
@@ -86,19 +86,19 @@ class Bench:
 
 
 @pytest.fixture
-def bench() -> Iterator[Bench]:
-    one = Bench()
+def rig() -> Iterator[Rig]:
+    one = Rig()
     yield one
     one.incoming.abort()
     one.batches.abort()
     assert one.stage.join(PATIENCE_S)
 
 
-def test_good_rejected_and_null_messages_keep_their_order(bench: Bench) -> None:
-    bench.put(b"Ada wrote", b"bad", None, b"untokenizable", b"so did Grace")
-    bench.incoming.close()
-    bench.start()
-    batch = bench.batches.get(PATIENCE_S)
+def test_good_rejected_and_null_messages_keep_their_order(rig: Rig) -> None:
+    rig.put(b"Ada wrote", b"bad", None, b"untokenizable", b"so did Grace")
+    rig.incoming.close()
+    rig.start()
+    batch = rig.batches.get(PATIENCE_S)
     assert batch is not None
     first, bad, tombstone, untokenizable, last = batch.items
     assert isinstance(first, PreparedArticle)
@@ -117,14 +117,12 @@ def test_good_rejected_and_null_messages_keep_their_order(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("value", [b"Ada wrote", None])
-def test_what_has_headers_that_cannot_be_carried_is_rejected(
-    bench: Bench, value: bytes | None
-) -> None:
+def test_what_has_headers_that_cannot_be_carried_is_rejected(rig: Rig, value: bytes | None) -> None:
     odd = raw(0, value, has_unreadable_headers=True)
-    bench.incoming.put(odd)
-    bench.incoming.close()
-    bench.start()
-    batch = bench.batches.get(PATIENCE_S)
+    rig.incoming.put(odd)
+    rig.incoming.close()
+    rig.start()
+    batch = rig.batches.get(PATIENCE_S)
     assert batch is not None
     (item,) = batch.items
     assert isinstance(item, Rejected)
@@ -136,65 +134,65 @@ def test_what_has_headers_that_cannot_be_carried_is_rejected(
     assert "not UTF-8" in item.message
 
 
-def test_an_idle_tagger_gets_what_there_is_at_once(bench: Bench) -> None:
-    waiting = in_thread(bench.take)
-    eventually(lambda: bench.batches.reader_waits, "the tagger is idle")
-    bench.put(b"a", b"b", b"c")
-    bench.start()
+def test_an_idle_tagger_gets_what_there_is_at_once(rig: Rig) -> None:
+    waiting = in_thread(rig.take)
+    eventually(lambda: rig.batches.reader_waits, "the tagger is idle")
+    rig.put(b"a", b"b", b"c")
+    rig.start()
     assert waiting.result(PATIENCE_S) == [0, 1, 2]
 
 
-def test_a_tagger_that_becomes_idle_gets_what_there_is_at_once(bench: Bench) -> None:
-    bench.start()
-    bench.put(b"a", b"b")
-    bench.taken_in()
-    assert len(bench.batches) == 0
-    assert bench.take() == [0, 1]
+def test_a_tagger_that_becomes_idle_gets_what_there_is_at_once(rig: Rig) -> None:
+    rig.start()
+    rig.put(b"a", b"b")
+    rig.taken_in()
+    assert len(rig.batches) == 0
+    assert rig.take() == [0, 1]
 
 
-def test_while_a_batch_waits_for_the_tagger_the_next_one_fills(bench: Bench) -> None:
-    bench.start()
-    bench.put(b"a")
-    bench.taken_in()
-    bench.clock.advance(FOREVER_S)
-    bench.incoming.wake()
-    eventually(lambda: len(bench.batches) == 1, "the first batch waits")
+def test_while_a_batch_waits_for_the_tagger_the_next_one_fills(rig: Rig) -> None:
+    rig.start()
+    rig.put(b"a")
+    rig.taken_in()
+    rig.clock.advance(FOREVER_S)
+    rig.incoming.wake()
+    eventually(lambda: len(rig.batches) == 1, "the first batch waits")
     for offset in range(1, 5):
-        bench.put(b"b", first=offset)
-        bench.taken_in()
-        bench.clock.advance(FOREVER_S)  # past its deadline too: the tagger has one
-    assert bench.take() == [0]
-    assert bench.take() == [1, 2, 3, 4]
+        rig.put(b"b", first=offset)
+        rig.taken_in()
+        rig.clock.advance(FOREVER_S)  # past its deadline too: the tagger has one
+    assert rig.take() == [0]
+    assert rig.take() == [1, 2, 3, 4]
 
 
 def test_full_batches_join_the_one_that_waits_for_the_tagger() -> None:
-    bench = Bench(max_articles=2)
-    bench.start()
-    bench.put(*[b"a"] * 7)
-    eventually(lambda: len(bench.batches) == 3, "three are full")
-    bench.clock.advance(FOREVER_S)
-    bench.incoming.wake()
-    bench.taken_in()
-    assert [bench.take() for _ in range(3)] == [[0, 1], [2, 3], [4, 5]]
-    assert bench.take() == [6]
-    bench.incoming.close()
-    assert bench.rest() == []
+    rig = Rig(max_articles=2)
+    rig.start()
+    rig.put(*[b"a"] * 7)
+    eventually(lambda: len(rig.batches) == 3, "three are full")
+    rig.clock.advance(FOREVER_S)
+    rig.incoming.wake()
+    rig.taken_in()
+    assert [rig.take() for _ in range(3)] == [[0, 1], [2, 3], [4, 5]]
+    assert rig.take() == [6]
+    rig.incoming.close()
+    assert rig.rest() == []
 
 
-def test_a_batch_leaves_when_it_has_waited_long_enough(bench: Bench) -> None:
-    bench.start()
-    bench.put(b"a", b"b")
-    bench.taken_in()
-    bench.clock.advance(FOREVER_S / 2)
-    bench.incoming.wake()
-    bench.taken_in()
-    assert len(bench.batches) == 0
-    bench.clock.advance(FOREVER_S / 2)
-    bench.incoming.wake()
-    eventually(lambda: len(bench.batches) == 1, "the batch left")
-    assert bench.take() == [0, 1]
-    eventually(lambda: bench.observer.batches, "the batch was reported")
-    assert bench.observer.batches == [(2, 2, FOREVER_S)]
+def test_a_batch_leaves_when_it_has_waited_long_enough(rig: Rig) -> None:
+    rig.start()
+    rig.put(b"a", b"b")
+    rig.taken_in()
+    rig.clock.advance(FOREVER_S / 2)
+    rig.incoming.wake()
+    rig.taken_in()
+    assert len(rig.batches) == 0
+    rig.clock.advance(FOREVER_S / 2)
+    rig.incoming.wake()
+    eventually(lambda: len(rig.batches) == 1, "the batch left")
+    assert rig.take() == [0, 1]
+    eventually(lambda: rig.observer.batches, "the batch was reported")
+    assert rig.observer.batches == [(2, 2, FOREVER_S)]
 
 
 @pytest.mark.parametrize(
@@ -204,70 +202,70 @@ def test_a_batch_leaves_when_it_has_waited_long_enough(bench: Bench) -> None:
 def test_full_batches_leave_at_once(
     max_tokens: int, max_articles: int, expected: list[list[int]]
 ) -> None:
-    bench = Bench(max_tokens, max_articles)
-    bench.start()
-    bench.put(b"a b", b"c d", b"e f g", b"h i", b"j k")
-    bench.incoming.close()
-    assert bench.rest() == expected
+    rig = Rig(max_tokens, max_articles)
+    rig.start()
+    rig.put(b"a b", b"c d", b"e f g", b"h i", b"j k")
+    rig.incoming.close()
+    assert rig.rest() == expected
 
 
 def test_an_article_over_the_budget_goes_alone() -> None:
-    bench = Bench(max_tokens=3)
-    bench.start()
-    bench.put(b"a", b"b", b"one two three four five", b"c")
-    bench.incoming.close()
-    assert bench.rest() == [[0, 1], [2], [3]]
+    rig = Rig(max_tokens=3)
+    rig.start()
+    rig.put(b"a", b"b", b"one two three four five", b"c")
+    rig.incoming.close()
+    assert rig.rest() == [[0, 1], [2], [3]]
 
 
 def test_a_full_batch_leaves_while_nothing_more_comes() -> None:
-    bench = Bench(max_articles=2)
-    bench.start()
-    bench.put(b"a", b"b")
-    eventually(lambda: len(bench.batches) == 1, "the full batch left")
-    bench.incoming.close()
-    assert bench.rest() == [[0, 1]]
+    rig = Rig(max_articles=2)
+    rig.start()
+    rig.put(b"a", b"b")
+    eventually(lambda: len(rig.batches) == 1, "the full batch left")
+    rig.incoming.close()
+    assert rig.rest() == [[0, 1]]
 
 
-def test_the_end_closes_what_is_left(bench: Bench) -> None:
-    bench.start()
-    bench.put(b"a", b"b")
-    bench.taken_in()
-    bench.incoming.close()
-    assert bench.rest() == [[0, 1]]
-    assert bench.stage.join(PATIENCE_S)
-    assert bench.stage.failure is None
+def test_the_end_closes_what_is_left(rig: Rig) -> None:
+    rig.start()
+    rig.put(b"a", b"b")
+    rig.taken_in()
+    rig.incoming.close()
+    assert rig.rest() == [[0, 1]]
+    assert rig.stage.join(PATIENCE_S)
+    assert rig.stage.failure is None
 
 
-def test_an_end_without_messages_makes_no_batch(bench: Bench) -> None:
-    bench.start()
-    bench.incoming.close()
-    assert bench.rest() == []
+def test_an_end_without_messages_makes_no_batch(rig: Rig) -> None:
+    rig.start()
+    rig.incoming.close()
+    assert rig.rest() == []
 
 
-def test_what_is_tokenised_at_once_is_bounded(bench: Bench) -> None:
+def test_what_is_tokenised_at_once_is_bounded(rig: Rig) -> None:
     large = b"x" * (CHUNK_BYTES // 2 + 1)
-    bench.put(large, large, *[b"y"] * (CHUNK_MESSAGES + 1))
-    bench.incoming.close()
-    bench.start()
-    assert sum(map(len, bench.rest())) == CHUNK_MESSAGES + 3
-    assert [len(chunk) for chunk in bench.tagger.chunks] == [1, CHUNK_MESSAGES, 2]
+    rig.put(large, large, *[b"y"] * (CHUNK_MESSAGES + 1))
+    rig.incoming.close()
+    rig.start()
+    assert sum(map(len, rig.rest())) == CHUNK_MESSAGES + 3
+    assert [len(chunk) for chunk in rig.tagger.chunks] == [1, CHUNK_MESSAGES, 2]
 
 
-def test_a_defect_in_the_decoder_fails_the_stage(bench: Bench) -> None:
-    bench.put(b"\xff")  # this decoder is no match for it
-    bench.start()
-    assert bench.stage.join(PATIENCE_S)
-    assert isinstance(bench.stage.failure, UnicodeDecodeError)
+def test_a_defect_in_the_decoder_fails_the_stage(rig: Rig) -> None:
+    rig.put(b"\xff")  # this decoder is no match for it
+    rig.start()
+    assert rig.stage.join(PATIENCE_S)
+    assert isinstance(rig.stage.failure, UnicodeDecodeError)
 
 
-def test_an_aborted_channel_ends_the_stage_without_a_word_to_the_next(bench: Bench) -> None:
-    bench.start()
-    bench.put(b"a")
-    bench.taken_in()
-    bench.incoming.abort()
-    assert bench.stage.join(PATIENCE_S)
-    assert isinstance(bench.stage.failure, ChannelAborted)
-    assert len(bench.batches) == 0
+def test_an_aborted_channel_ends_the_stage_without_a_word_to_the_next(rig: Rig) -> None:
+    rig.start()
+    rig.put(b"a")
+    rig.taken_in()
+    rig.incoming.abort()
+    assert rig.stage.join(PATIENCE_S)
+    assert isinstance(rig.stage.failure, ChannelAborted)
+    assert len(rig.batches) == 0
 
 
 class Lost(FakeTagger):
@@ -282,12 +280,12 @@ def test_what_says_nothing_about_the_articles_fails_the_stage(at_once: int) -> N
     """Good articles must not become dead letters for want of memory."""
     tagger = Lost()
     tagger.encodings_at_once = at_once
-    bench = Bench(tagger=tagger)
-    bench.put(b"Ada wrote")
-    bench.start()
-    assert bench.stage.join(PATIENCE_S)
-    assert isinstance(bench.stage.failure, TokenizerFailed)
-    assert len(bench.batches) == 0
+    rig = Rig(tagger=tagger)
+    rig.put(b"Ada wrote")
+    rig.start()
+    assert rig.stage.join(PATIENCE_S)
+    assert isinstance(rig.stage.failure, TokenizerFailed)
+    assert len(rig.batches) == 0
 
 
 class SlowFirst(FakeTagger):
@@ -310,23 +308,23 @@ class SlowFirst(FakeTagger):
 
 def test_chunks_are_tokenised_at_once_beside_a_device_and_keep_their_order() -> None:
     tagger = SlowFirst()
-    bench = Bench(max_articles=CHUNK_MESSAGES, tagger=tagger)
-    bench.put(b"first of all", *[b"Ada wrote"] * (CHUNK_MESSAGES - 1))
-    bench.put(*[b"Grace", b"untokenizable"] * CHUNK_MESSAGES, first=CHUNK_MESSAGES)
-    bench.incoming.close()
-    bench.start()
-    taken = [offset for batch in bench.rest() for offset in batch]
+    rig = Rig(max_articles=CHUNK_MESSAGES, tagger=tagger)
+    rig.put(b"first of all", *[b"Ada wrote"] * (CHUNK_MESSAGES - 1))
+    rig.put(*[b"Grace", b"untokenizable"] * CHUNK_MESSAGES, first=CHUNK_MESSAGES)
+    rig.incoming.close()
+    rig.start()
+    taken = [offset for batch in rig.rest() for offset in batch]
     assert taken == list(range(3 * CHUNK_MESSAGES))
     assert tagger.waited
-    assert bench.stage.join(PATIENCE_S)
+    assert rig.stage.join(PATIENCE_S)
     assert not [one for one in threading.enumerate() if "tokenize" in one.name]
 
 
 def test_a_chunk_under_way_is_waited_for_when_nothing_more_comes() -> None:
-    bench = Bench(tagger=SlowFirst())
-    bench.start()
-    bench.put(b"Ada wrote")
-    assert bench.take() == [0]
-    bench.incoming.abort()
-    bench.batches.abort()
-    assert bench.stage.join(PATIENCE_S)
+    rig = Rig(tagger=SlowFirst())
+    rig.start()
+    rig.put(b"Ada wrote")
+    assert rig.take() == [0]
+    rig.incoming.abort()
+    rig.batches.abort()
+    assert rig.stage.join(PATIENCE_S)

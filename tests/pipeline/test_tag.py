@@ -28,7 +28,7 @@ from tests.support.fake_observer import FakeObserver
 from tests.support.fakes import PATIENCE_S, FakeEncoding, FakeTagger, ManualClock, eventually, raw
 
 
-class Bench:
+class Rig:
     """A tag stage between two channels."""
 
     def __init__(self, tagger: FakeTagger | None = None) -> None:
@@ -71,8 +71,8 @@ def test_answers_go_to_the_right_articles_in_order() -> None:
         Tombstone(raw(3)),
         article(4, "so said Grace"),
     )
-    bench = Bench()
-    (batch,) = bench.run(items)
+    rig = Rig()
+    (batch,) = rig.run(items)
     assert isinstance(batch, TaggedBatch)
     first, rejected, none, tombstone, last = batch.outcomes
     assert isinstance(first, TaggedArticle)
@@ -86,7 +86,7 @@ def test_answers_go_to_the_right_articles_in_order() -> None:
 
 
 def test_an_article_that_cannot_be_tagged_is_rejected_and_its_neighbours_are_not() -> None:
-    (batch,) = Bench().run((article(0, "Ada"), article(1, "nan"), article(2, "Grace")))
+    (batch,) = Rig().run((article(0, "Ada"), article(1, "nan"), article(2, "Grace")))
     assert isinstance(batch, TaggedBatch)
     first, rejected, last = batch.outcomes
     assert rejected == Rejected(
@@ -97,49 +97,49 @@ def test_an_article_that_cannot_be_tagged_is_rejected_and_its_neighbours_are_not
 
 
 def test_batches_that_have_not_begun_when_it_lets_go_are_told_untagged() -> None:
-    bench = Bench()
-    bench.tagger.gate.clear()
+    rig = Rig()
+    rig.tagger.gate.clear()
     items = (article(0, "a"), Tombstone(raw(1)))
     for batch in (items, (article(2, "b"), article(3, "c")), (Tombstone(raw(4)),)):
-        bench.batches.put(Batch(batch, 1, 0.0, 0.0))
-    bench.batches.close()
-    bench.stage.start(lambda: None)
-    assert bench.tagger.busy.wait(PATIENCE_S)
-    bench.stage.let_go()
-    bench.tagger.gate.set()
-    assert bench.stage.join(PATIENCE_S)
-    begun, *rest = bench.tagged.get_many(100)
+        rig.batches.put(Batch(batch, 1, 0.0, 0.0))
+    rig.batches.close()
+    rig.stage.start(lambda: None)
+    assert rig.tagger.busy.wait(PATIENCE_S)
+    rig.stage.let_go()
+    rig.tagger.gate.set()
+    assert rig.stage.join(PATIENCE_S)
+    begun, *rest = rig.tagged.get_many(100)
     assert isinstance(begun, TaggedBatch)
     assert [outcome.raw for outcome in begun.outcomes] == [raw(0), raw(1)]
     assert rest == [LetGo((raw(2), raw(3))), LetGo((raw(4),))]
-    assert bench.tagger.batches == [["a"]]
+    assert rig.tagger.batches == [["a"]]
 
 
 def test_a_batch_without_articles_does_not_run_the_model() -> None:
-    bench = Bench()
+    rig = Rig()
     tombstone = Tombstone(raw(0))
-    assert bench.run((tombstone,)) == [TaggedBatch((tombstone,))]
-    assert bench.tagger.batches == []
+    assert rig.run((tombstone,)) == [TaggedBatch((tombstone,))]
+    assert rig.tagger.batches == []
 
 
 def test_batches_keep_their_order_and_the_end_is_passed_on() -> None:
-    bench = Bench()
-    outcomes = bench.run((article(0, "a"),), (article(1, "b"),), (article(2, "c"),))
+    rig = Rig()
+    outcomes = rig.run((article(0, "a"),), (article(1, "b"),), (article(2, "c"),))
     assert [
         outcome.raw.position.offset
         for batch in outcomes
         if isinstance(batch, TaggedBatch)
         for outcome in batch.outcomes
     ] == [0, 1, 2]
-    assert bench.stage.failure is None
-    assert [result.tokens for result in bench.observer.results] == [2, 2, 2]
-    assert bench.observer.steps["tag"] == 3
+    assert rig.stage.failure is None
+    assert [result.tokens for result in rig.observer.results] == [2, 2, 2]
+    assert rig.observer.steps["tag"] == 3
 
 
 def test_a_broken_device_fails_the_stage_and_rejects_nothing() -> None:
-    bench = Bench()
-    assert bench.run((article(0, "Ada"), article(1, "explode"))) == []
-    assert isinstance(bench.stage.failure, ArithmeticError)
+    rig = Rig()
+    assert rig.run((article(0, "Ada"), article(1, "explode"))) == []
+    assert isinstance(rig.stage.failure, ArithmeticError)
 
 
 def test_a_tagger_that_answers_too_little_fails_the_stage() -> None:
@@ -149,19 +149,19 @@ def test_a_tagger_that_answers_too_little_fails_the_stage() -> None:
         ) -> TaggingResult:
             return super().tag(articles[1:], progress)
 
-    bench = Bench()
-    bench.stage._tagger = Forgetful()
-    assert bench.run((article(0, "Ada"), article(1, "Grace"))) == []
-    assert bench.stage.failure is not None
+    rig = Rig()
+    rig.stage._tagger = Forgetful()
+    assert rig.run((article(0, "Ada"), article(1, "Grace"))) == []
+    assert rig.stage.failure is not None
 
 
 def test_an_aborted_channel_ends_the_stage_without_a_word_to_the_next() -> None:
-    bench = Bench()
-    bench.batches.abort()
-    bench.stage.start(lambda: None)
-    assert bench.stage.join(PATIENCE_S)
-    assert isinstance(bench.stage.failure, ChannelAborted)
-    bench.tagged.put(TaggedBatch(()))  # still open: nobody may take this for a full drain
+    rig = Rig()
+    rig.batches.abort()
+    rig.stage.start(lambda: None)
+    assert rig.stage.join(PATIENCE_S)
+    assert isinstance(rig.stage.failure, ChannelAborted)
+    rig.tagged.put(TaggedBatch(()))  # still open: nobody may take this for a full drain
 
 
 class StepwiseTagger(FakeTagger):
@@ -213,33 +213,33 @@ ABC = (article(0, "a"),), (article(1, "b"),), (article(2, "c"),)
 
 def test_a_waiting_batch_is_begun_before_the_one_before_is_finished() -> None:
     tagger = StepwiseTagger(overlaps=True)
-    bench = Bench(tagger)
+    rig = Rig(tagger)
     tagged_at: list[int] = []
-    tagger.on["begin c"] = lambda: tagged_at.append(len(bench.tagged))
-    assert offsets(bench.run(*ABC)) == [0, 1, 2]
+    tagger.on["begin c"] = lambda: tagged_at.append(len(rig.tagged))
+    assert offsets(rig.run(*ABC)) == [0, 1, 2]
     assert tagger.events == ["begin a", "begin b", "finish a", "begin c", "finish b", "finish c"]
     assert tagged_at == [1]
-    assert bench.stage.failure is None
+    assert rig.stage.failure is None
     with pytest.raises(ChannelClosed):
-        bench.tagged.get()
+        rig.tagged.get()
 
 
 def test_a_batch_that_comes_before_there_is_room_is_begun_then() -> None:
     tagger = StepwiseTagger(overlaps=True)
-    bench = Bench(tagger)
-    tagger.on["room beside a"] = lambda: bench.batches.put(Batch(ABC[1], 1, 0.0, 0.0))
-    tagger.on["room beside b"] = bench.batches.close
-    bench.batches.put(Batch(ABC[0], 1, 0.0, 0.0))
-    bench.stage.start(lambda: None)
-    assert bench.stage.join(PATIENCE_S)
+    rig = Rig(tagger)
+    tagger.on["room beside a"] = lambda: rig.batches.put(Batch(ABC[1], 1, 0.0, 0.0))
+    tagger.on["room beside b"] = rig.batches.close
+    rig.batches.put(Batch(ABC[0], 1, 0.0, 0.0))
+    rig.stage.start(lambda: None)
+    assert rig.stage.join(PATIENCE_S)
     assert tagger.events == ["begin a", "begin b", "finish a", "finish b"]
 
 
 def test_what_has_no_room_yet_when_it_lets_go_is_not_begun() -> None:
     tagger = StepwiseTagger(overlaps=True)
-    bench = Bench(tagger)
-    tagger.on["room beside a"] = bench.stage.let_go
-    told = bench.run(*ABC)
+    rig = Rig(tagger)
+    tagger.on["room beside a"] = rig.stage.let_go
+    told = rig.run(*ABC)
     assert tagger.events == ["begin a", "finish a"]
     assert [one for one in told if isinstance(one, LetGo)] == [LetGo((raw(1),)), LetGo((raw(2),))]
     assert offsets(told) == [0]
@@ -247,32 +247,32 @@ def test_what_has_no_room_yet_when_it_lets_go_is_not_begun() -> None:
 
 def test_a_tagger_that_does_not_overlap_gets_a_batch_when_the_last_was_handed_on() -> None:
     tagger = StepwiseTagger(overlaps=False)
-    bench = Bench(tagger)
+    rig = Rig(tagger)
     waiting: list[int] = []
     for name in "abc":
-        tagger.on[f"finish {name}"] = lambda: waiting.append(len(bench.batches))
-    assert offsets(bench.run(*ABC)) == [0, 1, 2]
+        tagger.on[f"finish {name}"] = lambda: waiting.append(len(rig.batches))
+    assert offsets(rig.run(*ABC)) == [0, 1, 2]
     assert tagger.events == ["begin a", "finish a", "begin b", "finish b", "begin c", "finish c"]
     assert waiting == [2, 1, 0]
 
 
 def test_no_batch_is_held_back_until_another_comes() -> None:
-    bench = Bench(StepwiseTagger(overlaps=True))
-    bench.stage.start(lambda: None)
+    rig = Rig(StepwiseTagger(overlaps=True))
+    rig.stage.start(lambda: None)
     for number in range(3):
-        bench.batches.put(Batch(ABC[number], 1, 0.0, 0.0))
-        bench.came_out(number + 1)
-    bench.batches.close()
-    assert bench.stage.join(PATIENCE_S)
-    assert offsets(bench.tagged.get_many(9)) == [0, 1, 2]
+        rig.batches.put(Batch(ABC[number], 1, 0.0, 0.0))
+        rig.came_out(number + 1)
+    rig.batches.close()
+    assert rig.stage.join(PATIENCE_S)
+    assert offsets(rig.tagged.get_many(9)) == [0, 1, 2]
 
 
 def test_a_batch_without_articles_keeps_its_place_between_others() -> None:
     tagger = StepwiseTagger(overlaps=True)
-    bench = Bench(tagger)
-    assert offsets(bench.run(ABC[0], (Tombstone(raw(1)),), ABC[2])) == [0, 1, 2]
+    rig = Rig(tagger)
+    assert offsets(rig.run(ABC[0], (Tombstone(raw(1)),), ABC[2])) == [0, 1, 2]
     assert tagger.events == ["begin a", "finish a", "begin c", "finish c"]
-    assert len(bench.observer.results) == 2
+    assert len(rig.observer.results) == 2
 
 
 @pytest.mark.parametrize("event", ["room beside a", "begin b", "finish a"])
@@ -282,10 +282,10 @@ def test_a_device_that_breaks_between_two_batches_rejects_neither(event: str) ->
 
     tagger = StepwiseTagger(overlaps=True)
     tagger.on[event] = break_
-    bench = Bench(tagger)
-    assert bench.run(*ABC) == []
-    assert isinstance(bench.stage.failure, ArithmeticError)
-    bench.tagged.put(TaggedBatch(()))  # still open: nobody may take this for a full drain
+    rig = Rig(tagger)
+    assert rig.run(*ABC) == []
+    assert isinstance(rig.stage.failure, ArithmeticError)
+    rig.tagged.put(TaggedBatch(()))  # still open: nobody may take this for a full drain
 
 
 @pytest.mark.parametrize(("event", "handed_on"), [("begin a", [0]), ("begin b", [0, 1])])
@@ -293,40 +293,40 @@ def test_what_is_under_way_when_the_channel_is_aborted_is_handed_on(
     event: str, handed_on: list[int]
 ) -> None:
     tagger = StepwiseTagger(overlaps=True)
-    bench = Bench(tagger)
-    tagger.on[event] = bench.batches.abort
-    assert offsets(bench.run(*ABC)) == handed_on
-    assert isinstance(bench.stage.failure, ChannelAborted)
-    bench.tagged.put(TaggedBatch(()))
+    rig = Rig(tagger)
+    tagger.on[event] = rig.batches.abort
+    assert offsets(rig.run(*ABC)) == handed_on
+    assert isinstance(rig.stage.failure, ChannelAborted)
+    rig.tagged.put(TaggedBatch(()))
 
 
 def test_the_seconds_of_a_batch_are_those_that_were_spent_on_it() -> None:
     tagger = StepwiseTagger(overlaps=True)
-    bench = Bench(tagger)
+    rig = Rig(tagger)
     for name, begin_s, finish_s in (("a", 1.0, 2.0), ("b", 4.0, 8.0), ("c", 16.0, 32.0)):
-        tagger.on[f"begin {name}"] = partial(bench.clock.advance, begin_s)
-        tagger.on[f"finish {name}"] = partial(bench.clock.advance, finish_s)
-    tagger.on["room beside a"] = lambda: bench.clock.advance(64.0)
-    bench.run(*ABC)
-    assert bench.observer.seconds["tag"] == [67.0, 12.0, 48.0]
-    assert bench.stage.batch_s == 67.0
+        tagger.on[f"begin {name}"] = partial(rig.clock.advance, begin_s)
+        tagger.on[f"finish {name}"] = partial(rig.clock.advance, finish_s)
+    tagger.on["room beside a"] = lambda: rig.clock.advance(64.0)
+    rig.run(*ABC)
+    assert rig.observer.seconds["tag"] == [67.0, 12.0, 48.0]
+    assert rig.stage.batch_s == 67.0
 
 
 def test_what_a_batch_takes_is_told_by_the_longest_of_the_latest() -> None:
     tagger = StepwiseTagger(overlaps=False)
-    bench = Bench(tagger)
-    assert bench.stage.batch_s == 0.0
-    tagger.on["finish a"] = lambda: bench.clock.advance(64.0)
-    tagger.on["finish b"] = lambda: bench.clock.advance(2.0)
-    tagger.on["finish c"] = lambda: bench.clock.advance(1.0)
-    bench.run(*ABC, *ABC[1:] * 3)
-    assert bench.stage.batch_s == 2.0
+    rig = Rig(tagger)
+    assert rig.stage.batch_s == 0.0
+    tagger.on["finish a"] = lambda: rig.clock.advance(64.0)
+    tagger.on["finish b"] = lambda: rig.clock.advance(2.0)
+    tagger.on["finish c"] = lambda: rig.clock.advance(1.0)
+    rig.run(*ABC, *ABC[1:] * 3)
+    assert rig.stage.batch_s == 2.0
 
 
 @pytest.mark.parametrize("event", ["room beside a", "begin b", "finish a", "finish b"])
 def test_a_device_that_hangs_with_two_batches_under_way_is_seen(event: str) -> None:
     tagger = StepwiseTagger(overlaps=True)
-    bench = Bench(tagger)
+    rig = Rig(tagger)
     hangs, goes_on = threading.Event(), threading.Event()
 
     def hang() -> None:
@@ -335,12 +335,12 @@ def test_a_device_that_hangs_with_two_batches_under_way_is_seen(event: str) -> N
 
     tagger.on[event] = hang
     for items in ABC[:2]:
-        bench.batches.put(Batch(items, 1, 0.0, 0.0))
-    bench.stage.start(lambda: None)
+        rig.batches.put(Batch(items, 1, 0.0, 0.0))
+    rig.stage.start(lambda: None)
     assert hangs.wait(PATIENCE_S)
-    bench.clock.advance(7.0)
-    assert bench.stage.stalled_s() == 7.0
+    rig.clock.advance(7.0)
+    assert rig.stage.stalled_s() == 7.0
     goes_on.set()
-    bench.batches.close()
-    assert bench.stage.join(PATIENCE_S)
-    assert bench.stage.stalled_s() == 0.0
+    rig.batches.close()
+    assert rig.stage.join(PATIENCE_S)
+    assert rig.stage.stalled_s() == 0.0

@@ -17,7 +17,7 @@ from tests.support.fakes import P0, P1, PATIENCE_S, ManualClock, eventually
 REVOKE_TIMEOUT_S = 10.0
 
 
-class PollBench:
+class PollRig:
     """A poll stage on a broker in memory."""
 
     def __init__(

@@ -33,7 +33,7 @@ from tests.support.fakes import (
 INTERVAL_S = 10_000.0
 
 
-class PublishBench:
+class PublishRig:
     """A publish stage; the test is the tag stage and the poll stage."""
 
     def __init__(self, limit: DeadLetterLimit | None = None) -> None:
@@ -111,15 +111,15 @@ class PublishBench:
 
 
 @contextmanager
-def publishing() -> Iterator[PublishBench]:
+def publishing() -> Iterator[PublishRig]:
     """A running stage with both partitions assigned by number 1."""
-    bench = PublishBench()
-    bench.assign(p0=1, p1=1)
-    bench.start()
-    yield bench
-    bench.sink.commit_gate.set()
-    bench.tagged.abort()
-    assert bench.stage.join(PATIENCE_S)
+    rig = PublishRig()
+    rig.assign(p0=1, p1=1)
+    rig.start()
+    yield rig
+    rig.sink.commit_gate.set()
+    rig.tagged.abort()
+    assert rig.stage.join(PATIENCE_S)
 
 
 def rejected(offset: int) -> Rejected:

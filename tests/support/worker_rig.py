@@ -24,7 +24,7 @@ from tests.support.fakes import (
 )
 
 
-class WorkerBench:
+class WorkerRig:
     """A worker and everything around it."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, **settings: Any) -> None:
@@ -85,23 +85,23 @@ class WorkerBench:
         assert self.observer.consumed_messages == self.observer.resolved + in_flight
 
 
-#: Makes workers; takes what `WorkerBench` does.
-Benches = Callable[..., WorkerBench]
+#: Makes workers; takes what `WorkerRig` does.
+Rigs = Callable[..., WorkerRig]
 
 
 @contextmanager
-def workers() -> Iterator[Benches]:
+def workers() -> Iterator[Rigs]:
     """Makes workers, and ends them in the end."""
-    made: list[WorkerBench] = []
+    made: list[WorkerRig] = []
 
-    def make(*args: Any, **settings: Any) -> WorkerBench:
-        made.append(WorkerBench(*args, **settings))
+    def make(*args: Any, **settings: Any) -> WorkerRig:
+        made.append(WorkerRig(*args, **settings))
         return made[-1]
 
     yield make
-    for bench in made:
-        for gate in (bench.tagger.gate, bench.tagger.fuse):
+    for rig in made:
+        for gate in (rig.tagger.gate, rig.tagger.fuse):
             gate.set()
-        for gate in (bench.sink.commit_gate, bench.sink.open_gate):
+        for gate in (rig.sink.commit_gate, rig.sink.open_gate):
             gate.set()
-        bench.worker.abort()
+        rig.worker.abort()
