@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Protocol
 
 import structlog
 
@@ -13,13 +12,12 @@ from consumer import __version__
 from consumer.contracts.errors import ShutdownTimeout, StageStalled
 from consumer.contracts.messages import Batch, ModelInfo, RawMessage
 from consumer.contracts.observer import Observer
-from consumer.contracts.ports import Sink, Source, Tagger
+from consumer.contracts.ports import Codec, Sink, Source, Tagger
 from consumer.pipeline.batching import BatchBuilder
 from consumer.pipeline.channel import Channel, wake
-from consumer.pipeline.chunks import Decoder
 from consumer.pipeline.commit_policy import CommitPolicy
 from consumer.pipeline.dead_letters import DeadLetterLimit
-from consumer.pipeline.dispatch import Dispatcher, Encoder, Route
+from consumer.pipeline.dispatch import Dispatcher, Route
 from consumer.pipeline.drain import Drain
 from consumer.pipeline.in_flight import InFlight
 from consumer.pipeline.inbox import LetGo, PublishMessage
@@ -39,10 +37,6 @@ ABORT_S = 10.0
 BATCHES = 8
 
 log = structlog.get_logger(__name__)
-
-
-class Codec(Decoder, Encoder, Protocol):
-    """Reads articles from messages and writes their entities to others."""
 
 
 class Worker:

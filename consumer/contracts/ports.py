@@ -46,6 +46,10 @@ class Serializer(Protocol):
         ...
 
 
+class Codec(Deserializer, Serializer, Protocol):
+    """Both halves: reads articles from messages and writes their entities to others."""
+
+
 class RebalanceListener(Protocol):
     """What the poll stage wants to hear from the source; called inside `Source.poll` or `close`."""
 

@@ -55,11 +55,11 @@ def skip_abort() -> None:
 
     def abort(self: PublishStage, reason: Exception) -> None:
         del reason
-        group, self._group = self._group, None
+        transaction, self._transaction = self._transaction, None
         self._sink.abort()
         self._tracker.committed()
-        if group is not None:
-            self._in_flight.remove(group.messages, group.size_bytes)
+        if transaction is not None:
+            self._in_flight.remove(transaction.messages, transaction.size_bytes)
 
     PublishStage._abort = abort  # type: ignore[method-assign]
 
