@@ -1,5 +1,5 @@
 # ruff: noqa: E501 (a paragraph of Markdown is a line)
-"""The results of a matrix run: the table of `docs/faults.md`, and the short one of the README."""
+"""The results of a matrix run: the table of `docs/faults.md`, and the short one of `docs/guarantees.md`."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def page(document: Mapping[str, object]) -> str:
 
 
 def short_table(document: Mapping[str, object]) -> str:
-    """The README's table: a line a kind of fault, both modes in it."""
+    """The table of the guarantees: a line a kind of fault, both modes in it."""
     rows = document["rows"]
     assert isinstance(rows, list)
     lines = [

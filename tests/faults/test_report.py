@@ -23,8 +23,8 @@ def test_the_page_is_the_recorded_run(document: dict[str, Any]) -> None:
     assert (ROOT / "docs/faults.md").read_text("utf-8") == page(document)
 
 
-def test_the_readme_shows_the_recorded_run(document: dict[str, Any]) -> None:
-    assert short_table(document) in (ROOT / "README.md").read_text("utf-8")
+def test_the_page_of_guarantees_shows_the_recorded_run(document: dict[str, Any]) -> None:
+    assert short_table(document) in (ROOT / "docs/guarantees.md").read_text("utf-8")
 
 
 def test_the_recorded_run_is_of_every_row_in_every_mode(document: dict[str, Any]) -> None:
