@@ -15,7 +15,7 @@ _REMEDIES: Mapping[int, str] = {
     ),
     KafkaError.GROUP_AUTHORIZATION_FAILED: "allow this user to read the consumer group (group_id)",
     KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: (
-        "allow this user to write and describe transactional ids that begin with group_id"
+        "allow this user to write and describe transactional ids that begin with group_id and @"
     ),
     KafkaError.CLUSTER_AUTHORIZATION_FAILED: "allow this user IdempotentWrite on the cluster",
     KafkaError.SASL_AUTHENTICATION_FAILED: "check the user and the password (kafka.sasl.*)",

@@ -17,8 +17,10 @@ from consumer.settings.values import (
     Count,
     Device,
     Dtype,
+    GroupName,
     KafkaProperties,
     Milliseconds,
+    Name,
     NonEmpty,
     Seconds,
     Share,
@@ -107,13 +109,13 @@ class Settings(BaseModel):
     """Topic for the enriched articles; it must exist or the broker must create topics."""
     dead_letter_topic: Topic = "articles-dead-letters"
     """Topic for the rejected messages; it must exist or the broker must create topics."""
-    group_id: NonEmpty = "nerstream"
+    group_id: GroupName = "nerstream"
     """Consumer group; all workers that share the input have the same."""
     group_protocol: GroupProtocol = GroupProtocol.CLASSIC
     """`classic` is cooperative-sticky; `consumer` is KIP-848 and needs brokers of 4.0 or later."""
-    instance: str = ""
-    """Name of this worker within its group, the end of its transactional id; empty takes the host
-    name and the first free number on this host. Two workers must never share one."""
+    instance: Name = ""
+    """Name of this worker within its group; its transactional id is `group_id@instance`. Empty
+    takes the host name and the first free number on this host. Two workers must never share one."""
     auto_offset_reset: OffsetReset = OffsetReset.EARLIEST
     """Where to begin where no usable offset is committed; `error` stops the worker instead."""
     kafka: KafkaProperties = Field(default_factory=dict)

@@ -39,6 +39,11 @@ _SECRET_WORDS = (
     "sasl.jaas",
 )
 
+#: Bytes of a group's or a worker's name in UTF-8. Both are in the transactional id, the group up to
+#: three times as long, and Kafka's protocol has 15 bits for its length.
+_NAME_BYTES = 8_000
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]+)?")
 _DTYPES = ("auto", "float32", "bfloat16", "float16", "int8")
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
@@ -81,6 +86,27 @@ def _not_empty(value: str) -> str:
     if not value.strip():
         raise WrongValue("is empty", "it must not be")
     return value
+
+
+def _name(value: str) -> str:
+    """A name that the client passes on whole: it reads up to the first NUL, as UTF-8."""
+    if _CONTROL.search(value):
+        raise WrongValue(f"{value!r} has a control character", "it must have none")
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError:
+        raise WrongValue(f"{value!r} is not UTF-8", "it must be") from None
+    if size > _NAME_BYTES:
+        raise WrongValue(f"has {size:,} bytes", f"it must have at most {_NAME_BYTES:,}")
+    return value
+
+
+def _group(name: str) -> str:
+    """What librdkafka takes offsets for in a transaction."""
+    _not_empty(name)
+    if not (name.isascii() and name.isprintable()):
+        raise WrongValue(f"{name!r} is no name of a group", "it must be of printable ASCII")
+    return _name(name)
 
 
 def _topic(name: str) -> str:
@@ -145,6 +171,8 @@ Seconds: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Milliseconds: TypeAlias = Annotated[int, Field(ge=0)]
 Share: TypeAlias = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 NonEmpty: TypeAlias = Annotated[str, AfterValidator(_not_empty)]
+Name: TypeAlias = Annotated[str, AfterValidator(_name)]
+GroupName: TypeAlias = Annotated[str, AfterValidator(_group)]
 Topic: TypeAlias = Annotated[str, AfterValidator(_topic)]
 Topics: TypeAlias = Annotated[
     tuple[Annotated[str, AfterValidator(_topic_or_pattern)], ...],

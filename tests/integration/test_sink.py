@@ -209,7 +209,7 @@ def test_a_second_worker_of_the_same_name_fences_the_first(ground: Ground) -> No
         first.begin()
         first.send(ground.message(0, b"of the first"))
         with opened(ground.settings(), join=False) as (second, _):
-            with pytest.raises(KafkaProblem, match=f"{ground.group}-one.*same instance") as fenced:
+            with pytest.raises(KafkaProblem, match=f"{ground.group}@one.*same instance") as fenced:
                 first.commit({ground.partition: 1}, lambda: True)
             assert not isinstance(fenced.value, AbortableError)
             second.begin()
@@ -381,6 +381,29 @@ def test_a_worker_without_a_name_takes_the_lowest_free_number(ground: Ground) ->
             sink.commit({}, lambda: True)
 
     assert sorted(ground.values(), key=str) == [b"1", b"2", b"3"]
+
+
+def test_groups_and_instances_that_read_alike_in_a_row_do_not_fence_each_other(
+    ground: Ground,
+) -> None:
+    """`news` with `eu-0` and `news-eu` with `0`."""
+    one = ground.settings(group_id=ground.group, instance="eu-0")
+    two = ground.settings(group_id=f"{ground.group}-eu", instance="0")
+    with opened(one, join=False) as (first, _), opened(two, join=False) as (second, _):
+        for sink, value in ((first, b"1"), (second, b"2"), (first, b"3")):
+            sink.begin()
+            sink.send(ground.message(0, value))
+            sink.commit({}, lambda: True)
+
+    assert sorted(ground.values(), key=str) == [b"1", b"2", b"3"]
+
+
+@pytest.mark.parametrize("odd", ["g" * 7_900, "a%b@c d/*?+"])
+def test_long_and_odd_names_are_taken(ground: Ground, odd: str) -> None:
+    asked = ground.settings(group_id=ground.group + odd, instance="ü" * 4_000)
+    with opened(asked) as (sink, _):
+        write(sink, [ground.message(0, b"1")])
+    assert ground.values() == [b"1"]
 
 
 def test_the_sink_is_of_the_delivery_mode(ground: Ground) -> None:

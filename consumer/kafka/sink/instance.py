@@ -16,6 +16,20 @@ from consumer.settings.schema import Settings
 #: More workers of one group than any one host runs.
 _MAX_SLOTS = 10_000
 
+#: Between the group and the instance in a transactional id. Rare in the names of groups, where it
+#: is escaped; brokers, their tools and the access rules of the large providers give it no meaning.
+_SEPARATOR = "@"
+
+
+def transactional_id(group_id: str, instance: str) -> str:
+    """The transactional id of a worker, another one for every pair of group and instance.
+
+    It begins with the group, in which the separator and `%`, by which it is escaped, stand as in
+    an address (`%40`, `%25`); so a prefix that ends in the separator takes in this group alone.
+    """
+    group = group_id.replace("%", "%25").replace(_SEPARATOR, quote(_SEPARATOR, safe=""))
+    return f"{group}{_SEPARATOR}{instance}"
+
 
 class Instance:
     """A name that no other worker of the group has.

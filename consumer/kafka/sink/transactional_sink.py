@@ -15,7 +15,7 @@ from consumer.contracts.messages import Outgoing, Position, TopicPartition
 from consumer.kafka.bounded import Hung, bounded
 from consumer.kafka.errors import FENCED, STALE_MEMBER, error_of, fenced
 from consumer.kafka.retry import OutOfTime, again
-from consumer.kafka.sink.instance import Instance
+from consumer.kafka.sink.instance import Instance, transactional_id
 from consumer.kafka.sink.output import Output
 from consumer.kafka.source.rebalance import client_offsets
 from consumer.kafka.source.source import KafkaSource
@@ -61,7 +61,7 @@ class TransactionalSink:
 
     def open(self) -> None:
         self._instance = Instance(self._settings)
-        self._transactional_id = f"{self._settings.group_id}-{self._instance.name}"
+        self._transactional_id = transactional_id(self._settings.group_id, self._instance.name)
         properties = {
             "transactional.id": self._transactional_id,
             "transaction.timeout.ms": self._settings.transaction_timeout_ms,

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from consumer.contracts.errors import KafkaProblem
-from consumer.kafka.sink.instance import Instance
+from consumer.kafka.sink.instance import Instance, transactional_id
 from consumer.settings.schema import Settings
 
 HOST = socket.gethostname()
@@ -26,6 +26,16 @@ held = Instance(Settings(), Path(sys.argv[1]))
 print(held.name, flush=True)
 time.sleep(60)
 """
+
+
+def test_every_pair_of_group_and_instance_has_a_transactional_id_of_its_own() -> None:
+    parts = ["a", "b", "-", "@", "%", "40", "a-", "@b", "%40", "a@", "25", ""]
+    pairs = [(one + two, three) for one in parts for two in parts for three in (*parts, "@%", "a@")]
+    ids = {(group, instance): transactional_id(group, instance) for group, instance in pairs}
+    assert len(set(ids.values())) == len(ids)
+    assert transactional_id("news", "eu-0") == "news@eu-0"
+    assert transactional_id("news-eu", "0") == "news-eu@0"
+    assert transactional_id("a@b%", "c@d%") == "a%40b%25@c@d%"
 
 
 def test_a_given_name_is_taken_as_it_is(tmp_path: Path) -> None:
