@@ -62,6 +62,7 @@ class Worker:
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._settings = settings
+        self._source = source
         self._model = tagger.info
         self._ended = threading.Event()
         self._ready = threading.Event()
@@ -234,6 +235,7 @@ class Worker:
             reasons.append("the producer is not ready")
         if not self._ownership.count:
             reasons.append("no partition is assigned")
+            reasons.extend(self._source.missing())
         if self._drain.has_begun:
             reasons.append("the worker is stopping")
         return Health(alive, not reasons, tuple(reasons))

@@ -132,6 +132,10 @@ class Source(Protocol):
         """Where reading stands: the offset after the last message or marker that was passed."""
         ...
 
+    def missing(self) -> Sequence[str]:
+        """Why there may be no partition to assign, for a person. Any thread."""
+        ...
+
     def close(self) -> None:
         """Leave the group. Blocks for a few seconds at most."""
 

@@ -15,6 +15,7 @@ from consumer.kafka.errors import PERMANENT, UNKNOWN_TOPIC, error_of, problem
 from consumer.settings.schema import Settings
 
 Client = TypeVar("Client")
+Answer = TypeVar("Answer")
 
 #: How long a broker may take to answer, and a topic to appear, before the worker gives up.
 OPEN_TIMEOUT_S = 10.0
@@ -175,14 +176,44 @@ def _ask_for(
     client: Any, watch: ClientWatch, settings: Settings, topic: str, deadline: float
 ) -> KafkaError | None:
     """What the brokers say about a topic; None when it is there."""
+    found = answered(
+        lambda left_s: client.list_topics(topic, timeout=left_s).topics.get(topic),
+        *(client, watch, settings, deadline),
+    )
+    if found is None:
+        return KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART)
+    if found.error is None and not found.partitions:
+        return KafkaError(KafkaError.LEADER_NOT_AVAILABLE)
+    error_found: KafkaError | None = found.error
+    return error_found
+
+
+def answered(
+    ask: Callable[[float], Answer],
+    client: Any,
+    watch: ClientWatch,
+    settings: Settings,
+    deadline: float,
+) -> Answer:
+    """What the brokers answer, asked again while none does.
+
+    Args:
+        ask: makes the call, which may take so many seconds.
+        client: of the call.
+        watch: its errors.
+        deadline: monotonic seconds.
+
+    Raises:
+        KafkaProblem: no broker answers, or access is denied.
+    """
     while True:
         try:
-            left_s = max(deadline - time.monotonic(), 0.1)
-            found = client.list_topics(topic, timeout=left_s).topics.get(topic)
+            return ask(max(deadline - time.monotonic(), 0.1))
         except KafkaException as failed:
             # The reason comes through the error callback, which runs in poll only.
             client.poll(0)
-            error = watch.last or error_of(failed)
+            said = error_of(failed)
+            error = said if said.code() in PERMANENT else watch.last or said
             if error.code() in PERMANENT:
                 raise problem(
                     f"the brokers at {settings.bootstrap_servers} refuse", error
@@ -193,13 +224,6 @@ def _ask_for(
                     "check bootstrap_servers, the network, and kafka.security.protocol"
                 ) from failed
             time.sleep(0.1)
-            continue
-        if found is None:
-            return KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART)
-        if found.error is None and not found.partitions:
-            return KafkaError(KafkaError.LEADER_NOT_AVAILABLE)
-        error_found: KafkaError | None = found.error
-        return error_found
 
 
 def _said(wrong: Exception) -> str:

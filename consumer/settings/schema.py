@@ -12,6 +12,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from consumer.settings.topic_patterns import takes_in
 from consumer.settings.values import (
     MASK,
     Count,
@@ -29,7 +30,6 @@ from consumer.settings.values import (
     Topics,
     WrongValue,
     is_secret,
-    is_taken_in,
 )
 
 
@@ -48,7 +48,7 @@ class GroupProtocol(StrEnum):
 
 
 class OffsetReset(StrEnum):
-    """Where to begin without a committed offset, or with one that retention has removed."""
+    """Where a group begins that has committed nothing."""
 
     EARLIEST = "earliest"
     LATEST = "latest"
@@ -104,7 +104,9 @@ class Settings(BaseModel):
     bootstrap_servers: NonEmpty = "localhost:9092"
     """Brokers to start from, `host:port`, several separated by commas."""
     input_topics: Topics = ("articles",)
-    """Topics to read, separated by commas; one that begins with `^` is a pattern."""
+    """Topics to read, separated by commas. One that begins with `^` is a pattern: a regular
+    expression of Python's for whole names, so `^news-.*` and not `^news-`. It takes in Kafka's own
+    topics, which begin with `__`, only where it begins with `^__`."""
     output_topic: Topic = "articles-tagged"
     """Topic for the enriched articles; it must exist or the broker must create topics."""
     dead_letter_topic: Topic = "articles-dead-letters"
@@ -116,8 +118,16 @@ class Settings(BaseModel):
     instance: Name = ""
     """Name of this worker within its group; its transactional id is `group_id@instance`. Empty
     takes the host name and the first free number on this host. Two workers must never share one."""
+    topic_discovery_interval_s: Annotated[float, Field(ge=1, le=3_600)] = 10.0
+    """Seconds between two looks for new partitions and, where there are patterns, for new topics.
+    A look for new topics asks for the metadata of all topics of the cluster, some 50 bytes a
+    partition."""
     auto_offset_reset: OffsetReset = OffsetReset.EARLIEST
-    """Where to begin where no usable offset is committed; `error` stops the worker instead."""
+    """Where a group begins that has no offset yet for a topic, or for any that a pattern takes in:
+    `earliest` or `latest`. It commits that position before it is ready. What such a topic or
+    pattern gets later, a partition or a topic, is read from its beginning under either; so is what
+    is left where retention has removed the committed offset. `error` stops the worker wherever an
+    offset is missing."""
     kafka: KafkaProperties = Field(default_factory=dict)
     """Any other librdkafka property, as `kafka.NAME` (TLS, SASL, timeouts); both clients get it."""
 
@@ -213,7 +223,7 @@ class Settings(BaseModel):
         for setting in ("output_topic", "dead_letter_topic"):
             written = getattr(self, setting)
             for name in self.input_topics:
-                if name == written or (name.startswith("^") and is_taken_in(name, written)):
+                if takes_in(name, written):
                     raise WrongValue(
                         f"{name} takes in {written}, which is the {setting}",
                         "the worker must not read what it writes",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field
+
+from consumer.settings import topic_patterns
 
 #: What stands in the place of a secret wherever settings are shown.
 MASK = "********"
@@ -71,17 +72,6 @@ def is_secret(kafka_property: str) -> bool:
     return any(word in kafka_property.lower() for word in _SECRET_WORDS)
 
 
-def is_taken_in(pattern: str, topic: str) -> bool:
-    """Whether a pattern of topics takes in this one, as far as Python reads the pattern alike."""
-    with warnings.catch_warnings():
-        # A POSIX class such as [[:alpha:]] makes Python warn; librdkafka reads it as it is meant.
-        warnings.simplefilter("ignore")
-        try:
-            return re.search(pattern, topic) is not None
-        except re.error:
-            return False
-
-
 def _not_empty(value: str) -> str:
     if not value.strip():
         raise WrongValue("is empty", "it must not be")
@@ -121,13 +111,22 @@ def _topic(name: str) -> str:
 
 
 def _topic_or_pattern(name: str) -> str:
-    return name if name.startswith("^") else _topic(name)
+    if not topic_patterns.is_pattern(name):
+        return _topic(name)
+    fault = topic_patterns.fault_of(name)
+    if fault is not None:
+        raise WrongValue(*fault)
+    return name
 
 
 def _split(value: Any) -> Any:
     if isinstance(value, str):
         return tuple(part.strip() for part in value.split(",") if part.strip())
     return value
+
+
+def _split_topics(value: Any) -> Any:
+    return topic_patterns.split(value) if isinstance(value, str) else value
 
 
 def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -176,7 +175,7 @@ GroupName: TypeAlias = Annotated[str, AfterValidator(_group)]
 Topic: TypeAlias = Annotated[str, AfterValidator(_topic)]
 Topics: TypeAlias = Annotated[
     tuple[Annotated[str, AfterValidator(_topic_or_pattern)], ...],
-    BeforeValidator(_split),
+    BeforeValidator(_split_topics),
     AfterValidator(_each_once),
 ]
 TextFields: TypeAlias = Annotated[

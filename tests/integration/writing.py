@@ -90,7 +90,10 @@ def opened(asked: Settings, join: bool = True) -> Iterator[tuple[Sink, KafkaSour
         source.open(Heard())
         sink.open()
         if join:
+            # Paused, so that no message is taken while it joins.
+            source.pause()
             poll_until(lambda: bool(source.assignments()), source)
+            source.resume()
         yield sink, source
     finally:
         sink.close()

@@ -84,6 +84,7 @@ class FakeSource:
 
     Attributes:
         failures: raised by `poll`, one a call.
+        absent: what `missing` says.
         polls, serves: calls of `poll` and of `serve`.
     """
 
@@ -97,6 +98,7 @@ class FakeSource:
         self._listener: RebalanceListener | None = None
         self._owner: int | None = None
         self.failures: deque[Exception] = deque()
+        self.absent: tuple[str, ...] = ()
         self.paused = False
         self.closed = False
         self.polls = 0
@@ -178,6 +180,9 @@ class FakeSource:
 
     def read_offsets(self) -> Mapping[TopicPartition, int]:
         return dict(self._next)
+
+    def missing(self) -> Sequence[str]:
+        return self.absent
 
     def close(self) -> None:
         self._check_thread()

@@ -16,6 +16,7 @@ from consumer.kafka.source.commits import Commit, Commits
 from consumer.kafka.source.intake import Intake
 from consumer.kafka.source.properties import consumer_properties
 from consumer.kafka.source.rebalance import Listener, Rebalance
+from consumer.kafka.source.starts import Starts
 from consumer.settings.schema import Settings
 
 #: Seconds for a consumer without brokers to close; it has nobody to take leave of.
@@ -35,6 +36,7 @@ class Member:
         settings: the brokers, the topics, the group.
         assigned: kept up to date.
         listener: hears of every change of the partitions.
+        starts: fixes the first position in each partition.
         paused: whether reading is paused.
 
     Attributes:
@@ -49,9 +51,9 @@ class Member:
         settings: Settings,
         assigned: AssignedPartitions,
         listener: Listener,
+        starts: Starts,
         paused: bool = False,
     ) -> None:
-        self._topics = list(settings.input_topics)
         self._commits = Commits()
         self._reports = 0
         self._silent_s = 0.0
@@ -59,7 +61,7 @@ class Member:
         self.is_hung = False
         self.watch = ClientWatch()
         self.intake = Intake(settings, assigned, self.watch)
-        self.rebalance = Rebalance(settings, assigned, listener)
+        self.rebalance = Rebalance(starts.fix, assigned, listener)
         self.rebalance.paused = paused
         defaults, required = consumer_properties(settings)
         required = {**required, "on_commit": self._commits.answered}
@@ -90,10 +92,13 @@ class Member:
                 "the worker again"
             )
 
-    def subscribe(self) -> None:
-        """Ask for partitions."""
+    def subscribe(self, topics: list[str]) -> None:
+        """Ask for partitions of these topics, and of no others."""
+        if not topics:
+            self.consumer.unsubscribe()
+            return
         self.consumer.subscribe(
-            self._topics,
+            topics,
             on_assign=self.rebalance.on_assign,
             on_revoke=self.rebalance.on_revoke,
             on_lost=self.rebalance.on_lost,

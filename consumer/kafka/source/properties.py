@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from consumer.settings.schema import GroupProtocol, Settings
+from consumer.settings.schema import GroupProtocol, OffsetReset, Settings
 
 #: Kibibytes that librdkafka fetches ahead, over all partitions. A pause throws them away and a
 #: resume fetches them again, so it is a fraction of its default (64 MiB): some seconds of work.
@@ -34,12 +34,14 @@ FETCH_BACKOFF_MS = 20
 
 def consumer_properties(settings: Settings) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     """The properties that `settings.kafka` may change, and those that it may not."""
+    is_strict = settings.auto_offset_reset is OffsetReset.ERROR
     defaults = {
         "queued.max.messages.kbytes": PREFETCH_KIB,
         "queued.min.messages": PREFETCH_MESSAGES,
         "max.partition.fetch.bytes": FETCH_BYTES,
         "fetch.max.bytes": FETCH_MAX_BYTES,
         "fetch.queue.backoff.ms": FETCH_BACKOFF_MS,
+        "topic.metadata.refresh.interval.ms": round(settings.topic_discovery_interval_s * 1000),
     }
     required: dict[str, Any] = {
         "group.id": settings.group_id,
@@ -48,7 +50,8 @@ def consumer_properties(settings: Settings) -> tuple[Mapping[str, Any], Mapping[
         "enable.auto.offset.store": False,
         "isolation.level": "read_committed",
         "enable.partition.eof": True,
-        "auto.offset.reset": settings.auto_offset_reset.value,
+        # `latest` is for a group that begins, which commits its positions: see `Starts`.
+        "auto.offset.reset": "error" if is_strict else "earliest",
     }
     if settings.group_protocol is GroupProtocol.CLASSIC:
         # Under the consumer protocol the brokers choose, and the client refuses to be told.
@@ -60,8 +63,3 @@ def session_s(settings: Settings) -> float:
     """Seconds after which the group expels a member that it does not hear of. Under the consumer
     protocol the brokers set it, and their default is the same."""
     return float(settings.kafka.get("session.timeout.ms", SESSION_TIMEOUT_MS)) / 1000
-
-
-def is_pattern(topic: str) -> bool:
-    """Whether an input topic is a pattern, by the mark that librdkafka has for it."""
-    return topic.startswith("^")

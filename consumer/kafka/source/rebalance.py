@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import confluent_kafka
+from confluent_kafka import KafkaException
 
-from consumer.contracts.errors import KafkaProblem
 from consumer.contracts.messages import TopicPartition
+from consumer.kafka.errors import PERMANENT, error_of, problem
 from consumer.kafka.source.assigned import AssignedPartitions
-from consumer.settings.schema import Settings
+
+#: Seconds until partitions whose first position could not be fixed are tried again.
+_AGAIN_S = 1.0
+
+_log = logging.getLogger(__name__)
 
 
 class Listener(Protocol):
@@ -31,17 +38,24 @@ class Rebalance:
     listener comes out of `poll`.
 
     Args:
-        settings: the topics that the worker writes to.
+        fix: sees to it that there is a committed position for each of these partitions, or raises
+            a KafkaException.
         assigned: kept up to date.
         listener: hears of every change.
     """
 
     def __init__(
-        self, settings: Settings, assigned: AssignedPartitions, listener: Listener
+        self,
+        fix: Callable[[Any, Sequence[TopicPartition]], None],
+        assigned: AssignedPartitions,
+        listener: Listener,
     ) -> None:
-        self._written = {settings.output_topic, settings.dead_letter_topic}
+        self._fix = fix
         self._assigned = assigned
         self._listener = listener
+        # Assigned, but neither delivered nor told of: their first position is not fixed yet.
+        self._unfixed: set[TopicPartition] = set()
+        self._again_at = 0.0
         #: Whether reading is paused.
         self.paused = False
         #: Whether one of the callbacks runs.
@@ -52,6 +66,7 @@ class Rebalance:
         """The client is given up, and with it all partitions. It may go on calling back; nobody
         hears of that."""
         self._retired = True
+        self._unfixed.clear()
         partitions = list(self._assigned.numbers())
         self._assigned.drop(partitions)
         if partitions:
@@ -62,11 +77,12 @@ class Rebalance:
         if self._retired:
             return
         partitions = _ours(assigned)
-        for topic in sorted(self._written & {one.topic for one in partitions}):
-            raise KafkaProblem(
-                f"a pattern in input_topics matches {topic}, which the worker writes to; "
-                "narrow the pattern"
-            )
+        try:
+            self._fix(consumer, partitions)
+        except KafkaException as failed:
+            self._put_off(partitions, failed)
+            consumer.incremental_assign(assigned)
+            return
         consumer.incremental_assign(assigned)
         self._assigned.add(partitions)
         if partitions:
@@ -76,9 +92,18 @@ class Rebalance:
             (consumer.pause if self.paused else consumer.resume)(asked)
         self._listener.on_assigned(partitions)
 
+    def settle(self, consumer: Any) -> None:
+        """Try again what could not be fixed, when it is time. Outside of the callbacks."""
+        if self._unfixed and time.monotonic() >= self._again_at:
+            partitions = client_partitions(sorted(self._unfixed))
+            self._unfixed.clear()
+            # Taken anew, they begin at the positions that are committed then.
+            consumer.incremental_unassign(partitions)
+            self.on_assign(consumer, partitions)
+
     def on_revoke(self, consumer: Any, revoked: Sequence[Any]) -> None:
         """Partitions are about to go; the listener may block to commit what is finished."""
-        partitions = _ours(revoked)
+        partitions = self._told(revoked)
         try:
             if not self._retired:
                 self.is_running = True
@@ -91,7 +116,7 @@ class Rebalance:
 
     def on_lost(self, consumer: Any, lost: Sequence[Any]) -> None:
         """Partitions went without notice."""
-        partitions = _ours(lost)
+        partitions = self._told(lost)
         try:
             if not self._retired:
                 self._assigned.drop(partitions)
@@ -104,6 +129,20 @@ class Rebalance:
         if partitions:
             self.on_lost(consumer, client_partitions(partitions))
             self.on_assign(consumer, client_partitions(partitions))
+
+    def _put_off(self, partitions: Iterable[TopicPartition], failed: KafkaException) -> None:
+        error = error_of(failed)
+        if error.fatal() or error.code() in PERMANENT:
+            raise problem("the first positions cannot be committed", error) from failed
+        _log.warning("the first positions are not committed yet: %s", error.str())
+        self._unfixed.update(partitions)
+        self._again_at = time.monotonic() + _AGAIN_S
+
+    def _told(self, going: Iterable[Any]) -> list[TopicPartition]:
+        """Of those that go, the ones that the listener has heard of."""
+        partitions = [one for one in _ours(going) if one not in self._unfixed]
+        self._unfixed.difference_update(_ours(going))
+        return partitions
 
 
 def client_partitions(partitions: Iterable[TopicPartition]) -> list[Any]:

@@ -14,10 +14,12 @@ from consumer.kafka.client import await_topics, make_client
 from consumer.kafka.source.assigned import AssignedPartitions
 from consumer.kafka.source.end_offsets import CLIENT_PROPERTIES, EndOffsets
 from consumer.kafka.source.errands import Errands
+from consumer.kafka.source.input_topics import InputTopics
 from consumer.kafka.source.member import Member
-from consumer.kafka.source.properties import is_pattern, session_s
+from consumer.kafka.source.properties import session_s
 from consumer.kafka.source.reading import Reading
 from consumer.kafka.source.rebalance import Listener, client_offsets, client_partitions
+from consumer.kafka.source.starts import Starts
 from consumer.settings.schema import Settings
 
 _log = logging.getLogger(__name__)
@@ -50,6 +52,8 @@ class KafkaSource:
         self._errands = Errands()
         self._ends: EndOffsets | None = None
         self._assigned = AssignedPartitions()
+        self._topics = InputTopics(settings)
+        self._starts = Starts(settings)
         self._listener: Listener | None = None
         self._reading: Reading | None = None
         self._polled_at = 0.0
@@ -58,18 +62,23 @@ class KafkaSource:
         settings = self._settings
         self._errands.own()
         self._listener = listener
-        member = self._join(Member(settings, self._assigned, listener))
+        member = self._join(Member(settings, self._assigned, listener, self._starts))
         self._ends = EndOffsets(
             lambda watch: make_client(AdminClient, settings, watch, {}, CLIENT_PROPERTIES)
         )
         self._await_topics()
+        entries = self._topics.entries(member.consumer, member.watch)
+        self._starts.look(entries, member.consumer, member.watch)
         self._polled_at = time.monotonic()
-        member.subscribe()
+        member.subscribe(self._topics.names)
 
     def poll(self, max_messages: int, timeout_s: float) -> list[RawMessage]:
         self._require_life()
         self._read.rewind()
         self._recheck_topics()
+        self._joined.rebalance.settle(self._joined.consumer)
+        if self._topics.refresh(self._joined.consumer):
+            self._joined.subscribe(self._topics.names)
         if self._ends is not None:
             self._ends.refresh(self._assigned.numbers())
         return self._read.poll(max_messages, timeout_s)
@@ -141,6 +150,10 @@ class KafkaSource:
     def read_offsets(self) -> Mapping[TopicPartition, int]:
         return self._assigned.read_offsets()
 
+    def missing(self) -> tuple[str, ...]:
+        """As the protocol says."""
+        return self._topics.missing()
+
     def close(self) -> None:
         if self._reading is None:
             return
@@ -190,7 +203,8 @@ class KafkaSource:
         # First: nothing of its partitions may be taken for the new one's.
         lost.retire()
         paused = lost.rebalance.paused
-        self._join(Member(self._settings, self._assigned, self._listener, paused)).subscribe()
+        member = Member(self._settings, self._assigned, self._listener, self._starts, paused)
+        self._join(member).subscribe(self._topics.names)
 
     def _set_paused(self, paused: bool) -> None:
         if self._reading is None or self._joined.rebalance.paused == paused:
@@ -201,9 +215,8 @@ class KafkaSource:
             (consumer.pause if paused else consumer.resume)(asked)
 
     def _await_topics(self) -> None:
-        names = [name for name in self._settings.input_topics if not is_pattern(name)]
-        topics = dict.fromkeys(names, "input_topics")
-        await_topics(self._joined.consumer, self._joined.watch, self._settings, topics)
+        member = self._joined
+        await_topics(member.consumer, member.watch, self._settings, self._topics.named)
 
     def _recheck_topics(self) -> None:
         if self._joined.intake.is_recheck_due():

@@ -7,12 +7,12 @@ from typing import Any
 
 import confluent_kafka
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 
 from consumer.contracts.errors import KafkaProblem
 from consumer.contracts.messages import TopicPartition
 from consumer.kafka.source.assigned import AssignedPartitions
 from consumer.kafka.source.rebalance import Rebalance
-from consumer.settings.schema import Settings
 from tests.integration.reading import Heard
 
 
@@ -31,15 +31,8 @@ def theirs(topic: str, partition: int = 0) -> list[Any]:
     return [confluent_kafka.TopicPartition(topic, partition)]
 
 
-def test_a_topic_that_the_worker_writes_to_is_never_read() -> None:
-    """Settings refuse such a pattern; but regular expressions have dialects."""
-    client, assigned = Client(), AssignedPartitions()
-    rebalance = Rebalance(Settings(), assigned, Heard())
-    for topic in ("articles-tagged", "articles-dead-letters"):
-        with pytest.raises(KafkaProblem, match=f"matches {topic}.*narrow the pattern"):
-            rebalance.on_assign(client, theirs(topic))
-    assert client.calls == []
-    assert assigned.numbers() == {}
+def fixed(_: Any, __: Sequence[TopicPartition]) -> None:
+    """Every first position is committed."""
 
 
 def test_a_partition_is_given_up_even_if_the_listener_fails() -> None:
@@ -51,7 +44,7 @@ def test_a_partition_is_given_up_even_if_the_listener_fails() -> None:
             raise ValueError(f"{len(partitions)} lost")
 
     client, assigned = Client(), AssignedPartitions()
-    rebalance = Rebalance(Settings(), assigned, Broken())
+    rebalance = Rebalance(fixed, assigned, Broken())
     rebalance.on_assign(client, theirs("a"))
     with pytest.raises(ValueError, match="1 revoked"):
         rebalance.on_revoke(client, theirs("a"))
@@ -69,7 +62,7 @@ def test_a_partition_is_given_up_even_if_the_listener_fails() -> None:
 @pytest.mark.parametrize("paused", [True, False])
 def test_what_is_assigned_is_paused_or_not_as_all_the_rest(paused: bool) -> None:
     client = Client()
-    rebalance = Rebalance(Settings(), AssignedPartitions(), Heard())
+    rebalance = Rebalance(fixed, AssignedPartitions(), Heard())
     rebalance.paused = paused
     rebalance.on_assign(client, theirs("a"))
     rebalance.on_assign(client, [])
@@ -90,9 +83,64 @@ def test_the_listener_hears_of_a_revocation_before_and_of_a_loss_after() -> None
 
     heard = Counting()
     heard.revoking = lambda _: seen.append(len(assigned.numbers()))
-    rebalance = Rebalance(Settings(), assigned, heard)
+    rebalance = Rebalance(fixed, assigned, heard)
     rebalance.on_assign(client, theirs("a"))
     rebalance.on_revoke(client, theirs("a"))
     rebalance.on_assign(client, theirs("a"))
     rebalance.on_lost(client, theirs("a"))
     assert seen == [1, 10]
+
+
+class Group:
+    """Takes first positions, once it can."""
+
+    def __init__(self) -> None:
+        self.refusals = [KafkaError.STALE_MEMBER_EPOCH]
+        self.asked: list[list[TopicPartition]] = []
+
+    def fix(self, _: Any, partitions: Sequence[TopicPartition]) -> None:
+        self.asked.append(list(partitions))
+        if self.refusals:
+            raise KafkaException(KafkaError(self.refusals.pop()))
+
+
+def test_a_partition_whose_first_position_is_not_fixed_is_told_of_when_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr("consumer.kafka.source.rebalance.time.monotonic", lambda: now[0])
+    client, assigned, heard, group = Client(), AssignedPartitions(), Heard(), Group()
+    rebalance = Rebalance(group.fix, assigned, heard)
+    rebalance.on_assign(client, theirs("a"))
+    rebalance.settle(client)
+    assert (heard.events, assigned.numbers()) == ([], {})
+    assert client.calls == [("incremental_assign", [("a", 0)])]
+    now[0] = 1.0
+    rebalance.settle(client)
+    rebalance.settle(client)
+    assert heard.of("assigned") == [TopicPartition("a", 0)]
+    assert list(assigned.numbers()) == [TopicPartition("a", 0)]
+    assert group.asked == [[TopicPartition("a", 0)]] * 2
+    assert [name for name, _ in client.calls[1:]] == [
+        *("incremental_unassign", "incremental_assign", "resume")
+    ]
+
+
+@pytest.mark.parametrize("going", ["on_revoke", "on_lost"])
+def test_one_that_goes_before_its_position_is_fixed_is_never_told_of(going: str) -> None:
+    client, heard, group = Client(), Heard(), Group()
+    rebalance = Rebalance(group.fix, AssignedPartitions(), heard)
+    rebalance.on_assign(client, theirs("a"))
+    getattr(rebalance, going)(client, theirs("a"))
+    rebalance._again_at = 0.0
+    rebalance.settle(client)
+    assert heard.of("assigned") == heard.of("revoked") == heard.of("lost") == []
+    assert [name for name, _ in client.calls] == ["incremental_assign", "incremental_unassign"]
+
+
+def test_a_first_position_that_is_refused_for_good_stops_the_worker() -> None:
+    group = Group()
+    group.refusals = [KafkaError.GROUP_AUTHORIZATION_FAILED]
+    rebalance = Rebalance(group.fix, AssignedPartitions(), Heard())
+    with pytest.raises(KafkaProblem, match=r"first positions.*read the consumer group"):
+        rebalance.on_assign(Client(), theirs("a"))

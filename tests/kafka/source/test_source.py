@@ -62,6 +62,11 @@ def answer(offset: Any, error: KafkaError | None) -> Any:
     )
 
 
+def replace_offset(partition: Any, offset: int) -> Any:
+    """The client's partition at another offset."""
+    return confluent_kafka.TopicPartition(partition.topic, partition.partition, offset)
+
+
 class Client:
     """Plays a list of messages, callbacks and errors; then nothing."""
 
@@ -162,6 +167,11 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Client:
     client = Client()
     admin = SimpleNamespace(poll=lambda _: 0, list_offsets=lambda *_, **__: {})
     monkeypatch.setattr("consumer.kafka.source.source.make_client", lambda *_: admin)
+    asks = SimpleNamespace(
+        committed=lambda asked, _: [answer(replace_offset(one, 0), None) for one in asked],
+        close=lambda: None,
+    )
+    monkeypatch.setattr("consumer.kafka.source.starts.make_client", lambda *_: asks)
     makes(monkeypatch, client)
     return client
 

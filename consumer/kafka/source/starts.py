@@ -1,0 +1,131 @@
+"""Starts: where reading begins in a partition for which the group has no offset."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import closing
+from typing import Any
+
+import confluent_kafka
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException
+
+from consumer.contracts.messages import TopicPartition
+from consumer.kafka.client import OPEN_TIMEOUT_S, ClientWatch, answered, make_client
+from consumer.kafka.source.properties import consumer_properties
+from consumer.settings.schema import OffsetReset, Settings
+
+#: Longest wait, in seconds, for one answer during a rebalance.
+_ANSWER_S = 5.0
+
+_log = logging.getLogger(__name__)
+
+
+class Starts:
+    """Fixes the first position in a partition by a commit, before anything of it is read: else what
+    is written between the worker's first look and its first commit could be passed over by the
+    next worker. Owned by the poll thread.
+
+    A group that has no offset at all for an entry of `input_topics`, a topic or all that a pattern
+    takes in, begins there as `auto_offset_reset` says. Where it has one, a partition without is
+    new, and begins at its beginning.
+
+    Args:
+        settings: the group, `auto_offset_reset`.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        # The group has an offset for these. It goes with the topic, and then the client begins at
+        # the beginning by itself.
+        self._known: set[TopicPartition] = set()
+        # There already when this worker came to a group that had not begun with their entry.
+        self._present: set[TopicPartition] = set()
+
+    def look(
+        self, entries: Iterable[Collection[TopicPartition]], client: Any, watch: ClientWatch
+    ) -> None:
+        """Find out, before the group is joined, with which entries it has begun; blocks.
+
+        Args:
+            entries: the partitions of each entry of `input_topics`.
+            client: hears why no broker answers.
+            watch: its errors.
+
+        Raises:
+            KafkaProblem: no broker answers, or access is denied.
+        """
+        entries = list(entries)
+        asked = sorted({one for partitions in entries for one in partitions})
+        if not asked:
+            return
+        deadline = time.monotonic() + OPEN_TIMEOUT_S
+        self._known |= answered(
+            lambda left_s: self._committed(asked, left_s),
+            *(client, watch, self._settings, deadline),
+        )
+        for partitions in entries:
+            if self._known.isdisjoint(partitions):
+                self._present.update(partitions)
+
+    def fix(self, consumer: Any, partitions: Sequence[TopicPartition]) -> None:
+        """Commit the positions of those partitions, just assigned, for which there is none; blocks.
+
+        Raises:
+            KafkaException: one of them is not fixed; the same call again may help.
+        """
+        if self._settings.auto_offset_reset is OffsetReset.ERROR:
+            return
+        unknown = [one for one in partitions if one not in self._known]
+        if not unknown:
+            return
+        self._known |= self._committed(unknown, _ANSWER_S)
+        starts = [self._start(one) for one in unknown if one not in self._known]
+        if not starts:
+            return
+        found = _whole(consumer.offsets_for_times(starts, timeout=_ANSWER_S))
+        # In a rebalance callback the client is not polled, and has just heard from the group.
+        _whole(consumer.commit(offsets=found, asynchronous=False))
+        for one in found:
+            self._known.add(TopicPartition(one.topic, one.partition))
+            _log.info(
+                "reading of %s [%s] begins at offset %s", one.topic, one.partition, one.offset
+            )
+
+    def _start(self, partition: TopicPartition) -> Any:
+        skips = (
+            self._settings.auto_offset_reset is OffsetReset.LATEST and partition in self._present
+        )
+        return confluent_kafka.TopicPartition(
+            partition.topic, partition.partition, OFFSET_END if skips else OFFSET_BEGINNING
+        )
+
+    def _committed(
+        self, partitions: Iterable[TopicPartition], timeout_s: float
+    ) -> set[TopicPartition]:
+        """For which of these the group has an offset.
+
+        By a client of its own: one that reads committed messages only gets no answer while a
+        transaction holds any of the offsets, which one of a killed worker may do for minutes.
+        """
+        defaults, required = consumer_properties(self._settings)
+        required = {**required, "isolation.level": "read_uncommitted"}
+        asked = [confluent_kafka.TopicPartition(*one) for one in partitions]
+        with closing(
+            make_client(Consumer, self._settings, ClientWatch(), defaults, required)
+        ) as client:
+            answers = _whole(client.committed(asked, timeout_s))
+        return {TopicPartition(one.topic, one.partition) for one in answers if one.offset >= 0}
+
+
+def _whole(answers: Sequence[Any]) -> Sequence[Any]:
+    """The answers, none of them an error.
+
+    Raises:
+        KafkaException: one is.
+    """
+    for one in answers:
+        if one.error is not None:
+            raise KafkaException(one.error)
+    return answers
