@@ -16,12 +16,12 @@ class RejectCode(StrEnum):
     EMPTY_ID = "empty_id"  # `id` is the empty string
     WRONG_TYPE = "wrong_type"  # `id` or a text field is not a string
     NO_TEXT = "no_text"  # no text field, or only empty ones
-    INVALID_HEADER = "invalid_header"  # a header's name is not UTF-8, so no header can be read
+    INVALID_HEADER = "invalid_header"  # a header's name is not UTF-8 or has a NUL
     TOKENIZATION_FAILED = "tokenization_failed"  # the tokenizer raised on this text alone
     OUT_OF_MEMORY = "out_of_memory"  # a single article that the device cannot hold
     NOT_A_NUMBER = "not_a_number"  # the model answered with NaN or infinite logits
     TOO_LARGE = "too_large"  # the enriched message exceeds what the output topic takes
-    TIMESTAMP_REFUSED = "timestamp_refused"  # the output topic does not take its timestamp
+    TIMESTAMP_REFUSED = "timestamp_refused"  # it is 0, or the output topic does not take it
     RECORD_REFUSED = "record_refused"  # the output topic does not take it, without a key perhaps
 
 

@@ -39,11 +39,11 @@ class RawMessage(NamedTuple):
     Attributes:
         position: where it stands.
         key, value: its bytes; a null value is a tombstone.
-        headers: its headers.
+        headers: its headers, as far as they can be carried.
         timestamp_ms: milliseconds since the epoch, or None where Kafka gives none.
         assignment: number of the assignment of its partition under which it was read. It grows
             with every assignment and every rewind, so that work from before is told apart.
-        has_unreadable_headers: whether the client cannot read its headers; `headers` is empty then.
+        has_unreadable_headers: whether a header's name cannot be carried; `headers` is without it.
         size_bytes: what it counts against `in_flight_bytes`: key, value and header values.
     """
 

@@ -161,7 +161,7 @@ class Sink(Protocol):
         """Queue one message. Blocks while the client's buffer is full.
 
         Raises:
-            RejectedMessage: code `too_large`; the client will not take a message of this size.
+            RejectedMessage: the client cannot write it: `too_large`, or `timestamp_refused`.
             AbortableError, KafkaProblem: as `commit`.
         """
 

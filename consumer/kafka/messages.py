@@ -7,6 +7,10 @@ from typing import Any
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE
 
 from consumer.contracts.messages import Headers, Position, RawMessage, TopicPartition
+from consumer.kafka.source import header_names
+
+#: What a record says in Kafka's protocol that has no timestamp.
+NO_TIMESTAMP = -1
 
 
 def raw_message(
@@ -21,20 +25,21 @@ def raw_message(
     if partition is None:
         partition = TopicPartition(message.topic(), message.partition())
     kind, timestamp_ms = message.timestamp()
-    headers = _headers(message)
+    carried = header_names.carried(message)
+    headers = _headers(message) if carried is None else carried
     return RawMessage(
         Position(partition, message.offset()),
         message.key(),
         message.value(),
         headers or (),
-        None if kind == TIMESTAMP_NOT_AVAILABLE else timestamp_ms,
+        None if kind == TIMESTAMP_NOT_AVAILABLE or timestamp_ms == NO_TIMESTAMP else timestamp_ms,
         assignment,
-        headers is None,
+        headers is None or carried is not None,
     )
 
 
 def _headers(message: Any) -> Headers | None:
-    """The headers; None where a name is not UTF-8, which no broker forbids.
+    """The headers; None where the client cannot read a name.
 
     To be asked for once a message: after such a failure the client gives out broken objects.
     """

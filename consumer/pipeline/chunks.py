@@ -21,8 +21,8 @@ from consumer.contracts.messages import (
 from consumer.contracts.ports import Deserializer, Tagger
 
 _UNREADABLE_HEADERS = (
-    "the name of a header is not UTF-8, so its headers cannot be read and this dead letter is "
-    "without them; the topic, partition and offset say where the original stands"
+    "the name of a header is not UTF-8 or has a NUL, so that it cannot be carried and this dead "
+    "letter is without it; the topic, partition and offset say where the original stands"
 )
 
 log = structlog.get_logger(__name__)

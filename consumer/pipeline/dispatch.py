@@ -61,7 +61,7 @@ class Dispatcher:
         self._wall_clock = wall_clock
 
     def send(self, outcome: Outcome) -> Outcome:
-        """Send an outcome's message, or its dead letter where the message is too large.
+        """Send an outcome's message, or its dead letter where the message cannot be written.
 
         Returns:
             The outcome that it has in the end.
@@ -86,13 +86,13 @@ class Dispatcher:
         topic = self._route.dead_letter_topic
         raw = rejected.raw
         letter = dead_letter(rejected, topic, self._partition(raw, topic), self._route.version)
-        if self._sink.refused(topic, raw.position) is RejectCode.TIMESTAMP_REFUSED:
-            # Written without it; the header `timestamp` still says which it was.
-            self._sink.send(letter._replace(timestamp_ms=None))
-            return
         try:
             self._send_to(topic, letter)
         except RejectedMessage as reason:
+            if reason.code == RejectCode.TIMESTAMP_REFUSED:
+                # Written without it; the header `timestamp` still says which it was.
+                self._sink.send(letter._replace(timestamp_ms=None))
+                return
             if reason.code == RejectCode.RECORD_REFUSED:
                 remedy = "it must not be compacted, since messages may come without a key"
             else:

@@ -73,7 +73,9 @@ def test_headers_that_the_client_cannot_read_are_told_of(failure: Exception) -> 
 @pytest.mark.parametrize(
     ("timestamp", "timestamp_ms"),
     [
-        ((TIMESTAMP_CREATE_TIME, -1), -1),
+        ((TIMESTAMP_CREATE_TIME, -1), None),
+        ((TIMESTAMP_CREATE_TIME, 0), 0),
+        ((TIMESTAMP_CREATE_TIME, -2), -2),
         ((TIMESTAMP_CREATE_TIME, 2**63 - 1), 2**63 - 1),
         ((TIMESTAMP_NOT_AVAILABLE, -1), None),
     ],

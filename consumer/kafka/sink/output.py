@@ -14,6 +14,7 @@ from consumer.contracts.errors import AbortableError, KafkaProblem, RejectedMess
 from consumer.contracts.messages import Outgoing, Position, TopicPartition
 from consumer.kafka.client import ClientWatch, await_topics, make_client
 from consumer.kafka.errors import FENCED, PERMANENT, error_of, fenced, problem, raised_by
+from consumer.kafka.messages import NO_TIMESTAMP
 from consumer.kafka.sink.deliveries import REASONS, Deliveries, Refusals
 from consumer.kafka.sink.partition_counts import PartitionCounts
 from consumer.settings.schema import Settings
@@ -28,8 +29,11 @@ _LOOK_S = 0.5
 #: lock, and getting it back costs more than a message.
 _SERVE_MESSAGES = 512
 
-#: What the client takes for a message whose key decides, and for one that has no time of its own.
-_BY_KEY, _NOW = -1, 0
+#: What the client takes for a message whose key decides.
+_BY_KEY = -1
+
+#: A time that the client cannot write: it takes it for the present.
+_TAKEN_FOR_NOW_MS = 0
 
 #: What `settings.kafka` may change. The buffer holds far more than `in_flight_bytes` lets in.
 _DEFAULTS: Mapping[str, Any] = {
@@ -121,11 +125,17 @@ class Output:
         """Queue one message; while the buffer is full, wait for the broker to take some.
 
         Raises:
-            RejectedMessage: code `too_large`, by the client's own limit.
+            RejectedMessage: code `too_large`, by the client's own limit; `timestamp_refused`.
             AbortableError, KafkaProblem: an earlier message failed, or the buffer stays full.
         """
         deadline: float | None = None
         topic, key, value, headers, timestamp_ms, partition, _ = message
+        if timestamp_ms == _TAKEN_FOR_NOW_MS:
+            raise RejectedMessage(
+                RejectCode.TIMESTAMP_REFUSED,
+                "the timestamp of the message is 0, which the client cannot write; let its "
+                "producer set one",
+            )
         delivered = partial(self._delivered, self._deliveries, message)
         while True:
             self.raise_failure()
@@ -137,7 +147,7 @@ class Output:
                     key,
                     _BY_KEY if partition is None else partition,
                     on_delivery=delivered,
-                    timestamp=timestamp_ms or _NOW,
+                    timestamp=NO_TIMESTAMP if timestamp_ms is None else timestamp_ms,
                     headers=list(headers) if headers else None,
                 )
             except BufferError:
