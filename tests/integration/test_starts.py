@@ -172,6 +172,31 @@ def test_a_topic_that_a_pattern_takes_in_later_is_read_from_its_beginning_by_the
 
 
 @PROTOCOLS
+def test_two_workers_share_the_topics_that_a_pattern_takes_in_later(
+    kafka: str, topics: TopicFactory, group: str, protocol: str
+) -> None:
+    stem = group.replace("group", "in")
+    asked = latest(kafka, f"^{stem}-.*", group, protocol)
+    old = topics(f"{stem}-old", partitions=2)
+    put(kafka, old, 0, b"old")
+    with opened(asked) as (first, _), opened(asked) as (second, _):
+        poll_until(
+            lambda: len(first.assignments()) == len(second.assignments()) == 1, first, second
+        )
+        new = topics(f"{stem}-new", partitions=2)
+        put(kafka, new, 0, b"a")
+        put(kafka, new, 1, b"b")
+        put(kafka, old, 0, b"c")
+        got: list[RawMessage] = []
+        while len(got) < 3:
+            got += first.poll(10, 0.1) + second.poll(10, 0.1)
+        got += poll_until(
+            lambda: len(first.assignments()) == len(second.assignments()) == 2, first, second
+        )
+    assert {b"a", b"b", b"c"} == set(values(got))
+
+
+@PROTOCOLS
 def test_a_worker_joins_while_a_transaction_of_a_lost_one_holds_offsets(
     kafka: str, topics: TopicFactory, group: str, protocol: str
 ) -> None:

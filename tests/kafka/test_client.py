@@ -6,13 +6,14 @@ import json
 import logging
 import socket
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, KafkaError, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 
 from consumer.contracts.errors import KafkaProblem, SettingsError
-from consumer.kafka.client import ClientLog, ClientWatch, make_client
+from consumer.kafka.client import ClientLog, ClientWatch, answered, make_client
 from consumer.kafka.sink.sink import make_sink
 from consumer.kafka.source.source import KafkaSource
 from consumer.settings.schema import Delivery, Settings
@@ -121,6 +122,32 @@ def test_brokers_that_do_not_answer_are_named(
         sink.open()
     sink.close()
     source.close()
+
+
+def test_brokers_that_do_not_answer_are_named_where_only_patterns_are_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("consumer.kafka.source.input_topics.OPEN_TIMEOUT_S", 1.0)
+    address = closed_port()
+    source = KafkaSource(Settings(bootstrap_servers=address, input_topics=("^news-.*",)))
+    with pytest.raises(KafkaProblem, match=f"no broker answers at {address}.*check bootstrap"):
+        source.open(Heard())
+    source.close()
+
+
+def test_an_answer_that_stays_no_is_not_asked_for_again() -> None:
+    asked: list[float] = []
+
+    def ask(left_s: float) -> None:
+        asked.append(left_s)
+        raise KafkaException(KafkaError(KafkaError.GROUP_AUTHORIZATION_FAILED))
+
+    watch = ClientWatch()
+    watch(KafkaError(KafkaError._TRANSPORT))
+    client = SimpleNamespace(poll=lambda _: None)
+    with pytest.raises(KafkaProblem, match=r"refuse: .*allow this user to read the consumer group"):
+        answered(ask, client, watch, Settings(), time.monotonic() + 60)
+    assert len(asked) == 1
 
 
 def told(watch: ClientWatch, *sources: str) -> bool:

@@ -8,11 +8,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import confluent_kafka
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 
 from consumer.contracts.messages import TopicPartition
-from consumer.kafka.errors import PERMANENT, error_of, problem
+from consumer.kafka.errors import PERMANENT, UNKNOWN_TOPIC, error_of, problem
 from consumer.kafka.source.assigned import AssignedPartitions
+
+#: What another try does not help against. A topic that is not known was just created, or is being
+#: deleted, which the group will hear of.
+_FOR_GOOD = PERMANENT - UNKNOWN_TOPIC - {KafkaError._UNKNOWN_PARTITION}
 
 #: Seconds until partitions whose first position could not be fixed are tried again.
 _AGAIN_S = 1.0
@@ -132,7 +136,7 @@ class Rebalance:
 
     def _put_off(self, partitions: Iterable[TopicPartition], failed: KafkaException) -> None:
         error = error_of(failed)
-        if error.fatal() or error.code() in PERMANENT:
+        if error.fatal() or error.code() in _FOR_GOOD:
             raise problem("the first positions cannot be committed", error) from failed
         _log.warning("the first positions are not committed yet: %s", error.str())
         self._unfixed.update(partitions)

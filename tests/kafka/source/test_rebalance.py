@@ -94,8 +94,8 @@ def test_the_listener_hears_of_a_revocation_before_and_of_a_loss_after() -> None
 class Group:
     """Takes first positions, once it can."""
 
-    def __init__(self) -> None:
-        self.refusals = [KafkaError.STALE_MEMBER_EPOCH]
+    def __init__(self, refusal: int = KafkaError.STALE_MEMBER_EPOCH) -> None:
+        self.refusals = [refusal]
         self.asked: list[list[TopicPartition]] = []
 
     def fix(self, _: Any, partitions: Sequence[TopicPartition]) -> None:
@@ -104,12 +104,22 @@ class Group:
             raise KafkaException(KafkaError(self.refusals.pop()))
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        KafkaError.STALE_MEMBER_EPOCH,
+        KafkaError.REBALANCE_IN_PROGRESS,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError._UNKNOWN_PARTITION,
+        KafkaError._TIMED_OUT,
+    ],
+)
 def test_a_partition_whose_first_position_is_not_fixed_is_told_of_when_it_is(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     now = [0.0]
     monkeypatch.setattr("consumer.kafka.source.rebalance.time.monotonic", lambda: now[0])
-    client, assigned, heard, group = Client(), AssignedPartitions(), Heard(), Group()
+    client, assigned, heard, group = Client(), AssignedPartitions(), Heard(), Group(code)
     rebalance = Rebalance(group.fix, assigned, heard)
     rebalance.on_assign(client, theirs("a"))
     rebalance.settle(client)
@@ -139,8 +149,7 @@ def test_one_that_goes_before_its_position_is_fixed_is_never_told_of(going: str)
 
 
 def test_a_first_position_that_is_refused_for_good_stops_the_worker() -> None:
-    group = Group()
-    group.refusals = [KafkaError.GROUP_AUTHORIZATION_FAILED]
+    group = Group(KafkaError.GROUP_AUTHORIZATION_FAILED)
     rebalance = Rebalance(group.fix, AssignedPartitions(), Heard())
     with pytest.raises(KafkaProblem, match=r"first positions.*read the consumer group"):
         rebalance.on_assign(Client(), theirs("a"))
