@@ -81,10 +81,16 @@ class Observer(Protocol):
         """Back-pressure began or ended."""
 
     def lag(self, lags: Mapping[TopicPartition, int]) -> None:
-        """Messages between the committed position and the end, of each assigned partition."""
+        """Offsets between the committed position and the high watermark, of each assigned
+        partition."""
+
+    def ends(
+        self, stable: Mapping[TopicPartition, int], high: Mapping[TopicPartition, int]
+    ) -> None:
+        """Last stable offset and high watermark of each assigned partition where it is known."""
 
     def partitions_moved(self, partitions: Sequence[TopicPartition], at: float) -> None:
-        """The committed positions of these partitions advanced, or they are at their end."""
+        """The positions of these partitions advanced, or they are at their end."""
 
     def partitions_dropped(self, partitions: Sequence[TopicPartition]) -> None:
-        """These partitions are no longer assigned; forget their lag and freshness."""
+        """These partitions are no longer assigned; forget their lag, ends and freshness."""

@@ -122,9 +122,15 @@ class Source(Protocol):
         ...
 
     def end_offsets(self) -> Mapping[TopicPartition, int]:
-        """Last known end offset of each assigned partition, as a reader of its isolation sees it.
+        """Last stable offset of each assigned partition: as far as this reader gets.
 
         Never blocks; partitions whose end is not yet known are left out.
+        """
+        ...
+
+    def high_watermarks(self) -> Mapping[TopicPartition, int]:
+        """The end of each, behind all messages; above the last stable offset while a transaction of
+        a producer upstream is open. Otherwise as `end_offsets`.
         """
         ...
 

@@ -74,19 +74,16 @@ class Ownership:
                 if partition in self._delivered:
                     self._committed[partition] = offset
 
-    def lags(
-        self, ends: Mapping[TopicPartition, int], reads: Mapping[TopicPartition, int]
-    ) -> dict[TopicPartition, int]:
-        """Messages between the committed position and the end, where both are known.
+    def positions(self, reads: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+        """How far each partition is done with, where that is known.
 
         Where everything delivered is committed, the position is where reading stands: that is
         past the transaction markers, which take offsets but are never delivered.
 
         Args:
-            ends: end offset of each partition.
             reads: offset that is read next, markers passed.
         """
-        lags = {}
+        positions = {}
         with self._lock:
             for partition, span in self._delivered.items():
                 position: int | None
@@ -98,6 +95,21 @@ class Ownership:
                     )
                 else:
                     position = span[0] if committed is None else committed
-                if position is not None and partition in ends:
-                    lags[partition] = max(0, ends[partition] - position)
-        return lags
+                if position is not None:
+                    positions[partition] = position
+        return positions
+
+
+def lags(
+    ends: Mapping[TopicPartition, int], positions: Mapping[TopicPartition, int]
+) -> dict[TopicPartition, int]:
+    """Offsets between the position and the end, where both are known.
+
+    The end is the high watermark, so that what waits behind an open transaction upstream counts.
+    Where nothing waits the position is at the end, past all markers, and the lag is 0.
+    """
+    return {
+        partition: max(0, ends[partition] - position)
+        for partition, position in positions.items()
+        if partition in ends
+    }

@@ -15,7 +15,7 @@ from consumer.pipeline.channel import Channel
 from consumer.pipeline.in_flight import InFlight
 from consumer.pipeline.inbox import Assigned, Lost, PublishMessage, Revoked
 from consumer.pipeline.offsets import Rewind
-from consumer.pipeline.ownership import Ownership
+from consumer.pipeline.ownership import Ownership, lags
 from consumer.pipeline.stage import Stage
 
 #: Messages taken from the client at once; more only lengthens the way of the first of them.
@@ -92,6 +92,7 @@ class PollStage(Stage):
         self._paused = False
         self._full_since: float | None = None
         self._lag_due_at = 0.0
+        self._positions: Mapping[TopicPartition, int] = {}
 
     def stop(self) -> None:
         """Read nothing more; drain, then leave the group. Any thread, also a signal handler."""
@@ -180,11 +181,20 @@ class PollStage(Stage):
         self._observer.paused(paused)
 
     def _report(self) -> None:
-        lags = self._ownership.lags(self._source.end_offsets(), self._source.read_offsets())
-        self._observer.lag(lags)
-        at_end = tuple(partition for partition, lag in lags.items() if lag == 0)
-        if at_end:
-            self._observer.partitions_moved(at_end, self._wall_clock())
+        stable, high = self._source.end_offsets(), self._source.high_watermarks()
+        positions = self._ownership.positions(self._source.read_offsets())
+        behind = lags({**stable, **high}, positions)
+        self._observer.ends(stable, high)
+        self._observer.lag(behind)
+        # What moves without a commit passes markers, or messages of aborted transactions.
+        moved = tuple(
+            one
+            for one, position in positions.items()
+            if behind.get(one) == 0 or position > self._positions.get(one, position)
+        )
+        self._positions = positions
+        if moved:
+            self._observer.partitions_moved(moved, self._wall_clock())
         self._observer.in_flight(self._in_flight.messages, self._in_flight.size_bytes)
 
     # --- RebalanceListener, called on this thread inside `Source.poll` and `Source.close`

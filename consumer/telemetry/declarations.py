@@ -173,18 +173,37 @@ PAUSED = _gauge(
     "1 while reading is paused because the in-flight bound is reached.",
     "It is mostly 1: the worker is at its limit, which is normal only while it catches up.",
 )
+#: To the high watermark, as other tools have it; what waits behind an open transaction counts.
 PARTITION_LAG = _gauge(
     "nerstream_partition_lag_messages",
     "messages",
-    "Messages between the committed position and the end of an assigned partition.",
+    "Offsets between an assigned partition's committed position and its high watermark; 0 where "
+    "nothing waits, also behind transaction markers.",
     "It grows for minutes.",
+    labels=("topic", "partition"),
+)
+PARTITION_HIGH_WATERMARK = _gauge(
+    "nerstream_partition_high_watermark_offset",
+    "offset",
+    "The end of an assigned partition, behind every message that its replicas have.",
+    "It stands still although messages are produced: look at the brokers.",
+    labels=("topic", "partition"),
+)
+PARTITION_LAST_STABLE = _gauge(
+    "nerstream_partition_last_stable_offset",
+    "offset",
+    "As far as an assigned partition can be read: the first offset of the oldest open transaction "
+    "of a producer upstream, or the high watermark where none is open.",
+    "It stands still for minutes, below the high watermark: a transaction upstream hangs, and all "
+    "that was written after its first message waits. `kafka-transactions.sh find-hanging` names "
+    "it, `abort` ends it.",
     labels=("topic", "partition"),
 )
 #: Computed at the scrape, so that it grows even if every thread of the worker hangs.
 PARTITION_PROGRESS = _gauge(
     "nerstream_partition_seconds_since_progress",
     "seconds",
-    "Time since an assigned partition's committed position moved or was at its end.",
+    "Time since an assigned partition's position moved or was at the high watermark.",
     "It passes a minute: this partition stands, whatever the others do.",
     labels=("topic", "partition"),
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
@@ -22,6 +21,7 @@ from consumer.contracts.choices import RejectCode
 from consumer.contracts.messages import ModelInfo, TaggingResult, TopicPartition
 from consumer.telemetry import declarations
 from consumer.telemetry.freshness import Freshness
+from consumer.telemetry.partition_gauge import PartitionGauge
 
 log = logging.getLogger(__name__)
 
@@ -93,14 +93,13 @@ class Metrics:
         self._in_flight_messages = declarations.IN_FLIGHT_MESSAGES.gauge(registry)
         self._in_flight_bytes = declarations.IN_FLIGHT_BYTES.gauge(registry)
         self._paused = declarations.PAUSED.gauge(registry)
-        self._lag = declarations.PARTITION_LAG.gauge(registry)
+        self._lag = PartitionGauge(declarations.PARTITION_LAG.gauge(registry))
+        self._high = PartitionGauge(declarations.PARTITION_HIGH_WATERMARK.gauge(registry))
+        self._stable = PartitionGauge(declarations.PARTITION_LAST_STABLE.gauge(registry))
         self._transactions = declarations.TRANSACTIONS.counter(registry)
         self._rebalances = declarations.REBALANCES.counter(registry)
         self._assigned = declarations.ASSIGNED_PARTITIONS.gauge(registry)
         self._freshness = Freshness(clock)
-        #: Guards `_lagging`: lag and drop may come from different threads.
-        self._lag_lock = threading.Lock()
-        self._lagging: set[TopicPartition] = set()
         registry.register(self._freshness)
         registry.register(_Info(declarations.BUILD_INFO.info_family([__version__])))
         ProcessCollector(registry=registry)
@@ -185,22 +184,18 @@ class Metrics:
 
     def lag(self, lags: Mapping[TopicPartition, int]) -> None:
         self._freshness.seen(lags)
-        with self._lag_lock:
-            for partition, messages in lags.items():
-                self._lag.labels(partition.topic, partition.partition).set(messages)
-            # A partition that is not told has no known lag; its last number would be a lie.
-            self._remove_lag(self._lagging - lags.keys())
-            self._lagging = set(lags)
+        self._lag.show(lags)
+
+    def ends(
+        self, stable: Mapping[TopicPartition, int], high: Mapping[TopicPartition, int]
+    ) -> None:
+        self._stable.show(stable)
+        self._high.show(high)
 
     def partitions_moved(self, partitions: Sequence[TopicPartition], at: float) -> None:
         self._freshness.moved(partitions, at)
 
     def partitions_dropped(self, partitions: Sequence[TopicPartition]) -> None:
         self._freshness.forget(partitions)
-        with self._lag_lock:
-            self._remove_lag(self._lagging & set(partitions))
-            self._lagging -= set(partitions)
-
-    def _remove_lag(self, partitions: Iterable[TopicPartition]) -> None:
-        for partition in partitions:
-            self._lag.remove(partition.topic, partition.partition)
+        for gauge in (self._lag, self._high, self._stable):
+            gauge.forget(partitions)

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from consumer.pipeline.ownership import Ownership
+from collections.abc import Mapping
+
+from consumer.contracts.messages import TopicPartition
+from consumer.pipeline.ownership import Ownership, lags
 from tests.support.fakes import P0, P1, raw
+
+
+def lagging(
+    ownership: Ownership, ends: Mapping[TopicPartition, int], reads: Mapping[TopicPartition, int]
+) -> dict[TopicPartition, int]:
+    return lags(ends, ownership.positions(reads))
 
 
 def test_owns_what_is_assigned_by_its_number() -> None:
@@ -38,40 +47,40 @@ def test_lag_counts_what_is_read_and_uncommitted() -> None:
     ownership.add({P0: 1})
     for offset in range(10, 15):
         ownership.delivered([raw(offset, partition=P0)])
-    assert ownership.lags({P0: 20}, {P0: 15}) == {P0: 10}
+    assert lagging(ownership, {P0: 20}, {P0: 15}) == {P0: 10}
     ownership.committed({P0: 13})
-    assert ownership.lags({P0: 20}, {P0: 15}) == {P0: 7}
+    assert lagging(ownership, {P0: 20}, {P0: 15}) == {P0: 7}
     ownership.committed({P0: 15})
-    assert ownership.lags({P0: 20}, {P0: 15}) == {P0: 5}
+    assert lagging(ownership, {P0: 20}, {P0: 15}) == {P0: 5}
 
 
 def test_lag_is_zero_at_the_end_past_transaction_markers() -> None:
     ownership = Ownership()
     ownership.add({P0: 1})
     ownership.delivered([raw(7, partition=P0)])
-    assert ownership.lags({P0: 9}, {P0: 9}) == {P0: 2}  # 7 itself is uncommitted
+    assert lagging(ownership, {P0: 9}, {P0: 9}) == {P0: 2}  # 7 itself is uncommitted
     ownership.committed({P0: 8})
-    assert ownership.lags({P0: 9}, {P0: 9}) == {P0: 0}
+    assert lagging(ownership, {P0: 9}, {P0: 9}) == {P0: 0}
 
 
 def test_lag_is_known_before_the_first_message() -> None:
     ownership = Ownership()
     ownership.add({P0: 1})
-    assert ownership.lags({P0: 9}, {P0: 9}) == {P0: 0}
-    assert ownership.lags({P0: 9}, {P0: 4}) == {P0: 5}
+    assert lagging(ownership, {P0: 9}, {P0: 9}) == {P0: 0}
+    assert lagging(ownership, {P0: 9}, {P0: 4}) == {P0: 5}
 
 
 def test_unknown_ends_and_positions_are_left_out() -> None:
     ownership = Ownership()
     ownership.add({P0: 1, P1: 2})
-    assert ownership.lags({P0: 9}, {}) == {}
-    assert ownership.lags({P0: 9}, {P0: 3, P1: 3}) == {P0: 6}
+    assert lagging(ownership, {P0: 9}, {}) == {}
+    assert lagging(ownership, {P0: 9}, {P0: 3, P1: 3}) == {P0: 6}
 
 
 def test_an_end_that_is_behind_is_no_negative_lag() -> None:
     ownership = Ownership()
     ownership.add({P0: 1})
-    assert ownership.lags({P0: 5}, {P0: 8}) == {P0: 0}
+    assert lagging(ownership, {P0: 5}, {P0: 8}) == {P0: 0}
 
 
 def test_lag_after_a_rewind_is_from_where_reading_stands() -> None:
@@ -81,7 +90,7 @@ def test_lag_after_a_rewind_is_from_where_reading_stands() -> None:
         ownership.delivered([raw(offset, partition=P0)])
     ownership.committed({P0: 4})
     ownership.add({P0: 2})
-    assert ownership.lags({P0: 10}, {P0: 2}) == {P0: 8}
+    assert lagging(ownership, {P0: 10}, {P0: 2}) == {P0: 8}
 
 
 def test_what_is_not_ours_has_no_lag() -> None:
@@ -90,4 +99,4 @@ def test_what_is_not_ours_has_no_lag() -> None:
     ownership.delivered([raw(3, partition=P1)])
     ownership.committed({P1: 4})
     ownership.drop([P0])
-    assert ownership.lags({P0: 10, P1: 10}, {P0: 2, P1: 4}) == {}
+    assert lagging(ownership, {P0: 10, P1: 10}, {P0: 2, P1: 4}) == {}

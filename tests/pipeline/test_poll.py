@@ -261,3 +261,51 @@ def test_lag_is_told_past_markers_and_freshness_at_the_end(rig: PollRig) -> None
     eventually(lambda: rig.observer.lags == {P0: 0, P1: 0}, "no lag")
     eventually(lambda: rig.observer.moved == {P0: 5.0, P1: 5.0}, "fresh at the end")
     assert rig.observer.load == (3, rig.in_flight.size_bytes)
+
+
+def test_what_waits_behind_an_open_transaction_upstream_is_lag_and_no_progress(
+    rig: PollRig,
+) -> None:
+    rig.broker.feed(b"a", b"b")
+    rig.broker.held[P0] = 2
+    rig.assign()
+    assert rig.offsets(2) == [0, 1]
+    rig.ownership.committed({P0: 2})
+    rig.clock.advance(LAG_INTERVAL_S)
+    eventually(lambda: rig.observer.lags == {P0: 0, P1: 0}, "nothing waits")
+    rig.broker.feed(b"open", b"behind it", b"behind it too")
+    eventually(lambda: rig.source.high_watermarks()[P0] == 5, "the end is known")
+    rig.observer.moved.clear()
+    rig.clock.advance(LAG_INTERVAL_S)
+    eventually(lambda: rig.observer.lags == {P0: 3, P1: 0}, "three wait")
+    eventually(lambda: rig.observer.last_ends == ({P0: 2, P1: 0}, {P0: 5, P1: 0}), "both ends")
+    eventually(lambda: rig.observer.moved == {P1: 5.0}, "only the other one is fresh")
+    # The transaction ends: its marker takes an offset, and nothing waits any more.
+    rig.broker.mark()
+    del rig.broker.held[P0]
+    assert rig.offsets(3) == [2, 3, 4]
+    rig.ownership.committed({P0: 5})
+    rig.clock.advance(LAG_INTERVAL_S)
+    eventually(lambda: rig.observer.lags == {P0: 0, P1: 0}, "nothing waits again")
+    eventually(lambda: rig.observer.moved == {P0: 5.0, P1: 5.0}, "both are fresh")
+
+
+def test_passing_what_was_aborted_upstream_is_progress(rig: PollRig) -> None:
+    """Where transactions upstream overlap, and are aborted, nothing is ever committed here."""
+    rig.broker.mark()
+    rig.broker.held[P0] = 1
+    rig.broker.mark()
+    rig.assign()
+    rig.clock.advance(LAG_INTERVAL_S)
+    eventually(lambda: rig.observer.lags == {P0: 1, P1: 0}, "one is held")
+    rig.observer.moved.clear()
+    rig.clock.advance(LAG_INTERVAL_S)
+    eventually(lambda: rig.observer.moved == {P1: 5.0}, "it stands")
+    for held in (2, 3):
+        rig.observer.moved.clear()
+        rig.broker.mark()
+        rig.broker.held[P0] = held
+        rig.polled(2)
+        rig.clock.advance(LAG_INTERVAL_S)
+        eventually(lambda: P0 in rig.observer.moved, "it moved")
+        assert rig.observer.lags == {P0: 1, P1: 0}

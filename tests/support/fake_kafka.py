@@ -23,6 +23,7 @@ class FakeBroker:
     Attributes:
         inputs: the messages of each input partition, in the order of their offsets.
         ends: end offset of each input partition, transaction markers included.
+        held: first offset of a transaction upstream that is open, for partitions that have one.
         committed: the group's offsets.
         final: what a `read_committed` reader of the other topics has seen, in order.
     """
@@ -30,6 +31,7 @@ class FakeBroker:
     def __init__(self) -> None:
         self.inputs: dict[TopicPartition, list[RawMessage]] = {}
         self.ends: Counter[TopicPartition] = Counter()
+        self.held: dict[TopicPartition, int] = {}
         self.committed: dict[TopicPartition, int] = {}
         self.final: list[Outgoing] = []
         self.changed = threading.Condition()
@@ -50,6 +52,10 @@ class FakeBroker:
         with self.changed:
             self.ends[partition] += 1
             self.changed.notify_all()
+
+    def stable(self, partition: TopicPartition) -> int:
+        """The last stable offset: as far as a `read_committed` reader gets."""
+        return min(self.ends[partition], self.held.get(partition, self.ends[partition]))
 
     def commit(self, messages: Sequence[Outgoing], offsets: Mapping[TopicPartition, int]) -> None:
         """Make messages and offsets final, both at once."""
@@ -176,6 +182,9 @@ class FakeSource:
         return object()
 
     def end_offsets(self) -> Mapping[TopicPartition, int]:
+        return {partition: self._broker.stable(partition) for partition in self._numbers}
+
+    def high_watermarks(self) -> Mapping[TopicPartition, int]:
         return {partition: self._broker.ends[partition] for partition in self._numbers}
 
     def read_offsets(self) -> Mapping[TopicPartition, int]:
@@ -222,13 +231,18 @@ class FakeSource:
         if self.paused:
             return taken
         for partition, number in self._numbers.items():
-            log = self._broker.inputs.get(partition, [])
+            end = self._broker.stable(partition)
+            log = [
+                message
+                for message in self._broker.inputs.get(partition, [])
+                if message.position.offset < end
+            ]
             for message in log:
                 if message.position.offset >= self._next[partition] and len(taken) < max_messages:
                     taken.append(message._replace(assignment=number))
                     self._next[partition] = message.position.offset + 1
             if not log or log[-1].position.offset < self._next[partition]:
-                self._next[partition] = max(self._next[partition], self._broker.ends[partition])
+                self._next[partition] = max(self._next[partition], end)
         return taken
 
     def _check_thread(self) -> None:

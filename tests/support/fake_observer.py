@@ -30,6 +30,7 @@ class FakeObserver:
         self.results: list[TaggingResult] = []
         self.pauses: list[bool] = []
         self.lags: dict[TopicPartition, int] = {}
+        self.last_ends: tuple[dict[TopicPartition, int], dict[TopicPartition, int]] = ({}, {})
         self.moved: dict[TopicPartition, float] = {}
         self.load = (0, 0)
         self.most_in_flight = 0
@@ -98,6 +99,11 @@ class FakeObserver:
 
     def lag(self, lags: Mapping[TopicPartition, int]) -> None:
         self.lags = dict(lags)
+
+    def ends(
+        self, stable: Mapping[TopicPartition, int], high: Mapping[TopicPartition, int]
+    ) -> None:
+        self.last_ends = (dict(stable), dict(high))
 
     def partitions_moved(self, partitions: Sequence[TopicPartition], at: float) -> None:
         self.moved.update(dict.fromkeys(partitions, at))

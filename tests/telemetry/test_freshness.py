@@ -73,3 +73,17 @@ def test_a_lag_that_is_not_told_is_not_shown(scraped: Scraped) -> None:
     assert lag_of(scraped, A1) == 6
     scraped.metrics.partitions_dropped([A0, A1])
     assert lag_of(scraped, A1) is None
+
+
+def ends_of(scraped: Scraped, partition: TopicPartition) -> list[float | None]:
+    names = ("nerstream_partition_last_stable_offset", "nerstream_partition_high_watermark_offset")
+    return [scraped.partition(name, partition) for name in names]
+
+
+def test_both_ends_are_shown_of_what_is_assigned(scraped: Scraped) -> None:
+    scraped.metrics.ends({A0: 100, A1: 7}, {A0: 150, A1: 7})
+    assert (ends_of(scraped, A0), ends_of(scraped, A1)) == ([100, 150], [7, 7])
+    scraped.metrics.partitions_dropped([A0])
+    assert (ends_of(scraped, A0), ends_of(scraped, A1)) == ([None, None], [7, 7])
+    scraped.metrics.ends({A1: 8}, {})
+    assert ends_of(scraped, A1) == [8, None]

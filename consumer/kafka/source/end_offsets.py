@@ -19,15 +19,18 @@ from consumer.kafka.client import ClientWatch
 #: thousands of times a second for as long as a question for it waits, and takes a core for that.
 CLIENT_PROPERTIES: Mapping[str, Any] = {"enable.sparse.connections": False}
 
+#: For each end: the reader who gets as far as that.
+_LEVELS = (IsolationLevel.READ_COMMITTED, IsolationLevel.READ_UNCOMMITTED)
+
 _log = logging.getLogger(__name__)
 
 
 class EndOffsets:
-    """Asks the brokers for end offsets without ever waiting for the answer.
+    """Asks the brokers for both ends of partitions without ever waiting for the answer.
 
-    The end is the last stable offset, since that is as far as a `read_committed` reader gets.
-    The consumer's own knowledge would be no substitute: it has the high watermark only, and
-    learns nothing of a paused partition.
+    One is the last stable offset, which is as far as a `read_committed` reader gets; the other the
+    high watermark, behind every message. Between the two stands what an open transaction holds.
+    The consumer's own knowledge would be no substitute: it learns nothing of a paused partition.
 
     Args:
         make: makes the client to ask with, with `CLIENT_PROPERTIES` and a watch of its own.
@@ -51,15 +54,17 @@ class EndOffsets:
         self._clock = clock
         self._asked_at: float | None = None
         self._asked: frozenset[TopicPartition] = frozenset()
-        self._pending: dict[TopicPartition, Future[Any]] = {}
-        self._known: dict[TopicPartition, int] = {}
+        self._pending: dict[tuple[IsolationLevel, TopicPartition], Future[Any]] = {}
+        self._known: dict[IsolationLevel, dict[TopicPartition, int]] = {
+            level: {} for level in _LEVELS
+        }
 
     def refresh(self, partitions: Collection[TopicPartition]) -> None:
         """Take the answers that have come, and ask again when it is time. Never blocks."""
         # Serves the client's callbacks.
         self._admin.poll(0)
-        for partition in [one for one, answer in self._pending.items() if answer.done()]:
-            self._take(partition, self._pending.pop(partition))
+        for question in [one for one, answer in self._pending.items() if answer.done()]:
+            self._take(*question, self._pending.pop(question))
         if self._pending:
             return
         if self._watch.is_stranded:
@@ -75,25 +80,33 @@ class EndOffsets:
             self._asked = frozenset(partitions)
             self._ask(partitions)
 
-    def known(self) -> Mapping[TopicPartition, int]:
+    def last_stable(self) -> Mapping[TopicPartition, int]:
         """The newest answers, also for partitions that were asked for long ago."""
-        return self._known
+        return self._known[IsolationLevel.READ_COMMITTED]
+
+    def high_watermarks(self) -> Mapping[TopicPartition, int]:
+        """The same of the other end; no lower than the last stable offset."""
+        stable = self.last_stable()
+        high = self._known[IsolationLevel.READ_UNCOMMITTED]
+        # Two questions are answered at two moments, between which a transaction may end.
+        return {one: max(offset, stable.get(one, 0)) for one, offset in high.items()}
 
     def _ask(self, partitions: Collection[TopicPartition]) -> None:
-        answers = self._admin.list_offsets(
-            {
-                confluent_kafka.TopicPartition(one.topic, one.partition): OffsetSpec.latest()
-                for one in partitions
-            },
-            isolation_level=IsolationLevel.READ_COMMITTED,
-            request_timeout=self.REQUEST_TIMEOUT_S,
-        )
-        self._pending = {
-            TopicPartition(one.topic, one.partition): answer for one, answer in answers.items()
-        }
+        # The last stable offset first: by the answer for the other it can only have risen.
+        for level in _LEVELS:
+            answers = self._admin.list_offsets(
+                {
+                    confluent_kafka.TopicPartition(one.topic, one.partition): OffsetSpec.latest()
+                    for one in partitions
+                },
+                isolation_level=level,
+                request_timeout=self.REQUEST_TIMEOUT_S,
+            )
+            for one, answer in answers.items():
+                self._pending[level, TopicPartition(one.topic, one.partition)] = answer
 
-    def _take(self, partition: TopicPartition, answer: Future[Any]) -> None:
+    def _take(self, level: IsolationLevel, partition: TopicPartition, answer: Future[Any]) -> None:
         try:
-            self._known[partition] = answer.result().offset
+            self._known[level][partition] = answer.result().offset
         except KafkaException as failed:
             _log.debug("the end of %s is not known: %s", partition, failed)

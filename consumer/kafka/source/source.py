@@ -145,7 +145,12 @@ class KafkaSource:
         return {TopicPartition(one.topic, one.partition): one.offset for one in answers}
 
     def end_offsets(self) -> Mapping[TopicPartition, int]:
-        return self._assigned.end_offsets(self._ends.known() if self._ends is not None else {})
+        return self._assigned.end_offsets({} if self._ends is None else self._ends.last_stable())
+
+    def high_watermarks(self) -> Mapping[TopicPartition, int]:
+        return self._assigned.end_offsets(
+            {} if self._ends is None else self._ends.high_watermarks()
+        )
 
     def read_offsets(self) -> Mapping[TopicPartition, int]:
         return self._assigned.read_offsets()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException
@@ -21,11 +22,18 @@ class Answer:
     offset: int
 
 
+Question = dict[TopicPartition, Future[Answer]]
+
+
 class Admin:
-    """Takes down each question; the test answers."""
+    """Takes down each pair of questions, for the last stable offset and for the high watermark;
+    the test answers the first, and the second is answered alike unless it is told otherwise."""
 
     def __init__(self) -> None:
-        self.questions: list[dict[TopicPartition, Future[Answer]]] = []
+        self.questions: list[Question] = []
+        self.high: list[Question] = []
+        #: Offsets of open transactions, by which the high watermark is higher.
+        self.open = 0
 
     def poll(self, timeout_s: float) -> None:
         assert timeout_s == 0
@@ -33,13 +41,25 @@ class Admin:
     def list_offsets(
         self, asked: Mapping[Any, Any], isolation_level: IsolationLevel, request_timeout: float
     ) -> dict[Any, Future[Answer]]:
-        assert isolation_level is IsolationLevel.READ_COMMITTED
         assert request_timeout > 0
         futures: dict[Any, Future[Answer]] = {one: Future() for one in asked}
-        self.questions.append(
-            {TopicPartition(one.topic, one.partition): answer for one, answer in futures.items()}
-        )
+        question = {
+            TopicPartition(one.topic, one.partition): one_of for one, one_of in futures.items()
+        }
+        if isolation_level is IsolationLevel.READ_COMMITTED:
+            self.questions.append(question)
+        else:
+            self.high.append(question)
+            for partition, answer in question.items():
+                self.questions[-1][partition].add_done_callback(partial(self._echo, answer))
         return futures
+
+    def _echo(self, answer: Future[Answer], first: Future[Answer]) -> None:
+        failure = first.exception()
+        if failure is not None:
+            answer.set_exception(failure)
+        else:
+            answer.set_result(Answer(first.result().offset + self.open))
 
 
 class Clock:
@@ -57,17 +77,17 @@ def test_answers_are_taken_when_they_come() -> None:
     ends.refresh([ONE, TWO])
     ends.refresh([ONE, TWO])
     assert len(admin.questions) == 1
-    assert ends.known() == {}
+    assert ends.last_stable() == {}
     admin.questions[0][ONE].set_result(Answer(7))
     ends.refresh([ONE, TWO])
-    assert ends.known() == {ONE: 7}
+    assert ends.last_stable() == {ONE: 7}
     # While an answer is due nothing is asked, however long it takes.
     clock.now = 100.0
     ends.refresh([ONE, TWO])
     assert len(admin.questions) == 1
     admin.questions[0][TWO].set_exception(KafkaException(KafkaError(KafkaError._TIMED_OUT)))
     ends.refresh([ONE, TWO])
-    assert ends.known() == {ONE: 7}
+    assert ends.last_stable() == {ONE: 7}
     assert len(admin.questions) == 2
 
 
@@ -112,5 +132,22 @@ def test_a_client_that_has_forgotten_all_brokers_is_replaced_between_two_questio
     assert len(admins) == 2
     admins[1].questions[0][ONE].set_result(Answer(7))
     ends.refresh([ONE])
-    assert ends.known() == {ONE: 7}
+    assert ends.last_stable() == {ONE: 7}
     assert len(admins) == 2
+
+
+def test_the_high_watermark_is_told_beside_the_last_stable_offset() -> None:
+    admin, clock = Admin(), Clock()
+    ends = EndOffsets(lambda _: admin, clock)
+    ends.refresh([ONE])
+    admin.open = 50
+    admin.questions[0][ONE].set_result(Answer(100))
+    ends.refresh([ONE])
+    assert (ends.last_stable(), ends.high_watermarks()) == ({ONE: 100}, {ONE: 150})
+    # The transaction ends between the two answers: no end is below the other.
+    clock.now = EndOffsets.INTERVAL_S
+    ends.refresh([ONE])
+    admin.open = -1
+    admin.questions[1][ONE].set_result(Answer(151))
+    ends.refresh([ONE])
+    assert (ends.last_stable(), ends.high_watermarks()) == ({ONE: 151}, {ONE: 151})
