@@ -12,8 +12,8 @@ from typing import Any, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from consumer.settings.flags import flag_name, variable_name
+from consumer.settings.reserved import RESERVED_KAFKA_PROPERTIES
 from consumer.settings.schema import GROUPS, Settings
-from consumer.settings.values import RESERVED_KAFKA_PROPERTIES
 from consumer.telemetry.declaration import Declaration, Kind
 from consumer.telemetry.declarations import ALL
 
@@ -54,8 +54,10 @@ in every other program. `security.protocol=SASL_SSL`, for example, is
 - the variable `NERSTREAM_KAFKA_SECURITY_PROTOCOL=SASL_SSL`,
 - in the TOML file `"security.protocol" = "SASL_SSL"` under `[kafka]`.
 
-Values that are secret are masked wherever settings are shown. These properties cannot be passed,
-since the worker's guarantees rest on them:
+Values that are secret are masked wherever settings are shown. A property that depends on another
+one follows it: with `message.max.bytes=20000000` the consumer fetches as much at once. Where two
+that were both passed contradict each other, the error names both, before the model is loaded. These
+properties cannot be passed, since the worker's guarantees rest on them:
 
 | property | instead |
 | --- | --- |

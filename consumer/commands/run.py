@@ -17,6 +17,7 @@ from consumer.app import tagger_from
 from consumer.codec.article_codec import Codec
 from consumer.contracts.errors import DeviceFailed, NerstreamError
 from consumer.contracts.ports import Tagger
+from consumer.kafka.client_check import check_clients
 from consumer.kafka.sink.sink import make_sink
 from consumer.kafka.source.source import KafkaSource
 from consumer.settings.flags import add_settings_arguments
@@ -81,6 +82,8 @@ def serve(
     admin.start()
     try:
         log.info("starting", version=__version__, admin_port=admin.port, **_shown(settings))
+        # A wrong property must not be found after the model, which takes long.
+        check_clients(settings)
         tagger = (load or load_tagger)(settings, metrics)
         worker = build_worker(settings, metrics, tagger)
         # What is loaded by now, a million objects with torch, stays to the end. To look through

@@ -11,7 +11,9 @@ import orjson
 from confluent_kafka import KafkaError, KafkaException
 
 from consumer.contracts.errors import KafkaProblem, SettingsError
+from consumer.kafka.dependent_properties import client_defaults
 from consumer.kafka.errors import PERMANENT, UNKNOWN_TOPIC, error_of, problem
+from consumer.settings.reserved import names_of
 from consumer.settings.schema import Settings
 
 Client = TypeVar("Client")
@@ -67,6 +69,10 @@ class ClientLog:
         _log.log(level, form, facility, name, text)
 
 
+#: Hears log lines and passes none on.
+_MUTE = logging.Logger("mute", logging.CRITICAL + 1)
+
+
 class ClientWatch:
     """Keeps what a client says through its callbacks, which run inside `poll` and `flush`. One for
     each client.
@@ -116,6 +122,8 @@ def make_client(
     watch: ClientWatch,
     defaults: Mapping[str, Any],
     required: Mapping[str, Any],
+    *,
+    dry: bool = False,
 ) -> Client:
     """Make a consumer, a producer or an admin client.
 
@@ -124,18 +132,20 @@ def make_client(
         settings: for the brokers and the properties that the person passes through.
         watch: hears its errors and statistics.
         defaults: properties that `settings.kafka` may change.
-        required: properties that it may not.
+        required: properties that it may not; they are reserved, so that it never names them.
+        dry: whether it is made only to find out whether it can be: it connects to nothing, and
+            says nothing that the next one says again.
 
     Raises:
-        SettingsError: a passed-through property is unknown or has a wrong value.
+        SettingsError: a passed-through property is unknown, has a wrong value or contradicts
+            another one.
     """
     config = {
-        **_DEFAULTS,
-        **defaults,
+        **client_defaults(kind, settings, {**_DEFAULTS, **defaults}),
         **settings.kafka,
         **required,
-        "bootstrap.servers": settings.bootstrap_servers,
-        "logger": ClientLog(),
+        "bootstrap.servers": "" if dry else settings.bootstrap_servers,
+        "logger": _MUTE if dry else ClientLog(),
         "error_cb": watch,
         "stats_cb": watch.statistics,
     }
@@ -143,9 +153,7 @@ def make_client(
         return kind(config)
     except _REFUSALS as wrong:
         text = _said(wrong)
-        raise SettingsError(
-            _blamed(kind, settings, text), text, "see librdkafka's list of configuration properties"
-        ) from wrong
+        raise SettingsError(_blamed(kind, settings, text), text, _remedy(text)) from wrong
 
 
 def await_topics(
@@ -231,14 +239,21 @@ def _said(wrong: Exception) -> str:
     return text.strip().rstrip(".")
 
 
+def _remedy(text: str) -> str:
+    if "`transaction.timeout.ms`" in text:
+        return "lower it, or raise transaction_timeout_ms"
+    if "`group.protocol=consumer`" in text:
+        return "leave it out, or choose group_protocol=classic"
+    return "see librdkafka's list of configuration properties"
+
+
 def _blamed(kind: Callable[[dict[str, Any]], object], settings: Settings, text: str) -> str:
     """The setting that a refusal is about."""
     # The longest name first: `ssl.ca` must not be blamed for `ssl.ca.location`.
     for name in sorted(settings.kafka, key=len, reverse=True):
-        if name in text:
+        if any(alias in text for alias in names_of(name)):
             return f"kafka.{name}"
-    # An alias is told by trying it: librdkafka speaks of `queue.buffering.max.ms` where the
-    # person set `linger.ms`.
+    # librdkafka may speak of another property than the one that the person set.
     for name, value in settings.kafka.items():
         alone = {"group.id": settings.group_id, "logger": ClientLog(), name: value}
         try:

@@ -13,8 +13,9 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from consumer.contracts.errors import SettingsError
+from consumer.settings.reserved import property_fault
 from consumer.settings.schema import Settings
-from consumer.settings.values import MASK, RESERVED_KAFKA_PROPERTIES, WrongValue
+from consumer.settings.values import MASK, WrongValue
 
 #: Characters of a wrong value that an error shows.
 _SHOWN_CHARACTERS = 60
@@ -49,14 +50,11 @@ def faults_of(values: Mapping[str, Any], found: Mapping[str, Given]) -> list[Set
         values: value of each setting but `kafka`.
         found: where the values came from, by `Given.key`.
     """
+    passed = {given.kafka_property: given for given in found.values() if given.kafka_property}
     faults = [
-        SettingsError(
-            given.source,
-            f"{name} cannot be passed through",
-            RESERVED_KAFKA_PROPERTIES[name],
-        )
-        for given in found.values()
-        if (name := given.kafka_property) is not None and name in RESERVED_KAFKA_PROPERTIES
+        SettingsError(given.source, *fault)
+        for name, given in passed.items()
+        if (fault := property_fault(name, passed)) is not None
     ]
     # No setting is a yes or no, but to pydantic true is also the number 1.
     switches = [name for name, value in values.items() if isinstance(value, bool)]

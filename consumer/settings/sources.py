@@ -16,6 +16,7 @@ from typing import Any
 from consumer.contracts.errors import SettingsError
 from consumer.settings.faults import Given, faults_of, shown
 from consumer.settings.flags import PREFIX, add_settings_arguments, flag_name, variable_name
+from consumer.settings.reserved import names_of
 from consumer.settings.schema import Settings
 from consumer.settings.values import is_secret
 
@@ -80,6 +81,10 @@ def _validated(
         if given.kafka_property is None:
             values[given.setting] = given.value
         else:
+            # A default by another name of the same property would contradict it.
+            for name in names_of(given.kafka_property):
+                if f"kafka.{name}" not in found:
+                    properties.pop(name, None)
             properties[given.kafka_property] = given.value
     faults = faults_of(values, found)
     return (None, faults) if faults else (Settings(**values, kafka=properties), [])

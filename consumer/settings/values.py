@@ -9,26 +9,10 @@ from typing import Annotated, Any, TypeAlias
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from consumer.settings import topic_patterns
+from consumer.settings.reserved import property_fault
 
 #: What stands in the place of a secret wherever settings are shown.
 MASK = "********"
-
-#: librdkafka properties that the worker's guarantees rest on; they cannot be passed through.
-RESERVED_KAFKA_PROPERTIES: Mapping[str, str] = {
-    "bootstrap.servers": "use bootstrap_servers",
-    "group.id": "use group_id",
-    "group.protocol": "use group_protocol",
-    "transactional.id": "use instance",
-    "enable.auto.commit": "the worker commits by itself, after the outputs",
-    "enable.auto.offset.store": "the worker commits by itself, after the outputs",
-    "enable.idempotence": "it is always on, so that order holds",
-    "auto.offset.reset": "use auto_offset_reset",
-    "isolation.level": "it is always read_committed",
-    "partitioner": "it is always murmur2_random, as in the Java client",
-    "partition.assignment.strategy": "it is always cooperative-sticky",
-    "enable.partition.eof": "the worker needs it for an exact lag",
-    "transaction.timeout.ms": "use transaction_timeout_ms",
-}
 
 #: A property whose name holds one of these is a secret.
 _SECRET_WORDS = (
@@ -160,8 +144,8 @@ def _dtype(value: str) -> str:
 
 def _passed_through(properties: Mapping[str, str]) -> Mapping[str, str]:
     for name in properties:
-        if name in RESERVED_KAFKA_PROPERTIES:
-            raise WrongValue(f"{name} cannot be passed through", RESERVED_KAFKA_PROPERTIES[name])
+        if (fault := property_fault(name, properties)) is not None:
+            raise WrongValue(*fault)
     return properties
 
 

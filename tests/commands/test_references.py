@@ -8,8 +8,8 @@ import pytest
 from pydantic import BaseModel, ConfigDict
 
 from consumer.commands import references
+from consumer.settings.reserved import RESERVED_KAFKA_PROPERTIES
 from consumer.settings.schema import GROUPS, Settings
-from consumer.settings.values import RESERVED_KAFKA_PROPERTIES
 from consumer.telemetry.declarations import ALL
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -46,6 +46,26 @@ def test_a_model_that_cannot_be_had_is_named_with_the_ways_out() -> None:
     assert "folder" in error
 
 
+@pytest.mark.parametrize(
+    ("properties", "said"),
+    [
+        (("acks=1",), "--kafka acks: acks cannot be passed through; it is always all"),
+        (("request.required.acks=1",), "request.required.acks cannot be passed through"),
+        (("linger.ms=1", "queue.buffering.max.ms=2"), "queue.buffering.max.ms is another name of"),
+        (("message.max.bytes=2000", "fetch.max.bytes=1000"), "kafka.fetch.max.bytes: 1000 is too"),
+        (("socket.timeout.ms=60000",), "lower it, or raise transaction_timeout_ms"),
+    ],
+    ids=str,
+)
+def test_a_property_that_will_not_do_is_named_before_the_model_is_loaded(
+    properties: tuple[str, ...], said: str
+) -> None:
+    flags = [part for one in properties for part in ("--kafka", one)]
+    code, (error,) = run("--model", "/no/such/model", *flags)
+    assert code == 2
+    assert said in error
+
+
 def test_a_broker_that_does_not_answer_is_named() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))

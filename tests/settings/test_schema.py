@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from consumer.settings.reserved import RESERVED_KAFKA_PROPERTIES
 from consumer.settings.schema import GROUPS, Settings
 from consumer.settings.values import (
     MASK,
-    RESERVED_KAFKA_PROPERTIES,
     WrongValue,
     is_secret,
 )

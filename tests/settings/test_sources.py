@@ -102,6 +102,18 @@ def test_defaults_of_a_command_lose_against_every_source() -> None:
     assert load("--model=m", defaults=defaults).model == "m"
 
 
+def test_a_default_gives_way_to_a_flag_by_another_name_of_the_property() -> None:
+    settings = load("--kafka", "queue.buffering.max.ms=5", defaults={"kafka": {"linger.ms": "1"}})
+    assert settings.kafka == {"queue.buffering.max.ms": "5"}
+
+
+def test_two_names_of_one_property_are_given_once() -> None:
+    assert lines("--kafka", "compression.codec=zstd", "--kafka", "compression.type=lz4") == [
+        "--kafka compression.codec: compression.codec is another name of compression.type,"
+        " which is given too; give one of the two"
+    ]
+
+
 @pytest.mark.parametrize("name", [name for name in Settings.model_fields if name != "kafka"])
 def test_every_setting_can_be_given_in_each_way(name: str, tmp_path: Path) -> None:
     default = Settings.model_fields[name].default

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from consumer.contracts.errors import NerstreamError
 from consumer.kafka.tools.arrivals import Arrivals
 from consumer.kafka.tools.writer import TopicWriter
+from consumer.settings.reserved import names_of
 from consumer.settings.schema import Settings
 
 #: How long the feeder sleeps when nothing is due, in seconds; the resolution of its rate.
@@ -59,9 +60,7 @@ class Load:
 
     def __init__(self, settings: Settings, values: Sequence[bytes]) -> None:
         # An article is sent at once: the feeder must not add to the latency.
-        self._settings = Settings.model_validate(
-            settings.model_dump() | {"kafka": {**settings.kafka, "linger.ms": "1"}}
-        )
+        self._settings = _lingering(settings, 1)
         self._values = values
         self._sent = 0
 
@@ -76,9 +75,7 @@ class Load:
         Raises:
             KafkaProblem: a message was not taken.
         """
-        settings = Settings.model_validate(
-            self._settings.model_dump() | {"kafka": {**self._settings.kafka, "linger.ms": "20"}}
-        )
+        settings = _lingering(self._settings, 20)
         with TopicWriter(settings, settings.input_topics[0]) as writer:
             writer.open()
             for _ in range(count):
@@ -181,3 +178,11 @@ class _Feed(threading.Thread):
         """Raise what went wrong."""
         if self._failure is not None:
             raise self._failure
+
+
+def _lingering(settings: Settings, linger_ms: int) -> Settings:
+    """The same with a producer that waits so long for more; by whichever name it was set."""
+    names = names_of("linger.ms")
+    others = {name: text for name, text in settings.kafka.items() if name not in names}
+    kafka = {**others, "linger.ms": str(linger_ms)}
+    return Settings.model_validate(settings.model_dump() | {"kafka": kafka})

@@ -12,6 +12,7 @@ from consumer.contracts.messages import Outgoing, Position, TopicPartition
 from consumer.kafka.errors import PERMANENT, STALE_MEMBER, error_of, problem
 from consumer.kafka.retry import OutOfTime, again
 from consumer.kafka.sink.output import Output
+from consumer.kafka.sink.properties import delivery_properties
 from consumer.kafka.source.source import KafkaSource
 from consumer.settings.schema import Settings
 
@@ -35,7 +36,7 @@ class AcknowledgedSink:
         self._renew = False
 
     def open(self) -> None:
-        self._output = Output(self._settings, {})
+        self._output = Output(self._settings, delivery_properties(self._settings, ""))
         self._output.start()
         self._output.check_topics()
 

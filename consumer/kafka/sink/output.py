@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
@@ -17,10 +18,8 @@ from consumer.kafka.errors import FENCED, PERMANENT, error_of, fenced, problem, 
 from consumer.kafka.messages import NO_TIMESTAMP
 from consumer.kafka.sink.deliveries import REASONS, Deliveries, Refusals
 from consumer.kafka.sink.partition_counts import PartitionCounts
+from consumer.kafka.sink.properties import DEFAULTS, REQUIRED
 from consumer.settings.schema import Settings
-
-#: Bytes of one message that the client takes; the topic's own limit decides long before.
-_MESSAGE_MAX_BYTES = 100 * 1024 * 1024
 
 #: Seconds between two looks at what has failed while something is waited for.
 _LOOK_S = 0.5
@@ -35,23 +34,7 @@ _BY_KEY = -1
 #: A time that the client cannot write: it takes it for the present.
 _TAKEN_FOR_NOW_MS = 0
 
-#: What `settings.kafka` may change. The buffer holds far more than `in_flight_bytes` lets in.
-_DEFAULTS: Mapping[str, Any] = {
-    "compression.type": "lz4",
-    # A commit flushes, so that a transaction shows nothing later because of it.
-    "linger.ms": 20,
-    "message.max.bytes": _MESSAGE_MAX_BYTES,
-    "queue.buffering.max.messages": 1_000_000,
-    "queue.buffering.max.kbytes": 1_048_576,
-}
-
-_REQUIRED: Mapping[str, Any] = {
-    "acks": "all",
-    # Of the messages that went well nobody wants to hear one by one.
-    "delivery.report.only.error": True,
-    "enable.idempotence": True,
-    "partitioner": "murmur2_random",
-}
+_log = logging.getLogger(__name__)
 
 
 class Output:
@@ -103,10 +86,13 @@ class Output:
         self.stop()
         self._alone = self._refusals.suspects
         self.watch = ClientWatch()
-        required = {**self._properties, **_REQUIRED}
+        required = {**self._properties, **REQUIRED}
         if self._alone:
+            _log.warning(
+                "a batch of messages was refused; each is sent by itself until it is known which"
+            )
             required["batch.num.messages"] = 1
-        self._producer = make_client(Producer, self._settings, self.watch, _DEFAULTS, required)
+        self._producer = make_client(Producer, self._settings, self.watch, DEFAULTS, required)
 
     def check_topics(self) -> None:
         """Raise KafkaProblem unless the brokers answer and both topics exist."""

@@ -17,6 +17,7 @@ from consumer.kafka.errors import FENCED, STALE_MEMBER, error_of, fenced
 from consumer.kafka.retry import OutOfTime, again
 from consumer.kafka.sink.instance import Instance, transactional_id
 from consumer.kafka.sink.output import Output
+from consumer.kafka.sink.properties import delivery_properties
 from consumer.kafka.source.rebalance import client_offsets
 from consumer.kafka.source.source import KafkaSource
 from consumer.settings.schema import Settings
@@ -62,10 +63,7 @@ class TransactionalSink:
     def open(self) -> None:
         self._instance = Instance(self._settings)
         self._transactional_id = transactional_id(self._settings.group_id, self._instance.name)
-        properties = {
-            "transactional.id": self._transactional_id,
-            "transaction.timeout.ms": self._settings.transaction_timeout_ms,
-        }
+        properties = delivery_properties(self._settings, self._transactional_id)
         self._output = Output(self._settings, properties, self._outlived)
         self._output.start()
         self._output.check_topics()

@@ -11,6 +11,7 @@ from confluent_kafka import Consumer
 from consumer.contracts.errors import KafkaProblem
 from consumer.kafka.bounded import Hung, bounded
 from consumer.kafka.client import STATISTICS_MS, ClientWatch, make_client
+from consumer.kafka.dependent_properties import Properties
 from consumer.kafka.source.assigned import AssignedPartitions
 from consumer.kafka.source.commits import Commit, Commits
 from consumer.kafka.source.intake import Intake
@@ -66,8 +67,8 @@ class Member:
         defaults, required = consumer_properties(settings)
         required = {**required, "on_commit": self._commits.answered}
         self.consumer: Any = make_client(Consumer, settings, self.watch, defaults, required)
-        # Last: only now it is known to be a number.
-        interval_s = float(settings.kafka.get("statistics.interval.ms", STATISTICS_MS)) / 1000
+        passed = Properties(settings.kafka, {})
+        interval_s = passed.number("statistics.interval.ms", STATISTICS_MS) / 1000
         self._longest_silence_s = interval_s * _REPORTS_MISSED if interval_s else math.inf
 
     @property

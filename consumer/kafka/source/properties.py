@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from consumer.kafka.dependent_properties import session_timeout_ms
 from consumer.settings.schema import GroupProtocol, OffsetReset, Settings
 
 #: Kibibytes that librdkafka fetches ahead, over all partitions. A pause throws them away and a
@@ -23,9 +24,6 @@ PREFETCH_MESSAGES = 20_000
 #: what it takes: with librdkafka's default, 50 MiB, several times what should stand ahead.
 #: Brokers answer with a first message that is larger all the same.
 FETCH_MAX_BYTES = 4 * 1024 * 1024
-
-#: librdkafka's default of `session.timeout.ms`.
-SESSION_TIMEOUT_MS = 45_000
 
 #: Milliseconds after which librdkafka looks again whether there is room to fetch ahead. Within its
 #: default, 1,000, a quick worker has emptied what stood ahead and waits for more.
@@ -62,4 +60,4 @@ def consumer_properties(settings: Settings) -> tuple[Mapping[str, Any], Mapping[
 def session_s(settings: Settings) -> float:
     """Seconds after which the group expels a member that it does not hear of. Under the consumer
     protocol the brokers set it, and their default is the same."""
-    return float(settings.kafka.get("session.timeout.ms", SESSION_TIMEOUT_MS)) / 1000
+    return session_timeout_ms(settings) / 1000

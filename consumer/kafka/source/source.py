@@ -64,7 +64,7 @@ class KafkaSource:
         self._listener = listener
         member = self._join(Member(settings, self._assigned, listener, self._starts))
         self._ends = EndOffsets(
-            lambda watch: make_client(AdminClient, settings, watch, {}, CLIENT_PROPERTIES)
+            lambda watch: make_client(AdminClient, settings, watch, CLIENT_PROPERTIES, {})
         )
         self._await_topics()
         entries = self._topics.entries(member.consumer, member.watch)

@@ -1,0 +1,174 @@
+"""Properties that depend on others: what a person sets moves those that the person leaves alone.
+
+librdkafka checks most of these pairs itself and refuses a client in which they contradict each
+other. So a default, ours or its own, must never be the reason: it follows. Two that were both set,
+and that librdkafka would take without a word although nothing could work, are refused here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from confluent_kafka import Consumer, Producer
+
+from consumer.contracts.errors import SettingsError
+from consumer.settings.reserved import names_of
+from consumer.settings.schema import GroupProtocol, Settings
+
+#: librdkafka's defaults of properties that have to move, in the units of their names.
+MESSAGE_MAX_BYTES = 1_000_000
+SESSION_TIMEOUT_MS = 45_000
+HEARTBEAT_INTERVAL_MS = 3_000
+MAX_POLL_INTERVAL_MS = 300_000
+RECONNECT_BACKOFF_MS = RETRY_BACKOFF_MS = 100
+RETRY_BACKOFF_MAX_MS = 1_000
+
+#: Bytes of an answer beside the messages in it, as librdkafka reckons.
+_ANSWER_BYTES = 512
+
+
+class Properties:
+    """What a client gets: what a person passes through, and defaults for the rest.
+
+    Args:
+        passed: what the person passes through.
+        defaults: what holds otherwise.
+    """
+
+    def __init__(self, passed: Mapping[str, str], defaults: Mapping[str, Any]) -> None:
+        self._passed = {alias: text for name, text in passed.items() for alias in names_of(name)}
+        #: The defaults that the person has not replaced, under any name.
+        self.defaults = {
+            name: value for name, value in defaults.items() if name not in self._passed
+        }
+
+    def passed(self, name: str) -> int | None:
+        """The whole number that the person set; None where it is not set, or no such number: then
+        the client says so."""
+        try:
+            return int(self._passed[name], 0)
+        except (KeyError, ValueError):
+            return None
+
+    def number(self, name: str, otherwise: int) -> int:
+        """The number that holds; `otherwise` is librdkafka's default."""
+        passed = self.passed(name)
+        return int(self.defaults.get(name, otherwise)) if passed is None else passed
+
+    def at_least(self, name: str, bound: int | None, otherwise: int = 0) -> None:
+        """Move a default up to a bound that was set, if it is below."""
+        if bound is not None and name not in self._passed:
+            self._move(name, max(self.number(name, otherwise), bound), otherwise)
+
+    def at_most(self, name: str, bound: int | None, otherwise: int) -> None:
+        """Move a default down to a bound that was set, if it is above."""
+        if bound is not None and name not in self._passed:
+            self._move(name, min(self.number(name, otherwise), bound), otherwise)
+
+    def refuse_less(self, name: str, other: str, of_other: Callable[[int], int]) -> None:
+        """Raise SettingsError if the person set both, and the first below what the other needs."""
+        value, needs = self.passed(name), self.passed(other)
+        if value is not None and needs is not None and value < of_other(needs):
+            raise SettingsError(
+                f"kafka.{name}",
+                f"{value} is too little for kafka.{other}={needs}",
+                f"it must be at least {of_other(needs)}; leave one of the two out, and it follows",
+            )
+
+    def _move(self, name: str, value: int, otherwise: int) -> None:
+        if value != otherwise or name in self.defaults:
+            self.defaults[name] = value
+
+
+def client_defaults(
+    kind: Callable[..., object], settings: Settings, defaults: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """The defaults of a client, moved to where they fit what the person passes through.
+
+    Args:
+        kind: the class of the client.
+        settings: what is passed through.
+        defaults: those that the person may change.
+
+    Raises:
+        SettingsError: two that the person set contradict each other.
+    """
+    them = Properties(settings.kafka, defaults)
+    if them.passed("topic.metadata.refresh.interval.ms") == -1:
+        raise SettingsError(
+            "kafka.topic.metadata.refresh.interval.ms",
+            "-1 would leave new partitions unread, without a word",
+            "it must be from 1 to 3600000",
+        )
+    for name, most, least_ms, most_ms in (
+        ("reconnect.backoff.ms", "reconnect.backoff.max.ms", RECONNECT_BACKOFF_MS, 10_000),
+        ("retry.backoff.ms", "retry.backoff.max.ms", RETRY_BACKOFF_MS, RETRY_BACKOFF_MAX_MS),
+    ):
+        them.refuse_less(most, name, lambda ms: ms)
+        them.at_least(most, them.passed(name), most_ms)
+        them.at_most(name, them.passed(most), least_ms)
+    if kind is Consumer:
+        _move_sizes(them)
+        if settings.group_protocol is GroupProtocol.CLASSIC:
+            _move_session(them)
+    elif kind is Producer:
+        _move_buffer(them)
+    return them.defaults
+
+
+def session_timeout_ms(settings: Settings) -> int:
+    """Milliseconds after which the group expels a member that it does not hear of. Under the
+    consumer protocol the brokers set it, and their default is the same."""
+    them = Properties(settings.kafka, client_defaults(Consumer, settings, {}))
+    return them.number("session.timeout.ms", SESSION_TIMEOUT_MS)
+
+
+def _move_sizes(them: Properties) -> None:
+    """An answer holds what is fetched at once, which holds the longest message."""
+    message = them.passed("message.max.bytes")
+    answer = them.passed("receive.message.max.bytes")
+    them.refuse_less("fetch.max.bytes", "message.max.bytes", lambda size: size)
+    for name in ("fetch.max.bytes", "message.max.bytes"):
+        them.refuse_less("receive.message.max.bytes", name, lambda size: size + _ANSWER_BYTES)
+    if answer is not None:
+        them.at_most("fetch.max.bytes", answer - _ANSWER_BYTES, 52_428_800)
+    them.at_least("fetch.max.bytes", message, 52_428_800)
+    them.at_least("max.partition.fetch.bytes", message, 1_048_576)
+    # The consumer's own default, for requests, none of which is that long.
+    them.at_most("message.max.bytes", them.number("fetch.max.bytes", 52_428_800), MESSAGE_MAX_BYTES)
+
+
+def _move_session(them: Properties) -> None:
+    """Heartbeats come well within a session, and a session ends well within a poll's time."""
+    them.refuse_less("max.poll.interval.ms", "session.timeout.ms", lambda ms: ms)
+    # librdkafka takes it; the member would be expelled before its first heartbeat.
+    them.refuse_less("session.timeout.ms", "heartbeat.interval.ms", lambda ms: ms + 1)
+    heartbeat = them.passed("heartbeat.interval.ms")
+    them.at_least(
+        "session.timeout.ms", None if heartbeat is None else 3 * heartbeat, SESSION_TIMEOUT_MS
+    )
+    them.at_most("session.timeout.ms", them.passed("max.poll.interval.ms"), SESSION_TIMEOUT_MS)
+    session = them.number("session.timeout.ms", SESSION_TIMEOUT_MS)
+    them.at_least("max.poll.interval.ms", session, MAX_POLL_INTERVAL_MS)
+    them.at_most("heartbeat.interval.ms", max(session // 3, 1), HEARTBEAT_INTERVAL_MS)
+
+
+def _move_buffer(them: Properties) -> None:
+    """The buffer holds the longest message, and a message lives longer than it lingers."""
+    # librdkafka takes it; the buffer would be full for such a message for ever.
+    them.refuse_less(
+        "queue.buffering.max.kbytes", "message.max.bytes", lambda size: -(-size // 1024)
+    )
+    message, buffer = them.passed("message.max.bytes"), them.passed("queue.buffering.max.kbytes")
+    them.at_least(
+        "queue.buffering.max.kbytes", None if message is None else -(-message // 1024), 1_048_576
+    )
+    them.at_most(
+        "message.max.bytes",
+        None if buffer is None else max(buffer * 1024, 1_000),
+        MESSAGE_MAX_BYTES,
+    )
+    # 0 is without an end.
+    if lives := them.passed("message.timeout.ms"):
+        them.at_most("linger.ms", max(lives - 1, 0), 5)
