@@ -30,3 +30,21 @@ def test_signals_are_counted_and_the_old_handlers_come_back(number: signal.Signa
         assert heard == [number, number]
     finally:
         signal.signal(number, before)
+
+
+def test_a_second_signal_that_nobody_would_see_forces() -> None:
+    forced: list[bool] = []
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        with EndSignals(lambda: forced.append(True)):
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert forced == []
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert forced == [True]
+        with EndSignals(lambda: forced.append(False)) as signals:
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert signals() == 1
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert (signals(), forced) == (2, [True])
+    finally:
+        signal.signal(signal.SIGTERM, before)

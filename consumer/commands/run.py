@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import gc
+import logging
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
+from functools import partial
+from typing import NoReturn
 
 import structlog
 
@@ -34,6 +38,9 @@ from consumer.worker import Worker
 #: Objects that may come to be before garbage is looked for: more than there are in flight.
 GARBAGE_OBJECTS = 50_000
 
+#: Seconds between two looks for signals while the model is loaded.
+_LOOK_S = 0.05
+
 log = structlog.get_logger(__name__)
 
 
@@ -48,9 +55,9 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         NerstreamError: see `consumer.contracts.errors`; the command line prints it and exits.
     """
-    settings = load_settings(arguments, os.environ)
-    configure_logging(settings.log_format, settings.log_level)
     with EndSignals() as signals:
+        settings = load_settings(arguments, os.environ)
+        configure_logging(settings.log_format, settings.log_level)
         return serve(settings, signals)
 
 
@@ -84,7 +91,7 @@ def serve(
         log.info("starting", version=__version__, admin_port=admin.port, **_shown(settings))
         # A wrong property must not be found after the model, which takes long.
         check_clients(settings)
-        tagger = (load or load_tagger)(settings, metrics)
+        tagger = (load or partial(load_tagger, signals=signals))(settings, metrics)
         worker = build_worker(settings, metrics, tagger)
         # What is loaded by now, a million objects with torch, stays to the end. To look through
         # it for garbage would hold up every thread for a tenth of a second, again and again.
@@ -97,8 +104,15 @@ def serve(
         if signals() == 0:
             log.info("working", seconds=round(time.monotonic() - started, 1))
         worker.wait(signals)
+        if worker.running:
+            # Stopped before the producer was ready; a stage is still in the client.
+            log.info("stopped before anything was read")
+            _end(0)
         log.info("drained, left the group")
         return 0
+    except StoppedLoading:
+        log.info("stopped while the model was being loaded")
+        _end(0)
     except NerstreamError as failure:
         log.error("worker failed", error=str(failure), exc_info=failure.__cause__)
         if worker is not None and (worker.running or isinstance(failure, DeviceFailed)):
@@ -106,25 +120,54 @@ def serve(
             # hang too, and around a broken device it can crash, with another exit code. Nothing
             # uncommitted is lost by going at once.
             sys.stderr.write(f"nerstream: error: {failure}\n")
-            sys.stderr.flush()
-            os._exit(failure.exit_code)
+            _end(failure.exit_code)
         raise
     finally:
         admin.close()
 
 
-def load_tagger(settings: Settings, metrics: Metrics) -> Tagger:
+def _end(code: int) -> NoReturn:
+    """End the process although a thread of it is busy in a library."""
+    logging.shutdown()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+class StoppedLoading(Exception):
+    """A signal came while the model was being loaded; the thread that loads it goes on."""
+
+
+def load_tagger(
+    settings: Settings, metrics: Metrics, signals: Callable[[], int] = lambda: 0
+) -> Tagger:
     """Load the model and have the metrics tell of it and of its device.
 
     In a thread that ends with it. OpenMP keeps threads for each thread that ever computed, and
     once there are more of them than cores they no longer wait for each other awake: passes in
     another thread than the one that loaded, and is still there, take a third longer.
 
+    Args:
+        signals: how many signals to end have come; loading cannot be interrupted, but left.
+
     Raises:
         ModelError: the model cannot be loaded.
+        StoppedLoading: a signal came meanwhile.
     """
-    with ThreadPoolExecutor(1, thread_name_prefix="nerstream-load") as loading:
-        tagger = loading.submit(tagger_from, settings).result()
+    loaded: Future[Tagger] = Future()
+
+    def run() -> None:
+        try:
+            loaded.set_result(tagger_from(settings))
+        except BaseException as failure:  # raised below, by the thread that waits
+            loaded.set_exception(failure)
+
+    thread = threading.Thread(target=run, name="nerstream-load", daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(_LOOK_S)
+        if signals():
+            raise StoppedLoading
+    tagger = loaded.result()
     # The model's libraries bring log handlers of their own when they are first imported.
     adopt_library_loggers()
     metrics.model_loaded(tagger.info)
