@@ -27,6 +27,7 @@ from consumer.pipeline.prepare import PrepareStage
 from consumer.pipeline.publish import OUTCOMES, PublishStage
 from consumer.pipeline.stages import Stages
 from consumer.pipeline.tag import TagStage
+from consumer.pipeline.waiting import Waiting
 from consumer.settings.schema import Settings
 from consumer.telemetry.health import Health
 
@@ -46,6 +47,7 @@ class Worker:
 
     Args:
         clock: monotonic seconds; wall_clock: seconds since the epoch; pause: sleeps so long.
+        began_at: when the process began to start, by `clock`; now if None.
     """
 
     def __init__(
@@ -60,9 +62,14 @@ class Worker:
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
         pause: Callable[[float], None] = time.sleep,
+        began_at: float | None = None,
     ) -> None:
         self._settings = settings
         self._source = source
+        self._sink = sink
+        self._clock = clock
+        self._began_at = clock() if began_at is None else began_at
+        self._waiting: Waiting | None = Waiting(clock)
         self._model = tagger.info
         self._ended = threading.Event()
         self._ready = threading.Event()
@@ -142,6 +149,7 @@ class Worker:
         self._publish.start(self._publish_ended)
         # A worker that cannot write must not take partitions from one that can.
         while not self._ready.wait(0.05):
+            self._tell()
             if signals():
                 self.stop()
             if self._drain.has_begun:
@@ -151,6 +159,7 @@ class Worker:
                 return
             if not self._publish.running:
                 return
+        log.info("producer ready", seconds=round(self._clock() - self._began_at, 1))
         for stage in (self._tag, self._prepare, self._poll):
             stage.start(self._ended.set)
 
@@ -180,6 +189,7 @@ class Worker:
             # Short, so that a signal and a deadline are noticed.
             self._ended.wait(0.1)
             self._ended.clear()
+            self._tell()
             failure = (
                 self._stages.failure()
                 or self._hanging()
@@ -231,14 +241,30 @@ class Worker:
             # It went on after all, but the worker is ending because of it.
             reasons.append(str(self._stalled))
         alive = not reasons
-        if not self._ready.is_set():
-            reasons.append("the producer is not ready")
-        if not self._ownership.count:
-            reasons.append("no partition is assigned")
-            reasons.extend(self._source.missing())
+        reasons.extend(self._waits_for())
         if self._drain.has_begun:
             reasons.append("the worker is stopping")
         return Health(alive, not reasons, tuple(reasons))
+
+    def _waits_for(self) -> list[str]:
+        """What is missing before the worker can work, with the reason where it is known."""
+        waits = []
+        if not self._ready.is_set():
+            waits.append(_because("the producer is not ready", self._sink.obstacle()))
+        if not self._ownership.count:
+            waits.append(_because("no partition is assigned", self._source.obstacle()))
+        return waits
+
+    def _tell(self) -> None:
+        """Log that the worker works, once it does, and until then what it waits for."""
+        if self._waiting is None or self._drain.has_begun:
+            return
+        waits = self._waits_for()
+        if not waits:
+            self._waiting = None
+            log.info("working", seconds=round(self._clock() - self._began_at, 1))
+        elif self._waiting.is_due(waits):
+            log.warning("not working yet", waits_for=waits)
 
     def _let_go(self) -> None:
         """What a drain does not get to is let go: a worker that is behind, on a slow device, holds
@@ -267,3 +293,7 @@ class Worker:
             in_flight = self._in_flight.messages
             self._stalled = StageStalled(self._tag.name, stalled_s, allowed_s, in_flight)
         return self._stalled
+
+
+def _because(what: str, why: str) -> str:
+    return f"{what}: {why}" if why else what

@@ -17,7 +17,12 @@ TopicFactory = Callable[..., str]
 
 def start_or_skip() -> KafkaServer:
     """A running Apache Kafka of one's own; the caller stops it."""
-    server = KafkaServer()
+    return start_or_skip_with({})
+
+
+def start_or_skip_with(config: Mapping[str, str | int]) -> KafkaServer:
+    """The same, with these properties of the broker."""
+    server = KafkaServer(config)
     try:
         return server.start()
     except KafkaUnavailable as missing:

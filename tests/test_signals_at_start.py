@@ -101,7 +101,7 @@ def start(silent: str) -> Iterator[Start]:
     yield begin
     for one in begun:
         one.process.kill()
-        one.process.wait()
+        one.process.communicate()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

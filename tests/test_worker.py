@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+import structlog
 
 from consumer.contracts.choices import RejectCode
 from consumer.contracts.errors import (
@@ -12,6 +13,7 @@ from consumer.contracts.errors import (
     DeadLetterLimitExceeded,
 )
 from consumer.contracts.observer import ReleaseReason, TransactionOutcome
+from consumer.pipeline.waiting import FIRST_S, LEAST_S
 from tests.support.fakes import P0, P1, PATIENCE_S, ManualClock, eventually
 from tests.support.worker_rig import Rigs, WorkerRig, workers
 
@@ -126,6 +128,57 @@ def test_state_tells_readiness_and_why_not(rigs: Rigs) -> None:
     rig.drain()
     assert "the worker is stopping" in rig.worker.state().reasons
     assert rig.worker.state().alive
+
+
+def test_the_reasons_are_told_where_they_are_known(rigs: Rigs) -> None:
+    rig = rigs()
+    rig.sink.why_not_open, rig.source.why_no_partition = "no coordinator", "none left"
+    assert rig.worker.state().reasons == (
+        "the producer is not ready: no coordinator",
+        "no partition is assigned: none left",
+    )
+
+
+def test_working_is_logged_when_it_works_and_until_then_what_is_waited_for(
+    rigs: Rigs,
+) -> None:
+    clock = ManualClock()
+    rig = rigs(clock)
+    rig.sink.open_gate.clear()
+    rig.source.give_nothing()
+    with structlog.testing.capture_logs() as lines:
+
+        def told() -> list[tuple[str, list[str] | None]]:
+            return [
+                (line["event"], line.get("waits_for"))
+                for line in lines
+                if line["event"] in ("working", "not working yet", "producer ready")
+            ]
+
+        rig.start()
+        eventually(lambda: rig.asked_for_signals > 3, "it waits")
+        assert told() == []
+        clock.advance(FIRST_S)
+        expected: list[tuple[str, list[str] | None]] = [
+            ("not working yet", ["the producer is not ready", "no partition is assigned"])
+        ]
+        eventually(lambda: told() == expected, "it says so")
+        rig.sink.open_gate.set()
+        expected.append(("producer ready", None))
+        eventually(lambda: told() == expected, "the producer")
+        rig.source.why_no_partition = "none left"
+        clock.advance(LEAST_S)
+        expected.append(("not working yet", ["no partition is assigned: none left"]))
+        eventually(lambda: told() == expected, "the reason")
+        rig.source.assign(P0)
+        expected.append(("working", None))
+        eventually(lambda: told() == expected, "it works")
+        clock.advance(10_000)
+        assert rig.source.lose(P0).wait(PATIENCE_S)
+        asked = rig.asked_for_signals
+        eventually(lambda: rig.asked_for_signals > asked + 3, "later")
+        assert told() == expected
+    rig.drain()
 
 
 def test_a_publisher_that_waits_for_brokers_turns_health_red_and_goes_on(rigs: Rigs) -> None:

@@ -92,7 +92,7 @@ def serve(
         # A wrong property must not be found after the model, which takes long.
         check_clients(settings)
         tagger = (load or partial(load_tagger, signals=signals))(settings, metrics)
-        worker = build_worker(settings, metrics, tagger)
+        worker = build_worker(settings, metrics, tagger, started)
         # What is loaded by now, a million objects with torch, stays to the end. To look through
         # it for garbage would hold up every thread for a tenth of a second, again and again.
         gc.collect()
@@ -101,8 +101,6 @@ def serve(
         gc.set_threshold(GARBAGE_OBJECTS, 20, 10)
         log.info("model loaded", seconds=round(time.monotonic() - started, 1))
         worker.start(signals)
-        if signals() == 0:
-            log.info("working", seconds=round(time.monotonic() - started, 1))
         worker.wait(signals)
         if worker.running:
             # Stopped before the producer was ready; a stage is still in the client.
@@ -180,8 +178,13 @@ def load_tagger(
     return tagger
 
 
-def build_worker(settings: Settings, metrics: Metrics, tagger: Tagger) -> Worker:
+def build_worker(
+    settings: Settings, metrics: Metrics, tagger: Tagger, began_at: float | None = None
+) -> Worker:
     """Put a worker together; connects to nothing yet.
+
+    Args:
+        began_at: as for `Worker`.
 
     Raises:
         SettingsError: a librdkafka property is wrong.
@@ -194,6 +197,7 @@ def build_worker(settings: Settings, metrics: Metrics, tagger: Tagger) -> Worker
         tagger=tagger,
         codec=Codec(settings.text_fields),
         observer=metrics,
+        began_at=began_at,
     )
 
 

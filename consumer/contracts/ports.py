@@ -88,6 +88,10 @@ class Source(Protocol):
         """
         ...
 
+    def obstacle(self) -> str:
+        """Why no partition is assigned, for a person; empty where that is not known. Any thread."""
+        ...
+
     def pause(self) -> None:
         """Fetch nothing more of any assigned partition, now or assigned later, until `resume`."""
 
@@ -138,10 +142,6 @@ class Source(Protocol):
         """Where reading stands: the offset after the last message or marker that was passed."""
         ...
 
-    def missing(self) -> Sequence[str]:
-        """Why there may be no partition to assign, for a person. Any thread."""
-        ...
-
     def close(self) -> None:
         """Leave the group. Blocks for a few seconds at most."""
 
@@ -159,6 +159,10 @@ class Sink(Protocol):
         Raises:
             KafkaProblem: no broker answers, a topic is missing, access is denied.
         """
+
+    def obstacle(self) -> str:
+        """What `open` waits for, for a person; empty where that is not known. Any thread."""
+        ...
 
     def begin(self) -> None:
         """Open a transaction (exactly_once) or a group of messages (at_least_once)."""

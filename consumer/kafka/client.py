@@ -90,6 +90,10 @@ class ClientWatch:
         self.count = 0
         #: How often the client has told which brokers it knows.
         self.reports = 0
+        #: Of a consumer: `up` where its group's coordinator is known; empty before it tells.
+        self.group_state = ""
+        #: How far it has joined, in librdkafka's words; `steady` is all the way.
+        self.join_state = ""
         self._looks_without_brokers = 0
 
     @property
@@ -105,7 +109,10 @@ class ClientWatch:
     def statistics(self, text: str) -> None:
         """What the client tells every `statistics.interval.ms`, JSON."""
         self.reports += 1
-        brokers = orjson.loads(text)["brokers"].values()
+        told = orjson.loads(text)
+        group = told.get("cgrp", {})
+        self.group_state, self.join_state = group.get("state", ""), group.get("join_state", "")
+        brokers = told["brokers"].values()
         has_any = any(one["source"] in _KNOWN for one in brokers)
         self._looks_without_brokers = 0 if has_any else self._looks_without_brokers + 1
 

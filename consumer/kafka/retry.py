@@ -15,6 +15,9 @@ _WAIT_S = 0.1
 #: Longest single call, in seconds, so that signals and the deadline are looked at in between.
 _CALL_S = 5.0
 
+#: Seconds for a first call after which the caller looks for the reason why it was in vain.
+_SHORT_S = 2.0
+
 
 class OutOfTime(Exception):
     """The deadline passed while the call could still have been tried again."""
@@ -24,12 +27,17 @@ class OutOfTime(Exception):
         self.error = error
 
 
-def again(call: Callable[[float], object], timeout_s: float) -> bool:
+def again(
+    call: Callable[[float], object],
+    timeout_s: float,
+    waiting: Callable[[], object] | None = None,
+) -> bool:
     """Make a call until it succeeds; says whether the first try was the only one.
 
     Args:
         call: takes the seconds that it may block.
         timeout_s: seconds after which it is not tried again.
+        waiting: called after each try that was in vain, the first of which then is a short one.
 
     Raises:
         OutOfTime: no success in time; whether the call took effect is not known.
@@ -40,13 +48,16 @@ def again(call: Callable[[float], object], timeout_s: float) -> bool:
     while True:
         left_s = deadline - time.monotonic()
         try:
-            call(max(min(left_s, _CALL_S), _WAIT_S))
+            most_s = _SHORT_S if first and waiting is not None else _CALL_S
+            call(max(min(left_s, most_s), _WAIT_S))
         except KafkaException as failed:
             error = error_of(failed)
             if not error.retriable() or error.fatal():
                 raise
             if time.monotonic() + _WAIT_S >= deadline:
                 raise OutOfTime(error) from failed
+            if waiting is not None:
+                waiting()
             time.sleep(_WAIT_S)
             first = False
         else:

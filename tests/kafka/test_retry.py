@@ -49,3 +49,14 @@ def test_an_error_against_which_nothing_helps_is_raised_at_once() -> None:
 def test_time_runs_out() -> None:
     with pytest.raises(OutOfTime, match="not yet"):
         again(Calls(*(retriable() for _ in range(1_000))), 0.3)
+
+
+def test_who_waits_is_called_after_each_try_in_vain_the_first_of_which_is_short() -> None:
+    calls = Calls(retriable(), retriable())
+    waited: list[int] = []
+    assert again(calls, 10, lambda: waited.append(len(calls.waits))) is False
+    assert waited == [1, 2]
+    assert calls.waits[0] == 2 < calls.waits[1]
+    smooth = Calls()
+    assert again(smooth, 10, lambda: waited.append(-1)) is True
+    assert waited == [1, 2]

@@ -89,6 +89,7 @@ class FakeSource:
     """Reads the broker's inputs; rebalances when told to.
 
     Attributes:
+        why_no_partition: what `obstacle` says.
         failures: raised by `poll`, one a call.
         absent: what `missing` says.
         polls, serves: calls of `poll` and of `serve`.
@@ -103,6 +104,7 @@ class FakeSource:
         self._last_number = 0
         self._listener: RebalanceListener | None = None
         self._owner: int | None = None
+        self.why_no_partition = ""
         self.failures: deque[Exception] = deque()
         self.absent: tuple[str, ...] = ()
         self.paused = False
@@ -115,6 +117,10 @@ class FakeSource:
     def assign(self, *partitions: TopicPartition) -> threading.Event:
         """Have these assigned in the next poll; set once that has happened."""
         return self._rebalance("assigned", partitions)
+
+    def give_nothing(self) -> None:
+        """Have nothing assigned after all."""
+        self._events.clear()
 
     def revoke(self, *partitions: TopicPartition) -> threading.Event:
         """Have these revoked in the next poll."""
@@ -143,6 +149,9 @@ class FakeSource:
                 self._broker.changed.wait(min(timeout_s, 0.01))
                 messages = self._take(max_messages)
         return messages
+
+    def obstacle(self) -> str:
+        return self.why_no_partition
 
     def pause(self) -> None:
         self._check_thread()

@@ -20,6 +20,7 @@ class FakeSink:
         open_gate, commit_gate: while cleared, `open` or `commit` waits, as on a slow broker.
         committing: set once `commit` waits or has begun.
         open_failure: raised by `open`.
+        why_not_open: what `obstacle` says.
         begin_failures, send_failures, commit_failures: raised, one a call.
         abort_failure: raised by `abort`.
         client_max_bytes, broker_max_bytes: the largest value by topic that the client takes, or
@@ -44,6 +45,7 @@ class FakeSink:
         self.commit_gate.set()
         self.committing = threading.Event()
         self.open_failure: Exception | None = None
+        self.why_not_open = ""
         self.begin_failures: deque[Exception] = deque()
         self.send_failures: deque[Exception | None] = deque()
         self.commit_failures: deque[Exception] = deque()
@@ -64,6 +66,9 @@ class FakeSink:
         assert self.open_gate.wait(PATIENCE_S), "the gate stayed shut"
         if self.open_failure is not None:
             raise self.open_failure
+
+    def obstacle(self) -> str:
+        return self.why_not_open
 
     def begin(self) -> None:
         self._go({"idle"}, "open")

@@ -29,7 +29,7 @@ PATIENCE_S = 120.0
 _START_EVENTS = {
     "imports_s": "starting",
     "model_s": "model loaded",
-    "producer_s": "working",
+    "producer_s": "producer ready",
     "group_s": "partitions assigned",
 }
 

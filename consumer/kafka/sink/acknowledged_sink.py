@@ -40,6 +40,9 @@ class AcknowledgedSink:
         self._output.start()
         self._output.check_topics()
 
+    def obstacle(self) -> str:
+        return ""  # whatever keeps it from opening is raised within seconds
+
     def begin(self) -> None:
         if self._ready.begin() or self._renew:
             self._ready.start()

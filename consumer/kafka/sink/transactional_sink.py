@@ -14,6 +14,7 @@ from consumer.contracts.errors import AbortableError, GroupMoved, KafkaProblem
 from consumer.contracts.messages import Outgoing, Position, TopicPartition
 from consumer.kafka.bounded import Hung, bounded
 from consumer.kafka.errors import FENCED, STALE_MEMBER, error_of, fenced
+from consumer.kafka.internal_topics import OFFSETS, TRANSACTIONS, InternalTopics
 from consumer.kafka.retry import OutOfTime, again
 from consumer.kafka.sink.instance import Instance, transactional_id
 from consumer.kafka.sink.output import Output
@@ -59,6 +60,8 @@ class TransactionalSink:
         self._open = False
         self._renew = False
         self._begun_at = 0.0
+        self._internal_topics = InternalTopics(settings)
+        self._obstacle = ""
 
     def open(self) -> None:
         self._instance = Instance(self._settings)
@@ -70,8 +73,12 @@ class TransactionalSink:
         try:
             self._init_transactions()
         except OutOfTime as late:
-            raise KafkaProblem(f"the producer cannot be made ready: {late}") from late
+            why = self._obstacle or str(late)
+            raise KafkaProblem(f"the producer cannot be made ready: {why}") from late
         _log.info("transactional id %s", self._transactional_id)
+
+    def obstacle(self) -> str:
+        return self._obstacle
 
     def begin(self) -> None:
         self._begun_at = time.monotonic()
@@ -154,11 +161,18 @@ class TransactionalSink:
         """
         producer = self._ready.producer
         try:
-            again(producer.init_transactions, self._timeout_s + _GRACE_S)
+            again(producer.init_transactions, self._timeout_s + _GRACE_S, self._look_for_obstacle)
         except KafkaException as failed:
             meaning = self._meaning("the producer cannot be made ready", failed)
             # Nothing is open that an abort could help.
             raise KafkaProblem(str(meaning)) from failed
+        self._obstacle = ""
+
+    def _look_for_obstacle(self) -> None:
+        """The coordinator of transactions is waited for; the client does not say why."""
+        topics = (TRANSACTIONS, OFFSETS)
+        found = [self._internal_topics.obstacle(topic) for topic in topics]
+        self._obstacle = "; ".join(one for one in found if one)
 
     def _begin_transaction(self, _: float) -> None:
         self._ready.producer.begin_transaction()

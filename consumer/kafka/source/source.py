@@ -15,6 +15,7 @@ from consumer.kafka.source.assigned import AssignedPartitions
 from consumer.kafka.source.end_offsets import CLIENT_PROPERTIES, EndOffsets
 from consumer.kafka.source.errands import Errands
 from consumer.kafka.source.input_topics import InputTopics
+from consumer.kafka.source.joining import Joining
 from consumer.kafka.source.member import Member
 from consumer.kafka.source.properties import session_s
 from consumer.kafka.source.reading import Reading
@@ -57,6 +58,7 @@ class KafkaSource:
         self._listener: Listener | None = None
         self._reading: Reading | None = None
         self._polled_at = 0.0
+        self._joining = Joining(settings)
 
     def open(self, listener: Listener) -> None:
         settings = self._settings
@@ -79,9 +81,14 @@ class KafkaSource:
         self._joined.rebalance.settle(self._joined.consumer)
         if self._topics.refresh(self._joined.consumer):
             self._joined.subscribe(self._topics.names)
+        assigned = self._assigned.numbers()
+        self._joining.look(self._joined.watch, bool(assigned))
         if self._ends is not None:
-            self._ends.refresh(self._assigned.numbers())
+            self._ends.refresh(assigned)
         return self._read.poll(max_messages, timeout_s)
+
+    def obstacle(self) -> str:
+        return "; ".join(self._topics.missing()) or self._joining.reason
 
     def pause(self) -> None:
         self._set_paused(True)
@@ -154,10 +161,6 @@ class KafkaSource:
 
     def read_offsets(self) -> Mapping[TopicPartition, int]:
         return self._assigned.read_offsets()
-
-    def missing(self) -> tuple[str, ...]:
-        """As the protocol says."""
-        return self._topics.missing()
 
     def close(self) -> None:
         if self._reading is None:

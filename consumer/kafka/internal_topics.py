@@ -1,0 +1,149 @@
+"""The brokers' own topics, and why one of them cannot be used: no client says that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
+
+from consumer.kafka.client import ClientWatch, make_client
+from consumer.kafka.errors import UNKNOWN_TOPIC, error_of
+from consumer.kafka.source.end_offsets import CLIENT_PROPERTIES
+from consumer.settings.schema import Settings
+
+#: Longest wait, in seconds, for each of two answers.
+_ANSWER_S = 3.0
+
+#: Brokers whose settings are looked at; those of a cluster are alike.
+_BROKERS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class InternalTopic:
+    """One that the brokers create by themselves when it is first needed.
+
+    Attributes:
+        name: of the topic.
+        holds: what, for a person.
+        replicas: the broker's setting that says how many replicas it is created with.
+    """
+
+    name: str
+    holds: str
+    replicas: str
+
+
+#: Without it no group has a coordinator.
+OFFSETS = InternalTopic(
+    "__consumer_offsets", "the offsets of all groups", "offsets.topic.replication.factor"
+)
+
+#: Without it no producer with a transactional id has one.
+TRANSACTIONS = InternalTopic(
+    "__transaction_state",
+    "the state of all transactions",
+    "transaction.state.log.replication.factor",
+)
+
+
+class InternalTopics:
+    """Asks the brokers, with a client of its own that stays. One thread at a time.
+
+    A cluster of one broker that wants three replicas, librdkafka's and Apache Kafka's default, is
+    the common case: the coordinator is then never available, and a client waits for it for ever
+    without a word.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._client: AdminClient | None = None
+
+    def obstacle(self, topic: InternalTopic) -> str:
+        """Why the topic cannot be used, and what would be right; empty where nothing is known to
+        be wrong with it. Blocks for some seconds at most.
+        """
+        if self._client is None:
+            defaults = {**CLIENT_PROPERTIES, "allow.auto.create.topics": False}
+            self._client = make_client(AdminClient, self._settings, ClientWatch(), defaults, {})
+        try:
+            found = self._client.list_topics(topic.name, timeout=_ANSWER_S)
+        except KafkaException:
+            return ""  # no broker answers, which is said elsewhere
+        there = found.topics.get(topic.name)
+        error = None if there is None else there.error
+        if there is None or (error is not None and error.code() in UNKNOWN_TOPIC):
+            return self._why_missing(self._client, topic, sorted(found.brokers))
+        if error is not None:
+            return _unknown(topic, len(found.brokers), error)
+        return self._why_unusable(self._client, topic, there.partitions)
+
+    def _why_missing(self, client: AdminClient, topic: InternalTopic, brokers: list[int]) -> str:
+        try:
+            wanted = max(
+                int(_config(client, ResourceType.BROKER, str(one))[topic.replicas])
+                for one in brokers[:_BROKERS]
+            )
+        except KafkaException as refused:
+            return _unknown(topic, len(brokers), error_of(refused))
+        if wanted <= len(brokers):
+            return ""  # it is created by and by
+        return (
+            f"the brokers cannot create the internal topic {topic.name}, which holds "
+            f"{topic.holds}: {topic.replicas} is {wanted}, and {_there(len(brokers))}; "
+            f"start {_more(wanted - len(brokers))}, or set {topic.replicas}={len(brokers)} on the "
+            "brokers"
+        )
+
+    def _why_unusable(
+        self, client: AdminClient, topic: InternalTopic, partitions: Mapping[int, Any]
+    ) -> str:
+        without = [one for one in partitions.values() if one.leader < 0]
+        if without:
+            away = sorted({broker for one in without for broker in one.replicas})
+            return (
+                f"{len(without)} of the {len(partitions)} partitions of the internal topic "
+                f"{topic.name} have no leader, since the brokers that hold them are away "
+                f"({', '.join(map(str, away))}); start these"
+            )
+        try:
+            config = _config(client, ResourceType.TOPIC, topic.name)
+        except KafkaException:
+            return ""
+        least = int(config["min.insync.replicas"])
+        # Brokers want no more in sync than there are.
+        few = [one for one in partitions.values() if len(one.isrs) < min(least, len(one.replicas))]
+        if few:
+            away = sorted({broker for one in few for broker in {*one.replicas} - {*one.isrs}})
+            return (
+                f"{len(few)} of the {len(partitions)} partitions of the internal topic "
+                f"{topic.name} have fewer replicas in sync than its min.insync.replicas={least} "
+                f"(brokers {', '.join(map(str, away))} are away); start these, or lower "
+                f"min.insync.replicas of {topic.name}"
+            )
+        return ""
+
+
+def _config(client: AdminClient, kind: ResourceType, name: str) -> Mapping[str, str]:
+    resource = ConfigResource(kind, name)
+    answer = client.describe_configs([resource], request_timeout=_ANSWER_S)[resource]
+    return {entry.name: entry.value for entry in answer.result().values()}
+
+
+def _unknown(topic: InternalTopic, brokers: int, error: KafkaError) -> str:
+    """What can be said where this user may not see more."""
+    return (
+        f"the internal topic {topic.name}, which holds {topic.holds}, does not exist or may not be "
+        f"seen ({error.str().strip()}); {_there(brokers)}, and {topic.replicas} on the brokers "
+        "must not be more than that"
+    )
+
+
+def _there(brokers: int) -> str:
+    return "1 broker is there" if brokers == 1 else f"{brokers} brokers are there"
+
+
+def _more(brokers: int) -> str:
+    return "1 more broker" if brokers == 1 else f"{brokers} more brokers"
