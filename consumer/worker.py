@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import structlog
 
@@ -241,18 +241,18 @@ class Worker:
             # It went on after all, but the worker is ending because of it.
             reasons.append(str(self._stalled))
         alive = not reasons
-        reasons.extend(self._waits_for())
+        reasons.extend(_texts(self._waits_for()))
         if self._drain.has_begun:
             reasons.append("the worker is stopping")
         return Health(alive, not reasons, tuple(reasons))
 
-    def _waits_for(self) -> list[str]:
-        """What is missing before the worker can work, with the reason where it is known."""
-        waits = []
+    def _waits_for(self) -> dict[str, str]:
+        """What is missing before the worker can work, and why, where that is known."""
+        waits = {}
         if not self._ready.is_set():
-            waits.append(_because("the producer is not ready", self._sink.obstacle()))
+            waits["the producer is not ready"] = self._sink.obstacle()
         if not self._ownership.count:
-            waits.append(_because("no partition is assigned", self._source.obstacle()))
+            waits["no partition is assigned"] = self._source.obstacle()
         return waits
 
     def _tell(self) -> None:
@@ -263,8 +263,8 @@ class Worker:
         if not waits:
             self._waiting = None
             log.info("working", seconds=round(self._clock() - self._began_at, 1))
-        elif self._waiting.is_due(waits):
-            log.warning("not working yet", waits_for=waits)
+        elif self._waiting.is_due(_texts(waits), any(waits.values())):
+            log.warning("not working yet", waits_for=_texts(waits))
 
     def _let_go(self) -> None:
         """What a drain does not get to is let go: a worker that is behind, on a slow device, holds
@@ -295,5 +295,5 @@ class Worker:
         return self._stalled
 
 
-def _because(what: str, why: str) -> str:
-    return f"{what}: {why}" if why else what
+def _texts(waits: Mapping[str, str]) -> list[str]:
+    return [f"{what}: {why}" if why else what for what, why in waits.items()]

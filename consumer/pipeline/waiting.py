@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-#: Seconds before anything is said: most of what is waited for at the start comes by then.
+#: Seconds before anything is said without a reason: most of it comes by then.
 FIRST_S = 5.0
 
 #: Seconds at least between two lines, also where the reason changes.
@@ -15,7 +15,7 @@ MOST_S = 600.0
 
 
 class Waiting:
-    """A reason is said when it is new, and again after pauses that double.
+    """What is waited for is said when it is new, and again after pauses that double.
 
     Args:
         clock: seconds, monotonic.
@@ -24,18 +24,25 @@ class Waiting:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._said: Sequence[str] = ()
-        self._quiet_until = clock() + FIRST_S
-        self._again_at = self._quiet_until
+        self._first_at = clock() + FIRST_S
+        self._quiet_until = self._again_at = clock()
         self._pause_s = FIRST_S
 
-    def is_due(self, reasons: Sequence[str]) -> bool:
-        """Whether to say these now; what is due counts as said."""
+    def is_due(self, waits: Sequence[str], reason_known: bool) -> bool:
+        """Whether to say this now; what is due counts as said.
+
+        Args:
+            waits: what is waited for.
+            reason_known: whether it says why too, so that there is nothing to wait and see.
+        """
         now = self._clock()
-        is_new = reasons != self._said
+        is_new = waits != self._said
         if now < (self._quiet_until if is_new else self._again_at):
             return False
+        if not reason_known and now < self._first_at:
+            return False
         self._pause_s = FIRST_S if is_new else min(2 * self._pause_s, MOST_S)
-        self._said = reasons
+        self._said = waits
         self._quiet_until = now + LEAST_S
         self._again_at = now + self._pause_s
         return True

@@ -12,7 +12,7 @@ def said_at(
     times = []
     end = clock() + seconds
     while clock() < end:
-        if waiting.is_due(reasons):
+        if waiting.is_due(reasons, False):
             times.append(clock())
         clock.advance(0.5)
     return times
@@ -32,11 +32,21 @@ def test_a_new_reason_is_said_at_once_but_no_more_than_one_a_second() -> None:
     clock = ManualClock()
     waiting = Waiting(clock)
     clock.advance(FIRST_S)
-    assert waiting.is_due(["one"])
+    assert waiting.is_due(["one"], False)
     clock.advance(LEAST_S / 2)
-    assert not waiting.is_due(["two"])
+    assert not waiting.is_due(["two"], False)
     clock.advance(LEAST_S / 2)
-    assert waiting.is_due(["two"])
-    assert not waiting.is_due(["two"])
+    assert waiting.is_due(["two"], False)
+    assert not waiting.is_due(["two"], False)
     clock.advance(FIRST_S)
-    assert waiting.is_due(["two"])
+    assert waiting.is_due(["two"], False)
+
+
+def test_what_is_waited_for_is_said_at_once_where_the_reason_is_known() -> None:
+    clock = ManualClock()
+    waiting = Waiting(clock)
+    assert not waiting.is_due(["no partition"], False)
+    assert waiting.is_due(["no partition: none left"], True)
+    assert not waiting.is_due(["no partition: none left"], True)
+    clock.advance(FIRST_S)
+    assert waiting.is_due(["no partition: none left"], True)

@@ -70,6 +70,16 @@ def test_with_a_coordinator_it_is_the_group(
     assert joining.reason == ""
 
 
+def test_a_pattern_may_match_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "InternalTopics", lambda _: Topics("never asked"))
+    clock = ManualClock()
+    joining = Joining(Settings(input_topics=("^news", "sport")), clock)
+    joining.look(ClientWatch(), False)
+    clock.advance(module._FIRST_S)
+    joining.look(watch_of("up", "steady"), False)
+    assert joining.reason == f"{module._NONE_LEFT}, unless no topic matches ^news"
+
+
 def test_without_a_coordinator_the_brokers_are_asked_beside_the_polling(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
