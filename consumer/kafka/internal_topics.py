@@ -83,7 +83,7 @@ class InternalTopics:
     def _why_missing(self, client: AdminClient, topic: InternalTopic, brokers: list[int]) -> str:
         try:
             wanted = max(
-                int(_config(client, ResourceType.BROKER, str(one))[topic.replicas])
+                _config(client, ResourceType.BROKER, str(one), topic.replicas)
                 for one in brokers[:_BROKERS]
             )
         except KafkaException as refused:
@@ -109,10 +109,9 @@ class InternalTopics:
                 f"({', '.join(map(str, away))}); start these"
             )
         try:
-            config = _config(client, ResourceType.TOPIC, topic.name)
+            least = _config(client, ResourceType.TOPIC, topic.name, "min.insync.replicas")
         except KafkaException:
             return ""
-        least = int(config["min.insync.replicas"])
         # Brokers want no more in sync than there are.
         few = [one for one in partitions.values() if len(one.isrs) < min(least, len(one.replicas))]
         if few:
@@ -126,10 +125,16 @@ class InternalTopics:
         return ""
 
 
-def _config(client: AdminClient, kind: ResourceType, name: str) -> Mapping[str, str]:
+def _config(client: AdminClient, kind: ResourceType, name: str, setting: str) -> int:
+    """A setting of a broker or a topic; 0 where there is none, as in other makes of brokers.
+
+    Raises:
+        KafkaException: no answer, or this user may not read it.
+    """
     resource = ConfigResource(kind, name)
     answer = client.describe_configs([resource], request_timeout=_ANSWER_S)[resource]
-    return {entry.name: entry.value for entry in answer.result().values()}
+    entry = answer.result().get(setting)
+    return int(entry.value) if entry is not None and entry.value else 0
 
 
 def _unknown(topic: InternalTopic, brokers: int, error: KafkaError) -> str:
