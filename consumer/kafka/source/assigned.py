@@ -87,8 +87,10 @@ class AssignedPartitions:
 
     def end_offsets(self, asked: Mapping[TopicPartition, int]) -> Mapping[TopicPartition, int]:
         """The ends, by what the brokers said last; where reading is ahead of that, the end is
-        at least there."""
-        known = {one: offset for one, offset in asked.items() if one in self._numbers}
-        for one, offset in self._read.items():
-            known[one] = max(known.get(one, 0), offset)
-        return known
+        at least there. Of one that they never told nothing is known: to take reading for its end
+        would hide all that waits."""
+        return {
+            one: max(offset, self._read.get(one, 0))
+            for one, offset in asked.items()
+            if one in self._numbers
+        }

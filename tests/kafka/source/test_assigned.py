@@ -71,3 +71,5 @@ def test_the_end_is_never_before_what_was_read() -> None:
     assigned.passed(ONE, 12)
     assert assigned.end_offsets({ONE: 10, TWO: 5}) == {ONE: 12, TWO: 5}
     assert assigned.end_offsets({ONE: 15}) == {ONE: 15}
+    # Never told: reading may stand behind a transaction that is open.
+    assert assigned.end_offsets({TWO: 5}) == {TWO: 5}
