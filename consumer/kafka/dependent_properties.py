@@ -108,11 +108,11 @@ def client_defaults(
         them.refuse_less(most, name, lambda ms: ms)
         them.at_least(most, them.passed(name), most_ms)
         them.at_most(name, them.passed(most), least_ms)
-    if kind is Consumer:
+    if _is(kind, Consumer):
         _move_sizes(them)
         if settings.group_protocol is GroupProtocol.CLASSIC:
             _move_session(them)
-    elif kind is Producer:
+    elif _is(kind, Producer):
         _move_buffer(them)
     return them.defaults
 
@@ -122,6 +122,10 @@ def session_timeout_ms(settings: Settings) -> int:
     consumer protocol the brokers set it, and their default is the same."""
     them = Properties(settings.kafka, client_defaults(Consumer, settings, {}))
     return them.number("session.timeout.ms", SESSION_TIMEOUT_MS)
+
+
+def _is(kind: Callable[..., object], client: type) -> bool:
+    return isinstance(kind, type) and issubclass(kind, client)
 
 
 def _move_sizes(them: Properties) -> None:

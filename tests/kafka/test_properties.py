@@ -120,9 +120,10 @@ def test_no_default_contradicts_what_a_person_sets_and_the_clients_get_it(
 
     got: dict[str, Any] = {}
 
-    def client(config: dict[str, Any]) -> None:
-        got.clear()
-        got.update(config)
+    class Client:
+        def __init__(self, config: dict[str, Any]) -> None:
+            got.clear()
+            got.update(config)
 
     required = {**delivery_properties(settings, "x"), **REQUIRED}
     for name, properties in (
@@ -131,8 +132,8 @@ def test_no_default_contradicts_what_a_person_sets_and_the_clients_get_it(
         ("Admin", (CLIENT_PROPERTIES, {})),
     ):
         if name != "Admin":
-            monkeypatch.setattr(dependent_properties, name, client)
-        make_client(client, settings, ClientWatch(), *properties)
+            monkeypatch.setattr(dependent_properties, name, Client)
+        make_client(Client, settings, ClientWatch(), *properties)
         monkeypatch.undo()
         for one, text in kafka.items():
             assert got[one] == text
