@@ -22,6 +22,7 @@ from consumer.codec.article_codec import Codec
 from consumer.contracts.errors import DeviceFailed, NerstreamError
 from consumer.contracts.ports import Tagger
 from consumer.kafka.client_check import check_clients
+from consumer.kafka.internal_topics import InternalTopics
 from consumer.kafka.sink.sink import make_sink
 from consumer.kafka.source.source import KafkaSource
 from consumer.settings.flags import add_settings_arguments
@@ -91,6 +92,11 @@ def serve(
         log.info("starting", version=__version__, admin_port=admin.port, **_shown(settings))
         # A wrong property must not be found after the model, which takes long.
         check_clients(settings)
+        # Beside the model, since neither knows how long the other takes. Nobody waits for it: what
+        # it says may be over by then, and where it is not the worker says it again.
+        threading.Thread(
+            target=_look_at_brokers, args=(settings,), name="nerstream-look", daemon=True
+        ).start()
         tagger = (load or partial(load_tagger, signals=signals))(settings, metrics)
         worker = build_worker(settings, metrics, tagger, started)
         # What is loaded by now, a million objects with torch, stays to the end. To look through
@@ -122,6 +128,11 @@ def serve(
         raise
     finally:
         admin.close()
+
+
+def _look_at_brokers(settings: Settings) -> None:
+    if obstacles := InternalTopics(settings).obstacles():
+        log.warning("the brokers cannot serve a worker yet", reasons=obstacles)
 
 
 def _end(code: int) -> NoReturn:

@@ -10,9 +10,9 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
 from consumer.kafka.client import ClientWatch, make_client
-from consumer.kafka.errors import UNKNOWN_TOPIC, error_of
+from consumer.kafka.errors import PERMANENT, UNKNOWN_TOPIC, error_of
 from consumer.kafka.source.end_offsets import CLIENT_PROPERTIES
-from consumer.settings.schema import Settings
+from consumer.settings.schema import Delivery, Settings
 
 #: Longest wait, in seconds, for each of two answers.
 _ANSWER_S = 3.0
@@ -61,6 +61,13 @@ class InternalTopics:
         self._settings = settings
         self._client: AdminClient | None = None
 
+    def obstacles(self) -> list[str]:
+        """Of each that the worker needs, as `obstacle`."""
+        exactly_once = self._settings.delivery is Delivery.EXACTLY_ONCE
+        needed = (TRANSACTIONS, OFFSETS) if exactly_once else (OFFSETS,)
+        found = [self.obstacle(topic) for topic in needed]
+        return [one for one in found if one]
+
     def obstacle(self, topic: InternalTopic) -> str:
         """Why the topic cannot be used, and what would be right; empty where nothing is known to
         be wrong with it. Blocks for some seconds at most.
@@ -77,7 +84,8 @@ class InternalTopics:
         if there is None or (error is not None and error.code() in UNKNOWN_TOPIC):
             return self._why_missing(self._client, topic, sorted(found.brokers))
         if error is not None:
-            return _unknown(topic, len(found.brokers), error)
+            known = error.code() in PERMANENT
+            return _unknown(topic, len(found.brokers), error) if known else ""
         return self._why_unusable(self._client, topic, there.partitions)
 
     def _why_missing(self, client: AdminClient, topic: InternalTopic, brokers: list[int]) -> str:
@@ -86,8 +94,10 @@ class InternalTopics:
                 _config(client, ResourceType.BROKER, str(one), topic.replicas)
                 for one in brokers[:_BROKERS]
             )
-        except KafkaException as refused:
-            return _unknown(topic, len(brokers), error_of(refused))
+        except KafkaException as failed:
+            error = error_of(failed)
+            # Anything else than a refusal may be over at the next look.
+            return _unknown(topic, len(brokers), error) if error.code() in PERMANENT else ""
         if wanted <= len(brokers):
             return ""  # it is created by and by
         return (

@@ -30,6 +30,15 @@ from tests.integration.worker_process import WorkerProcess
 
 pytestmark = pytest.mark.kafka
 
+LOADS_FOR_EVER = """
+import sys, time
+from consumer import cli
+from consumer.commands import run
+
+run.tagger_from = lambda settings: time.sleep(600)
+sys.exit(cli.main())
+"""
+
 LIGHT_WORKER = ("-m", "tests.faults.light_worker")
 
 #: Within which a worker must say what is wrong.
@@ -126,6 +135,20 @@ def test_transactions_without_a_coordinator_are_told_why_and_recover(tmp_path: P
         stack.enter_context(KafkaServer(joins=server))
         within(90, worker, lambda: works(worker))
         assert worker.terminate() == 0, worker.log.read_text()
+
+
+def test_it_is_told_while_the_model_is_still_loaded(tmp_path: Path) -> None:
+    config = {"transaction_state_log_replication_factor": 2, "offsets_topic_replication_factor": 2}
+    with brokers(**config) as server:
+        settings = settings_of(server, model="bundled")
+        with WorkerProcess(settings, tmp_path, command=("-c", LOADS_FOR_EVER, "run")) as worker:
+
+            def told() -> list[list[str]]:
+                return [one["reasons"] for one in worker.events() if "reasons" in one]
+
+            within(SAID_WITHIN_S, worker, told)
+            assert told() == [[TRANSACTIONS_MISSING, OFFSETS_MISSING]]
+            assert worker.terminate() == 0
 
 
 def test_transactions_that_stay_without_a_coordinator_end_the_worker(tmp_path: Path) -> None:

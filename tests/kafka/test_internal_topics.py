@@ -11,8 +11,8 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import ConfigResource
 
 from consumer.kafka import internal_topics as module
-from consumer.kafka.internal_topics import OFFSETS, InternalTopics
-from consumer.settings.schema import Settings
+from consumer.kafka.internal_topics import OFFSETS, TRANSACTIONS, InternalTopics
+from consumer.settings.schema import Delivery, Settings
 
 
 class Admin:
@@ -85,6 +85,9 @@ WANTS = {one: {OFFSETS.replicas: one} for one in range(5)}
             "offsets.topic.replication.factor is 3, and 2 brokers are there; start 1 more broker, "
             "or set offsets.topic.replication.factor=2 on the brokers",
         ),
+        # What may be over at the next look is no obstacle.
+        (Admin(KafkaError._TIMED_OUT), ""),
+        (Admin({1: {}}, KafkaError.LEADER_NOT_AVAILABLE), ""),
         # A broker of another make has no such setting.
         (Admin({1: {}}), ""),
         (Admin({}, [partition(1, [1], [1])]), ""),
@@ -121,3 +124,15 @@ def test_what_is_wrong_is_named_with_what_would_be_right(
     assert said.endswith(expected)
     assert bool(said) == bool(expected)
     assert not said or OFFSETS.name in said
+
+
+def test_transactions_are_looked_at_where_there_are_any(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = {1: {OFFSETS.replicas: 2, TRANSACTIONS.replicas: 3}}
+    monkeypatch.setattr(module, "make_client", lambda *_: Admin(alone))
+    for delivery, names in (
+        (Delivery.EXACTLY_ONCE, [TRANSACTIONS.replicas, OFFSETS.replicas]),
+        (Delivery.AT_LEAST_ONCE, [OFFSETS.replicas]),
+    ):
+        found = InternalTopics(Settings(delivery=delivery)).obstacles()
+        assert len(found) == len(names)
+        assert all(name in said for name, said in zip(names, found, strict=True))

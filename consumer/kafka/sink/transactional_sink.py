@@ -14,7 +14,7 @@ from consumer.contracts.errors import AbortableError, GroupMoved, KafkaProblem
 from consumer.contracts.messages import Outgoing, Position, TopicPartition
 from consumer.kafka.bounded import Hung, bounded
 from consumer.kafka.errors import FENCED, STALE_MEMBER, error_of, fenced
-from consumer.kafka.internal_topics import OFFSETS, TRANSACTIONS, InternalTopics
+from consumer.kafka.internal_topics import InternalTopics
 from consumer.kafka.retry import OutOfTime, again
 from consumer.kafka.sink.instance import Instance, transactional_id
 from consumer.kafka.sink.output import Output
@@ -170,9 +170,7 @@ class TransactionalSink:
 
     def _look_for_obstacle(self) -> None:
         """The coordinator of transactions is waited for; the client does not say why."""
-        topics = (TRANSACTIONS, OFFSETS)
-        found = [self._internal_topics.obstacle(topic) for topic in topics]
-        self._obstacle = "; ".join(one for one in found if one)
+        self._obstacle = "; ".join(self._internal_topics.obstacles())
 
     def _begin_transaction(self, _: float) -> None:
         self._ready.producer.begin_transaction()
