@@ -109,8 +109,10 @@ def main() -> int:
     """The exit code of the command."""
     load = run.load_tagger
 
-    def load_on_failing_device(settings: Settings, metrics: Metrics) -> Tagger:
-        tagger = load(settings, metrics)
+    def load_on_failing_device(
+        settings: Settings, metrics: Metrics, signals: Callable[[], int] = lambda: 0
+    ) -> Tagger:
+        tagger = load(settings, metrics, signals)
         assert isinstance(tagger, Tagger)
         return put_on_failing_device(tagger, os.environ)
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, Message, TopicPartition
 
 from consumer.kafka.messages import raw_message
 from consumer.kafka.source import header_names
@@ -126,7 +126,7 @@ def test_messages_of_another_layout_are_read_as_the_client_does_and_that_is_told
     monkeypatch.setattr(header_names._Layout, "topic", 0)
     reader = Consumer({"bootstrap.servers": kafka, "group.id": group})
     reader.assign([TopicPartition(topic, 0, 0)])
-    got = []
+    got: list[Message] = []
     while len(got) < 2:
         message = reader.poll(1)
         if message is not None and message.error() is None:

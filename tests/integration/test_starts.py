@@ -6,6 +6,8 @@ import threading
 from collections.abc import Sequence
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import TopicPartition as ClientPartition
 
 from consumer.contracts.messages import RawMessage, TopicPartition
 from consumer.kafka.source.source import KafkaSource
@@ -212,7 +214,7 @@ def test_a_worker_joins_while_a_transaction_of_a_lost_one_holds_offsets(
         )
         writer.init_transactions(30)
         writer.begin_transaction()
-        held = [helpers.TopicPartition(topic, 0, 1)]
+        held = [ClientPartition(topic, 0, 1)]
         writer.send_offsets_to_transaction(held, source.group_metadata(), 30)
     with opened(asked) as (source, _):
         # The client reads nothing until then: the transaction may have read it.
@@ -256,9 +258,7 @@ def test_a_commit_that_is_refused_is_made_again_before_the_partition_is_told_of(
                 return client.commit(**arguments)
             refused.set()
             assert heard.of("assigned") == []
-            raise helpers.KafkaException(
-                helpers.KafkaError(helpers.KafkaError.REBALANCE_IN_PROGRESS)
-            )
+            raise KafkaException(KafkaError(KafkaError.REBALANCE_IN_PROGRESS))
 
     fix = source._starts.fix
     monkeypatch.setattr(

@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 from consumer.kafka.client import ClientWatch
 from consumer.kafka.internal_topics import OFFSETS, InternalTopics
-from consumer.kafka.source.properties import is_pattern
 from consumer.settings.schema import GroupProtocol, Settings
 
 #: Seconds without a partition after which it is asked why; a new group takes three by default.
@@ -44,8 +43,6 @@ class Joining:
         # Under the consumer protocol a member whose share is empty stays as it began.
         protocol = settings.group_protocol
         self._joined = {"steady", "init"} if protocol is GroupProtocol.CONSUMER else {"steady"}
-        patterns = [topic for topic in settings.input_topics if is_pattern(topic)]
-        self._unless = f", unless no topic matches {', '.join(patterns)}" if patterns else ""
         self._topics = InternalTopics(settings)
         self._clock = clock
         self._due_at: float | None = None
@@ -68,8 +65,7 @@ class Joining:
             return
         self._due_at = now + _AGAIN_S
         if watch.group_state == "up":
-            reason = _NONE_LEFT if watch.join_state in self._joined else _SHARING
-            self.reason = reason + self._unless
+            self.reason = _NONE_LEFT if watch.join_state in self._joined else _SHARING
             return
         otherwise = _NO_COORDINATOR if watch.group_state else _NOTHING_KNOWN
         self._asking = threading.Thread(
