@@ -152,6 +152,8 @@ class ModelInfo:
         revision: commit of the hub repository, or a digest of the folder's weights.
         device, dtype: where and in which precision it runs (`cpu`, `cuda:0`; `float32`).
         types: entity types that it can answer with, sorted.
+        answers: `exact` where an article's scores are the same to the last bit whatever else is in
+            its batch, `rounded` where their last digits may differ. See docs/accuracy.md.
     """
 
     name: str
@@ -159,6 +161,7 @@ class ModelInfo:
     device: str
     dtype: str
     types: tuple[str, ...]
+    answers: str = "exact"
 
 
 class TaggedArticle(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, islice
 
@@ -133,9 +133,11 @@ class Tagger:
             if processes
             else make_encoder(model.tokenizer, encoding)
         )
+        engine = engine or make_engine(model, needs_rows)
+        self._info = replace(model.info, answers="exact" if engine.is_exact else "rounded")
         self._forward = Forward(
             model,
-            engine or make_engine(model, needs_rows),
+            engine,
             options.batch_tokens,
             outputs=len(model.labels.type_ids) if needs_rows else 0,
             reads_all=options.aggregation not in READ_FIRST,
@@ -144,7 +146,7 @@ class Tagger:
     @property
     def info(self) -> ModelInfo:
         """The model that answers."""
-        return self._model.info
+        return self._info
 
     @property
     def tokenizer(self) -> Tokenizer:

@@ -248,9 +248,10 @@ DEVICE_MEMORY = _gauge(
 MODEL_INFO = _info(
     "nerstream_model_info",
     "",
-    "The model that answers; always 1.",
+    "The model that answers; always 1. `answers` is `exact` where an article's scores are the same "
+    "to the last bit whatever else is in its batch, `rounded` where their last digits may differ.",
     "Workers of one group differ in it for longer than a roll-out takes.",
-    labels=("name", "revision", "device", "dtype"),
+    labels=("name", "revision", "device", "dtype", "answers"),
 )
 BUILD_INFO = _info(
     "nerstream_build_info",

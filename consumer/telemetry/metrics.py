@@ -111,7 +111,7 @@ class Metrics:
     def model_loaded(self, info: ModelInfo) -> None:
         """The model that answers, and with it the entity types, which then start at 0."""
         family = declarations.MODEL_INFO.info_family(
-            [info.name, info.revision, info.device, info.dtype]
+            [info.name, info.revision, info.device, info.dtype, info.answers]
         )
         self._registry.register(_Info(family))
         for entity_type in info.types:

@@ -51,6 +51,7 @@ class FailingDevice:
         self._words = words
         self._fits_tokens = fits_tokens
         self.pads, self.skips_unread = engine.pads, engine.skips_unread
+        self.is_exact = engine.is_exact
 
     def start(
         self, windows: Sequence[NDArray[np.int32]], is_read: NDArray[np.bool_] | None = None

@@ -197,7 +197,7 @@ def test_the_surface_is_the_slice_of_the_field_in_hard_texts_cut_into_windows(fa
 class GivenEngine:
     """An engine that gives the words of one text the labels that it is told."""
 
-    pads = skips_unread = False
+    pads = skips_unread = is_exact = False
 
     def __init__(self, names: Sequence[str], labels: Sequence[str]) -> None:
         self._ids = [names.index(label) for label in labels]
@@ -284,6 +284,7 @@ class FailingEngine:
         self._error = error
         self.fits_tokens = fits_tokens
         self.pads, self.skips_unread = engine.pads, engine.skips_unread
+        self.is_exact = engine.is_exact
         self.passes: list[int] = []
 
     def run(self, windows: Sequence[np.ndarray], is_read: np.ndarray | None = None) -> Any:

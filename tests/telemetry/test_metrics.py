@@ -171,6 +171,7 @@ def test_a_device_that_fails_costs_only_its_own_number(scraped: Scraped) -> None
 def test_model_and_build_are_told(scraped: Scraped) -> None:
     scraped.metrics.model_loaded(BUNDLED)
     labels = {"name": "bundled", "revision": "abc123", "device": "cpu", "dtype": "float32"}
+    labels["answers"] = "exact"
     assert scraped.value("nerstream_model_info", **labels) == 1
     assert scraped.value("nerstream_build_info", version=__version__) == 1
 

@@ -29,6 +29,7 @@ class TimedEngine:
         self._engine = engine
         self._clock = clock
         self.pads, self.skips_unread = engine.pads, engine.skips_unread
+        self.is_exact = engine.is_exact
         self.seconds = 0.0
 
     def run(

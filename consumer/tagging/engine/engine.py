@@ -51,6 +51,9 @@ class Engine(Protocol):
     #: telling it which those are.
     skips_unread: bool
 
+    #: Whether a window has the same answer to the last bit whatever else is in its pass.
+    is_exact: bool
+
     def run(
         self, windows: Sequence[NDArray[np.int32]], is_read: NDArray[np.bool_] | None = None, /
     ) -> Answer:
@@ -71,6 +74,7 @@ class PackedEngine:
 
     pads = False
     skips_unread = False
+    is_exact = False
 
     def __init__(self, model: LoadedModel, with_rows: bool) -> None:
         self._model = model
@@ -97,6 +101,7 @@ class PaddedEngine:
 
     pads = True
     skips_unread = False
+    is_exact = False
 
     def __init__(self, model: LoadedModel, with_rows: bool) -> None:
         self._model = model

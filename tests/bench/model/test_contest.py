@@ -117,7 +117,7 @@ def test_only_the_time_in_the_engine_counts() -> None:
     readings = iter([10.0, 12.5, 20.0, 21.0])
 
     class Nothing:
-        pads = skips_unread = False
+        pads = skips_unread = is_exact = False
 
         def run(self, _: Any, _is_read: Any = None) -> Answer:
             return Answer(np.zeros(1, np.int16), np.zeros(1, np.float32), None)

@@ -23,7 +23,7 @@ from tests.support.tiny_models import SENTENCES, article, tag, tiny_folder
 class Plain:
     """Labels nothing, and tells when."""
 
-    pads = skips_unread = False
+    pads = skips_unread = is_exact = False
 
     def __init__(self) -> None:
         self.events: list[str] = []

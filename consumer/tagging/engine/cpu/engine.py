@@ -17,6 +17,8 @@ from consumer.tagging.engine.cpu.calibration import quantize_layers
 from consumer.tagging.engine.cpu.layer_choice import choose_layers
 from consumer.tagging.engine.cpu.packed_layer import PackedLayer, fuse_layers
 from consumer.tagging.engine.cpu.passes import CpuPass, parts
+from consumer.tagging.engine.cpu.row_blocks import WHOLE
+from consumer.tagging.engine.cpu.steady_rows import steady_rows
 from consumer.tagging.engine.encoder_layers import find_layers
 from consumer.tagging.engine.engine import Answer, PackedEngine, answer_of
 from consumer.tagging.model.device import CPU_ONLY
@@ -32,10 +34,6 @@ PART_NUMBERS = 4_096 * 3_072
 #: 12 MB stay in the caches, and were 5 to 15 % faster than 50 for a small model; of a base model
 #: passes of any length are alike.
 INT16_PART_NUMBERS = 2_048 * 1_536
-
-#: Tokens of a pass, and those that its last layer gives, are filled up to a multiple of so many:
-#: oneDNN prepares its products anew for each number that it has not met lately.
-FILLED_TO = 32
 
 _log = logging.getLogger(__name__)
 
@@ -73,7 +71,9 @@ def make_cpu_engine(model: LoadedModel, with_rows: bool) -> CpuEngine:
         model.info.dtype,
         "layers as they are" if make is None else "layers fused",
     )
-    return CpuEngine(model, with_rows, is_fused=make is not None)
+    engine = CpuEngine(model, with_rows, is_fused=make is not None)
+    engine.steady()
+    return engine
 
 
 class CpuEngine(PackedEngine):
@@ -94,10 +94,35 @@ class CpuEngine(PackedEngine):
     def __init__(self, model: LoadedModel, with_rows: bool, is_fused: bool) -> None:
         super().__init__(model, with_rows)
         self.skips_unread = is_fused
+        self.is_exact = False
+        self._blocks = WHOLE
         self._part_tokens = part_tokens(model)
         self._threads = torch.get_num_threads()
         self._streams = _single_threads(self._threads)
         self._latest: list[Future[Answer]] = []
+
+    def steady(self) -> None:
+        """Have a window's answer not depend on the number of tokens in its pass, see
+        `steady_rows`, and say whether it does. Blocks for a few products of each kind."""
+        name = self._model.info.name
+        blocks = steady_rows(self._model.network, self._part_tokens, self._streams.map)
+        self.is_exact = blocks is not None
+        self._blocks = blocks or WHOLE
+        if blocks is None:
+            _log.warning(
+                "model %s: on this processor the last digits of a score depend on what else is in "
+                "the batch, in %s; see docs/accuracy.md",
+                name,
+                self._model.info.dtype,
+            )
+        elif blocks != WHOLE:
+            _log.info(
+                "model %s: passes are filled up to one of %d numbers of tokens, from %d to %d",
+                name,
+                len(blocks.sizes),
+                blocks.sizes[0],
+                blocks.sizes[-1],
+            )
 
     def run(
         self, windows: Sequence[NDArray[np.int32]], is_read: NDArray[np.bool_] | None = None
@@ -133,21 +158,30 @@ class CpuEngine(PackedEngine):
         """One pass. Its last layer needs keys and values of all tokens; the rest of it is a tenth
         of a pass of six layers, and is left out for tokens that nobody reads: a third of them, the
         later parts of words and what windows share."""
-        if not self.skips_unread:
-            return super().run(windows)
         tokens = sum(map(len, windows))
-        filling = -tokens % FILLED_TO
-        filled = list(windows)
-        if 0 < filling <= self._model.max_tokens:
-            filled.append(np.zeros(filling, dtype=np.int32))
-        if is_read is None:
-            return answer_of(self._logits(filled)[:tokens], self._with_rows)
+        filling = self._blocks.filled(tokens) - tokens
+        if is_read is None or not self.skips_unread:
+            return _first(super().run([*windows, *self._filling(filling)]), tokens)
         read = np.flatnonzero(is_read)
-        last = sum(map(len, filled)) - 1
-        rows = np.full(max(1, -(-len(read) // FILLED_TO)) * FILLED_TO, last)
+        kept = self._blocks.filled(max(1, len(read)))
+        # Rows that fill up are of a window of their own: of what lies in an article's window,
+        # the number would depend on its company.
+        if not filling and kept > len(read):
+            filling = self._blocks.filled(tokens + 1) - tokens
+        rows = np.full(kept, tokens + filling - 1)
         rows[: len(read)] = read
-        logits = self._logits(filled, kept_tokens=torch.from_numpy(rows))
+        logits = self._logits(
+            [*windows, *self._filling(filling)], kept_tokens=torch.from_numpy(rows)
+        )
         return _spread(answer_of(logits[: len(read)], self._with_rows), read, tokens)
+
+    def _filling(self, tokens: int) -> list[NDArray[np.int32]]:
+        """Windows of so many tokens together, which nobody reads: of few rows, libraries compute
+        products otherwise than of many, and oneDNN prepares anew for each number of rows that it
+        has not met lately."""
+        filling = np.zeros(tokens, dtype=np.int32)
+        longest = self._model.max_tokens
+        return [filling[start : start + longest] for start in range(0, tokens, longest)]
 
 
 def _single_threads(count: int) -> ThreadPoolExecutor:
@@ -178,6 +212,12 @@ def part_tokens(model: LoadedModel, dtype: str | None = None) -> int:
     widest = getattr(config, "intermediate_size", None) or 4 * config.hidden_size
     is_int16 = (dtype or model.info.dtype) == "int16"
     return max(1, (INT16_PART_NUMBERS if is_int16 else PART_NUMBERS) // int(widest))
+
+
+def _first(answer: Answer, tokens: int) -> Answer:
+    """That of the first tokens."""
+    rows = None if answer.rows is None else answer.rows[:tokens]
+    return Answer(answer.label_ids[:tokens], answer.scores[:tokens], rows)
 
 
 def _spread(answer: Answer, places: NDArray[np.intp], tokens: int) -> Answer:

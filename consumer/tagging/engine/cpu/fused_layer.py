@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from torch.nn.functional import layer_norm, linear
@@ -18,13 +19,46 @@ from torch.nn.functional import layer_norm, linear
 from consumer.tagging.engine.cpu.attention import LN_2, attend
 from consumer.tagging.engine.cpu.native_attention import Kernel
 from consumer.tagging.engine.cpu.packed_layer import LayerMaker, PackedLayer
+from consumer.tagging.engine.cpu.row_blocks import RowProbe, RowProbes, noise
 from consumer.tagging.engine.encoder_layers import LayerWeights
 
 #: Tokens for which the weights are packed. oneDNN orders them the same for any larger number.
 PACKED_FOR_TOKENS = 1_024
 
 
-class PackedProduct:
+class _Product:
+    """What a linear layer is, whatever computes it.
+
+    Args:
+        weight: shape (outputs, inputs), float32 or bfloat16.
+        bias: shape (outputs,), or None.
+    """
+
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
+        #: What a library may choose its kernel by.
+        self.form = (*weight.shape, weight.dtype, bias is not None)
+
+    def row_probes(self, use: str) -> RowProbes:
+        """Another of its form, to try.
+
+        Args:
+            use: what its layer calls: `__call__`, `gelu` or `plus`.
+        """
+
+        def make() -> RowProbe:
+            weight, bias, rows = noise(*self.form)
+            other: Any = type(self)(weight, bias)
+            if use != "plus":
+                return RowProbe(getattr(other, use), rows)
+            # A residual of zeros leaves the noise as it is.
+            return RowProbe(
+                lambda inputs: other.plus(inputs, inputs.new_zeros(len(inputs), len(weight))), rows
+            )
+
+        return {(type(self), use, *self.form): make}
+
+
+class PackedProduct(_Product):
     """A linear layer, its weights in oneDNN's own order.
 
     Args:
@@ -33,6 +67,7 @@ class PackedProduct:
     """
 
     def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
+        super().__init__(weight, bias)
         self._weight = torch.ops.mkldnn._reorder_linear_weight(
             weight.detach().contiguous(), PACKED_FOR_TOKENS
         )
@@ -60,7 +95,7 @@ class PackedProduct:
         return found
 
 
-class PlainProduct:
+class PlainProduct(_Product):
     """The same in float32 as torch has it, which is 5 to 10 % faster than packed ones without
     AVX-512; with GELU inside those take a quarter longer, where GELU is a twelfth.
 
@@ -69,6 +104,7 @@ class PlainProduct:
     """
 
     def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
+        super().__init__(weight, bias)
         self._weight = weight.detach()
         self._bias = None if bias is None else bias.detach()
 
@@ -130,11 +166,23 @@ class FusedLayer(PackedLayer):
     def compute(
         self, hidden: torch.Tensor, window_lengths: Sequence[int], kept: torch.Tensor | None
     ) -> torch.Tensor:
-        attended = self._attend(self._attention_inputs(hidden), window_lengths, self._heads, kept)
+        inputs = self.blocks.run(self._attention_inputs, hidden)
+        attended = self._attend(inputs, window_lengths, self._heads, kept)
         if kept is not None:
             hidden = hidden[kept]
+        return self.blocks.run(self._finish, attended, hidden)
+
+    def _finish(self, attended: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
         hidden = self._attention_norm(self._out.plus(attended, hidden))
         return self._output_norm(self._down.plus(self._up.gelu(hidden), hidden))
+
+    def row_probes(self) -> RowProbes:
+        return {
+            **self._attention_inputs.row_probes("__call__"),
+            **self._out.row_probes("plus"),
+            **self._up.row_probes("gelu"),
+            **self._down.row_probes("plus"),
+        }
 
 
 def fused(dtype: torch.dtype, kernel: Kernel | None = None) -> LayerMaker:

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from consumer.tagging.engine.cpu.row_blocks import WHOLE, RowBlocks, RowProbes
 from consumer.tagging.engine.encoder_layers import LayerWeights, find_layers, read_layer
 from consumer.tagging.engine.packed_attention import PACKED, CannotPack
 from consumer.tagging.model.attention_functions import attention_of, use_attention
@@ -26,11 +27,13 @@ class PackedLayer(torch.nn.Module, ABC):
     Attributes:
         is_last: whether it may leave out tokens: what follows is the classifier, which sees each
             token by itself.
+        blocks: in which tokens go through what computes each by itself.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.is_last = False
+        self.blocks: RowBlocks = WHOLE
 
     def forward(
         self,
@@ -59,6 +62,11 @@ class PackedLayer(torch.nn.Module, ABC):
         self, hidden: torch.Tensor, window_lengths: Sequence[int], kept: torch.Tensor | None
     ) -> torch.Tensor:
         """Shape (tokens, hidden size) to (tokens, or kept, hidden size)."""
+
+    def row_probes(self) -> RowProbes:
+        """Its products for `consumer.tagging.engine.cpu.steady_rows`; none, where a token's answer has nothing
+        to do with the number of tokens."""
+        return {}
 
 
 #: Makes a packed layer of the weights of a network's own.

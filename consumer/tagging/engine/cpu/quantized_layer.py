@@ -22,6 +22,7 @@ from consumer.tagging.engine.cpu.quantization import (
     numbers_of,
 )
 from consumer.tagging.engine.cpu.quantized_product import Int8Product, Product, choose_product
+from consumer.tagging.engine.cpu.row_blocks import RowProbes
 from consumer.tagging.engine.encoder_layers import LayerWeights
 
 
@@ -60,16 +61,28 @@ class QuantizedLayer(PackedLayer):
     def compute(
         self, hidden: torch.Tensor, window_lengths: Sequence[int], kept: torch.Tensor | None
     ) -> torch.Tensor:
-        products = self._products
-        inputs = products.attention_inputs(hidden)
+        inputs = self.blocks.run(self._products.attention_inputs, hidden)
         attended = attend(inputs, window_lengths, self._heads, kept)
         if self._attends_in_steps:
             attended = numbers_of(attended)
         if kept is not None:
             hidden = hidden[kept]
+        return self.blocks.run(self._finish, attended, hidden)
+
+    def _finish(self, attended: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
+        products = self._products
         hidden = self._attention_norm(products.out.plus(attended, hidden))
         activated = products.up.gelu(hidden, products.down.steps)
         return self._output_norm(products.down.plus(activated, hidden))
+
+    def row_probes(self) -> RowProbes:
+        products = self._products
+        return {
+            **products.attention_inputs.row_probes("__call__"),
+            **products.out.row_probes("plus"),
+            **products.up.row_probes("gelu", products.down.steps),
+            **products.down.row_probes("plus"),
+        }
 
 
 @torch.inference_mode()

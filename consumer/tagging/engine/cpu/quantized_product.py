@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import torch
 
 from consumer.tagging.engine.cpu.fused_layer import PACKED_FOR_TOKENS, PackedProduct
 from consumer.tagging.engine.cpu.quantization import InputSteps, product_error, quantize_weight
+from consumer.tagging.engine.cpu.row_blocks import DIFFERENT_ROWS, RowProbe, RowProbes
 
 #: A product stays bfloat16 where eight bits change it by more than this share of itself.
 MOST_ERROR = 0.05
@@ -36,6 +38,15 @@ class Product(Protocol):
         """The same plus a float32 residual, float32. Inputs may be numbers in its own steps."""
         ...
 
+    def row_probes(self, use: str, steps: InputSteps | None = None, /) -> RowProbes:
+        """To try it, see `PackedLayer.row_probes`.
+
+        Args:
+            use: what its layer calls: `__call__`, `gelu` or `plus`.
+            steps: those in which `gelu` is asked for its answer.
+        """
+        ...
+
 
 class HalfProduct:
     """In bfloat16."""
@@ -56,6 +67,10 @@ class HalfProduct:
     def plus(self, inputs: torch.Tensor, residual: torch.Tensor) -> torch.Tensor:
         return self._product(inputs.to(torch.bfloat16)) + residual
 
+    def row_probes(self, use: str, _steps: InputSteps | None = None) -> RowProbes:
+        # The residual is added after the product.
+        return self._product.row_probes("gelu" if use == "gelu" else "__call__")
+
 
 class Int8Product:
     """In eight bits, summed in 32, by oneDNN's quantised product.
@@ -69,6 +84,7 @@ class Int8Product:
         self._numbers = torch.ops.onednn.qlinear_prepack(
             quantized.numbers, [PACKED_FOR_TOKENS, weight.shape[1]]
         )
+        self._form = tuple(weight.shape)
         self._weight_steps = quantized.steps
         self._weight_zeros = torch.zeros(len(weight), dtype=torch.int32)
         of_zeros = quantized.numbers.float().sum(dim=1) * quantized.steps * steps.zero_point
@@ -82,7 +98,9 @@ class Int8Product:
         return self._run(numbers, torch.bfloat16)
 
     def gelu(self, inputs: torch.Tensor, steps: InputSteps | None) -> torch.Tensor:
-        numbers = self.steps.quantize(inputs)
+        return self._gelu(self.steps.quantize(inputs), steps)
+
+    def _gelu(self, numbers: torch.Tensor, steps: InputSteps | None) -> torch.Tensor:
         if steps is None:
             return self._run(numbers, torch.bfloat16, "gelu", "none")
         return self._run(numbers, torch.uint8, "gelu", "none", float(steps.steps), steps.zero_point)
@@ -110,6 +128,22 @@ class Int8Product:
             "",
         )
         return found
+
+    def row_probes(self, use: str, steps: InputSteps | None = None) -> RowProbes:
+        outputs, width = self._form
+        functions: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+            "__call__": self.of_numbers,
+            "gelu": lambda numbers: self._gelu(numbers, steps),
+            "plus": lambda numbers: self.plus(numbers, torch.zeros(len(numbers), outputs)),
+        }
+
+        def make() -> RowProbe:
+            # Sums are exact, so any numbers show what another kernel makes of them.
+            draw = torch.Generator().manual_seed(0)
+            numbers = torch.randint(0, 256, (DIFFERENT_ROWS, width), generator=draw)
+            return RowProbe(functions[use], numbers.to(torch.uint8))
+
+        return {(type(self), use, *self._form, steps is None): make}
 
     def _run(
         self,

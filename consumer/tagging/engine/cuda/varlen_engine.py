@@ -63,6 +63,7 @@ class VarlenEngine:
 
     pads = False
     skips_unread = False
+    is_exact = False
 
     def __init__(self, layout: PassLayout, device: PassDevice) -> None:
         self.device = device

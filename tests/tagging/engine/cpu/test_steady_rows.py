@@ -1,0 +1,294 @@
+"""A token's answer on processors whose products depend on how many rows they have."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+import torch
+
+from consumer.tagging.engine.cpu import engine as cpu_engine
+from consumer.tagging.engine.cpu.engine import make_cpu_engine
+from consumer.tagging.engine.cpu.fused_layer import PackedProduct
+from consumer.tagging.engine.cpu.quantized_product import Int8Product
+from consumer.tagging.engine.cpu.row_blocks import (
+    WHOLE,
+    RowBlocks,
+    RowProbe,
+    choose_blocks,
+    noise,
+    sizes_to_try,
+    try_rows,
+)
+from consumer.tagging.engine.engine import Answer, Engine
+from consumer.tagging.model.loaded_model import LoadedModel
+from tests.support.tiny_models import tiny_tagger
+from tests.tagging.engine.cpu.test_engine import FUSED, load, windows
+
+#: Of many sizes, and so that passes have many numbers of rows.
+LENGTHS = (60, 3, 41, 60, 7, 60, 60, 22, 60, 60, 60, 1)
+
+#: All that are tried for a base model, and for a tiny one.
+SIZES = sizes_to_try(4_096)
+MANY_SIZES = sizes_to_try(1_000_000)
+
+Linear = Callable[[torch.Tensor, torch.Tensor, torch.Tensor | None], torch.Tensor]
+
+
+def summed_apart(rows: int) -> int:
+    """In how many parts a made-up processor sums the products of so many rows."""
+    return 1 if rows <= 64 else 2 if rows <= 300 else 4
+
+
+def dependent(parts: Callable[[int], int]) -> Linear:
+    """A linear layer such as `torch.nn.functional.linear`, whose sums depend on the rows."""
+
+    def linear(
+        input: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        # As many rows as give the same here, whatever there are.
+        rows = input.reshape(-1, input.shape[-1]).float()
+        filled = torch.cat((rows, rows.new_zeros(-len(rows) % 32, rows.shape[1])))
+        found = filled.new_zeros(len(filled), len(weight))
+        width = -(-rows.shape[1] // parts(len(rows)))
+        for inputs, weights in zip(
+            filled.split(width, 1), weight.float().split(width, 1), strict=True
+        ):
+            # Rounded each, which shows in models as small as these.
+            found += (inputs @ weights.T).to(input.dtype).float()
+        found = found[: len(rows)] if bias is None else found[: len(rows)] + bias.float()
+        return found.to(input.dtype).view(*input.shape[:-1], -1)
+
+    return linear
+
+
+def use(monkeypatch: pytest.MonkeyPatch, linear: Linear) -> None:
+    """Compute every product of float32 and bfloat16 so."""
+    own = PackedProduct.__init__
+
+    def keeping(self: PackedProduct, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
+        own(self, weight, bias)
+        self.plain = (weight.detach(), bias)  # type: ignore[attr-defined]
+
+    def call(self: PackedProduct, inputs: torch.Tensor) -> torch.Tensor:
+        return linear(inputs, *self.plain)  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(PackedProduct, "__init__", keeping)
+    monkeypatch.setattr(PackedProduct, "__call__", call)
+    gelu = torch.nn.functional.gelu
+    monkeypatch.setattr(PackedProduct, "gelu", lambda self, rows: gelu(call(self, rows)))
+    monkeypatch.setattr(PackedProduct, "plus", lambda self, rows, more: call(self, rows) + more)
+    for module in ("torch.nn.functional", "consumer.tagging.engine.cpu.steady_rows"):
+        monkeypatch.setattr(f"{module}.linear", linear)
+    monkeypatch.setattr("consumer.tagging.engine.cpu.fused_layer.linear", linear)
+
+
+def unlike(engine: Engine) -> int:
+    """How many of some windows have other numbers in company than alone."""
+    given = windows(LENGTHS)
+    is_read = np.arange(sum(LENGTHS)) % 3 == 0
+    found = 0
+    for read in (None, is_read) if engine.skips_unread else (None,):
+        together = engine.run(given, read)
+        ends = np.cumsum(LENGTHS)
+        for window, end in zip(given, ends, strict=True):
+            own = slice(end - len(window), end)
+            alone = engine.run([window], None if read is None else read[own])
+            found += not (
+                np.array_equal(alone.scores, together.scores[own])
+                and np.array_equal(alone.label_ids, together.label_ids[own])
+                and _same_rows(alone, together, own)
+            )
+    return found
+
+
+def _same_rows(alone: Answer, together: Answer, own: slice) -> bool:
+    assert alone.rows is not None
+    assert together.rows is not None
+    return np.array_equal(alone.rows, together.rows[own])
+
+
+def made(dtype: str) -> cpu_engine.CpuEngine:
+    engine = make_cpu_engine(load("bert-cased", dtype), with_rows=True)
+    assert isinstance(engine, cpu_engine.CpuEngine)
+    return engine
+
+
+@pytest.mark.instructions
+@pytest.mark.parametrize("dtype", ["float32", *FUSED])
+def test_a_window_has_the_same_numbers_in_any_company(dtype: str) -> None:
+    """On this processor, whatever that is; also what stands last in a pass."""
+    engine = made(dtype)
+    assert engine.is_exact
+    assert unlike(engine) == 0
+
+
+@pytest.mark.parametrize("dtype", ["float32", *(one for one in FUSED if one.values[0] != "int16")])
+def test_a_window_has_the_same_numbers_where_products_depend_on_rows(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, dtype: str
+) -> None:
+    use(monkeypatch, dependent(summed_apart))
+    monkeypatch.setattr("consumer.tagging.engine.cpu.quantized_product.MOST_ERROR", 0.0)
+    with caplog.at_level(logging.INFO):
+        engine = made(dtype)
+    assert "numbers of tokens, from 320 to 9216" in caplog.text
+    assert engine.is_exact
+    assert unlike(engine) == 0
+    with monkeypatch.context() as without:
+        without.setattr(cpu_engine.CpuEngine, "steady", lambda _: None)
+        assert unlike(made(dtype)) > len(LENGTHS) // 2
+
+
+def test_eight_bits_that_depend_on_rows_come_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Int8Product._run
+
+    def other(self: Int8Product, numbers: torch.Tensor, *given: object) -> torch.Tensor:
+        found = run(self, numbers, *given)  # type: ignore[arg-type]
+        return found if len(numbers) > 64 or not found.is_floating_point() else found * 1.01
+
+    monkeypatch.setattr(Int8Product, "_run", other)
+    engine = made("int8")
+    assert [layer.blocks for layer in engine._model.network.bert.encoder.layer] == (
+        [RowBlocks(tuple(size for size in MANY_SIZES if size > 64))] * 2
+    )
+    assert unlike(engine) == 0
+
+
+def test_where_no_blocks_help_it_says_so(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A row's answer depends on where it stands."""
+    own = torch.nn.functional.linear
+
+    def placed(*given: torch.Tensor, **named: torch.Tensor) -> torch.Tensor:
+        found = own(*given, **named)
+        found.view(-1, found.shape[-1])[::7] *= 1.00001
+        return found
+
+    use(monkeypatch, placed)
+    tagger = tiny_tagger(dtype="float32")
+    assert tagger.info.answers == "rounded"
+    (warning,) = [one for one in caplog.records if one.levelname == "WARNING"]
+    assert "the last digits of a score depend on what else is in the batch" in warning.message
+
+
+def test_the_worker_says_whether_answers_are_exact() -> None:
+    assert tiny_tagger(dtype="float32").info.answers == "exact"
+    assert tiny_tagger("deberta-v3").info.answers == "rounded", "it pads"
+
+
+@pytest.mark.instructions
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("form", [(1_152, 384), (384, 1_536), (9, 384), (96, 32), (7, 33)])
+def test_noise_shows_another_order_of_summing(form: tuple[int, int], dtype: torch.dtype) -> None:
+    weight, bias, rows = noise(*form, dtype)
+    exact = rows.double() @ weight.double().T
+    assert float(exact.abs().max()) < 1e-8 * float(rows.abs().max())
+    whole = dependent(lambda _: 1)(rows, weight, bias)
+    halves = dependent(lambda _: 3)(rows, weight, bias)
+    assert float((whole != halves).float().mean()) > 0.5
+
+
+def tried(parts: Callable[[int], int]) -> Sequence[object]:
+    weight, bias, rows = noise(64, 96, torch.bfloat16)
+    linear = dependent(parts)
+    probe = RowProbe(lambda inputs: linear(inputs, weight, bias), rows)
+    kinds = try_rows(probe, 4_096)
+    return [kinds, choose_blocks([kinds], 4_096)]
+
+
+def test_where_no_number_of_rows_matters_all_go_at_once() -> None:
+    kinds, blocks = tried(lambda _: 1)
+    assert kinds == dict.fromkeys(SIZES, b"")
+    assert blocks == WHOLE
+    assert choose_blocks([], 4_096) == WHOLE
+    run = blocks.run  # type: ignore[attr-defined]
+    assert run(torch.neg, torch.ones(70, 2)).tolist() == [[-1.0, -1.0]] * 70
+
+
+@pytest.mark.parametrize(
+    ("parts", "least", "most"),
+    [
+        (lambda rows: 2 if rows > 3_000 else 1, 32, 2_944),
+        (lambda rows: 1 if rows < 64 else 2, 64, 5_120),
+        # Few sums for many rows, since one class of sizes must hold a whole pass.
+        (summed_apart, 320, 5_120),
+        # Hardly two agree: those that an article fits in.
+        (lambda rows: 1 + rows // 32, 416, 448),
+    ],
+)
+def test_the_cheapest_sizes_that_agree_are_taken(
+    parts: Callable[[int], int], least: int, most: int
+) -> None:
+    _, blocks = tried(parts)
+    assert blocks == RowBlocks(tuple(size for size in SIZES if least <= size <= most))
+
+
+def test_products_must_agree_on_their_sizes() -> None:
+    first, second = dict.fromkeys(SIZES, b"a"), dict.fromkeys(SIZES, b"a")
+    first[32] = b"b"
+    second[1_024] = b"b"
+    both = RowBlocks(tuple(size for size in SIZES if size not in (32, 1_024)))
+    assert choose_blocks([first, second], 4_096) == both
+    whole = dict.fromkeys(SIZES, b"")
+    of_second = RowBlocks(tuple(size for size in SIZES if size != 1_024))
+    assert choose_blocks([whole, second], 4_096) == of_second
+    assert choose_blocks([{32: b"a"}, {64: b"a"}], 4_096) is None
+    assert choose_blocks([whole, {}], 4_096) is None
+
+
+def test_sizes_are_close_enough_to_fill_little_up_and_reach_beyond_a_pass() -> None:
+    for pass_tokens in (4_096, 8_192, 1_000_000):
+        sizes = sizes_to_try(pass_tokens)
+        assert sizes == sorted(set(sizes))
+        assert sizes[:2] == [32, 64]
+        assert sizes[-1] == min(pass_tokens + 1_024, 9_216)
+        blocks = RowBlocks(tuple(sizes))
+        full = min(pass_tokens, 8_192)
+        passes = range(3 * full // 4, full, 32)
+        assert all(len(blocks.cut(rows)) == 1 for rows in passes)
+        assert sum(map(blocks.filled, passes)) <= 1.02 * sum(passes)
+
+
+def test_more_rows_than_were_tried_are_cut() -> None:
+    assert RowBlocks((64, 256)).cut(600) == (256, 256, 64, 64)
+    assert RowBlocks((64, 256)).cut(250) == (256,), "one is cheaper than four"
+    assert RowBlocks((64, 1_024)).cut(100) == (64, 64)
+    assert RowBlocks((512,)).cut(10) == (512,)
+    assert RowBlocks((512,)).filled(10) == 512
+    assert WHOLE.filled(33) == 64
+
+
+@pytest.mark.parametrize("rows", [0, 1, 32, 40, 96, 1_000, 1_056, 3_000])
+def test_blocks_hold_each_row_once(rows: int) -> None:
+    seen: list[int] = []
+
+    def doubled(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+        seen.append(len(one))
+        assert len(one) == len(other)
+        return one + other
+
+    blocks = RowBlocks((64, 256))
+    values = torch.randn(rows, 3)
+    assert torch.equal(blocks.run(doubled, values, values), 2 * values)
+    if rows:
+        assert set(seen) <= {64, 256}
+        assert 0 <= sum(seen) - rows < 64
+        assert tuple(seen) == blocks.cut(rows)
+
+
+def test_a_pass_fills_up_with_windows_that_the_model_takes() -> None:
+    model: LoadedModel = load("bert-cased", "float32")
+    engine = cpu_engine.CpuEngine(model, with_rows=False, is_fused=False)
+    engine._model = model = _shortened(model, 10)
+    assert [len(one) for one in engine._filling(25)] == [10, 10, 5]
+    assert engine._filling(0) == []
+    assert len(engine.run(windows((10, 9))).label_ids) == 19
+
+
+def _shortened(model: LoadedModel, max_tokens: int) -> LoadedModel:
+    from dataclasses import replace
+
+    return replace(model, max_tokens=max_tokens)
