@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 
 from consumer.contracts.errors import ModelError
@@ -9,8 +10,11 @@ from consumer.tagging.engine.cpu.engine import make_cpu_engine
 from consumer.tagging.engine.cpu.layer_choice import int16_layers
 from consumer.tagging.engine.engine import Engine, PackedEngine, PaddedEngine
 from consumer.tagging.engine.packed_attention import can_pack
+from consumer.tagging.engine.padded_company import find_company
 from consumer.tagging.model.device import CPU_ONLY
 from consumer.tagging.model.loaded_model import LoadedModel
+
+_log = logging.getLogger(__name__)
 
 
 def settle_precision(model: LoadedModel) -> LoadedModel:
@@ -25,14 +29,15 @@ def settle_precision(model: LoadedModel) -> LoadedModel:
 
 
 def make_engine(model: LoadedModel, with_rows: bool) -> Engine:
-    """The best engine for a model. Runs it on two short windows to find out; blocks.
+    """The best engine for a model. Runs it on a few short windows to find out; blocks.
 
     Args:
         model: settled, see `settle_precision`.
         with_rows: whether answers hold all probabilities.
 
     Raises:
-        ModelError: the model does not run in the precision that was asked for.
+        ModelError: the model does not run, see `find_company`, or not in the precision that was
+            asked for.
     """
     if model.is_settled or can_pack(model):
         if model.device.type == "cpu":
@@ -46,4 +51,6 @@ def make_engine(model: LoadedModel, with_rows: bool) -> Engine:
             f"model {model.info.name}: it does not run in {model.info.dtype}, since its attention "
             "cannot be packed; use --dtype auto"
         )
-    return PaddedEngine(model, with_rows)
+    company = find_company(model)
+    _log.info("model %s: %s, %s", model.info.name, model.info.dtype, company.value)
+    return PaddedEngine(model, with_rows, company)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -20,6 +21,7 @@ from consumer.contracts.messages import (
 from consumer.tagging.engine.engine import Engine, is_out_of_memory
 from consumer.tagging.engine.forward import Forward
 from consumer.tagging.engine.forward_run import ForwardResult
+from consumer.tagging.engine.padded_company import DoesNotRunInPrecision
 from consumer.tagging.entities import READ_FIRST, Strategy, find_entities
 from consumer.tagging.model.loaded_model import LoadedModel, load_model
 from consumer.tagging.select import make_engine, settle_precision
@@ -27,6 +29,8 @@ from consumer.tagging.tokenize.encoder_options import EncoderOptions, make_encod
 from consumer.tagging.tokenize.encoder_process import spec_of
 from consumer.tagging.tokenize.encoder_processes import EncoderProcesses
 from consumer.tagging.tokenize.encoding import ArticleEncoding
+
+_log = logging.getLogger(__name__)
 
 #: Calls that are sent, or whose answer is taken apart, while every process has one.
 _CALLS_BESIDE_PROCESSES = 2
@@ -85,7 +89,13 @@ def load_tagger(
         tokenizer_processes,
     )
     try:
-        return Tagger(load_model(model, revision, device, dtype, threads), options)
+        try:
+            return Tagger(load_model(model, revision, device, dtype, threads), options)
+        except DoesNotRunInPrecision as error:
+            if dtype != "auto":
+                raise
+            _log.warning("%s; taken, since dtype is auto", error)
+            return Tagger(load_model(model, revision, device, "float32", threads), options)
     except RuntimeError as error:
         # Moving the weights, and the first passes, which find out how to run the model.
         if is_out_of_memory(error):

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from consumer.tagging.engine.packed_attention import PACKED, packed_logits
+from consumer.tagging.engine.window_company import Company, group
 from consumer.tagging.model.attention_functions import use_attention
 from consumer.tagging.model.loaded_model import LoadedModel
 
@@ -97,29 +98,47 @@ class PackedEngine:
 
 
 class PaddedEngine:
-    """Windows side by side, the shorter ones filled up."""
+    """Windows side by side, the shorter ones filled up.
 
-    pads = True
+    Args:
+        with_rows: whether answers hold all probabilities.
+        company: which windows run together.
+    """
+
     skips_unread = False
     is_exact = False
 
-    def __init__(self, model: LoadedModel, with_rows: bool) -> None:
+    def __init__(self, model: LoadedModel, with_rows: bool, company: Company = Company.ANY) -> None:
         self._model = model
         self._with_rows = with_rows
+        self._company = company
+        self.pads = company is Company.ANY
 
     @torch.inference_mode()
     def run(
         self, windows: Sequence[NDArray[np.int32]], _is_read: NDArray[np.bool_] | None = None
     ) -> Answer:
-        lengths = np.array([len(window) for window in windows])
-        is_text = np.arange(lengths.max()) < lengths[:, None]
-        ids = np.full(is_text.shape, self._model.pad_id, dtype=np.int64)
-        ids[is_text] = np.concatenate(windows)
-        mask = torch.from_numpy(is_text).to(self._model.device)
-        logits = self._model.network(
-            input_ids=torch.from_numpy(ids).to(self._model.device), attention_mask=mask.long()
-        ).logits
-        return answer_of(logits[mask], self._with_rows)
+        groups = group(windows, self._company)
+        found: list[torch.Tensor] = [torch.empty(0)] * len(windows)
+        for indices in groups:
+            own = [windows[index] for index in indices]
+            logits = padded_logits(self._model, own).split([len(window) for window in own])
+            for index, part in zip(indices, logits, strict=True):
+                found[index] = part
+        return answer_of(torch.cat(found), self._with_rows)
+
+
+def padded_logits(model: LoadedModel, windows: Sequence[NDArray[np.int32]]) -> torch.Tensor:
+    """Logits of windows side by side, shape (tokens, outputs), those that fill up left out."""
+    lengths = np.array([len(window) for window in windows])
+    is_text = np.arange(lengths.max()) < lengths[:, None]
+    ids = np.full(is_text.shape, model.pad_id, dtype=np.int64)
+    ids[is_text] = np.concatenate(windows)
+    mask = torch.from_numpy(is_text).to(model.device)
+    logits: torch.Tensor = model.network(
+        input_ids=torch.from_numpy(ids).to(model.device), attention_mask=mask.long()
+    ).logits
+    return logits[mask]
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

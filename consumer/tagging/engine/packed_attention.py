@@ -20,7 +20,7 @@ from consumer.tagging.model.attention_functions import (
     register_attention,
     use_attention,
 )
-from consumer.tagging.model.loaded_model import LoadedModel
+from consumer.tagging.model.loaded_model import LoadedModel, count_tokens
 
 #: The name of the function, see `use_attention`.
 PACKED = "nerstream_packed"
@@ -124,16 +124,19 @@ def can_pack(model: LoadedModel) -> bool:
     if network.dtype != torch.float32:
         network = copy.deepcopy(network).float()
     plain_attention = attention_of(network)
-    vocabulary = network.get_input_embeddings().num_embeddings
+    vocabulary = count_tokens(network)
     lengths = [min(tokens, model.max_tokens) for tokens in _PROBE_TOKENS]
     # Any tokens will do, as long as none is padding, which some models number apart.
     ids = torch.arange(sum(lengths), device=model.device) * 7919 % vocabulary
     ids = torch.where(ids == model.pad_id, (model.pad_id + 1) % vocabulary, ids)
-    expected = torch.cat([network(input_ids=part[None]).logits[0] for part in ids.split(lengths)])
     try:
+        parts = ids.split(lengths)
+        expected = torch.cat([network(input_ids=part[None]).logits[0] for part in parts])
         use_attention(network, PACKED)
         answer = packed_logits(network, ids, lengths, model.first_position)
-    except Exception:  # whatever a model does that does not know these arguments
+    except torch.OutOfMemoryError:
+        raise
+    except Exception:  # whatever a model does that does not know these arguments, or wants others
         return False
     finally:
         use_attention(network, plain_attention)

@@ -222,13 +222,19 @@ def _load_network(
 
 def _check_vocabulary(name: str, tokenizer: Tokenizer, network: Any) -> None:
     """A tokenizer of another model would ask for embeddings that are not there."""
-    embeddings = network.get_input_embeddings().num_embeddings
+    embeddings = count_tokens(network)
     highest = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=-1)
     if highest < 0 or highest >= embeddings:
         raise ModelError(
             f"model {name}: its tokenizer counts to token {highest}, its weights know {embeddings} "
             "tokens; put the tokenizer that belongs to the model beside it"
         )
+
+
+def count_tokens(network: Any) -> int:
+    """How many different tokens a network knows."""
+    # Not `num_embeddings`, which quantised ones lack (I-BERT).
+    return len(network.get_input_embeddings().weight)
 
 
 def _special_ids(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -1,0 +1,109 @@
+"""Which windows of a model that cannot be packed may run together, found out by trying.
+
+Side by side, the shorter of two windows is filled up, and told so by a mask. Not every model heeds
+it: convolutions reach across (ConvBERT, MobileBERT), tokens are pooled (Funnel) or mixed without a
+mask (FNet), and a long neighbour may switch to another attention (BigBird). Such windows run one
+length at a time, or alone.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from consumer.contracts.errors import ModelError, first_line
+from consumer.tagging.engine.engine import is_out_of_memory, padded_logits
+from consumer.tagging.engine.window_company import Company
+from consumer.tagging.model.loaded_model import LoadedModel, count_tokens
+
+#: Tokens of the shorter windows that are tried.
+_SHORT = 23
+
+#: Tokens of the longer one: for models of 512 tokens, and for longer ones, which may look at text
+#: of more than 704 tokens otherwise (BigBird).
+_LONG, _LONGER = 200, 736
+
+#: Largest difference of logits in float32 that rounding explains, relative to the largest logit.
+_TOLERANCE = 1e-4
+
+
+class DoesNotRunInPrecision(ModelError):
+    """The model runs, but not in the precision that it was loaded in."""
+
+
+@torch.inference_mode()
+def find_company(model: LoadedModel) -> Company:
+    """In which company a window of a model keeps its answer. Runs it on a few short windows, in
+    float32 and in its own precision; blocks.
+
+    Raises:
+        ModelError: it does not run on text alone, or not always in the same way.
+        DoesNotRunInPrecision: it runs in float32 only.
+        RuntimeError: the device has no memory for it, see `is_out_of_memory`.
+    """
+    name, dtype = model.info.name, model.info.dtype
+    in_float32 = model
+    if model.network.dtype != torch.float32:
+        in_float32 = replace(model, network=copy.deepcopy(model.network).float())
+    longest = _LONGER if model.max_tokens >= _LONGER else min(_LONG, model.max_tokens)
+    short, other, long = _windows(model, (min(_SHORT, max(1, longest // 2)),) * 2 + (longest,))
+    try:
+        expected = padded_logits(in_float32, [short])
+        again = padded_logits(in_float32, [short])
+    except Exception as error:  # whatever a model does that wants other inputs
+        _let_through(error)
+        raise ModelError(
+            f"model {name}: it does not run on a text of {len(short)} tokens alone "
+            f"({type(error).__name__}: {first_line(error)}); choose a model that takes text of any "
+            "length, and nothing beside it"
+        ) from error
+    tolerance = _TOLERANCE * float(expected.abs().max())
+
+    def keeps(*windows: NDArray[np.int32]) -> bool:
+        """Whether the last window has the same answer."""
+        try:
+            found = padded_logits(in_float32, windows)[-len(expected) :]
+        except Exception as error:  # whatever a model does with more than one
+            _let_through(error)
+            return False
+        return bool(((found - expected).abs() <= tolerance).all())
+
+    # Written so that what is not a number is no answer that would be lost.
+    if bool(((again - expected).abs() > tolerance).any()):
+        raise ModelError(
+            f"model {name}: it gives the same text another answer each time, which no message can "
+            "rest on; choose another model"
+        )
+    if dtype != "float32":
+        try:
+            padded_logits(model, [short])
+        except Exception as error:  # what no kernel has in that precision
+            _let_through(error)
+            raise DoesNotRunInPrecision(
+                f"model {name}: it does not run in {dtype} ({first_line(error)}); "
+                "use --dtype float32"
+            ) from error
+    if not expected.isfinite().all():
+        return Company.ANY
+    if not keeps(other, short):
+        return Company.NONE
+    return Company.ANY if keeps(long, short) else Company.EQUAL
+
+
+def _let_through(error: Exception) -> None:
+    """Memory that ran out says nothing about the model."""
+    if isinstance(error, RuntimeError) and is_out_of_memory(error):
+        raise error
+
+
+def _windows(model: LoadedModel, lengths: Sequence[int]) -> list[NDArray[np.int32]]:
+    """Any tokens will do, as long as none is padding, which some models number apart."""
+    vocabulary = count_tokens(model.network)
+    ids = np.arange(sum(lengths), dtype=np.int64) * 7919 % vocabulary
+    ids[ids == model.pad_id] = (model.pad_id + 1) % vocabulary
+    return np.split(ids.astype(np.int32), np.cumsum(lengths)[:-1])

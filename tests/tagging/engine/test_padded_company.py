@@ -1,0 +1,218 @@
+"""Models that cannot be packed: an article has the same answer in any company, or they are refused.
+
+Each is tried at its start. All are tiny and random, of transformers' own classes.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import transformers
+
+from consumer.contracts.errors import ModelError
+from consumer.tagging.engine.engine import PaddedEngine, padded_logits
+from consumer.tagging.engine.padded_company import find_company
+from consumer.tagging.engine.window_company import Company, group
+from consumer.tagging.model.loaded_model import LoadedModel, load_model
+from consumer.tagging.model.processor import Processor
+from consumer.tagging.tagger import Tagger, load_tagger
+from tests.support.tiny_models import LABELS, SENTENCES, article, tag, wordpiece_tokenizer
+
+_SIZE: Mapping[str, Any] = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 64,
+    "max_position_embeddings": 256,
+}
+
+#: Family -> what its configuration has beside the vocabulary and the labels.
+CONFIGURATIONS: Mapping[str, Mapping[str, Any]] = {
+    "BigBird": {**_SIZE, "block_size": 4, "num_random_blocks": 1},
+    "ConvBert": {**_SIZE, "embedding_size": 32, "head_ratio": 2, "conv_kernel_size": 5},
+    "FNet": {**_SIZE},
+    "Funnel": {"block_sizes": [1, 1], "d_model": 32, "n_head": 4, "d_head": 8, "d_inner": 64},
+    "IBert": {**_SIZE},
+    "Longformer": {**_SIZE, "attention_window": [8, 8]},
+    "MobileBert": {
+        **_SIZE,
+        "embedding_size": 32,
+        "true_hidden_size": 32,
+        "intra_bottleneck_size": 32,
+    },
+    "Nystromformer": {**_SIZE, "num_landmarks": 64, "segment_means_seq_len": 64},
+    "SqueezeBert": {**_SIZE, "embedding_size": 32},
+    "XLNet": {"d_model": 32, "n_layer": 2, "n_head": 4, "d_inner": 64},
+}
+
+
+@cache
+def folder_of(family: str, **changes: Any) -> Path:
+    parent = Path(tempfile.mkdtemp(prefix=f"tiny-{family}-"))
+    atexit.register(shutil.rmtree, parent, ignore_errors=True)
+    tokenizer = wordpiece_tokenizer(128, lowercase=False)
+    config = getattr(transformers, f"{family}Config")(
+        vocab_size=len(tokenizer),
+        pad_token_id=0,
+        id2label=dict(enumerate(LABELS)),
+        label2id={label: index for index, label in enumerate(LABELS)},
+        **{**CONFIGURATIONS[family], **changes},
+    )
+    torch.manual_seed(7)
+    model = getattr(transformers, f"{family}ForTokenClassification")(config)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.ndim > 1:
+                # Embeddings of one size, so that each token matters.
+                parameter.normal_(0.0, 1.0 if "embeddings" in name else 0.2)
+    transformers.logging.disable_progress_bar()
+    model.save_pretrained(parent / family)
+    tokenizer.save_pretrained(parent / family)
+    return parent / family
+
+
+def loaded(family: str, dtype: str = "float32", **changes: Any) -> LoadedModel:
+    return load_model(str(folder_of(family, **changes)), "", "cpu", dtype, 1)
+
+
+def tagger_of(family: str, dtype: str = "float32", **changes: Any) -> Tagger:
+    return load_tagger(
+        model=str(folder_of(family, **changes)),
+        revision="",
+        device="cpu",
+        dtype=dtype,
+        threads=1,
+        aggregation="word",
+        window_overlap_tokens=16,
+        batch_tokens=1_024,
+    )
+
+
+@pytest.mark.parametrize("family", CONFIGURATIONS)
+def test_an_article_has_the_same_answer_alone_and_beside_longer_ones(family: str) -> None:
+    tagger = tagger_of(family)
+    texts = [*SENTENCES, " ".join(SENTENCES), "Marta Lindqvist of Nordbank", "Lisbon"]
+    articles = [article(number, text) for number, text in enumerate(texts)]
+    together = tag(tagger, articles).answers
+    found = 0
+    for one, answer in zip(articles, together, strict=True):
+        (alone,) = tag(tagger, [one]).answers
+        assert isinstance(alone, tuple)
+        assert isinstance(answer, tuple)
+        assert [(e.type, e.start, e.end) for e in alone] == [
+            (e.type, e.start, e.end) for e in answer
+        ]
+        assert [e.score for e in alone] == pytest.approx([e.score for e in answer], abs=1e-5)
+        found += len(alone)
+    assert found > 20
+
+
+@pytest.mark.parametrize(
+    ("family", "company"),
+    [
+        ("ConvBert", Company.EQUAL),
+        ("FNet", Company.EQUAL),
+        ("Funnel", Company.EQUAL),
+        ("MobileBert", Company.EQUAL),
+        ("SqueezeBert", Company.ANY),
+        ("XLNet", Company.ANY),
+    ],
+)
+def test_company_is_found_out_by_trying(family: str, company: Company) -> None:
+    assert find_company(loaded(family)) is company
+
+
+def test_one_length_at_a_time_has_no_padding(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        tagger = tagger_of("FNet")
+    assert "float32, windows of one length at a time" in caplog.text
+    articles = [article(number, text) for number, text in enumerate(SENTENCES)]
+    result = tag(tagger, articles)
+    assert result.computed_tokens == result.tokens
+    assert tagger.info.answers == "rounded"
+
+
+def test_windows_run_together_by_their_company() -> None:
+    windows = [np.zeros(length, np.int32) for length in (3, 5, 3, 4, 5)]
+    assert group(windows, Company.ANY) == [[0, 1, 2, 3, 4]]
+    assert group(windows, Company.EQUAL) == [[0, 2], [1, 4], [3]]
+    assert group(windows, Company.NONE) == [[0], [1], [2], [3], [4]]
+
+
+class Dependent(torch.nn.Module):
+    """A network whose answer depends on how many windows there are."""
+
+    def __init__(self, own: Any, fault: str) -> None:
+        super().__init__()
+        self._own, self._fault, self._calls = own, fault, 0
+        self.dtype, self.config = own.dtype, own.config
+        self.get_input_embeddings = own.get_input_embeddings
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> Any:
+        answer = self._own(input_ids=input_ids, attention_mask=attention_mask)
+        self._calls += 1
+        answer.logits *= len(input_ids) if self._fault == "rows" else self._calls
+        return answer
+
+
+def test_windows_run_alone_where_any_company_matters() -> None:
+    model = loaded("SqueezeBert")
+    model = replace(model, network=Dependent(model.network, "rows"))
+    assert find_company(model) is Company.NONE
+    engine = PaddedEngine(model, with_rows=True, company=Company.NONE)
+    windows = [np.arange(5, 5 + length, dtype=np.int32) for length in (4, 4, 9)]
+    with torch.inference_mode():
+        expected = torch.cat([padded_logits(model, [window]) for window in windows]).softmax(-1)
+    found = engine.run(windows)
+    assert found.rows is not None
+    assert np.allclose(found.rows, expected, atol=1e-6)
+    assert not engine.pads
+
+
+def test_a_model_that_answers_otherwise_each_time_is_refused() -> None:
+    model = loaded("SqueezeBert")
+    with pytest.raises(ModelError, match="gives the same text another answer each time"):
+        find_company(replace(model, network=Dependent(model.network, "calls")))
+
+
+def test_a_model_of_inputs_of_one_length_is_refused_in_a_sentence() -> None:
+    """A Nyströmformer whose landmarks are fewer than its segments takes just one length."""
+    with pytest.raises(
+        ModelError, match=r"it does not run on a text of 23 tokens alone \(.*\); choose a model"
+    ):
+        tagger_of("Nystromformer", num_landmarks=8)
+
+
+def test_memory_that_runs_out_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(transformers.SqueezeBertForTokenClassification, "forward", full)
+    with pytest.raises(ModelError, match="the device has no memory for it"):
+        tagger_of("SqueezeBert")
+
+
+def test_a_precision_that_a_model_does_not_run_in_is_named(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """FNet's transform has no bfloat16 on a CPU. `auto` is then what it runs in."""
+    with pytest.raises(ModelError, match=r"does not run in bfloat16 \(.*\); use --dtype float32"):
+        tagger_of("FNet", dtype="bfloat16")
+    monkeypatch.setattr(
+        "consumer.tagging.model.device.read_processor",
+        lambda: Processor(has_bfloat16=True, has_int8=False, has_tiles=False),
+    )
+    tagger = tagger_of("FNet", dtype="auto")
+    assert tagger.info.dtype == "float32"
+    assert "does not run in bfloat16" in caplog.text
