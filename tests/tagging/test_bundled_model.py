@@ -79,7 +79,13 @@ def test_it_is_small_and_plain() -> None:
     }
 
 
-@pytest.mark.parametrize("strategy", ["none", "simple", "first", "average", "max"])
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        *("none", "simple", "average", "max"),
+        pytest.param("first", marks=pytest.mark.instructions),
+    ],
+)
 def test_the_stock_pipeline_gives_the_same_entities(strategy: str) -> None:
     torch.set_num_threads(1)
     pipeline = transformers.pipeline(
@@ -114,6 +120,7 @@ def test_the_stock_pipeline_gives_the_same_entities(strategy: str) -> None:
     assert compared > 400
 
 
+@pytest.mark.instructions
 @pytest.mark.parametrize("dtype", ["float32", "auto"])
 def test_an_article_has_the_same_entities_and_scores_in_any_company(dtype: str) -> None:
     """To the last bit, in what `auto` is on this machine too."""

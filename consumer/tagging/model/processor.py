@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,6 +23,15 @@ _NEVER_TRIM_BYTES = 2**31 - 1
 
 #: A thread's heap of 64 MiB is let go, when it is empty, unless this much may stay.
 _TOP_PAD_BYTES = 128 * 2**20
+
+#: What oneDNN can be told to use no more than, see `_restriction`, where that leaves something out
+#: that matters here. It ignores what it does not know.
+_WITHOUT_VNNI = ("sse41", "avx", "avx2", "avx2_vnni", "avx2_vnni_2", "avx512_core")
+_WITHOUT_BFLOAT16 = (*_WITHOUT_VNNI, "avx512_core_vnni")
+_WITHOUT_TILES = (
+    *(*_WITHOUT_BFLOAT16, "avx512_core_bf16", "avx512_core_fp16"),
+    *("avx10_1_512", "avx10_2", "avx10_2_512"),
+)
 
 _log = logging.getLogger(__name__)
 
@@ -56,15 +66,26 @@ def read_processor() -> Processor:
     has_int16 = kernel is not None and kernel.runs
     is_fast_in_int16 = kernel is not None and kernel.is_fast
     capabilities = _capabilities() if torch.backends.mkldnn.is_available() else {}
-    has_bfloat16 = bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+    most = _restriction()
+    has_tiles = bool(capabilities.get("amx_bf16")) and most not in _WITHOUT_TILES
+    has_bfloat16 = most not in _WITHOUT_BFLOAT16 and (
+        has_tiles or bool(capabilities.get("avx512_bf16"))
+    )
     return Processor(
         has_bfloat16=has_bfloat16,
         has_int8=bool(capabilities.get("avx512_vnni"))
+        and most not in _WITHOUT_VNNI
         and hasattr(torch.ops.onednn, "qlinear_pointwise"),
-        has_tiles=bool(capabilities.get("amx_bf16")),
+        has_tiles=has_tiles,
         has_int16=has_int16,
         prefers_int16=is_fast_in_int16 and not has_bfloat16,
     )
+
+
+def _restriction() -> str:
+    """What oneDNN was told to use no more than, by the variable that it reads; torch does not
+    know of it, and its bfloat16 products fail where they are left out."""
+    return os.environ.get("ONEDNN_MAX_CPU_ISA", os.environ.get("DNNL_MAX_CPU_ISA", "")).lower()
 
 
 def _capabilities() -> Mapping[str, Any]:

@@ -160,6 +160,7 @@ def on_two_threads(dtype: str) -> Engine:
         torch.set_num_threads(before)
 
 
+@pytest.mark.instructions
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_windows_have_the_same_answers_on_any_number_of_threads(dtype: str) -> None:
     expected = make_engine(load("bert-cased", dtype), with_rows=True).run(windows())
@@ -306,6 +307,7 @@ def test_a_layer_with_something_of_its_own_is_not_fused() -> None:
     assert not can_fuse(model.network, fused(torch.float32))
 
 
+@pytest.mark.instructions
 @needs_bfloat16
 @pytest.mark.parametrize("family", PACKED_FAMILIES)
 def test_fused_layers_answer_as_the_model_does(family: str) -> None:
@@ -320,6 +322,7 @@ def test_fused_layers_answer_as_the_model_does(family: str) -> None:
     assert np.abs(found.rows - expected.rows).mean() < 0.01
 
 
+@pytest.mark.instructions
 @needs_kernel
 @pytest.mark.parametrize("family", PACKED_FAMILIES)
 def test_layers_of_our_own_answer_in_float32_as_the_model_does(family: str) -> None:
@@ -403,6 +406,7 @@ def test_layers_in_sixteen_bits_answer_as_the_model_does(family: str, heads: int
     assert np.abs(found.rows - expected.rows).mean() < 5e-4
 
 
+@pytest.mark.instructions
 @needs_int16
 def test_a_window_gives_the_same_numbers_in_sixteen_bits_in_any_company() -> None:
     """Bit for bit, in the layers; what is before and after them has the roundings of its shape."""
@@ -493,6 +497,7 @@ def test_widths_that_the_kernel_does_not_take(monkeypatch: pytest.MonkeyPatch) -
     assert asked == [(32, 32, 64)]
 
 
+@pytest.mark.instructions
 @needs_int8
 @pytest.mark.parametrize("family", PACKED_FAMILIES)
 def test_layers_in_eight_bits_answer_nearly_as_the_model_does(family: str) -> None:
@@ -528,6 +533,7 @@ def test_what_nobody_reads_is_left_out_and_changes_nothing(family: str, dtype: s
     assert not nothing.scores.any()
 
 
+@pytest.mark.instructions
 @pytest.mark.parametrize("dtype", ["float32", *FUSED])
 def test_what_is_read_is_the_same_on_any_number_of_threads(dtype: str) -> None:
     is_read = np.arange(sum(LENGTHS)) % 3 == 0
@@ -560,6 +566,7 @@ def test_the_same_model_has_the_same_steps_at_every_start() -> None:
     assert np.array_equal(first.rows, second.rows)
 
 
+@pytest.mark.instructions
 @needs_int8
 def test_a_window_gives_the_same_numbers_in_eight_bits_in_any_company() -> None:
     """Bit for bit: no step depends on what else is in the pass."""
@@ -678,6 +685,7 @@ def own_attention(inputs: torch.Tensor, window: slice, heads: int) -> torch.Tens
     return attended.reshape(window.stop - window.start, -1)
 
 
+@pytest.mark.instructions
 @pytest.mark.parametrize("level", [1.0, -300.0])
 @pytest.mark.parametrize("longest_scores", [22, 1_024])
 def test_attention_of_some_tokens_is_that_of_all(
@@ -738,6 +746,7 @@ def test_passes_have_few_numbers_of_tokens() -> None:
     assert set(seen) == {(32, 32), (64, 64), (64, 32)}
 
 
+@pytest.mark.instructions
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("level", [-300.0, -80.0, 80.0, 300.0])
 def test_attention_takes_scores_of_any_size(
@@ -785,6 +794,7 @@ def test_large_powers_are_of_use_while_their_products_are_numbers(
     assert len(calls) == redone
 
 
+@pytest.mark.instructions
 @needs_bfloat16
 @pytest.mark.parametrize("has_tiles", [False, True])
 def test_attention_is_the_same_with_tiles_and_without(
@@ -825,6 +835,7 @@ def test_not_a_number_stays_one_in_eight_bits() -> None:
     assert not np.isnan(answer.scores[8:]).any()
 
 
+@pytest.mark.instructions
 @needs_int8
 def test_products_are_those_of_the_rounded_numbers() -> None:
     from consumer.tagging.engine.cpu.quantization import centred_steps, quantize_weight

@@ -1,0 +1,99 @@
+"""The tests of invariance, parity and engines again, under each lesser instruction set.
+
+A processor can be told to use no more than another has: oneDNN, torch and MKL each read a variable
+of their own, once, so that each set takes a process. What this one cannot be restricted to, or is
+anyway, is skipped and says so. docs/accuracy.md names what is promised on all of them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+_ROOT = Path(__file__).parents[2]
+
+#: Where tests are marked `instructions`.
+_FILES = ("test_steady_rows.py", "test_cpu_engine.py", "test_tagger.py", "test_bundled_model.py")
+
+#: Set -> what a processor of it has (by torch's names), and what restricts another to it. From the
+#: least to the most.
+SETS: dict[str, tuple[str, dict[str, str]]] = {
+    "AVX2": (
+        "avx2",
+        {
+            "ONEDNN_MAX_CPU_ISA": "AVX2",
+            "ATEN_CPU_CAPABILITY": "avx2",
+            "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+        },
+    ),
+    "AVX-512": (
+        "avx512_bw",
+        {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE", "MKL_ENABLE_INSTRUCTIONS": "AVX512"},
+    ),
+    "AVX-512 with VNNI": ("avx512_vnni", {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE_VNNI"}),
+    "AVX-512 with bfloat16": ("avx512_bf16", {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE_BF16"}),
+    "AMX": ("amx_bf16", {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE_AMX"}),
+}
+
+#: What oneDNN says in its log that it uses.
+_ISA = re.compile(r"onednn_verbose.*,info,cpu,isa:(.*)")
+
+
+def own_set() -> str | None:
+    """The most that this processor has."""
+    capabilities = torch.cpu.get_capabilities()
+    return next((name for name in reversed(SETS) if capabilities.get(SETS[name][0])), None)
+
+
+def isa_of(variables: dict[str, str]) -> str:
+    """What oneDNN uses under these variables."""
+    script = (
+        "import torch; weight = torch.ones(32, 32); "
+        "torch.ops.mkldnn._reorder_linear_weight(weight, 32)"
+    )
+    output = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, **variables, "ONEDNN_VERBOSE": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    ).stdout
+    found = _ISA.search(output)
+    return found[1] if found else ""
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", SETS)
+def test_the_suite_under_a_lesser_instruction_set(name: str) -> None:
+    own, (needed, variables) = own_set(), SETS[name]
+    if os.environ.get("ONEDNN_MAX_CPU_ISA") or not hasattr(torch.cpu, "get_capabilities"):
+        pytest.skip("the processor is restricted already, or torch cannot say what it has")
+    if not torch.cpu.get_capabilities().get(needed):
+        pytest.skip(f"this processor has no {name}")
+    if name == own:
+        pytest.skip(f"this processor has {name} and no more: all other tests run so")
+    if isa_of(variables) == isa_of({}):
+        pytest.skip(f"oneDNN cannot be restricted to {name} here")
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "-q", "-m", "instructions", "-p", "no:cacheprovider"),
+            *(f"tests/{file}" for file in _FILES),
+        ],
+        cwd=_ROOT,
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        timeout=580,
+        check=False,
+    )
+    assert done.returncode == 0, f"with {variables}:\n{done.stdout[-6_000:]}{done.stderr[-2_000:]}"
+    passed = re.search(r"(\d+) passed", done.stdout)
+    assert passed is not None
+    assert int(passed[1]) >= 20
