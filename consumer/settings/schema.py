@@ -160,7 +160,8 @@ class Settings(BaseModel):
     that keeps the entities: bfloat16 on a GPU and on a CPU that multiplies it, else int16 on AMD's
     since Zen 3, if the model's layers are such as it takes, else float32; and int8 on a CPU with
     AVX-512 VNNI and no AMX, if the model's `nerstream.json` says that it keeps them so, as
-    the bundled model's does; `nerstream compare --write` measures and writes it for another.
+    the bundled model's does; `nerstream compare --write` measures and writes it for another. A
+    model that does not run in what that is runs in float32.
     `float32` by name has transformers' numbers to the last digit; `auto`, where that is float32,
     is somewhat faster."""
     threads: Annotated[int, Field(ge=0)] = 0

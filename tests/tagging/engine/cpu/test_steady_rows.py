@@ -117,7 +117,7 @@ def made(dtype: str) -> cpu_engine.CpuEngine:
 
 
 @pytest.mark.instructions
-@pytest.mark.parametrize("dtype", ["float32", *FUSED])
+@pytest.mark.parametrize("dtype", ["float32", "float16", *FUSED])
 def test_a_window_has_the_same_numbers_in_any_company(dtype: str) -> None:
     """On this processor, whatever that is; also what stands last in a pass."""
     engine = made(dtype)
@@ -277,6 +277,27 @@ def test_blocks_hold_each_row_once(rows: int) -> None:
         assert set(seen) <= {64, 256}
         assert 0 <= sum(seen) - rows < 64
         assert tuple(seen) == blocks.cut(rows)
+
+
+@pytest.mark.parametrize("dtype", FUSED)
+def test_what_fills_up_stands_in_no_window_of_an_article(
+    monkeypatch: pytest.MonkeyPatch, dtype: str
+) -> None:
+    """The number of queries of a window would depend on its company."""
+    engine = made(dtype)
+    seen: list[tuple[int, torch.Tensor]] = []
+    run = engine._logits
+
+    def watched(given: Sequence[np.ndarray], *, kept_tokens: torch.Tensor) -> torch.Tensor:
+        seen.append((sum(map(len, given)), kept_tokens))
+        return run(given, kept_tokens=kept_tokens)
+
+    monkeypatch.setattr(engine, "_logits", watched)
+    engine.run(windows((40, 24)), np.arange(64) % 3 == 0)
+    ((tokens, kept),) = seen
+    assert (tokens, len(kept)) == (96, 32)
+    assert kept[:22].tolist() == list(range(0, 64, 3))
+    assert kept[22:].min() >= 64
 
 
 def test_a_pass_fills_up_with_windows_that_the_model_takes() -> None:
