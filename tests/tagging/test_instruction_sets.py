@@ -69,7 +69,7 @@ def isa_of(variables: dict[str, str]) -> str:
     return found[1] if found else ""
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_260)
 @pytest.mark.parametrize("name", SETS)
 def test_the_suite_under_a_lesser_instruction_set(name: str) -> None:
     own, (needed, variables) = own_set(), SETS[name]
@@ -90,7 +90,7 @@ def test_the_suite_under_a_lesser_instruction_set(name: str) -> None:
         env={**os.environ, **variables},
         capture_output=True,
         text=True,
-        timeout=580,
+        timeout=1_200,
         check=False,
     )
     assert done.returncode == 0, f"with {variables}:\n{done.stdout[-6_000:]}{done.stderr[-2_000:]}"
