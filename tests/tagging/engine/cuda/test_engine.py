@@ -14,6 +14,7 @@ from consumer.tagging.engine.cuda.engine import CudaOptions, make_cuda_engine
 from consumer.tagging.engine.cuda.support import AttentionChoice, CudaFacts
 from consumer.tagging.engine.cuda.varlen_attention import PADDED, register_varlen
 from consumer.tagging.engine.engine import PackedEngine, PaddedEngine
+from consumer.tagging.engine.window_company import Company
 from consumer.tagging.select import make_engine
 from tests.support.fake_cuda import FakeCuda
 from tests.support.host_device import load_tiny
@@ -76,4 +77,7 @@ def test_an_engine_of_the_device_goes_before_the_others(monkeypatch: pytest.Monk
     monkeypatch.setattr(cuda_engine, "make_cuda_engine", lambda *_: None)
     assert isinstance(make_engine(model, False), PackedEngine)
     monkeypatch.setattr(engines, "can_pack", lambda _model: False)
-    assert isinstance(make_engine(model, False), PaddedEngine)
+    monkeypatch.setattr(engines, "find_company", lambda _model: Company.EQUAL)
+    padded = make_engine(model, False)
+    assert isinstance(padded, PaddedEngine)
+    assert not padded.pads
