@@ -12,12 +12,12 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from consumer.contracts.model_choices import Aggregation, Dtype
 from consumer.settings.topic_patterns import takes_in
 from consumer.settings.values import (
     MASK,
     Count,
     Device,
-    Dtype,
     GroupName,
     KafkaProperties,
     Milliseconds,
@@ -53,17 +53,6 @@ class OffsetReset(StrEnum):
     EARLIEST = "earliest"
     LATEST = "latest"
     ERROR = "error"
-
-
-class Aggregation(StrEnum):
-    """How token labels become entities."""
-
-    WORD = "word"
-    NONE = "none"
-    SIMPLE = "simple"
-    FIRST = "first"
-    AVERAGE = "average"
-    MAX = "max"
 
 
 class LogFormat(StrEnum):
@@ -155,15 +144,14 @@ class Settings(BaseModel):
     """Commit, tag or branch of the hub model; pin a commit in production. Empty takes `main`."""
     device: Device = "auto"
     """`auto`, `cpu`, `cuda` or `cuda:N`."""
-    dtype: Dtype = "auto"
-    """`auto`, `float32`, `bfloat16`, `float16`, `int16` or `int8` (both CPU). `auto` is the fastest
-    that keeps the entities: bfloat16 on a GPU and on a CPU that multiplies it, else int16 on AMD's
-    since Zen 3, if the model's layers are such as it takes, else float32; and int8 on a CPU with
-    AVX-512 VNNI and no AMX, if the model's `nerstream.json` says that it keeps them so, as
+    dtype: Dtype = Dtype.AUTO
+    """Precision of the model; `int16` and `int8` are for a CPU. `auto` is the fastest that
+    keeps the entities: bfloat16 on a GPU and on a CPU that multiplies it, else int16 on AMD's
+    since Zen 3, if the model's layers are such as it takes, else float32; and int8 on a CPU
+    with AVX-512 VNNI and no AMX, if the model's `nerstream.json` says that it keeps them so, as
     the bundled model's does; `nerstream compare --write` measures and writes it for another. A
-    model that does not run in what that is runs in float32.
-    `float32` by name has transformers' numbers to the last digit; `auto`, where that is float32,
-    is somewhat faster."""
+    model that does not run in what that is runs in float32. `float32` by name has transformers'
+    numbers to the last digit; `auto`, where that is float32, is somewhat faster."""
     threads: Annotated[int, Field(ge=0)] = 0
     """CPU threads of the model; 0 leaves it to torch (one a core)."""
     tokenizer_processes: Annotated[int, Field(ge=0, le=256)] = 0

@@ -30,7 +30,6 @@ _NAME_BYTES = 8_000
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]+)?")
-_DTYPES = ("auto", "float32", "bfloat16", "float16", "int8")
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
 
@@ -136,12 +135,6 @@ def _device(value: str) -> str:
     return value
 
 
-def _dtype(value: str) -> str:
-    if value not in _DTYPES:
-        raise WrongValue(f'"{value}" is no precision', f"it must be one of {', '.join(_DTYPES)}")
-    return value
-
-
 def _passed_through(properties: Mapping[str, str]) -> Mapping[str, str]:
     for name in properties:
         if (fault := property_fault(name, properties)) is not None:
@@ -168,5 +161,4 @@ TextFields: TypeAlias = Annotated[
     AfterValidator(_each_once),
 ]
 Device: TypeAlias = Annotated[str, AfterValidator(_device)]
-Dtype: TypeAlias = Annotated[str, AfterValidator(_dtype)]
 KafkaProperties: TypeAlias = Annotated[Mapping[str, str], AfterValidator(_passed_through)]

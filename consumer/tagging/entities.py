@@ -15,31 +15,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
 from consumer.contracts.messages import Entity, TextField
+from consumer.contracts.model_choices import Aggregation
 from consumer.tagging.model.labels import Labels
 from consumer.tagging.tokenize.encoding import FieldEncoding
 from consumer.tagging.tokenize.words import FIRST_MARK, end_of_marks
 
-
-class Strategy(StrEnum):
-    """How token labels become entities; all but `word` are Hugging Face's, by the same names."""
-
-    WORD = "word"
-    NONE = "none"
-    SIMPLE = "simple"
-    FIRST = "first"
-    AVERAGE = "average"
-    MAX = "max"
-
-
 #: Those under which only the first token of a unit has a say.
-READ_FIRST = (Strategy.WORD, Strategy.FIRST)
+READ_FIRST = (Aggregation.WORD, Aggregation.FIRST)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,7 +50,7 @@ def find_entities(
     encodings: Sequence[FieldEncoding],
     predictions: Predictions,
     labels: Labels,
-    strategy: Strategy,
+    strategy: Aggregation,
 ) -> list[list[Entity]]:
     """The entities of each of some text fields, in the order of its text.
 
@@ -86,7 +74,7 @@ def find_entities(
     type_ids = labels.type_ids[label_ids]
     # A run of units without a type is a group as well, so that what follows it stands apart.
     opens = np.ones(len(first), dtype=np.bool_)
-    if strategy is not Strategy.NONE:
+    if strategy is not Aggregation.NONE:
         opens[1:] = (type_ids[1:] != type_ids[:-1]) | labels.begins[label_ids[1:]]
         opens[np.searchsorted(first, bounds[:-1][np.diff(bounds) > 0])] = True
     groups = np.flatnonzero(opens)
@@ -103,7 +91,7 @@ def find_entities(
         strict=True,
     )
     counts = np.diff(np.searchsorted(opening, bounds)).tolist()
-    takes_marks = strategy is Strategy.WORD
+    takes_marks = strategy is Aggregation.WORD
     return [
         _cut_out(text, islice(found, count), labels.types, takes_marks)
         for text, count in zip(texts, counts, strict=True)
@@ -139,11 +127,11 @@ def _cut_out(
 
 
 def _unit_labels(
-    first: NDArray[np.intp], predictions: Predictions, strategy: Strategy
+    first: NDArray[np.intp], predictions: Predictions, strategy: Aggregation
 ) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
     """Label and probability of each unit, both of shape (units,)."""
     label_ids, scores = predictions.label_ids, predictions.scores
-    if strategy is Strategy.AVERAGE:
+    if strategy is Aggregation.AVERAGE:
         rows = predictions.rows
         if rows is None:
             raise ValueError("the strategy average needs all probabilities of each token")
@@ -151,7 +139,7 @@ def _unit_labels(
         means = np.add.reduceat(rows, first, axis=0) / counts[:, None].astype(np.float32)
         best = means.argmax(axis=1)
         return best.astype(np.int16), means[np.arange(len(means)), best]
-    if strategy is Strategy.MAX:
+    if strategy is Aggregation.MAX:
         highest = np.maximum.reduceat(scores, first)
         unit_of_token = np.zeros(len(scores), dtype=np.intp)
         unit_of_token[first[1:]] = 1

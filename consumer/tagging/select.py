@@ -6,6 +6,7 @@ import logging
 from dataclasses import replace
 
 from consumer.contracts.errors import ModelError
+from consumer.contracts.model_choices import Dtype
 from consumer.tagging.engine.cpu.engine import make_cpu_engine
 from consumer.tagging.engine.cpu.layer_choice import int16_layers
 from consumer.tagging.engine.engine import Engine, PackedEngine, PaddedEngine
@@ -21,11 +22,11 @@ def settle_precision(model: LoadedModel) -> LoadedModel:
     """The model as it says of itself what its engine will compute in: float32 where `auto` would
     take int16 for this processor and the model's layers do not. Runs it on two short windows to
     find out; blocks."""
-    if model.asked_dtype != "auto" or model.info.dtype != "int16":
+    if model.asked_dtype != Dtype.AUTO or model.info.dtype != Dtype.INT16:
         return model
     if can_pack(model) and int16_layers(model) is not None:
         return replace(model, is_settled=True)
-    return replace(model, info=replace(model.info, dtype="float32"))
+    return replace(model, info=replace(model.info, dtype=Dtype.FLOAT32))
 
 
 def make_engine(model: LoadedModel, with_rows: bool) -> Engine:

@@ -18,11 +18,12 @@ from consumer.contracts.messages import (
     TaggingResult,
     TextField,
 )
+from consumer.contracts.model_choices import Aggregation
 from consumer.tagging.engine.engine import Engine, is_out_of_memory
 from consumer.tagging.engine.forward import Forward
 from consumer.tagging.engine.forward_run import ForwardResult
 from consumer.tagging.engine.padded_company import DoesNotRunInPrecision
-from consumer.tagging.entities import READ_FIRST, Strategy, find_entities
+from consumer.tagging.entities import READ_FIRST, find_entities
 from consumer.tagging.model.loaded_model import LoadedModel, load_model
 from consumer.tagging.select import make_engine, settle_precision
 from consumer.tagging.tokenize.encoder_options import EncoderOptions, make_encoder
@@ -50,7 +51,7 @@ class TaggingOptions:
         tokenizer_processes: processes that tokenise; 0 tokenises in the caller's.
     """
 
-    aggregation: Strategy = Strategy.WORD
+    aggregation: Aggregation = Aggregation.WORD
     window_overlap_tokens: int = 64
     window_tokens: int = 0
     batch_tokens: int = 16_384
@@ -82,7 +83,7 @@ def load_tagger(
         ValueError: no such aggregation.
     """
     options = TaggingOptions(
-        Strategy(aggregation),
+        Aggregation(aggregation),
         window_overlap_tokens,
         window_tokens,
         batch_tokens,
@@ -124,7 +125,7 @@ class Tagger:
     def __init__(
         self, model: LoadedModel, options: TaggingOptions, engine: Engine | None = None
     ) -> None:
-        needs_rows = options.aggregation is Strategy.AVERAGE
+        needs_rows = options.aggregation is Aggregation.AVERAGE
         if engine is None:
             model = settle_precision(model)
         self._model = model

@@ -73,10 +73,6 @@ def test_lists_are_separated_by_commas() -> None:
         ({"output_topic": ""}, "is empty; it must not be"),
         ({"device": "gpu"}, '"gpu" is no device; it must be auto, cpu, cuda or cuda:N'),
         ({"device": "cuda:"}, '"cuda:" is no device; it must be auto, cpu, cuda or cuda:N'),
-        (
-            {"dtype": "fp16"},
-            '"fp16" is no precision; it must be one of auto, float32, bfloat16, float16, int8',
-        ),
         ({"kafka": {"group.id": "x"}}, "group.id cannot be passed through; use group_id"),
     ],
 )

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from consumer.contracts.errors import SettingsError
+from consumer.contracts.model_choices import Dtype
 from consumer.settings.faults import requirement
 from consumer.settings.schema import Delivery, LogLevel, Settings
 from consumer.settings.sources import (
@@ -124,7 +125,7 @@ def test_every_setting_can_be_given_in_each_way(name: str, tmp_path: Path) -> No
     elif isinstance(default, tuple):
         other, written = ("x", "y"), '["x", "y"]'
     elif isinstance(default, str):
-        other = {"device": "cpu", "dtype": "float32"}.get(name, "other")
+        other = {"device": "cpu"}.get(name, "other")
         written = f'"{other}"'
     elif isinstance(default, float):
         other, written = default / 2, str(default / 2)
@@ -138,6 +139,34 @@ def test_every_setting_can_be_given_in_each_way(name: str, tmp_path: Path) -> No
     ):
         assert settings.model_dump(mode="python")[name] == other
         assert settings.model_dump(exclude={name}) == Settings().model_dump(exclude={name})
+
+
+CHOICES = [
+    (name, member)
+    for name, field in Settings.model_fields.items()
+    if isinstance(field.default, Enum)
+    for member in type(field.default)
+]
+
+
+@pytest.mark.parametrize(("name", "member"), CHOICES)
+def test_every_choice_can_be_given_in_each_way(name: str, member: Enum, tmp_path: Path) -> None:
+    text = str(member.value)
+    for settings in (
+        load(flag_name(name), text),
+        load(env={variable_name(name): text}),
+        load(toml=f'{name} = "{text}"', tmp_path=tmp_path),
+    ):
+        assert getattr(settings, name) is member
+
+
+def test_a_precision_that_is_none_is_named() -> None:
+    assert {member for name, member in CHOICES if name == "dtype"} == set(Dtype)
+    (line,) = lines("--dtype", "int61")
+    assert line == (
+        '--dtype: "int61" is no choice; did you mean int16? it must be one of auto, float32, '
+        "bfloat16, float16, int16, int8"
+    )
 
 
 def test_values_have_the_types_of_the_settings() -> None:

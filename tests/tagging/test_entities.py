@@ -9,7 +9,8 @@ import pytest
 
 from consumer.contracts.errors import ModelError
 from consumer.contracts.messages import Entity, TextField
-from consumer.tagging.entities import Predictions, Strategy, find_entities
+from consumer.contracts.model_choices import Aggregation
+from consumer.tagging.entities import Predictions, find_entities
 from consumer.tagging.model.labels import read_labels
 from consumer.tagging.tokenize.encoding import FieldEncoding
 from consumer.tagging.tokenize.windows import cut_windows
@@ -21,7 +22,7 @@ LABELS = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC")
 def entities(
     text: str,
     tokens: list[tuple[str, str, float]],
-    strategy: Strategy = Strategy.WORD,
+    strategy: Aggregation = Aggregation.WORD,
     names: tuple[str, ...] = LABELS,
     rows: list[list[float]] | None = None,
 ) -> list[Entity]:
@@ -35,7 +36,7 @@ def entities(
     classes = character_classes(code_points(text))
     spans = trim(np.array(starts, dtype=np.int32), np.array(ends, dtype=np.int32), classes)
     begins = word_starts(*spans, classes)
-    if strategy in (Strategy.NONE, Strategy.SIMPLE):
+    if strategy in (Aggregation.NONE, Aggregation.SIMPLE):
         begins = np.ones(len(tokens), dtype=np.bool_)
     count = len(tokens)
     encoding = FieldEncoding(np.zeros(count, np.int32), *spans, begins, cut_windows(begins, 64, 0))
@@ -89,29 +90,29 @@ def test_bare_labels_join_neighbours_of_one_type() -> None:
 
 def test_none_gives_an_entity_for_each_token_and_simple_joins_them() -> None:
     tokens = [("Lis", "B-LOC", 0.9), ("bon", "I-LOC", 0.7), ("x", "O", 1.0)]
-    assert found("Lisbon x", tokens, Strategy.NONE) == [("Lis", "LOC"), ("bon", "LOC")]
-    (entity,) = entities("Lisbon x", tokens, Strategy.SIMPLE)
+    assert found("Lisbon x", tokens, Aggregation.NONE) == [("Lis", "LOC"), ("bon", "LOC")]
+    (entity,) = entities("Lisbon x", tokens, Aggregation.SIMPLE)
     assert entity.text == "Lisbon"
     assert entity.score == pytest.approx(0.8)
 
 
 def test_max_takes_the_most_certain_token_and_the_first_of_equals() -> None:
     tokens = [("Lis", "O", 0.6), ("bon", "B-LOC", 0.9), ("Ank", "B-PER", 0.8), ("a", "O", 0.8)]
-    assert found("Lisbon Anka", tokens, Strategy.MAX) == [("Lisbon", "LOC"), ("Anka", "PER")]
+    assert found("Lisbon Anka", tokens, Aggregation.MAX) == [("Lisbon", "LOC"), ("Anka", "PER")]
 
 
 def test_average_takes_the_label_of_the_highest_mean() -> None:
     tokens = [("Lis", "O", 0.6), ("bon", "B-LOC", 0.9)]
     rows = [[0.6, 0.0, 0.0, 0.4, 0.0], [0.1, 0.0, 0.0, 0.9, 0.0]]
-    (entity,) = entities("Lisbon", tokens, Strategy.AVERAGE, rows=rows)
+    (entity,) = entities("Lisbon", tokens, Aggregation.AVERAGE, rows=rows)
     assert entity.type == "LOC"
     assert entity.score == pytest.approx(0.65)
 
 
 def test_white_space_in_tokens_is_never_part_of_an_entity() -> None:
     tokens = [(" Lisbon", "B-LOC", 1.0), (" \n", "I-LOC", 1.0), ("  ", "B-PER", 1.0)]
-    assert found("in Lisbon \n  ", tokens, Strategy.SIMPLE) == [("Lisbon", "LOC")]
-    assert found("in Lisbon \n  ", tokens, Strategy.NONE) == [("Lisbon", "LOC")]
+    assert found("in Lisbon \n  ", tokens, Aggregation.SIMPLE) == [("Lisbon", "LOC")]
+    assert found("in Lisbon \n  ", tokens, Aggregation.NONE) == [("Lisbon", "LOC")]
 
 
 def test_a_combining_mark_that_the_tokenizer_dropped_belongs_to_its_word() -> None:
@@ -136,18 +137,18 @@ def random_predictions(count: int, with_rows: bool) -> Predictions:
     )
 
 
-@pytest.mark.parametrize("strategy", Strategy)
-def test_fields_decoded_together_are_those_decoded_alone(strategy: Strategy) -> None:
+@pytest.mark.parametrize("strategy", Aggregation)
+def test_fields_decoded_together_are_those_decoded_alone(strategy: Aggregation) -> None:
     """Many end in a label with which the next one begins; some have no tokens."""
     draw = np.random.default_rng(1)
     counts = [0, *draw.integers(0, 5, 300).tolist(), 0]
     fields = [field_of([f"w{number}" for number in range(count)]) for count in counts]
-    if strategy in (Strategy.FIRST, Strategy.AVERAGE, Strategy.MAX):
+    if strategy in (Aggregation.FIRST, Aggregation.AVERAGE, Aggregation.MAX):
         for _, encoding in fields:
             encoding.begins_unit[1:] = draw.random(max(0, len(encoding.ids) - 1)) < 0.5
     texts, encodings = [field for field, _ in fields], [encoding for _, encoding in fields]
     labels = read_labels(dict(enumerate(LABELS)), "m")
-    together = random_predictions(sum(counts), strategy is Strategy.AVERAGE)
+    together = random_predictions(sum(counts), strategy is Aggregation.AVERAGE)
     found = find_entities(texts, encodings, together, labels, strategy)
     assert sum(map(len, found)) > 200
     at = 0
@@ -164,7 +165,7 @@ def test_an_entity_does_not_reach_into_the_next_field() -> None:
     label_ids = np.array([0, 4, 4, 0], dtype=np.int16)
     predictions = Predictions(label_ids, np.ones(4, dtype=np.float32), None)
     labels = read_labels(dict(enumerate(LABELS)), "m")
-    found = find_entities([first, second], [one, other], predictions, labels, Strategy.WORD)
+    found = find_entities([first, second], [one, other], predictions, labels, Aggregation.WORD)
     assert [[e.text for e in entities] for entities in found] == [["Lisbon"], ["Porto"]]
 
 
@@ -172,8 +173,8 @@ def test_no_fields_and_fields_without_tokens_have_no_entities() -> None:
     empty, encoding = field_of([])
     none = random_predictions(0, False)
     labels = read_labels(dict(enumerate(LABELS)), "m")
-    assert find_entities([], [], none, labels, Strategy.WORD) == []
-    assert find_entities([empty] * 2, [encoding] * 2, none, labels, Strategy.WORD) == [[], []]
+    assert find_entities([], [], none, labels, Aggregation.WORD) == []
+    assert find_entities([empty] * 2, [encoding] * 2, none, labels, Aggregation.WORD) == [[], []]
 
 
 @pytest.mark.parametrize(

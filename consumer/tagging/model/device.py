@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import torch
 
 from consumer.contracts.errors import ModelError
+from consumer.contracts.model_choices import Dtype
 from consumer.tagging.model.processor import Processor, read_processor
 
 
@@ -16,30 +17,30 @@ class Precision:
     """In which numbers a model computes.
 
     Attributes:
-        name: float32, bfloat16, float16, int16 or int8.
+        name: any `Dtype` but `auto`.
         weights: the type that its weights are loaded in; int16 and int8 are made of float32.
     """
 
-    name: str
+    name: Dtype
     weights: torch.dtype
 
 
-_PRECISIONS = {
+_PRECISIONS: Mapping[str, Precision] = {
     precision.name: precision
     for precision in (
-        Precision("float32", torch.float32),
-        Precision("bfloat16", torch.bfloat16),
-        Precision("float16", torch.float16),
-        Precision("int16", torch.float32),
-        Precision("int8", torch.float32),
+        Precision(Dtype.FLOAT32, torch.float32),
+        Precision(Dtype.BFLOAT16, torch.bfloat16),
+        Precision(Dtype.FLOAT16, torch.float16),
+        Precision(Dtype.INT16, torch.float32),
+        Precision(Dtype.INT8, torch.float32),
     )
 }
 
 #: Those in which a model may give other entities than in float32.
-LOW_PRECISIONS = tuple(name for name in _PRECISIONS if name != "float32")
+LOW_PRECISIONS = tuple(name for name in _PRECISIONS if name != Dtype.FLOAT32)
 
 #: Those that only the CPU engine computes.
-CPU_ONLY = ("int16", "int8")
+CPU_ONLY = (Dtype.INT16, Dtype.INT8)
 
 
 def find_device(name: str, device: str) -> torch.device:
@@ -93,10 +94,10 @@ def find_precision(
         ModelError: there is no such precision, or the device does not compute it.
     """
     processor = processor or read_processor()
-    if dtype == "auto":
+    if dtype == Dtype.AUTO:
         if device.type != "cpu" or processor.has_bfloat16:
-            return _PRECISIONS["bfloat16"]
-        return _PRECISIONS["int16" if processor.prefers_int16 else "float32"]
+            return _PRECISIONS[Dtype.BFLOAT16]
+        return _PRECISIONS[Dtype.INT16 if processor.prefers_int16 else Dtype.FLOAT32]
     if dtype not in _PRECISIONS:
         raise ModelError(
             f"model {name}: unknown dtype {dtype!r}; --dtype takes auto, {', '.join(_PRECISIONS)}"
@@ -105,11 +106,11 @@ def find_precision(
         raise ModelError(
             f"model {name}: dtype {dtype} is for the CPU; use --dtype auto on {device}"
         )
-    if dtype == "int8" and not processor.has_int8:
+    if dtype == Dtype.INT8 and not processor.has_int8:
         raise ModelError(
             f"model {name}: dtype int8 needs a processor with AVX-512 VNNI; use --dtype auto"
         )
-    if dtype == "int16" and not processor.has_int16:
+    if dtype == Dtype.INT16 and not processor.has_int16:
         raise ModelError(
             f"model {name}: dtype int16 needs an x86-64 processor with AVX2, and a C compiler "
             "where nerstream is installed; use --dtype auto"
@@ -133,8 +134,8 @@ def precision_of_model(
     processor = processor or read_processor()
     # With tiles eight bits are no faster than sixteen; without bfloat16 nobody has measured it.
     is_faster = processor.has_int8 and processor.has_bfloat16 and not processor.has_tiles
-    if device.type == "cpu" and is_faster and "int8" in faithful_dtypes:
-        return _PRECISIONS["int8"]
+    if device.type == "cpu" and is_faster and Dtype.INT8 in faithful_dtypes:
+        return _PRECISIONS[Dtype.INT8]
     return precision
 
 
@@ -145,10 +146,10 @@ def fast_precisions(device: torch.device, processor: Processor | None = None) ->
         processor: None takes this machine's.
     """
     if device.type != "cpu":
-        return ("bfloat16", "float16")
+        return (Dtype.BFLOAT16, Dtype.FLOAT16)
     processor = processor or read_processor()
     return (
-        *(("int16",) if processor.prefers_int16 else ()),
-        *(("bfloat16",) if processor.has_bfloat16 else ()),
-        *(("int8",) if processor.has_int8 else ()),
+        *((Dtype.INT16,) if processor.prefers_int16 else ()),
+        *((Dtype.BFLOAT16,) if processor.has_bfloat16 else ()),
+        *((Dtype.INT8,) if processor.has_int8 else ()),
     )

@@ -18,6 +18,7 @@ from transformers import AutoConfig, AutoTokenizer
 
 from consumer.contracts.errors import ModelError, first_line
 from consumer.contracts.messages import ModelInfo
+from consumer.contracts.model_choices import Dtype
 from consumer.tagging.model.bert import load_bert
 from consumer.tagging.model.device import find_device, find_precision, precision_of_model
 from consumer.tagging.model.faithful_dtypes import read_faithful_dtypes
@@ -77,7 +78,7 @@ class LoadedModel:
     def is_exact(self) -> bool:
         """Whether float32 was asked for by name: numbers are then transformers' own, to the last
         digits."""
-        return self.asked_dtype == "float32"
+        return self.asked_dtype == Dtype.FLOAT32
 
 
 def load_model(
@@ -95,9 +96,8 @@ def load_model(
         name: hub id, local folder or `bundled`.
         revision: commit, tag or branch of the hub repository; empty takes `main`.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
-        dtype: `auto`, `float32`, `bfloat16`, `float16`, `int16` or `int8` (both CPU). Where `auto`
-            is int16 it may turn out that the model's layers do not take it, see
-            `consumer.tagging.select.settle_precision`.
+        dtype: one of `consumer.contracts.model_choices.Dtype`. Where `auto` is int16 it may turn out that the
+            model's layers do not take it, see `consumer.tagging.select.settle_precision`.
         threads: CPU threads for the whole process; 0 leaves it to torch.
         modules_of_transformers: load its modules for a BERT too, see `consumer.tagging.model.bert`.
 
@@ -107,7 +107,7 @@ def load_model(
     torch_device = find_device(name, device)
     precision = find_precision(name, dtype, torch_device)
     folder = find_model_folder(name, revision)
-    if dtype == "auto":
+    if dtype == Dtype.AUTO:
         known = read_faithful_dtypes(name, folder.path)
         precision = precision_of_model(precision, torch_device, known)
     # Its warnings are about training, or name what is checked and said better here.

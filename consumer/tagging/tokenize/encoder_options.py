@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tokenizers import Tokenizer
 
-from consumer.tagging.entities import Strategy
+from consumer.contracts.model_choices import Aggregation
 from consumer.tagging.tokenize.encoding import Encoder, UnitRule
 from consumer.tagging.tokenize.hugging_face_units import every_token, pipeline_words
 
@@ -20,7 +20,7 @@ class EncoderOptions:
         capacity, special_tokens, reserved_ids, unknown_id, overlap: as `Encoder` takes them.
     """
 
-    strategy: Strategy
+    strategy: Aggregation
     capacity: int
     special_tokens: int
     reserved_ids: frozenset[int]
@@ -41,9 +41,11 @@ def make_encoder(tokenizer: Tokenizer, options: EncoderOptions) -> Encoder:
     )
 
 
-def _unit_rule(strategy: Strategy, tokenizer: Tokenizer, unknown_id: int | None) -> UnitRule | None:
-    if strategy is Strategy.WORD:
+def _unit_rule(
+    strategy: Aggregation, tokenizer: Tokenizer, unknown_id: int | None
+) -> UnitRule | None:
+    if strategy is Aggregation.WORD:
         return None
-    if strategy in (Strategy.NONE, Strategy.SIMPLE):
+    if strategy in (Aggregation.NONE, Aggregation.SIMPLE):
         return every_token
     return pipeline_words(tokenizer, unknown_id)

