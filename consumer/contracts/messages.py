@@ -152,6 +152,8 @@ class ModelInfo:
         revision: commit of the hub repository, or a digest of the folder's weights.
         device, dtype: where and in which precision it runs (`cpu`, `cuda:0`; `float32`).
         types: entity types that it can answer with, sorted.
+        scheme: the scheme in which its labels were read (`consumer.contracts.schemes.Scheme`).
+        outside: its labels for words in no entity, as it spells them.
         answers: `exact` where an article's scores are the same to the last bit whatever else is in
             its batch, `rounded` where their last digits may differ. See docs/accuracy.md.
     """
@@ -161,6 +163,8 @@ class ModelInfo:
     device: str
     dtype: str
     types: tuple[str, ...]
+    scheme: str = "IOB"
+    outside: tuple[str, ...] = ("O",)
     answers: str = "exact"
 
 

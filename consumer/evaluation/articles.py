@@ -23,7 +23,8 @@ from consumer.contracts.messages import (
     TextField,
     TopicPartition,
 )
-from consumer.evaluation.conll import OUTSIDE, LabelledArticle, Sentence
+from consumer.contracts.schemes import OUTSIDE
+from consumer.evaluation.conll import LabelledArticle, Sentence
 from consumer.evaluation.scoring import Score, entity_spans
 
 #: Characters of the articles that are tagged together: some seconds of a small model on a CPU, so

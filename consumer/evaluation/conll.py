@@ -6,8 +6,7 @@ separated by tabs or by spaces, and there may be two (word, label) or more (the
 four of CoNLL-2003: word, part of speech, chunk, label).
 
 Labels may be IOB1, IOB2, IOBES or BILOU; what comes out is always IOB2 (every
-entity begins with ``B-``). Source of the schemes: Ramshaw & Marcus 1995 (IOB1),
-Ratnaparkhi 1998 (IOB2), Ratinov & Roth 2009 (BILOU).
+entity begins with ``B-``); `consumer.contracts.schemes` has their letters.
 """
 
 from __future__ import annotations
@@ -17,18 +16,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from consumer.contracts.schemes import CLOSING, LETTERS, OPENING, OUTSIDE
+
 #: The word that starts an article in CoNLL-2003 files.
 DOCUMENT_START = "-DOCSTART-"
-
-#: The label of a word that is in no entity.
-OUTSIDE = "O"
-
-#: Prefixes that always open an entity, in any of the schemes.
-_OPENING = frozenset({"B", "S", "U"})
-#: Prefixes that stay in the open entity where there is one of their type.
-_INSIDE = frozenset({"I", "M", "E", "L"})
-#: Prefixes after which the next word cannot be in the same entity.
-_CLOSING = frozenset({"S", "U", "E", "L"})
 
 #: What a file should look like, for errors.
 _FORM = "give one word a line with its label in the last column, and a blank line after a sentence"
@@ -174,9 +165,9 @@ def to_iob2(labels: Iterable[str]) -> tuple[str, ...]:
             converted.append(OUTSIDE)
             open_type = ""
             continue
-        opens = prefix in _OPENING or entity_type != open_type
+        opens = prefix in OPENING or entity_type != open_type
         converted.append(f"{'B' if opens else 'I'}-{entity_type}")
-        open_type = "" if prefix in _CLOSING else entity_type
+        open_type = "" if prefix in CLOSING else entity_type
     return tuple(converted)
 
 
@@ -208,6 +199,4 @@ def _fields(line: str) -> list[str]:
 
 def _is_label(label: str) -> bool:
     prefix, dash, entity_type = label.partition("-")
-    return label == OUTSIDE or bool(
-        dash and entity_type and (prefix in _OPENING or prefix in _INSIDE)
-    )
+    return label == OUTSIDE or bool(dash and entity_type and prefix in LETTERS)

@@ -6,8 +6,13 @@ under `first`, `average` and `max`. A unit's label and its probability are those
 token (`word`, `first`), of its most certain token (`max`), or of the mean of its tokens'
 probabilities (`average`).
 
-A B- label begins an entity; an I- or bare label goes on with one of its type and else begins one,
-which reads IOB1, IOB2 and bare labels alike. Under `none` every token with a type is an entity.
+A label with B, S or U begins an entity; one with I, M, E or L, or bare, goes on with one of its
+type and else begins one; after E, L, S or U the next unit is in another entity. That reads IOB1,
+IOB2, bare labels, BIOES and BILOU alike, broken sequences too. Under `none` every token with a type
+is an entity. Hugging Face's pipeline knows B- and I- alone: with labels of those and bare ones its
+strategies give its answers; other letters, which it takes for a part of the type, are read here
+under every strategy.
+
 An entity's score is the mean of its units' probabilities.
 """
 
@@ -75,7 +80,11 @@ def find_entities(
     # A run of units without a type is a group as well, so that what follows it stands apart.
     opens = np.ones(len(first), dtype=np.bool_)
     if strategy is not Aggregation.NONE:
-        opens[1:] = (type_ids[1:] != type_ids[:-1]) | labels.begins[label_ids[1:]]
+        opens[1:] = (
+            (type_ids[1:] != type_ids[:-1])
+            | labels.begins[label_ids[1:]]
+            | labels.ends[label_ids[:-1]]
+        )
         opens[np.searchsorted(first, bounds[:-1][np.diff(bounds) > 0])] = True
     groups = np.flatnonzero(opens)
     group_lasts = np.append(groups[1:], len(first)) - 1

@@ -12,7 +12,8 @@ from transformers import PreTrainedModel
 
 from consumer import __version__
 from consumer.contracts.errors import ModelError, SettingsError
-from consumer.evaluation.conll import OUTSIDE, LabelledArticle, corpus_statistics
+from consumer.contracts.schemes import OUTSIDE
+from consumer.evaluation.conll import LabelledArticle, corpus_statistics
 from consumer.evaluation.scoring import Scores
 from consumer.training.case_marks import mark_ids, with_case_marks
 from consumer.training.checkpoint import (

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from consumer.evaluation.conll import OUTSIDE
+from consumer.contracts.schemes import OUTSIDE
 from consumer.evaluation.scoring import Scores, score_labels
 from consumer.training.data import (
     IGNORED,

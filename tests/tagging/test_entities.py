@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from consumer.contracts.errors import ModelError
 from consumer.contracts.messages import Entity, TextField
 from consumer.contracts.model_choices import Aggregation
+from consumer.evaluation.conll import to_iob2
+from consumer.evaluation.scoring import entity_spans
 from consumer.tagging.entities import Predictions, find_entities
 from consumer.tagging.model.labels import read_labels
 from consumer.tagging.tokenize.encoding import FieldEncoding
@@ -204,27 +205,38 @@ def test_the_bytes_of_one_character_are_one_word() -> None:
     assert word_starts(zeros, ones, classes).tolist() == [True, False, False]
 
 
-def test_types_are_sorted_and_without_prefix() -> None:
-    labels = read_labels({0: "B-PER", 1: "O", 2: "LOC", 3: "I-PER"}, "m")
-    assert labels.types == ("LOC", "PER")
-    assert labels.type_ids.tolist() == [1, -1, 0, 1]
-    assert labels.begins.tolist() == [True, False, False, False]
+BIOES = ("O", "B-PER", "I-PER", "E-PER", "S-PER", "B-LOC", "I-LOC", "E-LOC", "S-LOC")
 
 
 @pytest.mark.parametrize(
-    ("names", "says"),
+    ("labels", "expected"),
     [
-        (("LABEL_0", "LABEL_1"), "have no names"),
-        (("O", "S-PER", "B-PER"), "'S-PER' is none of"),
-        (("O", "B-"), "'B-' is none of"),
-        (("O",), "no label but O"),
+        ("S-PER S-PER B-PER E-PER", ["w0", "w1", "w2 w3"]),
+        ("B-PER I-PER E-PER O S-LOC", ["w0 w1 w2", "w4"]),
+        # Broken sequences, as a lenient reader of CoNLL takes them.
+        ("I-PER E-PER E-PER", ["w0 w1", "w2"]),
+        ("S-PER I-PER I-PER", ["w0", "w1 w2"]),
+        ("B-PER S-PER E-PER", ["w0", "w1", "w2"]),
+        ("B-PER E-LOC I-LOC", ["w0", "w1", "w2"]),
+        ("B-PER O E-PER", ["w0", "w2"]),
+        ("I-PER I-PER", ["w0 w1"]),
     ],
 )
-def test_labels_that_cannot_be_read_are_refused(names: tuple[str, ...], says: str) -> None:
-    with pytest.raises(ModelError, match=f"model some/model: .*{says}"):
-        read_labels(dict(enumerate(names)), "some/model")
-
-
-def test_labels_must_be_numbered_without_gaps() -> None:
-    with pytest.raises(ModelError, match="number the labels from 0"):
-        read_labels({0: "O", 2: "B-PER"}, "m")
+@pytest.mark.parametrize("letters", ["BIES", "BILU", "BMES", "BMEW"])
+def test_ends_and_singles_are_kept_apart(labels: str, expected: list[str], letters: str) -> None:
+    """In every scheme that has them, under every strategy that joins words."""
+    spelled = str.maketrans("BIES", letters)
+    names = tuple(name[0].translate(spelled) + name[1:] if "-" in name else name for name in BIOES)
+    tokens = [
+        (f"w{place}", names[BIOES.index(label)], 1.0) for place, label in enumerate(labels.split())
+    ]
+    text = " ".join(word for word, _, _ in tokens)
+    for strategy in (Aggregation.WORD, Aggregation.SIMPLE, Aggregation.FIRST, Aggregation.MAX):
+        answers = found(text, tokens, strategy, names)
+        assert [surface for surface, _ in answers] == expected, strategy
+        assert {kind for _, kind in answers} <= {"PER", "LOC"}
+    # A corpus that is labelled so is read so.
+    iob2 = to_iob2([label for _, label, _ in tokens])
+    assert [
+        (" ".join(text.split()[span.start : span.end]), span.type) for span in entity_spans(iob2)
+    ] == answers

@@ -1,21 +1,61 @@
-"""The labels of a model: what each output of the classifier means."""
+"""The labels of a model: what each output of the classifier means.
+
+Checkpoints spell them in many ways: `B-PER`, `b_per`, `PER-B`, `S-PER`, `PER`; `O`, `NONE`, `B-O`,
+`[PAD]`. They are read here, all of one model together, since one alone often cannot be: whether
+`E-MAIL` is the end of a MAIL or a type shows in the others. What stays ambiguous is refused.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from consumer.contracts.errors import ModelError
+from consumer.contracts.schemes import (
+    CLOSING,
+    LETTERS,
+    OPENING,
+    Scheme,
+    scheme_of,
+)
 
-#: The label of a token that is in no entity.
-OUTSIDE = "O"
+#: The type of the entities of a model whose labels are letters alone: B, I, O.
+UNNAMED_TYPE = "ENTITY"
 
-_UNNAMED = re.compile(r"LABEL_\d+")
-_OTHER_SCHEME = re.compile(r"[A-Z]-")
+#: Names of the label for words in no entity, without case and punctuation.
+_OUTSIDE = frozenset(("o", "0", "out", "outside", "none"))
+#: Names that are it only in a model that has none of those; beside an O they are types.
+_OUTSIDE_PERHAPS = frozenset(
+    ("other", "others", "background", "nothing", "null", "nil", "na", "noentity", "nonentity")
+)
+#: Labels of tokens that are no text, or of which nothing is asked; beside an outside label alone.
+_SPECIAL = re.compile(r"\[[A-Za-z]+\]|</?[A-Za-z]+>|PAD|X|IGNORE|-100")
+
+_UNNAMED = re.compile(r"(LABEL|CLASS|TAG)[-_ ]?\d+|\d+", re.IGNORECASE)
+
+_SEPARATOR = r"[-_:/|.#=]"
+_LETTER = f"[{''.join(sorted(LETTERS))}]"
+_PREFIXED = re.compile(f"(?P<letter>{_LETTER}){_SEPARATOR}(?P<type>.+)", re.IGNORECASE)
+_SUFFIXED = re.compile(f"(?P<type>.+){_SEPARATOR}(?P<letter>{_LETTER})", re.IGNORECASE)
+_LETTER_ALONE = re.compile(f"{_LETTER}{_SEPARATOR}|{_SEPARATOR}{_LETTER}", re.IGNORECASE)
+#: What every scheme writes, and every tagger of transformers reads.
+_USUAL = re.compile("[BI]-.+")
+
+#: Labels that an error names.
+_SHOWN = 4
+
+
+class _Read(NamedTuple):
+    """A label as it was read; no type is outside, no letter a bare type."""
+
+    type: str | None
+    letter: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,22 +63,33 @@ class Labels:
     """The classifier's outputs, read as entity types.
 
     Attributes:
-        types: the distinct types, sorted; `O` is not one of them.
-        type_ids: for each output the index into `types`, -1 for `O`; shape (outputs,).
-        begins: for each output whether it is a B- label; shape (outputs,).
+        types: the distinct types, sorted; none of them is outside.
+        type_ids: for each output the index into `types`, -1 for outside; shape (outputs,).
+        begins: for each output whether it begins an entity in any case; shape (outputs,).
+        ends: for each output whether the next word is in another entity; shape (outputs,).
+        scheme: which letters the labels have.
+        outside: the labels of words in no entity, as the model spells them.
     """
 
     types: tuple[str, ...]
     type_ids: NDArray[np.int32]
     begins: NDArray[np.bool_]
+    ends: NDArray[np.bool_]
+    scheme: Scheme
+    outside: tuple[str, ...]
 
 
 def read_labels(id2label: Mapping[int, str], model: str) -> Labels:
-    """Read a model's `id2label`: `O`, `B-TYPE`, `I-TYPE`, or bare `TYPE`, which is as `I-TYPE`.
+    """Read a model's `id2label`.
 
-    Names such as `LABEL_0` are refused: they are what the library puts where nobody named the
-    labels, and without an `O` among them every word would be an entity. So are the prefixes of
-    other schemes (`E-`, `S-`, `L-`, `U-`), whose meaning would be lost.
+    Types may be bare, which is as inside, or carry a letter of IOB, BIOES (also BMES and BMEWO) or
+    BILOU, in front or behind, after `-` or another separator, in any case. Refused are labels
+    without a name (`LABEL_0`, which the library puts where nobody named them), labels of which none
+    is outside, since every word would be an entity, and labels that can be read in two ways.
+
+    Args:
+        id2label: label of each output of the classifier.
+        model: its name, for errors.
 
     Raises:
         ModelError: the labels cannot be read so.
@@ -48,27 +99,133 @@ def read_labels(id2label: Mapping[int, str], model: str) -> Labels:
         raise ModelError(
             f"model {model}: id2label in its config.json must number the labels from 0"
         )
-    labels = [id2label[index] for index in range(count)]
-    if all(_UNNAMED.fullmatch(label) for label in labels):
+    labels = [id2label[index].strip() for index in range(count)]
+    outside = _outside(labels)
+    names = [label for label in dict.fromkeys(labels) if label not in outside]
+    _check_names(labels, names, model)
+    if not outside:
         raise ModelError(
-            f"model {model}: its labels have no names ({labels[0]}, ...); name them under id2label "
-            "in its config.json: O, B-PER, I-PER and so on"
+            f"model {model}: none of its labels ({_shown(names)}) is for words in no entity, so "
+            "every word would be one; choose a model that tags entities, or name that label O "
+            "under id2label in its config.json"
         )
-    names: list[str | None] = []
-    for label in labels:
-        prefix = label[:2] if label[:2] in ("B-", "I-") else ""
-        name = label.removeprefix(prefix)
-        if not name or (not prefix and _OTHER_SCHEME.match(label)):
-            raise ModelError(
-                f"model {model}: its label {label!r} is none of O, B-TYPE, I-TYPE or a bare TYPE; "
-                "rename the labels under id2label in its config.json"
-            )
-        names.append(None if label == OUTSIDE else name)
-    types = tuple(sorted({name for name in names if name is not None}))
-    if not types:
-        raise ModelError(f"model {model}: it has no label but O; choose a model that tags entities")
+    if not names:
+        raise ModelError(
+            f"model {model}: it has no label but {', '.join(outside)}; choose a model that tags "
+            "entities"
+        )
+    read = dict(zip(names, _read(names, model), strict=True))
+    read.update(dict.fromkeys(outside, _Read(None)))
+    found = [read[label] for label in labels]
+    types = tuple(sorted({one.type for one in found if one.type is not None}))
     return Labels(
         types=types,
-        type_ids=np.array([-1 if n is None else types.index(n) for n in names], dtype=np.int32),
-        begins=np.array([label.startswith("B-") for label in labels]),
+        type_ids=np.array(
+            [-1 if one.type is None else types.index(one.type) for one in found], dtype=np.int32
+        ),
+        begins=np.array([one.letter in OPENING for one in found]),
+        ends=np.array([one.letter in CLOSING for one in found]),
+        scheme=scheme_of(frozenset(one.letter for one in found)),
+        outside=outside,
     )
+
+
+def _outside(labels: Sequence[str]) -> tuple[str, ...]:
+    """The labels of words in no entity, each once, with those of tokens that are no text."""
+    distinct = list(dict.fromkeys(labels))
+    found = {label for label in distinct if _is_outside(label)}
+    found = found or {label for label in distinct if _plain(label) in _OUTSIDE_PERHAPS}
+    if found:
+        found |= {label for label in distinct if _SPECIAL.fullmatch(label)}
+    return tuple(label for label in distinct if label in found)
+
+
+def _is_outside(label: str) -> bool:
+    # `B-O` and `I-O` come from tools that put a letter in front of every label.
+    match = _PREFIXED.fullmatch(label) or _SUFFIXED.fullmatch(label)
+    return _plain(label) in _OUTSIDE or (match is not None and _plain(match["type"]) in _OUTSIDE)
+
+
+def _plain(label: str) -> str:
+    return "".join(filter(str.isalnum, label)).lower()
+
+
+def _check_names(labels: Sequence[str], names: Sequence[str], model: str) -> None:
+    unnamed = [name for name in names if _UNNAMED.fullmatch(name)]
+    if unnamed and (unnamed == names or unnamed[0].startswith("LABEL_")):
+        raise ModelError(
+            f"model {model}: its labels have no names ({unnamed[0]}, ...); name them under "
+            "id2label in its config.json: O, B-PER, I-PER and so on"
+        )
+    for number, label in enumerate(labels):
+        if label in names and (_LETTER_ALONE.fullmatch(label) or not _plain(label)):
+            raise ModelError(
+                f"model {model}: its label {number}, {label!r}, names no type; give it one under "
+                "id2label in its config.json, such as B-PER or PER"
+            )
+
+
+def _read(names: Sequence[str], model: str) -> list[_Read]:
+    """Letter and type of each of the labels that are not outside, of which there is one."""
+    letters = {name.upper() for name in names}
+    if letters <= LETTERS and letters & {"B", "I"}:
+        return [_Read(UNNAMED_TYPE, name.upper()) for name in names]
+    for name in names:
+        if name.upper() in ("B", "I"):
+            raise _ambiguous(name, model)
+    for pattern in (_PREFIXED, _SUFFIXED):
+        matches = [pattern.fullmatch(name) for name in names]
+        sure = _sure_types(matches, in_front=pattern is _PREFIXED)
+        if sure:
+            return _with_letters(names, matches, sure, model)
+        if None not in matches:
+            raise _ambiguous(names[0], model)
+    return [_Read(name) for name in names]
+
+
+def _sure_types(matches: Sequence[re.Match[str] | None], *, in_front: bool) -> set[str]:
+    """The types of which it is sure that a letter stands in front of them, or behind.
+
+    Args:
+        matches: of every label with the pattern for one of the two.
+    """
+    letters: defaultdict[str, set[str]] = defaultdict(set)
+    for match in filter(None, matches):
+        letters[match["type"]].add(match["letter"].upper())
+    # A letter may belong to the type, as in `b_cell` and, more often, `VITAMIN_B`. It does not if
+    # the type has two that belong together.
+    sure = {one for one, found in letters.items() if "B" in found and found & set("IM")}
+    if in_front:
+        sure |= {match["type"] for match in filter(None, matches) if _USUAL.fullmatch(match[0])}
+        if None not in matches:
+            sure |= {one for one, found in letters.items() if found & set("BI")}
+    return sure
+
+
+def _with_letters(
+    names: Sequence[str],
+    matches: Sequence[re.Match[str] | None],
+    sure: Collection[str],
+    model: str,
+) -> list[_Read]:
+    """The labels, some with letters, which must be those of the sure types, and some bare."""
+    used = {m["letter"].upper() for m in filter(None, matches) if m["type"] in sure} | {"B", "I"}
+    read: list[_Read] = []
+    for name, match in zip(names, matches, strict=True):
+        letter = match["letter"].upper() if match else ""
+        if match and letter not in used:
+            raise _ambiguous(name, model)
+        read.append(_Read(match["type"], letter) if match else _Read(name))
+    return read
+
+
+def _ambiguous(name: str, model: str) -> ModelError:
+    return ModelError(
+        f"model {model}: its label {name!r} may be a type, or a type with a letter of IOB, BIOES "
+        "or BILOU, and its other labels do not say which; name it under id2label in its "
+        "config.json as B-TYPE, I-TYPE, or a TYPE without such a letter"
+    )
+
+
+def _shown(names: Sequence[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")

@@ -144,6 +144,8 @@ def load_model(
             device=str(torch_device),
             dtype=precision.name,
             types=labels.types,
+            scheme=labels.scheme,
+            outside=labels.outside,
         ),
         device=torch_device,
         max_tokens=max_tokens,
