@@ -91,6 +91,7 @@ def _head(report: Report) -> list[str]:
         f"{statistics.words:,} tokens",
         f"         {entities or 'no entities'}",
         f"model    {model.name} {model.revision} on {model.device} ({model.dtype})",
+        f"         labels {model.scheme}, outside {', '.join(model.outside)}",
         f"run      {report.level} by {report.level}{joined}, aggregation {report.aggregation}, "
         f"windows of {limit}, overlap {report.window_overlap_tokens} tokens; "
         f"{report.tokens:,} tokens of the model in {report.seconds:.1f} s",

@@ -64,6 +64,8 @@ class Report:
                 "device": self.model.device,
                 "dtype": self.model.dtype,
                 "types": list(self.model.types),
+                "scheme": str(self.model.scheme),
+                "outside": list(self.model.outside),
             },
             "run": {
                 "level": str(self.level),

@@ -9,6 +9,7 @@ docs/decisions/0012.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -214,7 +215,9 @@ def _attend(
     return attended.transpose(1, 2), None
 
 
-def load_bert(folder: Path, config: Any, dtype: torch.dtype) -> Bert | None:
+def load_bert(
+    folder: Path, config: Any, dtype: torch.dtype, renamed: Callable[[str], str] = str
+) -> Bert | None:
     """The network of a folder, if it is an ordinary BERT whose weights are all there by the names
     of today; else None.
 
@@ -222,13 +225,14 @@ def load_bert(folder: Path, config: Any, dtype: torch.dtype) -> Bert | None:
         folder: holds the weights, as safetensors.
         config: transformers' configuration of it.
         dtype: precision of the weights.
+        renamed: gives for a name in the file the name of today.
     """
     if not is_ordinary(config) or not (folder / _WEIGHTS).is_file():
         return None
     with torch.device("meta"):
         network = Bert(config)
     expected = network.state_dict()
-    found = load_file(folder / _WEIGHTS)
+    found = {renamed(name): weight for name, weight in load_file(folder / _WEIGHTS).items()}
     # Copied: what is as it was read lies in the file, which may change under a worker's feet.
     weights = {name: found[name].to(dtype, copy=True) for name in expected if name in found}
     if {name: weight.shape for name, weight in weights.items()} != {

@@ -14,6 +14,7 @@ from huggingface_hub.utils import disable_progress_bars, enable_progress_bars
 from huggingface_hub.utils import logging as hub_logging
 
 from consumer.contracts.errors import ModelError, first_line
+from consumer.tagging.model.config import ADAPTER_CONFIG, adapter_alone
 
 #: The name of the model that ships with the package, and where it lies.
 BUNDLED = "bundled"
@@ -84,7 +85,7 @@ def find_model_folder(name: str, revision: str) -> ModelFolder:
 def _local(asked: str, name: str, folder: Path) -> ModelFolder:
     weights = sorted(folder.glob("*.safetensors"))
     if not weights:
-        raise ModelError(_no_weights(asked))
+        raise ModelError(_no_weights(asked, folder))
     digest = hashlib.sha256()
     for path in weights:
         with path.open("rb") as file:
@@ -130,7 +131,7 @@ def _hub(name: str, revision: str) -> ModelFolder:
     except (hub_errors.HfHubHTTPError, OSError) as error:
         raise ModelError(f"{_unreachable(name, revision)} ({first_line(error)})") from error
     if not any(path.glob("*.safetensors")):
-        raise ModelError(_no_weights(name))
+        raise ModelError(_no_weights(name, path))
     return ModelFolder(name, path, path.name)
 
 
@@ -171,7 +172,9 @@ def _unreachable(name: str, revision: str) -> str:
     )
 
 
-def _no_weights(name: str) -> str:
+def _no_weights(name: str, folder: Path) -> str:
+    if (folder / ADAPTER_CONFIG).is_file():
+        return adapter_alone(name, folder)
     return (
         f"model {name}: it has no weights as safetensors (*.safetensors), and no others are "
         "loaded, since unpickling can run code; save it once with save_pretrained"

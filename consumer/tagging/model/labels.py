@@ -21,6 +21,7 @@ from consumer.contracts.schemes import (
     CLOSING,
     LETTERS,
     OPENING,
+    OUTSIDE,
     Scheme,
     scheme_of,
 )
@@ -69,6 +70,7 @@ class Labels:
         ends: for each output whether the next word is in another entity; shape (outputs,).
         scheme: which letters the labels have.
         outside: the labels of words in no entity, as the model spells them.
+        is_usual: whether the labels are `O`, `B-TYPE`, `I-TYPE` and bare types alone.
     """
 
     types: tuple[str, ...]
@@ -77,6 +79,7 @@ class Labels:
     ends: NDArray[np.bool_]
     scheme: Scheme
     outside: tuple[str, ...]
+    is_usual: bool
 
 
 def read_labels(id2label: Mapping[int, str], model: str) -> Labels:
@@ -127,6 +130,8 @@ def read_labels(id2label: Mapping[int, str], model: str) -> Labels:
         ends=np.array([one.letter in CLOSING for one in found]),
         scheme=scheme_of(frozenset(one.letter for one in found)),
         outside=outside,
+        is_usual=outside == (OUTSIDE,)
+        and all(_USUAL.fullmatch(name) or read[name] == _Read(name) for name in names),
     )
 
 

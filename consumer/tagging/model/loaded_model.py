@@ -6,24 +6,27 @@ and no code from its repository.
 
 from __future__ import annotations
 
+import logging
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
 from tokenizers import Tokenizer
-from transformers import AutoConfig, AutoTokenizer
 
-from consumer.contracts.errors import ModelError, first_line
+from consumer.contracts.errors import ModelError
 from consumer.contracts.messages import ModelInfo
 from consumer.contracts.model_choices import Dtype
-from consumer.tagging.model.bert import load_bert
+from consumer.tagging.model.config import labels_in, read_config, read_tokenizer_config
 from consumer.tagging.model.device import find_device, find_precision, precision_of_model
 from consumer.tagging.model.faithful_dtypes import read_faithful_dtypes
 from consumer.tagging.model.folder import find_model_folder
 from consumer.tagging.model.labels import Labels, read_labels
+from consumer.tagging.model.network import load_config, load_network
+from consumer.tagging.model.tokenizer_check import SAMPLE, check_answers, check_vocabulary
+from consumer.tagging.model.tokenizer_files import load_tokenizer
+from consumer.tagging.model.weights import check_kind, check_outputs, read_weights
 
 #: Longest window of a model that names no limit of its own.
 DEFAULT_MAX_TOKENS = 512
@@ -31,8 +34,7 @@ DEFAULT_MAX_TOKENS = 512
 #: A tokenizer without a limit names an absurd one (1e30).
 _ABSURD_TOKENS = 1_000_000
 
-#: Files that a fast tokenizer can be made from; without one the library makes an empty one.
-_TOKENIZER_FILES = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model")
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,14 +112,23 @@ def load_model(
     if dtype == Dtype.AUTO:
         known = read_faithful_dtypes(name, folder.path)
         precision = precision_of_model(precision, torch_device, known)
+    said = read_config(name, folder.path)
+    tokenizer_said = read_tokenizer_config(name, folder.path)
+    weights = read_weights(name, folder.path)
+    check_kind(name, weights)
+    id2label = labels_in(name, said)
+    check_outputs(name, weights, len(id2label))
+    labels = read_labels(id2label, name)
     # Its warnings are about training, or name what is checked and said better here.
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        fast_tokenizer = _load_tokenizer(name, folder.path)
-        network = _load_network(name, folder.path, precision.weights, modules_of_transformers)
-    labels = read_labels(network.config.id2label, name)
+        config = load_config(name, folder.path, said)
+        fast_tokenizer = load_tokenizer(name, folder.path, said, tokenizer_said)
+        network = load_network(
+            name, folder.path, config, weights, precision.weights, modules_of_transformers
+        )
     if threads > 0:
         torch.set_num_threads(threads)
     tokenizer = Tokenizer.from_str(fast_tokenizer.backend_tokenizer.to_str())
@@ -125,8 +136,14 @@ def load_model(
     tokenizer.no_padding()
     # An article that says "[SEP]" means the letters.
     tokenizer.encode_special_tokens = True
-    _check_vocabulary(name, tokenizer, network)
+    check_answers(name, tokenizer, fast_tokenizer.unk_token_id)
     prefix_ids, suffix_ids = _special_ids(fast_tokenizer)
+    pad_id = fast_tokenizer.pad_token_id or 0
+    embeddings = _embeddings(network)
+    if embeddings is not None:
+        check_vocabulary(name, tokenizer, embeddings, {*prefix_ids, *suffix_ids})
+        # One that was added to the tokenizer alone has no embedding; what it fills is not read.
+        pad_id = pad_id if pad_id < embeddings else 0
     first_position = _first_position(network)
     max_tokens = _max_tokens(fast_tokenizer, network.config, first_position)
     if max_tokens <= len(prefix_ids) + len(suffix_ids):
@@ -134,6 +151,7 @@ def load_model(
             f"model {name}: its longest input is {max_tokens} tokens, which leaves none for text; "
             "correct model_max_length in tokenizer_config.json"
         )
+    _tell_labels(folder.name, labels)
     return LoadedModel(
         network=network.eval().to(torch_device),
         tokenizer=tokenizer,
@@ -152,85 +170,31 @@ def load_model(
         prefix_ids=prefix_ids,
         suffix_ids=suffix_ids,
         unknown_id=fast_tokenizer.unk_token_id,
-        pad_id=fast_tokenizer.pad_token_id or 0,
+        pad_id=pad_id,
         first_position=first_position,
         asked_dtype=dtype,
     )
 
 
-def _load_tokenizer(name: str, folder: Path) -> Any:
-    problem = "no tokenizer files"
-    if any(any(folder.glob(pattern)) for pattern in _TOKENIZER_FILES):
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(
-                folder, use_fast=True, trust_remote_code=False, local_files_only=True
-            )
-        except Exception as error:  # what it raises depends on the tokenizer's class
-            problem = first_line(error)
-        else:
-            if tokenizer.is_fast:
-                return tokenizer
-            problem = "only a slow one"
-    raise ModelError(
-        f"model {name}: it has no fast tokenizer, which exact offsets need ({problem}); "
-        "add a tokenizer.json to it"
+def _tell_labels(name: str, labels: Labels) -> None:
+    """Say how the labels were understood, aloud where they are out of the ordinary."""
+    _log.log(
+        logging.INFO if labels.is_usual else logging.WARNING,
+        "model %s: labels read as %s, outside %s, types %s",
+        name,
+        labels.scheme,
+        ", ".join(labels.outside),
+        ", ".join(labels.types),
     )
 
 
-def _load_network(
-    name: str, folder: Path, dtype: torch.dtype, modules_of_transformers: bool
-) -> Any:
-    no_head = (
-        f"model {name}: it has no trained token-classification head; choose a model that was "
-        "fine-tuned to tag tokens, or fine-tune this one with nerstream train"
-    )
+def _embeddings(network: Any) -> int | None:
+    """Rows of the table of tokens; None for a network that has none, but hashes characters."""
     try:
-        config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-        own = None if modules_of_transformers else load_bert(folder, config, dtype)
-        if own is not None:
-            return own
-        # Here, since importing its modules is half of a worker's start.
-        from transformers import AutoModelForTokenClassification
-
-        network, report = AutoModelForTokenClassification.from_pretrained(
-            folder,
-            config=config,
-            dtype=dtype,
-            use_safetensors=True,
-            trust_remote_code=False,
-            local_files_only=True,
-            output_loading_info=True,
-        )
-    except Exception as error:  # what it raises depends on the file that is wrong
-        if "Unrecognized configuration class" in str(error):
-            raise ModelError(no_head) from error
-        raise ModelError(f"model {name}: it cannot be loaded: {first_line(error)}") from error
-    missing = sorted(report["missing_keys"])
-    if missing:
-        # The library fills what is missing with random numbers and goes on.
-        is_head = all(not key.startswith(f"{network.base_model_prefix}.") for key in missing)
-        raise ModelError(
-            no_head
-            if is_head
-            else f"model {name}: its weights lack {len(missing)} tensors, {missing[0]} for one; "
-            "save it again with save_pretrained"
-        )
-    for weight in network.parameters():
-        # What has the precision of the file is a part of it still, which may change under a
-        # worker's feet, and lies as it lies there, which may change the last bit of a product.
-        weight.data = weight.data.clone()
-    return network
-
-
-def _check_vocabulary(name: str, tokenizer: Tokenizer, network: Any) -> None:
-    """A tokenizer of another model would ask for embeddings that are not there."""
-    embeddings = count_tokens(network)
-    highest = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=-1)
-    if highest < 0 or highest >= embeddings:
-        raise ModelError(
-            f"model {name}: its tokenizer counts to token {highest}, its weights know {embeddings} "
-            "tokens; put the tokenizer that belongs to the model beside it"
-        )
+        rows: int = network.get_input_embeddings().weight.shape[0]
+    except (NotImplementedError, AttributeError):
+        return None
+    return rows
 
 
 def count_tokens(network: Any) -> int:
@@ -240,10 +204,13 @@ def count_tokens(network: Any) -> int:
 
 
 def _special_ids(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    encoded = tokenizer("a", return_special_tokens_mask=True)
-    ids, mask = list(encoded["input_ids"]), list(encoded["special_tokens_mask"])
-    text = [place for place, is_special in enumerate(mask) if not is_special]
-    return tuple(ids[: text[0]]), tuple(ids[text[-1] + 1 :])
+    for sample in SAMPLE:  # of which the tokenizer can read one at least
+        encoded = tokenizer(sample, return_special_tokens_mask=True)
+        ids, mask = list(encoded["input_ids"]), list(encoded["special_tokens_mask"])
+        text = [place for place, is_special in enumerate(mask) if not is_special]
+        if text:
+            return tuple(ids[: text[0]]), tuple(ids[text[-1] + 1 :])
+    return (), ()
 
 
 def _first_position(network: Any) -> int:

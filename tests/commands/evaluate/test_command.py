@@ -130,6 +130,8 @@ def test_a_file_of_the_models_own_answers_is_all_right(
         "device": "cpu",
         "dtype": "float32",
         "types": list(info.types),
+        "scheme": "IOB",
+        "outside": ["O"],
     }
     assert found["run"]["level"] == "article"
     assert found["run"]["model_tokens"] > found["corpus"]["tokens"]

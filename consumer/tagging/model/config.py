@@ -1,0 +1,143 @@
+"""What a model's `config.json` and `tokenizer_config.json` must say, checked before their use."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from consumer.contracts.errors import ModelError
+from consumer.tagging.model.files import json_kind, read_json
+
+CONFIG = "config.json"
+TOKENIZER_CONFIG = "tokenizer_config.json"
+ADAPTER_CONFIG = "adapter_config.json"
+
+_HEAD = "ForTokenClassification"
+
+
+def read_config(name: str, folder: Path) -> Mapping[str, Any]:
+    """The configuration of a token classifier, as far as it can be checked without its weights.
+
+    Args:
+        name: the model, for errors.
+        folder: where it lies.
+
+    Raises:
+        ModelError: there is none, it cannot be read, or it is of something else.
+    """
+    if (folder / ADAPTER_CONFIG).is_file() and not has_model(folder):
+        raise ModelError(adapter_alone(name, folder))
+    if not (folder / CONFIG).exists():
+        raise ModelError(
+            f"model {name}: it has no {CONFIG}; name the folder that save_pretrained has written"
+        )
+    config = read_json(name, folder / CONFIG)
+    if not isinstance(config.get("model_type"), str):
+        raise ModelError(
+            f"model {name}: {CONFIG} must name the family of the model under model_type, such as "
+            f'"bert"{_found(config, "model_type")}'
+        )
+    _check_architecture(name, config)
+    return config
+
+
+def has_model(folder: Path) -> bool:
+    """Whether a folder holds a whole model, not only what changes another one."""
+    weights = ("model.safetensors", "model.safetensors.index.json")
+    return (folder / CONFIG).is_file() and any((folder / file).is_file() for file in weights)
+
+
+def adapter_alone(name: str, folder: Path) -> str:
+    """What is wrong with a folder that holds a PEFT adapter and no model."""
+    base = read_json(name, folder / ADAPTER_CONFIG).get("base_model_name_or_path")
+    of = f" of {base}" if isinstance(base, str) and base else ""
+    return (
+        f"model {name}: it is a PEFT adapter{of}, not a whole model; merge it into its base once, "
+        "with model.merge_and_unload().save_pretrained(FOLDER) and the tokenizer beside it, and "
+        "name that FOLDER"
+    )
+
+
+def labels_in(name: str, config: Mapping[str, Any]) -> dict[int, str]:
+    """The label of each output.
+
+    Raises:
+        ModelError: the configuration has them in another form, or not all.
+    """
+    key = f"model {name}: id2label in its {CONFIG}"
+    example = 'it must give each output its label, {"0": "O", "1": "B-PER", ...}'
+    id2label = config.get("id2label")
+    if id2label is None or id2label == {}:
+        raise ModelError(
+            f"model {name}: its labels have no names, since its {CONFIG} has no id2label; {example}"
+        )
+    if not isinstance(id2label, dict):
+        raise ModelError(f"{key} is {json_kind(id2label)}; {example}")
+    if id2label and all(type(value) is int for value in id2label.values()):
+        if all(isinstance(key, str) and not key.isdecimal() for key in id2label):
+            raise ModelError(f"{key} is the wrong way round, from label to output; {example}")
+        raise ModelError(f"{key} has numbers in place of labels; {example}")
+    labels: dict[int, str] = {}
+    for number, label in id2label.items():
+        if not number.isdecimal():
+            raise ModelError(f"{key} has the key {number!r}; {example}")
+        if not isinstance(label, str):
+            raise ModelError(f"{key} gives output {number} {json_kind(label)}; {example}")
+        labels[int(number)] = label
+    if sorted(labels) != list(range(len(id2label))):
+        raise ModelError(f"{key} must number the labels from 0 without gaps; {example}")
+    count = config.get("num_labels")
+    if count is not None and count != len(labels):
+        raise ModelError(
+            f"{key} names {len(labels)} labels, num_labels says {count}; remove num_labels or "
+            "correct the one that is wrong"
+        )
+    return labels
+
+
+def read_tokenizer_config(name: str, folder: Path) -> Mapping[str, Any]:
+    """The tokenizer's configuration, empty where there is none.
+
+    Raises:
+        ModelError: it cannot be read, or its `model_max_length` is no length.
+    """
+    if not (folder / TOKENIZER_CONFIG).exists():
+        return {}
+    config = read_json(name, folder / TOKENIZER_CONFIG)
+    longest = config.get("model_max_length")
+    is_number = type(longest) in (int, float)
+    if longest is not None and not (is_number and longest >= 1):
+        shown = json.dumps(longest) if isinstance(longest, str) or is_number else json_kind(longest)
+        raise ModelError(
+            f"model {name}: model_max_length in its {TOKENIZER_CONFIG} is {shown}; it must be a "
+            "number of tokens without quotes, such as 512"
+        )
+    return config
+
+
+def _check_architecture(name: str, config: Mapping[str, Any]) -> None:
+    named = config.get("architectures")
+    names = [named] if isinstance(named, str) else named or []
+    if not isinstance(names, list) or not all(isinstance(one, str) for one in names):
+        raise ModelError(
+            f"model {name}: architectures in its {CONFIG} is {json_kind(named)}; it must be a list "
+            'of one name, such as ["BertForTokenClassification"]'
+        )
+    # Without a name the head decides, see `consumer.tagging.model.weights`.
+    if names and not any(one.endswith(_HEAD) for one in names):
+        raise ModelError(not_a_tagger(name, names[0]))
+
+
+def not_a_tagger(name: str, architecture: str) -> str:
+    """What is wrong with a model of another kind."""
+    return (
+        f"model {name}: its {CONFIG} names the architecture {architecture}, which has no head that "
+        f"tags tokens, as one ...{_HEAD} has; choose a model that was fine-tuned to tag tokens, or "
+        "fine-tune this one with nerstream train"
+    )
+
+
+def _found(config: Mapping[str, Any], key: str) -> str:
+    return f", not {json_kind(config[key])}" if key in config else ""

@@ -1,0 +1,120 @@
+"""A model's network: loaded with all of its weights, or refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from transformers import CONFIG_MAPPING, AutoConfig
+
+from consumer.contracts.errors import ModelError, first_line
+from consumer.tagging.model.bert import load_bert
+from consumer.tagging.model.weights import ModelWeights
+
+#: Characters of a library's error that ours repeats.
+_SHOWN_CHARACTERS = 300
+
+
+def load_config(name: str, folder: Path, said: Mapping[str, Any]) -> Any:
+    """transformers' configuration of a model.
+
+    Args:
+        name: the model, for errors.
+        folder: where it lies.
+        said: what its `config.json` says.
+
+    Raises:
+        ModelError: transformers cannot make one.
+    """
+    if said["model_type"] not in CONFIG_MAPPING:
+        raise ModelError(
+            f"model {name}: its config.json names the family {said['model_type']!r} under "
+            f"model_type, which transformers {transformers.__version__} does not know, and no code "
+            "of a model's own is run; choose a model of a family that it knows"
+        )
+    try:
+        return AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    except Exception as error:  # what it raises depends on what is wrong
+        raise ModelError(
+            f"model {name}: its config.json cannot be used ({_one_line(error)}); correct it, or "
+            "copy or download it again"
+        ) from error
+
+
+def load_network(
+    name: str,
+    folder: Path,
+    config: Any,
+    weights: ModelWeights,
+    dtype: torch.dtype,
+    modules_of_transformers: bool,
+) -> Any:
+    """The network of a model, with all of its weights.
+
+    Args:
+        name: the model, for errors.
+        folder: where it lies.
+        config: transformers' configuration of it.
+        weights: what its files hold.
+        dtype: precision of the weights.
+        modules_of_transformers: load its modules for a BERT too, see `consumer.tagging.model.bert`.
+
+    Raises:
+        ModelError: the weights are not those of a token classifier of this configuration.
+    """
+    no_head = (
+        f"model {name}: it has no trained token-classification head; choose a model that was "
+        "fine-tuned to tag tokens, or fine-tune this one with nerstream train"
+    )
+    try:
+        own = None if modules_of_transformers else load_bert(folder, config, dtype, weights.renamed)
+        if own is not None:
+            return own
+        # Here, since importing its modules is half of a worker's start.
+        from transformers import AutoModelForTokenClassification
+
+        network, report = AutoModelForTokenClassification.from_pretrained(
+            folder,
+            config=config,
+            dtype=dtype,
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=True,
+            output_loading_info=True,
+            # What does not fit is refused below, by name.
+            ignore_mismatched_sizes=True,
+            **({"key_mapping": dict(weights.renames)} if weights.renames else {}),
+        )
+    except Exception as error:  # what it raises depends on the file that is wrong
+        if "Unrecognized configuration class" in str(error):
+            raise ModelError(no_head) from error
+        raise ModelError(f"model {name}: it cannot be loaded: {first_line(error)}") from error
+    for key, found, expected in sorted(report["mismatched_keys"]):
+        raise ModelError(
+            f"model {name}: its config.json is of another model than its weights: {key} is of "
+            f"shape {tuple(found)}, and would be {tuple(expected)}; put the config.json that "
+            "belongs to the weights beside them"
+        )
+    missing = sorted(report["missing_keys"])
+    if missing:
+        # The library fills what is missing with random numbers and goes on.
+        is_head = all(not key.startswith(f"{network.base_model_prefix}.") for key in missing)
+        raise ModelError(
+            no_head
+            if is_head
+            else f"model {name}: its weights lack {len(missing)} tensors, {missing[0]} for one; "
+            "save it again with save_pretrained"
+        )
+    for weight in network.parameters():
+        # What has the precision of the file is a part of it still, which may change under a
+        # worker's feet, and lies as it lies there, which may change the last bit of a product.
+        weight.data = weight.data.clone()
+    return network
+
+
+def _one_line(error: Exception) -> str:
+    """An error of several lines, such as of a field and its fault, in one."""
+    return " ".join(str(error).split())[:_SHOWN_CHARACTERS] or type(error).__name__

@@ -1,0 +1,163 @@
+"""A tokenizer and the weights held against each other: whether the one can be the other's.
+
+A wrong tokenizer is not an error to the library. Every word is unknown, or falls into letters, and
+the model answers something.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Sequence
+
+from tokenizers import Tokenizer
+
+from consumer.contracts.errors import ModelError, first_line
+
+#: A sentence in each of many languages; a tokenizer that can read any text reads one of them.
+SAMPLE = (
+    "the minister said on monday that the city will pay for the new bridge",
+    "der Minister sagte am Montag dass die Stadt die neue Brücke bezahlt",
+    "el ministro dijo el lunes que la ciudad va a pagar el nuevo puente",
+    "le ministre a dit lundi que la ville va payer le nouveau pont",
+    "o ministro disse na segunda que a cidade vai pagar a nova ponte",
+    "minister powiedział w poniedziałek że miasto zapłaci za nowy most",
+    "bakan pazartesi günü şehrin yeni köprü için para vereceğini söyledi",
+    "bộ trưởng nói hôm thứ hai rằng thành phố sẽ trả tiền cho cây cầu mới",
+    "ministeri sanoi maanantaina että kaupunki maksaa uuden sillan",
+    "menteri berkata pada hari senin bahwa kota akan membayar jembatan baru",
+    "министр сказал в понедельник что город заплатит за новый мост",
+    "ο υπουργός είπε τη δευτέρα ότι η πόλη θα πληρώσει τη νέα γέφυρα",
+    "قال الوزير يوم الاثنين إن المدينة ستدفع ثمن الجسر الجديد",
+    "השר אמר ביום שני כי העיר תשלם על הגשר החדש",
+    "मंत्री ने सोमवार को कहा कि शहर नए पुल के लिए पैसे देगा",
+    "মন্ত্রী সোমবার বলেছেন যে শহর নতুন সেতুর জন্য টাকা দেবে",
+    "அமைச்சர் திங்கட்கிழமை நகரம் புதிய பாலத்திற்கு பணம் தரும் என்றார்",
+    "รัฐมนตรีกล่าวเมื่อวันจันทร์ว่าเมืองจะจ่ายค่าสะพานใหม่",
+    "部长周一说这座城市将支付新桥的费用",
+    "大臣は月曜日に市が新しい橋の費用を払うと言った",
+    "장관은 월요일에 시가 새 다리 비용을 낼 것이라고 말했다",
+    "მინისტრმა ორშაბათს თქვა რომ ქალაქი ახალ ხიდს გადაიხდის",
+    "նախարարը երկուշաբթի ասաց որ քաղաքը կվճարի նոր կամրջի համար",
+    "ሚኒስትሩ ሰኞ ዕለት ከተማው ለአዲሱ ድልድይ ይከፍላል አሉ",
+)
+
+#: Share of unknown tokens that the best of these sentences may have.
+_MAX_UNKNOWN = 0.8
+
+#: Share of the weights' pieces that a tokenizer must know. Weights have more than their tokenizer
+#: where they are padded to a round number, or cut for several tokenizers: IndoBERT's know 61 %.
+_MIN_KNOWN = 0.5
+
+#: Below this share it is said, since most have as many; a cut-off vocabulary has fewer too.
+_USUALLY_KNOWN = 0.9
+
+#: Pieces of a vocabulary that are looked at, and the share of them that the model of the tokenizer
+#: must make of themselves. A sound one makes nearly all, one without its merges none.
+_PIECES = 1_000
+_MIN_MADE = 0.5
+#: Fewer say nothing: a vocabulary of characters has none.
+_ENOUGH_PIECES = 20
+
+_log = logging.getLogger(__name__)
+
+
+def check_vocabulary(
+    name: str, tokenizer: Tokenizer, embeddings: int, window_ids: Collection[int]
+) -> None:
+    """Refuse a tokenizer that asks for embeddings which are not there, or for few of those that
+    are. A special token that was added and never occurs in text, such as one to pad with, does not
+    ask for any.
+
+    Args:
+        name: the model, for errors.
+        tokenizer: takes special tokens in text for letters.
+        embeddings: rows of the weights' table.
+        window_ids: special tokens of each window.
+
+    Raises:
+        ModelError: see above.
+    """
+    ids = set(tokenizer.get_vocab(with_added_tokens=True).values())
+    unused = {
+        token_id
+        for token_id, token in tokenizer.get_added_tokens_decoder().items()
+        if token.special and token_id not in window_ids
+    }
+    highest = max(ids - unused, default=-1)
+    if highest >= embeddings:
+        raise ModelError(
+            f"model {name}: its tokenizer counts to token {highest}, its weights know {embeddings} "
+            "tokens; put the tokenizer that belongs to the model beside it"
+        )
+    if len(ids) < _MIN_KNOWN * embeddings:
+        raise ModelError(
+            f"model {name}: its tokenizer knows {len(ids)} pieces, its weights {embeddings}; put "
+            "the tokenizer that belongs to the model beside it, whole"
+        )
+    if len(ids) < _USUALLY_KNOWN * embeddings:
+        _log.warning(
+            "model %s: its tokenizer knows %d of the %d pieces of its weights; if that is not as "
+            "it was published, copy the tokenizer's files again",
+            name,
+            len(ids),
+            embeddings,
+        )
+
+
+def check_answers(name: str, tokenizer: Tokenizer, unknown_id: int | None) -> None:
+    """Refuse a tokenizer that makes nothing of text: it knows no word of any language of a sample,
+    or gives none of its own pieces for the piece's own text.
+
+    Args:
+        unknown_id: its unknown token, if it has one.
+
+    Raises:
+        ModelError: see above, or it cannot read at all.
+    """
+    belongs = "put the tokenizer that belongs to the model beside it, whole"
+    try:
+        sample = tokenizer.encode_batch(list(SAMPLE), add_special_tokens=False)
+        least = min(_unknown_share(encoding.ids, unknown_id) for encoding in sample)
+        made = [(piece, _made_of(tokenizer, piece)) for piece in _pieces_of(tokenizer)]
+    except Exception as error:  # tokenizers raises this class itself
+        raise ModelError(
+            f"model {name}: its tokenizer cannot read text ({first_line(error)}); {belongs}"
+        ) from error
+    if least > _MAX_UNKNOWN:
+        raise ModelError(
+            f"model {name}: to its tokenizer {least:.0%} of a text are unknown, in the language of "
+            f"{len(SAMPLE)} that it knows best; {belongs}"
+        )
+    lost = [(piece, parts) for piece, parts in made if piece not in parts]
+    if len(made) >= _ENOUGH_PIECES and len(lost) > (1 - _MIN_MADE) * len(made):
+        piece, parts = lost[0]
+        made_of = " ".join(parts) or "nothing"
+        raise ModelError(
+            f"model {name}: its tokenizer never uses most of its own pieces, as if merges were "
+            f"missing: of {piece!r}, which is one, it makes {made_of}; {belongs}"
+        )
+
+
+def _unknown_share(ids: Sequence[int], unknown_id: int | None) -> float:
+    # A tokenizer without an unknown token leaves out what it does not know.
+    return ids.count(unknown_id) / len(ids) if ids else 1.0
+
+
+def _pieces_of(tokenizer: Tokenizer) -> list[str]:
+    """Pieces of several letters that may stand alone, from all over the vocabulary."""
+    continues = getattr(tokenizer.model, "continuing_subword_prefix", None)
+    vocabulary = tokenizer.get_vocab(with_added_tokens=False)
+    added = {token.content for token in tokenizer.get_added_tokens_decoder().values()}
+    pieces = [
+        piece
+        for piece in sorted(vocabulary, key=vocabulary.__getitem__)
+        if len(piece) > 1 and piece not in added and not (continues and piece.startswith(continues))
+    ]
+    return pieces[:: max(1, len(pieces) // _PIECES)]
+
+
+def _made_of(tokenizer: Tokenizer, piece: str) -> list[str]:
+    """What the model of the tokenizer makes of a piece, without the steps before it."""
+    # It puts the mark of a word's end there itself.
+    end = getattr(tokenizer.model, "end_of_word_suffix", None)
+    return [token.value for token in tokenizer.model.tokenize(piece.removesuffix(end or ""))]

@@ -1,0 +1,171 @@
+"""From the files of a model's folder to its tokenizer: which ones its family needs, and how they
+are to be read.
+
+Where one is missing the library makes a tokenizer that knows nothing and goes on.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
+from transformers.models.auto.tokenization_auto import (
+    TOKENIZER_MAPPING_NAMES,
+    tokenizer_class_from_name,
+)
+
+from consumer.contracts.errors import ModelError, first_line
+from consumer.tagging.model.config import TOKENIZER_CONFIG
+from consumer.tagging.model.files import read_bytes, read_json
+
+#: The one file that holds a whole tokenizer.
+TOKENIZER = "tokenizer.json"
+
+#: JSON files beside it, read by the library where they are there.
+_BESIDE = ("special_tokens_map.json", "added_tokens.json")
+
+#: Files that a tokenizer may be made from, to name those that are there.
+_SOURCES = ("vocab.txt", "vocab.json", "merges.txt", "bpe.codes", "*.model")
+
+#: Share of a vocabulary's pieces that have capitals from which on it is cased; of an uncased one
+#: hardly any has.
+_CASED_SHARE = 0.01
+
+
+def load_tokenizer(
+    name: str, folder: Path, config: Mapping[str, Any], tokenizer_config: Mapping[str, Any]
+) -> Any:
+    """The fast tokenizer of a model.
+
+    Args:
+        name: the model, for errors.
+        folder: where it lies.
+        config, tokenizer_config: what its two configurations say.
+
+    Raises:
+        ModelError: it has none, or a file that it is made from is missing or not what it should be.
+    """
+    for file in _BESIDE:
+        if (folder / file).exists():
+            read_json(name, folder / file)
+    if (folder / TOKENIZER).exists():
+        options = _case_of_document(read_json(name, folder / TOKENIZER))
+    else:
+        options = _check_files(name, folder, config, tokenizer_config)
+    # What a person has written wins over what the files look like.
+    options = {key: value for key, value in options.items() if key not in tokenizer_config}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, trust_remote_code=False, local_files_only=True, **options
+        )
+    except Exception as error:  # what it raises depends on the tokenizer's class
+        raise ModelError(
+            f"model {name}: its tokenizer cannot be made from {_shown(folder)} "
+            f"({first_line(error)}); put a {TOKENIZER} that belongs to the model beside its weights"
+        ) from error
+    if not tokenizer.is_fast:
+        raise ModelError(
+            f"model {name}: it has no fast tokenizer, which exact offsets need (only a slow one, "
+            f"{type(tokenizer).__name__}); add a {TOKENIZER} to it"
+        )
+    return tokenizer
+
+
+def _check_files(
+    name: str, folder: Path, config: Mapping[str, Any], tokenizer_config: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Refuse a folder that lacks a file which the family's tokenizer is made from; what is to be
+    told to the tokenizer of one that has them."""
+    kind, needed = _needed_files(config, tokenizer_config)
+    missing = [file for file in needed if not (folder / file).exists()]
+    models = sorted(path.name for path in folder.glob("*.model"))
+    for file in (*models, *needed):
+        if file not in missing:
+            read_bytes(name, folder / file)
+    if models and needed and needed[0].endswith(".model"):
+        if not missing and importlib.util.find_spec("sentencepiece") is not None:
+            return {}
+        rename = f"rename it to {missing[0]} and " if missing else ""
+        raise ModelError(
+            f"model {name}: its tokenizer is there as {models[0]} alone, which takes libraries "
+            f"that nerstream does without; {rename}write a {TOKENIZER} beside it once, where "
+            "sentencepiece and protobuf are installed: "
+            "transformers.AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)"
+        )
+    if missing or not needed:
+        family = str(config.get("model_type"))
+        wanted = f"{TOKENIZER} or {' and '.join(needed)}" if needed else TOKENIZER
+        raise ModelError(
+            f"model {name}: it has no fast tokenizer, which exact offsets need: that of the family "
+            f"{family}{f' ({kind})' if kind else ''} is read from {wanted}, and it has "
+            f"{_shown(folder)}; add what belongs to the model"
+        )
+    if "merges.txt" in needed:
+        _check_merges(name, folder)
+    if needed == ["vocab.txt"]:
+        return {"do_lower_case": not _is_cased(folder / "vocab.txt", name)}
+    return {}
+
+
+def _needed_files(
+    config: Mapping[str, Any], tokenizer_config: Mapping[str, Any]
+) -> tuple[str, list[str]]:
+    """The tokenizer's class, as the library chooses it, and what it is made from."""
+    kind = (
+        tokenizer_config.get("tokenizer_class")
+        or config.get("tokenizer_class")
+        or TOKENIZER_MAPPING_NAMES.get(str(config.get("model_type")))
+    )
+    if not isinstance(kind, str):
+        return "", []
+    found: Any = tokenizer_class_from_name(kind)
+    if found is None or not issubclass(found, PreTrainedTokenizerFast):
+        return kind, []
+    return kind, [
+        file
+        for role, file in found.vocab_files_names.items()
+        if role not in ("tokenizer_file", "tokenizer_config_file") and isinstance(file, str)
+    ]
+
+
+def _check_merges(name: str, folder: Path) -> None:
+    merges = read_bytes(name, folder / "merges.txt").splitlines()
+    if any(line.strip() and not line.startswith(b"#version") for line in merges):
+        return
+    pieces = read_json(name, folder / "vocab.json")
+    if any(len(piece) > 1 and piece.isalpha() for piece in pieces):
+        raise ModelError(
+            f"model {name}: its merges.txt has no merges, so that every word falls into letters; "
+            "copy or download it again"
+        )
+
+
+def _is_cased(vocabulary: Path, name: str) -> bool:
+    """Whether the pieces of a vocabulary, one a line, have capitals."""
+    text = read_bytes(name, vocabulary).decode("utf-8", errors="replace")
+    pieces = [piece for piece in text.splitlines() if not piece.startswith("[")]
+    capitals = sum(piece != piece.lower() for piece in pieces)
+    return capitals > _CASED_SHARE * len(pieces)
+
+
+def _case_of_document(document: Mapping[str, Any]) -> dict[str, Any]:
+    """What a tokenizer's own document says of case and accents. The library makes a BERT's
+    tokenizer anew from its vocabulary, by its own defaults where the configuration is silent."""
+    normalizer = document.get("normalizer")
+    if not isinstance(normalizer, dict) or normalizer.get("type") != "BertNormalizer":
+        return {}
+    return {
+        "do_lower_case": normalizer.get("lowercase", True),
+        "strip_accents": normalizer.get("strip_accents"),
+        "tokenize_chinese_chars": normalizer.get("handle_chinese_chars", True),
+    }
+
+
+def _shown(folder: Path) -> str:
+    found = [TOKENIZER] if (folder / TOKENIZER).exists() else []
+    found += sorted(path.name for pattern in _SOURCES for path in folder.glob(pattern))
+    found += [TOKENIZER_CONFIG] if (folder / TOKENIZER_CONFIG).exists() and not found else []
+    return " and ".join(found) or "no tokenizer files"

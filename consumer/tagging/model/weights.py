@@ -1,0 +1,179 @@
+"""A model's weights as their files' headers describe them, checked before they are read."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from consumer.contracts.errors import ModelError
+from consumer.tagging.model.files import check_beginning, read_json
+
+WEIGHTS = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+
+#: Bytes of the length that comes before the header, and the longest header that the library reads.
+_LENGTH_BYTES = 8
+_MAX_HEADER_BYTES = 100_000_000
+
+#: What wrappers put in front of names: `torch.compile`, data parallelism, and a module of one's own
+#: around the model. The first may stand anywhere in a name, and twice where a compiled part is in a
+#: compiled whole; the others only in front of all names. The library applies each pattern once.
+_COMPILED = "_orig_mod."
+_COMPILED_PATTERNS = (r"_orig_mod\.", r"(?<=\.)_orig_mod\.")
+_AROUND_ALL = ("module.", "model.")
+
+#: The last product of a token classifier; its rows are the outputs.
+_HEADS = ("classifier.weight", "score.weight")
+
+#: Beginnings of names that other heads have, of which transformers would leave the weights out.
+_OTHER_HEADS = (
+    *("pre_classifier.", "pooler.", "qa_outputs."),
+    *("logits_proj.", "sequence_summary.", "crf."),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelWeights:
+    """What a model's weights are called and how large they are.
+
+    Attributes:
+        shapes: by the names that transformers has for them.
+        renames: what in the files' names is replaced by what, as patterns.
+    """
+
+    shapes: Mapping[str, tuple[int, ...]]
+    renames: Mapping[str, str]
+
+    def renamed(self, key: str) -> str:
+        """A name in the files as transformers has it."""
+        return _renamed(key, self.renames)
+
+
+def read_weights(name: str, folder: Path) -> ModelWeights:
+    """The headers of all files of a model's weights.
+
+    Args:
+        name: the model, for errors.
+        folder: where it lies.
+
+    Raises:
+        ModelError: a file is missing, cut off, or not what its name says.
+    """
+    shapes: dict[str, tuple[int, ...]] = {}
+    for path in _files(name, folder):
+        shapes.update(_read_header(name, path))
+    is_compiled = any(_COMPILED in key for key in shapes)
+    renames = dict.fromkeys(_COMPILED_PATTERNS if is_compiled else (), "")
+    for wrapper in _AROUND_ALL:
+        if all(_renamed(key, renames).startswith(wrapper) for key in shapes):
+            renames[f"^{re.escape(wrapper)}"] = ""
+    return ModelWeights({_renamed(key, renames): shapes[key] for key in shapes}, renames)
+
+
+def check_kind(name: str, weights: ModelWeights) -> None:
+    """Refuse weights whose head is that of another kind of model, whatever it is called.
+
+    Raises:
+        ModelError: see above.
+    """
+    other = next((key for key in weights.shapes if key.startswith(_OTHER_HEADS)), None)
+    if other is not None:
+        raise ModelError(
+            f"model {name}: its weights have a part that no token classifier of transformers has "
+            f"({other}), so they are of another kind of model; choose one that was fine-tuned to "
+            "tag tokens, or fine-tune this one with nerstream train"
+        )
+
+
+def check_outputs(name: str, weights: ModelWeights, labels: int) -> None:
+    """Refuse a head that has another number of outputs than there are labels.
+
+    Raises:
+        ModelError: see above.
+    """
+    for head in _HEADS:
+        shape = weights.shapes.get(head, ())
+        if len(shape) == 2 and shape[0] != labels:
+            raise ModelError(
+                f"model {name}: id2label in its config.json names {labels} labels, its head has "
+                f"{shape[0]} outputs; name every output, from 0 to {shape[0] - 1}"
+            )
+
+
+def _files(name: str, folder: Path) -> list[Path]:
+    """The files that transformers reads: the one, or those of the index."""
+    if (folder / WEIGHTS).exists():
+        return [folder / WEIGHTS]
+    if (folder / INDEX).exists():
+        files = read_json(name, folder / INDEX).get("weight_map")
+        if not isinstance(files, dict) or not files:
+            raise ModelError(
+                f"model {name}: weight_map in its {INDEX} must name the file of each weight; copy "
+                "or download it again"
+            )
+        paths = [folder / str(file) for file in sorted(set(files.values()))]
+        missing = [path.name for path in paths if not path.is_file()]
+        if missing:
+            raise ModelError(
+                f"model {name}: {missing[0]} is missing, of the {len(paths)} files of weights that "
+                f"its {INDEX} names; copy or download it"
+            )
+        return paths
+    found = sorted(path.name for path in folder.glob("*.safetensors"))
+    raise ModelError(
+        f"model {name}: its weights must be in {WEIGHTS}, or in the files that {INDEX} names, and "
+        f"it has {', '.join(found)}; rename the file, or save the model again with save_pretrained"
+    )
+
+
+def _read_header(name: str, path: Path) -> dict[str, tuple[int, ...]]:
+    """Shapes by name, from the header of a safetensors file."""
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            beginning = file.read(1024)
+            check_beginning(name, path.name, beginning)
+            length = int.from_bytes(beginning[:_LENGTH_BYTES], "little")
+            file.seek(_LENGTH_BYTES)
+            header = file.read(length) if length <= _MAX_HEADER_BYTES else b""
+    except OSError as error:
+        raise ModelError(
+            f"model {name}: its {path.name} cannot be read ({error.strerror}); make it a file that "
+            "the worker's user may read"
+        ) from error
+    no_weights = (
+        f"model {name}: its {path.name} is not in the form of safetensors; save the model again "
+        "with save_pretrained"
+    )
+    if len(beginning) <= _LENGTH_BYTES or beginning[_LENGTH_BYTES : _LENGTH_BYTES + 1] != b"{":
+        raise ModelError(no_weights)
+    if len(header) < length:
+        raise ModelError(_cut_off(name, path, size, _LENGTH_BYTES + length))
+    try:
+        tensors = json.loads(header)
+        tensors.pop("__metadata__", None)
+        shapes = {key: tuple(map(int, tensor["shape"])) for key, tensor in tensors.items()}
+        needed = max((tensor["data_offsets"][1] for tensor in tensors.values()), default=0)
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+        raise ModelError(no_weights) from error
+    if not shapes:
+        raise ModelError(f"model {name}: its {path.name} holds no weights; save the model again")
+    if size < _LENGTH_BYTES + length + needed:
+        raise ModelError(_cut_off(name, path, size, _LENGTH_BYTES + length + needed))
+    return shapes
+
+
+def _cut_off(name: str, path: Path, size: int, needed: int) -> str:
+    return (
+        f"model {name}: its {path.name} is cut off: it has {size:,} bytes and should have at least "
+        f"{needed:,}; copy or download it again"
+    )
+
+
+def _renamed(key: str, renames: Mapping[str, str]) -> str:
+    for pattern, replacement in renames.items():
+        key = re.sub(pattern, replacement, key, count=1)
+    return key

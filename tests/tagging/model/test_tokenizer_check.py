@@ -1,0 +1,121 @@
+"""A tokenizer held against the weights: the wrong ones are refused, the unusual ones are not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers
+
+from consumer.contracts.errors import ModelError
+from consumer.tagging.model.tokenizer_check import SAMPLE, check_answers, check_vocabulary
+from tests.support.tiny_models import FAMILIES
+
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
+
+
+def word_piece(pieces: Sequence[str], *, lowercase: bool = False) -> Tokenizer:
+    vocabulary = dict.fromkeys((*SPECIAL, *pieces))
+    tokenizer = Tokenizer(
+        models.WordPiece({one: n for n, one in enumerate(vocabulary)}, unk_token="[UNK]")
+    )
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    return tokenizer
+
+
+def characters(text: str) -> list[str]:
+    found = sorted(set(text) - {" "})
+    return [*found, *(f"##{one}" for one in found)]
+
+
+def refusal(tokenizer: Tokenizer, unknown_id: int | None = 1) -> str:
+    with pytest.raises(ModelError) as caught:
+        check_answers("m", tokenizer, unknown_id)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_tokenizers_of_every_family_are_fine(family: str) -> None:
+    fast = FAMILIES[family][0](64)
+    tokenizer = fast.backend_tokenizer
+    check_answers("m", tokenizer, fast.unk_token_id)
+    check_vocabulary("m", tokenizer, len(fast), set(fast.all_special_ids))
+
+
+@pytest.mark.parametrize("sentence", SAMPLE)
+def test_a_tokenizer_of_one_language_is_fine(sentence: str) -> None:
+    """Its letters alone, as of a vocabulary of characters, and its words alone."""
+    check_answers("m", word_piece(characters(sentence)), 1)
+    normalized = normalizers.BertNormalizer(lowercase=False).normalize_str(sentence)
+    words = [word for word, _ in pre_tokenizers.BertPreTokenizer().pre_tokenize_str(normalized)]
+    check_answers("m", word_piece(words), 1)
+
+
+def test_a_small_vocabulary_of_a_trade_is_fine() -> None:
+    words = "the of and in for on that patient dose mg daily tumour biopsy left right was given"
+    check_answers("m", word_piece(words.split()), 1)
+
+
+def test_bytes_without_merges_are_fine() -> None:
+    """A vocabulary of the 256 bytes, which has no pieces to make."""
+    alphabet = {one: n for n, one in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
+    tokenizer = Tokenizer(models.BPE(alphabet, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    check_answers("m", tokenizer, None)
+
+
+def test_a_tokenizer_without_its_merges_is_refused() -> None:
+    words = {word: None for sentence in SAMPLE[:6] for word in sentence.split()}
+    pieces = [*pre_tokenizers.ByteLevel.alphabet(), *(word for word in words if word.isascii())]
+    tokenizer = Tokenizer(models.BPE({one: n for n, one in enumerate(pieces)}, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    says = refusal(tokenizer, None)
+    assert says.startswith("model m: its tokenizer never uses most of its own pieces, as if merges")
+    assert "of 'the', which is one, it makes t h e; put the tokenizer that belongs" in says
+
+
+@pytest.mark.parametrize("unknown_id", [1, None])
+def test_a_tokenizer_that_knows_no_word_is_refused(unknown_id: int | None) -> None:
+    """Whether it says unknown or leaves out what it does not know."""
+    tokenizer = (
+        word_piece([f"zzq{n}" for n in range(50)])
+        if unknown_id
+        else Tokenizer(models.BPE({f"zzq{n}": n for n in range(50)}, []))
+    )
+    assert "to its tokenizer 100% of a text are unknown" in refusal(tokenizer, unknown_id)
+
+
+def test_a_tokenizer_that_cannot_read_is_refused() -> None:
+    tokenizer = Tokenizer(models.WordPiece({"a": 0}, unk_token="[UNK]"))
+    assert "its tokenizer cannot read text (WordPiece error: Missing [UNK]" in refusal(tokenizer)
+
+
+@pytest.mark.parametrize("rows", [104, 128, 200])
+def test_weights_may_have_more_rows(rows: int) -> None:
+    check_vocabulary("m", word_piece([f"w{n}" for n in range(100)]), rows, {2, 3})
+
+
+def test_pieces_that_a_tokenizer_lacks_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    tokenizer = word_piece([f"w{n}" for n in range(100)])
+    check_vocabulary("m", tokenizer, 115, {2, 3})
+    assert not caplog.records
+    check_vocabulary("m", tokenizer, 170, {2, 3})
+    (record,) = caplog.records
+    assert "its tokenizer knows 104 of the 170 pieces of its weights" in record.getMessage()
+
+
+def test_few_pieces_for_many_rows_are_refused() -> None:
+    with pytest.raises(ModelError, match="knows 104 pieces, its weights 209; put the tokenizer"):
+        check_vocabulary("m", word_piece([f"w{n}" for n in range(100)]), 209, {2, 3})
+
+
+def test_an_added_token_without_weights_is_fine_where_text_cannot_ask_for_it() -> None:
+    tokenizer = word_piece([f"w{n}" for n in range(100)])
+    tokenizer.add_special_tokens([AddedToken("<pad>", special=True)])
+    check_vocabulary("m", tokenizer, 104, {2, 3})
+    with pytest.raises(ModelError, match="counts to token 104, its weights know 104 tokens"):
+        check_vocabulary("m", tokenizer, 104, {2, 104})
+    tokenizer.add_tokens(["Nordbank"])
+    with pytest.raises(ModelError, match="counts to token 105, its weights know 104 tokens"):
+        check_vocabulary("m", tokenizer, 104, {2, 3})
