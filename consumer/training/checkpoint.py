@@ -6,16 +6,22 @@ import copy
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import (
     AutoConfig,
-    AutoModelForTokenClassification,
     AutoTokenizer,
     PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerFast,
 )
+
+from consumer.tagging.model.config import CONFIG, read_tokenizer_config
+from consumer.tagging.model.files import read_json
+from consumer.tagging.model.network import load_modules
+from consumer.tagging.model.tokenizer_files import tokenizer_options
+from consumer.tagging.model.weights import WEIGHTS, read_weights
 
 #: What configs call these; BERT's name first, DistilBERT's second.
 _HIDDEN_DROPOUT = ("hidden_dropout_prob", "dropout")
@@ -40,9 +46,15 @@ def load_tokenizer(name: str, max_length: int) -> PreTrainedTokenizerFast:
     Raises:
         ValueError: the model has no fast tokenizer.
         OSError: there is no such model.
+        ModelError: a file of a folder is missing or not what it should be.
     """
+    folder = Path(name)
+    options: dict[str, Any] = {}
+    if (folder / CONFIG).exists():
+        config = read_json(name, folder / CONFIG)
+        options = tokenizer_options(name, folder, config, read_tokenizer_config(name, folder))
     tokenizer = AutoTokenizer.from_pretrained(
-        name, use_fast=True, trust_remote_code=False, model_max_length=max_length
+        name, trust_remote_code=False, model_max_length=max_length, **options
     )
     if not isinstance(tokenizer, PreTrainedTokenizerFast) or not tokenizer.is_fast:
         raise ValueError(f"{name} has no fast tokenizer")
@@ -70,7 +82,11 @@ def load_model(
     Raises:
         ValueError: a dropout is given that the model's config does not know.
         OSError: there is no such model, or it has no safetensors weights.
+        ModelError: the weights of a folder are not what they should be.
     """
+    folder = Path(name)
+    # What the library does not find by its name it draws at random, without a word.
+    weights = read_weights(name, folder) if (folder / WEIGHTS).exists() else None
     config = AutoConfig.from_pretrained(name, trust_remote_code=False)
     own = [config.id2label[index] for index in sorted(config.id2label)]
     if labels and set(own) != set(labels):
@@ -79,14 +95,8 @@ def load_model(
     _set_dropout(config, _HIDDEN_DROPOUT, dropout)
     _set_dropout(config, _ATTENTION_DROPOUT, attention_dropout)
     torch.manual_seed(seed)
-    return AutoModelForTokenClassification.from_pretrained(
-        name,
-        config=config,
-        dtype=torch.float32,
-        use_safetensors=True,
-        trust_remote_code=False,
-        ignore_mismatched_sizes=True,
-    )
+    model: PreTrainedModel = load_modules(name, config, weights, torch.float32)[0]
+    return model
 
 
 def labels_of(model: PreTrainedModel) -> list[str]:

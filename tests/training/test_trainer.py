@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from tokenizers.models import BPE, WordPiece
 from tokenizers.normalizers import BertNormalizer
@@ -30,7 +30,13 @@ from transformers import (
 from consumer.commands.train.command import add_arguments, run
 from consumer.contracts.errors import ModelError, SettingsError
 from consumer.evaluation.conll import LabelledArticle, parse_conll
-from consumer.training.checkpoint import _HIDDEN_DROPOUT, _set_dropout, load_tokenizer
+from consumer.training.checkpoint import (
+    _HIDDEN_DROPOUT,
+    _set_dropout,
+    load_tokenizer,
+    save_checkpoint,
+)
+from consumer.training.checkpoint import load_model as load_checkpoint
 from consumer.training.data import (
     IGNORED,
     Example,
@@ -421,6 +427,33 @@ def test_a_tokenizer_that_cuts_and_pads_no_longer_does(base_model: Path) -> None
     backend = load_tokenizer(str(base_model), 64).backend_tokenizer
     assert backend.truncation is None
     assert backend.padding is None
+
+
+def test_a_compiled_base_is_taken_up_by_its_weights_and_saved_without_its_wrapper(
+    base_model: Path, tmp_path: Path
+) -> None:
+    """They would be drawn anew, without a word."""
+    folder = Path(shutil.copytree(base_model, tmp_path / "compiled"))
+    path = folder / "model.safetensors"
+    weights = load_file(path)
+    save_file({f"_orig_mod.{key}": value for key, value in weights.items()}, path)
+    model = load_checkpoint(str(folder), ["O"], seed=1, dropout=None, attention_dropout=None)
+    key = "embeddings.word_embeddings.weight"
+    assert torch.equal(model.state_dict()[f"bert.{key}"], weights[key])
+    save_checkpoint(model, load_tokenizer(str(folder), 64), tmp_path / "saved")
+    saved = load_file(tmp_path / "saved" / "model.safetensors")
+    assert torch.equal(saved[f"bert.{key}"], weights[key].half())
+    path.write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(ModelError, match=r"its model.safetensors is a Git LFS pointer"):
+        load_checkpoint(str(folder), ["O"], seed=1, dropout=None, attention_dropout=None)
+
+
+@pytest.mark.parametrize("file", ["config.json", "tokenizer.json"])
+def test_a_base_with_a_broken_file_is_named(base_model: Path, tmp_path: Path, file: str) -> None:
+    folder = Path(shutil.copytree(base_model, tmp_path / "broken"))
+    (folder / file).write_text("{")
+    with pytest.raises(ModelError, match=f"its {file} is cut off in line 1"):
+        load_tokenizer(str(folder), 64)
 
 
 def test_words_are_tokenized_as_the_running_text_is(tokenizer: PreTrainedTokenizerFast) -> None:

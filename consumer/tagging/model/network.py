@@ -73,21 +73,7 @@ def load_network(
         own = None if modules_of_transformers else load_bert(folder, config, dtype, weights.renamed)
         if own is not None:
             return own
-        # Here, since importing its modules is half of a worker's start.
-        from transformers import AutoModelForTokenClassification
-
-        network, report = AutoModelForTokenClassification.from_pretrained(
-            folder,
-            config=config,
-            dtype=dtype,
-            use_safetensors=True,
-            trust_remote_code=False,
-            local_files_only=True,
-            output_loading_info=True,
-            # What does not fit is refused below, by name.
-            ignore_mismatched_sizes=True,
-            **({"key_mapping": dict(weights.renames)} if weights.renames else {}),
-        )
+        network, report = load_modules(str(folder), config, weights, dtype)
     except Exception as error:  # what it raises depends on the file that is wrong
         if "Unrecognized configuration class" in str(error):
             raise ModelError(no_head) from error
@@ -113,6 +99,46 @@ def load_network(
         # worker's feet, and lies as it lies there, which may change the last bit of a product.
         weight.data = weight.data.clone()
     return network
+
+
+def load_modules(
+    name: str, config: Any, weights: ModelWeights | None, dtype: torch.dtype
+) -> tuple[Any, Mapping[str, Any]]:
+    """transformers' modules of a token classifier, and its report of weights that are missing or
+    do not fit, which are drawn at random.
+
+    Args:
+        name: folder, or hub id.
+        config: transformers' configuration of it.
+        weights: what the files of a folder hold; None where it is on the hub.
+        dtype: precision of the weights.
+    """
+    # Here, since importing its modules is half of a worker's start.
+    from transformers import (
+        MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING,
+        AutoModelForTokenClassification,
+    )
+
+    options = {
+        "config": config,
+        "dtype": dtype,
+        "output_loading_info": True,
+        "ignore_mismatched_sizes": True,
+    }
+    found: tuple[Any, Mapping[str, Any]]
+    if weights is not None and weights.is_wrapped:
+        # A mapping of names would be put back when the model is saved.
+        kind = MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING[type(config)]
+        found = kind.from_pretrained(None, state_dict=weights.read(), **options)
+    else:
+        found = AutoModelForTokenClassification.from_pretrained(
+            name,
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=weights is not None,
+            **options,
+        )
+    return found
 
 
 def _one_line(error: Exception) -> str:

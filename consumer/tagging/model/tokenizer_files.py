@@ -48,15 +48,7 @@ def load_tokenizer(
     Raises:
         ModelError: it has none, or a file that it is made from is missing or not what it should be.
     """
-    for file in _BESIDE:
-        if (folder / file).exists():
-            read_json(name, folder / file)
-    if (folder / TOKENIZER).exists():
-        options = _case_of_document(read_json(name, folder / TOKENIZER))
-    else:
-        options = _check_files(name, folder, config, tokenizer_config)
-    # What a person has written wins over what the files look like.
-    options = {key: value for key, value in options.items() if key not in tokenizer_config}
+    options = tokenizer_options(name, folder, config, tokenizer_config)
     try:
         tokenizer = AutoTokenizer.from_pretrained(
             folder, trust_remote_code=False, local_files_only=True, **options
@@ -72,6 +64,30 @@ def load_tokenizer(
             f"{type(tokenizer).__name__}); add a {TOKENIZER} to it"
         )
     return tokenizer
+
+
+def tokenizer_options(
+    name: str, folder: Path, config: Mapping[str, Any], tokenizer_config: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What the library must be told beside the files, which are there and what they should be.
+
+    Args:
+        name: the model, for errors.
+        folder: where it lies.
+        config, tokenizer_config: what its two configurations say.
+
+    Raises:
+        ModelError: a file is missing or not what it should be.
+    """
+    for file in _BESIDE:
+        if (folder / file).exists():
+            read_json(name, folder / file)
+    if (folder / TOKENIZER).exists():
+        options = _case_of_document(read_json(name, folder / TOKENIZER))
+    else:
+        options = _check_files(name, folder, config, tokenizer_config)
+    # What a person has written wins over what the files look like.
+    return {key: value for key, value in options.items() if key not in tokenizer_config}
 
 
 def _check_files(

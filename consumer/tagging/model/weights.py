@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
 
 from consumer.contracts.errors import ModelError
 from consumer.tagging.model.files import check_beginning, read_json
@@ -19,10 +21,8 @@ _LENGTH_BYTES = 8
 _MAX_HEADER_BYTES = 100_000_000
 
 #: What wrappers put in front of names: `torch.compile`, data parallelism, and a module of one's own
-#: around the model. The first may stand anywhere in a name, and twice where a compiled part is in a
-#: compiled whole; the others only in front of all names. The library applies each pattern once.
+#: around the model. The first may stand anywhere in a name, the others only in front of all names.
 _COMPILED = "_orig_mod."
-_COMPILED_PATTERNS = (r"_orig_mod\.", r"(?<=\.)_orig_mod\.")
 _AROUND_ALL = ("module.", "model.")
 
 #: The last product of a token classifier; its rows are the outputs.
@@ -40,16 +40,27 @@ class ModelWeights:
     """What a model's weights are called and how large they are.
 
     Attributes:
+        files: that hold them.
         shapes: by the names that transformers has for them.
-        renames: what in the files' names is replaced by what, as patterns.
+        wrappers: what stands in front of all names in the files.
+        is_wrapped: whether the names in the files are others than those of transformers.
     """
 
+    files: tuple[Path, ...]
     shapes: Mapping[str, tuple[int, ...]]
-    renames: Mapping[str, str]
+    wrappers: str
+    is_wrapped: bool
 
     def renamed(self, key: str) -> str:
         """A name in the files as transformers has it."""
-        return _renamed(key, self.renames)
+        return key.replace(_COMPILED, "").removeprefix(self.wrappers)
+
+    def read(self) -> dict[str, torch.Tensor]:
+        """All weights, by the names that transformers has for them."""
+        found: dict[str, torch.Tensor] = {}
+        for path in self.files:
+            found |= {self.renamed(key): weight for key, weight in load_file(path).items()}
+        return found
 
 
 def read_weights(name: str, folder: Path) -> ModelWeights:
@@ -62,15 +73,17 @@ def read_weights(name: str, folder: Path) -> ModelWeights:
     Raises:
         ModelError: a file is missing, cut off, or not what its name says.
     """
-    shapes: dict[str, tuple[int, ...]] = {}
-    for path in _files(name, folder):
-        shapes.update(_read_header(name, path))
-    is_compiled = any(_COMPILED in key for key in shapes)
-    renames = dict.fromkeys(_COMPILED_PATTERNS if is_compiled else (), "")
+    files = tuple(_files(name, folder))
+    found: dict[str, tuple[int, ...]] = {}
+    for path in files:
+        found.update(_read_header(name, path))
+    shapes = {key.replace(_COMPILED, ""): shape for key, shape in found.items()}
+    wrappers = ""
     for wrapper in _AROUND_ALL:
-        if all(_renamed(key, renames).startswith(wrapper) for key in shapes):
-            renames[f"^{re.escape(wrapper)}"] = ""
-    return ModelWeights({_renamed(key, renames): shapes[key] for key in shapes}, renames)
+        if all(key.startswith(wrapper) for key in shapes):
+            shapes = {key.removeprefix(wrapper): shape for key, shape in shapes.items()}
+            wrappers += wrapper
+    return ModelWeights(files, shapes, wrappers, is_wrapped=shapes.keys() != found.keys())
 
 
 def check_kind(name: str, weights: ModelWeights) -> None:
@@ -171,9 +184,3 @@ def _cut_off(name: str, path: Path, size: int, needed: int) -> str:
         f"model {name}: its {path.name} is cut off: it has {size:,} bytes and should have at least "
         f"{needed:,}; copy or download it again"
     )
-
-
-def _renamed(key: str, renames: Mapping[str, str]) -> str:
-    for pattern, replacement in renames.items():
-        key = re.sub(pattern, replacement, key, count=1)
-    return key
