@@ -91,8 +91,8 @@ def labels_in(name: str, config: Mapping[str, Any]) -> dict[int, str]:
     count = config.get("num_labels")
     if count is not None and count != len(labels):
         raise ModelError(
-            f"{key} names {len(labels)} labels, num_labels says {count}; remove num_labels or "
-            "correct the one that is wrong"
+            f"{key} names {len(labels)} labels, num_labels says {json.dumps(count)}; remove "
+            "num_labels, or correct the one that is wrong"
         )
     return labels
 

@@ -88,8 +88,14 @@ def _local(asked: str, name: str, folder: Path) -> ModelFolder:
         raise ModelError(_no_weights(asked, folder))
     digest = hashlib.sha256()
     for path in weights:
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
+        try:
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        except OSError as error:
+            raise ModelError(
+                f"model {asked}: its {path.name} cannot be read ({error.strerror}); copy or "
+                "download it again, as a file that the worker's user may read"
+            ) from error
     return ModelFolder(name, folder, f"sha256:{digest.hexdigest()[:DIGEST_DIGITS]}")
 
 

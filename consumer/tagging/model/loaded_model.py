@@ -25,7 +25,7 @@ from consumer.tagging.model.folder import find_model_folder
 from consumer.tagging.model.labels import Labels, read_labels
 from consumer.tagging.model.network import load_config, load_network
 from consumer.tagging.model.tokenizer_check import SAMPLE, check_answers, check_vocabulary
-from consumer.tagging.model.tokenizer_files import load_tokenizer
+from consumer.tagging.model.tokenizer_files import is_of_family, load_tokenizer
 from consumer.tagging.model.weights import check_kind, check_outputs, read_weights
 
 #: Longest window of a model that names no limit of its own.
@@ -136,12 +136,14 @@ def load_model(
     tokenizer.no_padding()
     # An article that says "[SEP]" means the letters.
     tokenizer.encode_special_tokens = True
-    check_answers(name, tokenizer, fast_tokenizer.unk_token_id)
+    is_odd = check_answers(name, tokenizer, fast_tokenizer.unk_token_id)
+    is_odd = is_odd or not is_of_family(tokenizer, said)
     prefix_ids, suffix_ids = _special_ids(fast_tokenizer)
     pad_id = fast_tokenizer.pad_token_id or 0
     embeddings = _embeddings(network)
     if embeddings is not None:
-        check_vocabulary(name, tokenizer, embeddings, {*prefix_ids, *suffix_ids})
+        special_ids = {*prefix_ids, *suffix_ids}
+        check_vocabulary(name, tokenizer, embeddings, special_ids, is_odd=is_odd)
         # One that was added to the tokenizer alone has no embedding; what it fills is not read.
         pad_id = pad_id if pad_id < embeddings else 0
     first_position = _first_position(network)

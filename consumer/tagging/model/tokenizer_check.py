@@ -44,12 +44,15 @@ SAMPLE = (
 #: Share of unknown tokens that the best of these sentences may have.
 _MAX_UNKNOWN = 0.8
 
-#: Share of the weights' pieces that a tokenizer must know. Weights have more than their tokenizer
-#: where they are padded to a round number, or cut for several tokenizers: IndoBERT's know 61 %.
+#: Rows by which weights are padded to a round number.
+_PADDING = 128
+#: Share of the weights' pieces that a tokenizer must know, beyond padding. Some weights were made
+#: for more: IndoBERT's tokenizer knows 61 %.
 _MIN_KNOWN = 0.5
-
-#: Below this share it is said, since most have as many; a cut-off vocabulary has fewer too.
+#: The share that most know. One that knows less is told, and refused if anything else is odd.
 _USUALLY_KNOWN = 0.9
+#: Share of unknown tokens in the language that a tokenizer knows best, from which on it is odd.
+_ODD_UNKNOWN = 0.05
 
 #: Pieces of a vocabulary that are looked at, and the share of them that the model of the tokenizer
 #: must make of themselves. A sound one makes nearly all, one without its merges none.
@@ -62,7 +65,12 @@ _log = logging.getLogger(__name__)
 
 
 def check_vocabulary(
-    name: str, tokenizer: Tokenizer, embeddings: int, window_ids: Collection[int]
+    name: str,
+    tokenizer: Tokenizer,
+    embeddings: int,
+    window_ids: Collection[int],
+    *,
+    is_odd: bool = False,
 ) -> None:
     """Refuse a tokenizer that asks for embeddings which are not there, or for few of those that
     are. A special token that was added and never occurs in text, such as one to pad with, does not
@@ -73,6 +81,7 @@ def check_vocabulary(
         tokenizer: takes special tokens in text for letters.
         embeddings: rows of the weights' table.
         window_ids: special tokens of each window.
+        is_odd: whether there is other reason to doubt that it is the weights' own.
 
     Raises:
         ModelError: see above.
@@ -89,7 +98,9 @@ def check_vocabulary(
             f"model {name}: its tokenizer counts to token {highest}, its weights know {embeddings} "
             "tokens; put the tokenizer that belongs to the model beside it"
         )
-    if len(ids) < _MIN_KNOWN * embeddings:
+    if len(ids) + _PADDING >= embeddings:
+        return
+    if len(ids) < (_USUALLY_KNOWN if is_odd else _MIN_KNOWN) * embeddings:
         raise ModelError(
             f"model {name}: its tokenizer knows {len(ids)} pieces, its weights {embeddings}; put "
             "the tokenizer that belongs to the model beside it, whole"
@@ -104,12 +115,15 @@ def check_vocabulary(
         )
 
 
-def check_answers(name: str, tokenizer: Tokenizer, unknown_id: int | None) -> None:
+def check_answers(name: str, tokenizer: Tokenizer, unknown_id: int | None) -> bool:
     """Refuse a tokenizer that makes nothing of text: it knows no word of any language of a sample,
     or gives none of its own pieces for the piece's own text.
 
     Args:
         unknown_id: its unknown token, if it has one.
+
+    Returns:
+        Whether it is odd all the same: some of a text in every language is unknown to it.
 
     Raises:
         ModelError: see above, or it cannot read at all.
@@ -136,6 +150,7 @@ def check_answers(name: str, tokenizer: Tokenizer, unknown_id: int | None) -> No
             f"model {name}: its tokenizer never uses most of its own pieces, as if merges were "
             f"missing: of {piece!r}, which is one, it makes {made_of}; {belongs}"
         )
+    return least > _ODD_UNKNOWN
 
 
 def _unknown_share(ids: Sequence[int], unknown_id: int | None) -> float:

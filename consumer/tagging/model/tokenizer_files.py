@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tokenizers import Tokenizer
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from transformers.models.auto.tokenization_auto import (
     TOKENIZER_MAPPING_NAMES,
@@ -140,11 +141,20 @@ def _needed_files(
     found: Any = tokenizer_class_from_name(kind)
     if found is None or not issubclass(found, PreTrainedTokenizerFast):
         return kind, []
+    if found is PreTrainedTokenizerFast:
+        return "", []
     return kind, [
         file
         for role, file in found.vocab_files_names.items()
         if role not in ("tokenizer_file", "tokenizer_config_file") and isinstance(file, str)
     ]
+
+
+def is_of_family(tokenizer: Tokenizer, config: Mapping[str, Any]) -> bool:
+    """Whether a tokenizer makes its pieces as that of the model's family does, as far as known."""
+    kind = TOKENIZER_MAPPING_NAMES.get(str(config.get("model_type")))
+    usual = getattr(tokenizer_class_from_name(kind), "model", None) if kind else None
+    return usual is None or isinstance(tokenizer.model, usual)
 
 
 def _check_merges(name: str, folder: Path) -> None:

@@ -162,7 +162,8 @@ def test_how_labels_were_read_is_said(
             {"id2label": {"0": "O", "1": "PER"}},
             "names 2 labels, its head has 9 outputs; name",
         ),
-        ({"num_labels": 5}, "names 9 labels, num_labels says 5; remove num_labels"),
+        ({"num_labels": 5}, "names 9 labels, num_labels says 5; remove"),
+        ({"num_labels": "9"}, 'names 9 labels, num_labels says "9"; remove num_labels'),
     ],
 )
 def test_labels_in_another_form_are_refused(
@@ -374,6 +375,13 @@ def test_weights_that_are_no_weights_are_named(
     folder = make()
     spoil("model.safetensors", data)(folder)
     assert refusal(folder).startswith(f"its model.safetensors {says}")
+
+
+def test_a_link_to_weights_that_are_gone_is_named(make: Callable[..., Path]) -> None:
+    folder = make()
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors").symlink_to(folder / "gone")
+    assert refusal(folder).startswith("its model.safetensors cannot be read (No such file")
 
 
 def test_weights_under_another_name_are_named(make: Callable[..., Path]) -> None:
@@ -588,6 +596,23 @@ def test_a_tokenizer_of_few_pieces_is_not_that_of_the_weights(make: Callable[...
     model.resize_token_embeddings(1_200)
     model.save_pretrained(folder)
     assert "its tokenizer knows 553 pieces, its weights 1200; put the tokenizer" in refusal(folder)
+
+
+def test_a_tokenizer_of_another_kind_and_fewer_pieces_is_refused(
+    make: Callable[..., Path],
+) -> None:
+    folder = make("bert-cased")
+    for path in tiny_folder("roberta").glob("token*"):
+        shutil.copy(path, folder)
+    assert "its tokenizer knows 420 pieces, its weights 553; put the tokenizer" in refusal(folder)
+
+
+def test_a_vocabulary_that_is_cut_off_is_refused(make: Callable[..., Path]) -> None:
+    folder = make()
+    as_lines(folder)
+    names = (folder / "vocab.txt").read_text(encoding="utf-8").split("\n")
+    (folder / "vocab.txt").write_text("\n".join(names[:330]), encoding="utf-8")
+    assert "its tokenizer knows 330 pieces, its weights 553; put the tokenizer" in refusal(folder)
 
 
 def test_a_tokenizer_to_which_all_is_unknown_is_refused(make: Callable[..., Path]) -> None:

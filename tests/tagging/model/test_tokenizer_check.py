@@ -9,6 +9,7 @@ from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizer
 
 from consumer.contracts.errors import ModelError
 from consumer.tagging.model.tokenizer_check import SAMPLE, check_answers, check_vocabulary
+from consumer.tagging.model.tokenizer_files import is_of_family
 from tests.support.tiny_models import FAMILIES
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
@@ -91,23 +92,41 @@ def test_a_tokenizer_that_cannot_read_is_refused() -> None:
     assert "its tokenizer cannot read text (WordPiece error: Missing [UNK]" in refusal(tokenizer)
 
 
-@pytest.mark.parametrize("rows", [104, 128, 200])
-def test_weights_may_have_more_rows(rows: int) -> None:
-    check_vocabulary("m", word_piece([f"w{n}" for n in range(100)]), rows, {2, 3})
+@pytest.mark.parametrize("rows", [104, 128, 232])
+@pytest.mark.parametrize("is_odd", [False, True])
+def test_weights_may_be_padded(rows: int, is_odd: bool, caplog: pytest.LogCaptureFixture) -> None:
+    tokenizer = word_piece([f"w{n}" for n in range(100)])
+    check_vocabulary("m", tokenizer, rows, {2, 3}, is_odd=is_odd)
+    assert not caplog.records
 
 
 def test_pieces_that_a_tokenizer_lacks_are_told(caplog: pytest.LogCaptureFixture) -> None:
-    tokenizer = word_piece([f"w{n}" for n in range(100)])
-    check_vocabulary("m", tokenizer, 115, {2, 3})
-    assert not caplog.records
-    check_vocabulary("m", tokenizer, 170, {2, 3})
+    tokenizer = word_piece([f"w{n}" for n in range(996)])
+    check_vocabulary("m", tokenizer, 1_600, {2, 3})
     (record,) = caplog.records
-    assert "its tokenizer knows 104 of the 170 pieces of its weights" in record.getMessage()
+    assert "its tokenizer knows 1000 of the 1600 pieces of its weights" in record.getMessage()
+    with pytest.raises(ModelError, match="knows 1000 pieces, its weights 1600; put the tokenizer"):
+        check_vocabulary("m", tokenizer, 1_600, {2, 3}, is_odd=True)
 
 
 def test_few_pieces_for_many_rows_are_refused() -> None:
-    with pytest.raises(ModelError, match="knows 104 pieces, its weights 209; put the tokenizer"):
-        check_vocabulary("m", word_piece([f"w{n}" for n in range(100)]), 209, {2, 3})
+    with pytest.raises(ModelError, match="knows 1000 pieces, its weights 2001; put the tokenizer"):
+        check_vocabulary("m", word_piece([f"w{n}" for n in range(996)]), 2_001, {2, 3})
+
+
+def test_a_tokenizer_that_knows_a_part_of_every_language_is_odd() -> None:
+    words = SAMPLE[0].split()
+    assert not check_answers("m", word_piece(words), 1)
+    assert check_answers("m", word_piece(words[:-2]), 1)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_tokenizers_of_a_family_are_of_one_kind(family: str) -> None:
+    tokenizer = FAMILIES[family][0](64).backend_tokenizer
+    of_bert = family.startswith(("bert", "distilbert"))
+    assert is_of_family(tokenizer, {"model_type": "bert"}) == of_bert
+    assert is_of_family(tokenizer, {"model_type": "roberta"}) == (family == "roberta")
+    assert is_of_family(tokenizer, {"model_type": "no such family"})
 
 
 def test_an_added_token_without_weights_is_fine_where_text_cannot_ask_for_it() -> None:
