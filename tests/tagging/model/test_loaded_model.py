@@ -383,7 +383,7 @@ def as_another_kind(folder: Path) -> None:
         (without_a_layer, "its weights lack 1 tensors, bert.encoder.layer.1.output.dense.weight"),
         (
             without_a_tokenizer,
-            "BertTokenizer is read from tokenizer.json or vocab.txt, and it has no",
+            "is read from tokenizer.json or vocab.txt, and it has no tokenizer files",
         ),
         (with_a_tokenizer_of_another_model, "its tokenizer counts to token .* put the tokenizer"),
         (with_nameless_labels, r"its labels have no names \(LABEL_0, ...\); name them"),
