@@ -128,7 +128,7 @@ def test_auto_is_int8_for_a_model_that_keeps_its_entities_so(
 
 
 def test_of_a_gpu_eight_bits_are_nothing() -> None:
-    sixteen = device.Precision("bfloat16", torch.bfloat16)
+    sixteen = device.Precision(Dtype.BFLOAT16, torch.bfloat16)
     gpu = torch.device("cuda", 0)
     assert device.precision_of_model(sixteen, gpu, {"int8"}, EIGHT_BITS) is sixteen
 

@@ -64,8 +64,8 @@ class PackedLayer(torch.nn.Module, ABC):
         """Shape (tokens, hidden size) to (tokens, or kept, hidden size)."""
 
     def row_probes(self) -> RowProbes:
-        """Its products for `consumer.tagging.engine.cpu.steady_rows`; none, where a token's answer has nothing
-        to do with the number of tokens."""
+        """Its products for `steady_rows`; none, where a token's answer has nothing to do with the
+        number of tokens."""
         return {}
 
 

@@ -162,8 +162,10 @@ def test_where_no_blocks_help_it_says_so(
     """A row's answer depends on where it stands."""
     own = torch.nn.functional.linear
 
-    def placed(*given: torch.Tensor, **named: torch.Tensor) -> torch.Tensor:
-        found = own(*given, **named)
+    def placed(
+        inputs: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        found = own(inputs, weight, bias)
         found.view(-1, found.shape[-1])[::7] *= 1.00001
         return found
 
@@ -204,8 +206,7 @@ def test_where_no_number_of_rows_matters_all_go_at_once() -> None:
     assert kinds == dict.fromkeys(SIZES, b"")
     assert blocks == WHOLE
     assert choose_blocks([], 4_096) == WHOLE
-    run = blocks.run  # type: ignore[attr-defined]
-    assert run(torch.neg, torch.ones(70, 2)).tolist() == [[-1.0, -1.0]] * 70
+    assert WHOLE.run(torch.neg, torch.ones(70, 2)).tolist() == [[-1.0, -1.0]] * 70
 
 
 @pytest.mark.parametrize(
