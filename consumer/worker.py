@@ -242,6 +242,7 @@ class Worker:
             reasons.append(str(self._stalled))
         alive = not reasons
         reasons.extend(_texts(self._waits_for()))
+        reasons.extend(self._source.troubles())
         if self._drain.has_begun:
             reasons.append("the worker is stopping")
         return Health(alive, not reasons, tuple(reasons))

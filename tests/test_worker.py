@@ -125,6 +125,13 @@ def test_state_tells_readiness_and_why_not(rigs: Rigs) -> None:
     assert rig.worker.state().reasons == ()
     assert rig.source.lose(P0, P1).wait(PATIENCE_S)
     assert rig.worker.state().reasons == ("no partition is assigned",)
+    rig.source.waits_for = ["the topic articles is gone"]
+    assert rig.worker.state().reasons == (
+        "no partition is assigned",
+        "the topic articles is gone",
+    )
+    # No restart brings it back.
+    assert rig.worker.state().alive
     rig.drain()
     assert "the worker is stopping" in rig.worker.state().reasons
     assert rig.worker.state().alive

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from consumer.contracts.choices import RejectCode
+from consumer.contracts.jumps import JumpReason
 from consumer.contracts.messages import TaggingResult, TopicPartition
 
 
@@ -70,6 +71,9 @@ class Observer(Protocol):
 
     def rebalanced(self, event: RebalanceEvent, partitions: int) -> None:
         """The group changed what is assigned here."""
+
+    def jumped(self, reason: JumpReason, missed: int) -> None:
+        """A partition could not be read on where it stood, and so many offsets were never read."""
 
     def in_flight(self, messages: int, size_bytes: int) -> None:
         """What is now between poll and commit."""

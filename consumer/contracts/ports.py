@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from consumer.contracts.choices import RejectCode
+from consumer.contracts.jumps import JumpReason
 from consumer.contracts.messages import (
     Article,
     Encoding,
@@ -62,6 +63,10 @@ class RebalanceListener(Protocol):
     def on_lost(self, partitions: Sequence[TopicPartition]) -> None:
         """These partitions already belong to someone else; nothing of them may be committed."""
 
+    def on_jumped(self, reason: JumpReason, missed: int) -> None:
+        """A partition could not be read on where it stood; so many offsets before the new place
+        were never read."""
+
 
 class GroupMetadata(Protocol):
     """The group membership as the broker knows it, opaque; fences transactions (KIP-447)."""
@@ -83,8 +88,8 @@ class Source(Protocol):
         Runs rebalance callbacks. Each message carries the assignment number of its partition.
 
         Raises:
-            KafkaProblem: the consumer cannot go on (fenced, authorisation, offset out of range
-                where `auto_offset_reset` is `error`).
+            KafkaProblem: the consumer cannot go on (fenced, authorisation, a place in a topic that
+                is gone where `auto_offset_reset` is `error`).
         """
         ...
 
@@ -140,6 +145,11 @@ class Source(Protocol):
 
     def read_offsets(self) -> Mapping[TopicPartition, int]:
         """Where reading stands: the offset after the last message or marker that was passed."""
+        ...
+
+    def troubles(self) -> Sequence[str]:
+        """What keeps topics from being read until a person does something, for that person. Any
+        thread."""
         ...
 
     def close(self) -> None:

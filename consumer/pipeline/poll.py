@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
+from consumer.contracts.jumps import JumpReason
 from consumer.contracts.messages import RawMessage, TopicPartition
 from consumer.contracts.observer import Observer, RebalanceEvent
 from consumer.contracts.ports import Source
@@ -227,6 +228,10 @@ class PollStage(Stage):
         self._tagged.put_urgent(Lost(tuple(partitions)))
         self._observer.partitions_dropped(partitions)
         log.warning("partitions lost", partitions=_names(partitions))
+
+    def on_jumped(self, reason: JumpReason, missed: int) -> None:
+        """Count it; the source has said it."""
+        self._observer.jumped(reason, missed)
 
     def _await(self, done: threading.Event) -> None:
         deadline = self._clock() + self._revoke_timeout_s

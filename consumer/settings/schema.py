@@ -48,7 +48,7 @@ class GroupProtocol(StrEnum):
 
 
 class OffsetReset(StrEnum):
-    """Where a group begins that has committed nothing."""
+    """Where a group begins that has committed nothing, and whether a lost place stops it."""
 
     EARLIEST = "earliest"
     LATEST = "latest"
@@ -114,9 +114,9 @@ class Settings(BaseModel):
     auto_offset_reset: OffsetReset = OffsetReset.EARLIEST
     """Where a group begins that has no offset yet for a topic, or for any that a pattern takes in:
     `earliest` or `latest`. It commits that position before it is ready. What such a topic or
-    pattern gets later, a partition or a topic, is read from its beginning under either; so is what
-    is left where retention has removed the committed offset. `error` stops the worker wherever an
-    offset is missing."""
+    pattern gets later, a partition or a topic, is read from its beginning under either. Where the
+    place of a committed offset is gone (removed, cut, or of a topic that was made again), what is
+    there is read under either. `error` stops the worker in all these cases."""
     kafka: KafkaProperties = Field(default_factory=dict)
     """Any other librdkafka property, as `kafka.NAME` (TLS, SASL, timeouts); both clients get it."""
 

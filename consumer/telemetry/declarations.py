@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import partial
 
 from consumer.contracts.choices import RejectCode
+from consumer.contracts.jumps import JumpReason
 from consumer.telemetry.declaration import Declaration, Kind
 
 _counter = partial(Declaration, Kind.COUNTER)
@@ -227,6 +228,22 @@ REBALANCES = _counter(
     "It moves steadily, or `lost` moves at all: the worker was taken for dead.",
     labels=("event",),
     known=("assigned", "revoked", "lost"),
+)
+#: Beside `MESSAGES_MISSED`: a topic that was made again has none that could be counted.
+POSITION_JUMPS = _counter(
+    "nerstream_position_jumps_total",
+    "partitions",
+    "Partitions that could not be read on where they stood, by reason.",
+    "It moves at all: a topic was deleted and made again, retention is faster than the workers, "
+    "or a log was cut.",
+    labels=("reason",),
+    known=tuple(reason.value for reason in JumpReason),
+)
+MESSAGES_MISSED = _counter(
+    "nerstream_messages_missed_total",
+    "messages",
+    "Offsets whose messages were removed from an input topic before they were read.",
+    "It moves at all: `retention.ms` of the input topic is shorter than the workers need.",
 )
 ASSIGNED_PARTITIONS = _gauge(
     "nerstream_assigned_partitions",

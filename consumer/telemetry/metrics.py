@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 
 from consumer import __version__
 from consumer.contracts.choices import RejectCode
+from consumer.contracts.jumps import JumpReason
 from consumer.contracts.messages import ModelInfo, TaggingResult, TopicPartition
 from consumer.telemetry import declarations
 from consumer.telemetry.freshness import Freshness
@@ -97,6 +98,8 @@ class Metrics:
         self._high = PartitionGauge(declarations.PARTITION_HIGH_WATERMARK.gauge(registry))
         self._stable = PartitionGauge(declarations.PARTITION_LAST_STABLE.gauge(registry))
         self._transactions = declarations.TRANSACTIONS.counter(registry)
+        self._jumps = declarations.POSITION_JUMPS.counter(registry)
+        self._missed = declarations.MESSAGES_MISSED.counter(registry)
         self._rebalances = declarations.REBALANCES.counter(registry)
         self._assigned = declarations.ASSIGNED_PARTITIONS.gauge(registry)
         self._freshness = Freshness(clock)
@@ -171,6 +174,10 @@ class Metrics:
     def rebalanced(self, event: str, partitions: int) -> None:
         self._rebalances.labels(event).inc()
         self._assigned.inc(partitions if event == "assigned" else -partitions)
+
+    def jumped(self, reason: JumpReason, missed: int) -> None:
+        self._jumps.labels(reason).inc()
+        self._missed.inc(missed)
 
     def in_flight(self, messages: int, size_bytes: int) -> None:
         self._in_flight_messages.set(messages)

@@ -11,6 +11,9 @@ from confluent_kafka import KafkaError, Message
 from tests.faults import inputs
 from tests.integration import helpers
 
+#: Seconds without an acknowledgement after which none is on its way.
+_HELD_UP_S = 0.5
+
 
 class Feeder:
     """Writes messages 0, 1, 2 … until it is stopped, and at least so many.
@@ -53,6 +56,12 @@ class Feeder:
 
     def start(self) -> None:
         self._thread.start()
+
+    def is_held_up(self) -> bool:
+        """Whether no message has been acknowledged for a while; looks for so long."""
+        before = len(self.positions)
+        time.sleep(_HELD_UP_S)
+        return len(self.positions) == before
 
     def finish(self) -> int:
         """Stop and wait until the broker has all; how many there are."""

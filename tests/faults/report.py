@@ -61,7 +61,7 @@ class Entry:
     recovery_p50_s: float | None
     recovery_max_s: float | None
     violations: tuple[str, ...]
-    #: The day on which this row alone was run again after the whole matrix; None if it was not.
+    #: The day on which this row alone was run after the whole matrix; None if it was not.
     again: str | None = None
 
 
@@ -124,15 +124,16 @@ def write(folder: Path, entries: Sequence[Entry], at: str) -> None:
 
 
 def write_again(folder: Path, entries: Sequence[Entry], at: str) -> None:
-    """Put rows that were run again, after what made them red was mended, in the places that they
-    have in the record of the whole matrix; the page names them.
+    """Put rows that were run by themselves, after what made them red was mended or because they are
+    new, into the record of the whole matrix; the page names them.
 
     Raises:
         FileNotFoundError: no whole matrix was recorded.
     """
     document = json.loads((folder / "faults.json").read_text("utf-8"))
     newer = {(one.row, one.delivery): {**asdict(one), "again": at} for one in entries}
-    document["rows"] = [newer.get((one["row"], one["delivery"]), one) for one in document["rows"]]
+    older = {(one["row"], one["delivery"]): one for one in document["rows"]}
+    document["rows"] = list({**older, **newer}.values())
     text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
     (folder / "faults.json").write_text(text, "utf-8")
     (folder / "faults.md").write_text(page(document), "utf-8")
@@ -197,7 +198,7 @@ def _run_again(rows: Sequence[Mapping[str, object]]) -> list[str]:
         for one in rows
         if one.get("again")
     ]
-    return [f"Run again by themselves after that: {'; '.join(named)}.", ""] if named else []
+    return [f"Run by themselves after that: {'; '.join(named)}.", ""] if named else []
 
 
 def _doubled(rows: Sequence[Mapping[str, int]], delivery: str) -> int:

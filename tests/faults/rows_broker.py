@@ -143,6 +143,21 @@ def dead_letters_missing(scene: Scene) -> None:
     scene.wait_recovered()
 
 
+def remade(scene: Scene, times: int = 2) -> None:
+    """The input topic is deleted and made again while it is fed and read."""
+    scene.start(3)
+    for _ in range(times):
+        scene.fault()
+        helpers.delete_topics(scene.broker.direct, [scene.input])
+        # What was acknowledged by now went with the topic, unless it was read before.
+        scene.wait_for(scene.feeder.is_held_up, "the feeder has no topic")
+        scene.may_skip = frozenset(scene.feeder.positions)
+        helpers.create_topic(scene.broker.direct, scene.input, inputs.PARTITIONS)
+        scene.wait_recovered()
+        # Until then the group may show an offset of the old topic, which says nothing of the new.
+        scene.watcher.samples.clear()
+
+
 #: Of a broker that is alone. With transactions it loses their markers by itself when it is started
 #: again: see `running_cluster`. And while it shuts down it answers for some 10 ms that there are no
 #: brokers: a feeder that asks just then would never be heard again.
@@ -200,6 +215,14 @@ ROWS = (
         too_large,
         # The brokers hold whole batches against the limit.
         settings={"kafka": {"batch.size": str(inputs.LONG_BYTES - 500)}},
+    ),
+    Row("remade", "broker", "the input topic is deleted and made again; twice", remade),
+    Row(
+        "remade_848",
+        "broker",
+        "the same, by KIP-848",
+        remade,
+        settings={"group_protocol": "consumer"},
     ),
     Row("dead_letters_missing", "broker", "the dead-letter topic is missing", dead_letters_missing),
 )

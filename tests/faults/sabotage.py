@@ -17,7 +17,7 @@ from consumer.contracts.ports import RebalanceListener
 from consumer.kafka.sink.acknowledged_sink import AcknowledgedSink
 from consumer.kafka.sink.transactional_sink import TransactionalSink
 from consumer.kafka.source.errands import Errands
-from consumer.kafka.source.rebalance import client_partitions
+from consumer.kafka.source.rebalance import client_offsets, client_partitions
 from consumer.kafka.source.source import KafkaSource
 from consumer.pipeline.dispatch import Dispatcher
 from consumer.pipeline.offsets import OffsetTracker
@@ -34,7 +34,7 @@ def commit_before_produce() -> None:
         messages = plain(self, max_messages, timeout_s)
         if messages:
             offsets = {one.position.topic_partition: one.position.offset + 1 for one in messages}
-            self.commit(offsets)
+            self.commit(client_offsets(offsets))
         return messages
 
     KafkaSource.poll = poll  # type: ignore[method-assign]

@@ -63,7 +63,7 @@ def test_rows_that_were_run_again_take_their_places_and_are_named(
     red["rows"][place] = {**red["rows"][place], "violations": ["lost: message 7 has no outcome"]}
     (tmp_path / "faults.json").write_text(json.dumps(red), "utf-8")
     assert "(**violated**)" in page(red)
-    assert "Run again" not in page(red)
+    assert "Run by themselves" not in page(red)
 
     delivery = red["rows"][place]["delivery"]
     newer = Entry("cut", delivery, 9.0, 4_321, 5, 0, 0, 0, 0.5, 1.0, ())
@@ -76,7 +76,19 @@ def test_rows_that_were_run_again_take_their_places_and_are_named(
     assert written["rows"][place]["messages"] == 4_321
     told = (tmp_path / "faults.md").read_text("utf-8")
     assert told == page(written)
-    assert (
-        f"Run again by themselves after that: connections cut (`{delivery}`, 2026-12-24)." in told
-    )
+    assert f"Run by themselves after that: connections cut (`{delivery}`, 2026-12-24)." in told
     assert "(**violated**)" not in told
+
+
+def test_rows_that_are_new_join_the_record(document: dict[str, Any], tmp_path: Path) -> None:
+    older = [one for one in document["rows"] if one["row"] != "remade"]
+    (tmp_path / "faults.json").write_text(json.dumps({**document, "rows": older}), "utf-8")
+    write_again(
+        tmp_path,
+        [Entry("remade", "exactly_once", 9.0, 4_321, 2, 0, 0, 0, 0.5, 1.0, ())],
+        "2026-12-24",
+    )
+    written = json.loads((tmp_path / "faults.json").read_text("utf-8"))
+    assert written["rows"][:-1] == older
+    assert written["rows"][-1]["messages"] == 4_321
+    assert "deleted and made again; twice" in (tmp_path / "faults.md").read_text("utf-8")

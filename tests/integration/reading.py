@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from consumer.contracts.jumps import JumpReason
 from consumer.contracts.messages import RawMessage, TopicPartition
 from consumer.kafka.source.source import KafkaSource
 from consumer.settings.schema import Settings
@@ -20,6 +21,7 @@ class Heard:
 
     def __init__(self) -> None:
         self.events: list[tuple[str, tuple[TopicPartition, ...]]] = []
+        self.jumps: list[tuple[JumpReason, int]] = []
         self.revoking: Callable[[Sequence[TopicPartition]], None] = lambda _: None
 
     def on_assigned(self, partitions: Sequence[TopicPartition]) -> None:
@@ -31,6 +33,9 @@ class Heard:
 
     def on_lost(self, partitions: Sequence[TopicPartition]) -> None:
         self.events.append(("lost", tuple(sorted(partitions))))
+
+    def on_jumped(self, reason: JumpReason, missed: int) -> None:
+        self.jumps.append((reason, missed))
 
     def of(self, kind: str) -> list[TopicPartition]:
         """All partitions of all events of a kind."""

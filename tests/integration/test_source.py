@@ -13,6 +13,7 @@ from confluent_kafka import Consumer
 
 from consumer.contracts.errors import AbortableError, KafkaProblem, SettingsError
 from consumer.contracts.messages import RawMessage, TopicPartition
+from consumer.kafka.source.rebalance import client_offsets
 from consumer.kafka.source.source import KafkaSource
 from consumer.kafka.tools.embedded import EmbeddedBroker
 from tests.conftest import TopicFactory
@@ -190,7 +191,7 @@ def test_close_revokes_and_then_nothing_can_be_committed(broker: Broker, group: 
 
     with opened(settings(broker.bootstrap, topic, group)) as (source, heard):
         read(source, 1)
-        source.commit({partition: 1})
+        source.commit(client_offsets({partition: 1}))
         source.close()
         assert partition in heard.of("revoked")
         assert heard.of("lost") == []
@@ -198,7 +199,7 @@ def test_close_revokes_and_then_nothing_can_be_committed(broker: Broker, group: 
         with pytest.raises(AbortableError, match="closed"):
             source.group_metadata()
         with pytest.raises(AbortableError, match="closed"):
-            source.commit({partition: 1})
+            source.commit(client_offsets({partition: 1}))
 
     assert helpers.committed_offsets(broker.bootstrap, group, topic)[0] == 1
 
@@ -216,7 +217,7 @@ def test_each_group_protocol_reads_and_goes_on_where_it_committed(
 
     with opened(asked) as (source, _):
         assert offsets(read(source, 10)) == list(range(10))
-        source.commit({TopicPartition(topic, 0): 7})
+        source.commit(client_offsets({TopicPartition(topic, 0): 7}))
     with opened(asked) as (source, _):
         assert offsets(read(source, 3)) == [7, 8, 9]
 
@@ -280,7 +281,7 @@ def test_a_second_worker_takes_over_after_the_first_has_committed(
 
     with opened(asked) as (first, heard):
         poll_until(lambda: len(first.assignments()) == 2, first)
-        heard.revoking = lambda going: first.commit(dict.fromkeys(going, 40))
+        heard.revoking = lambda going: first.commit(client_offsets(dict.fromkeys(going, 40)))
         with opened(asked) as (second, heard_too):
             of_second: list[RawMessage] = []
             while not of_second:
@@ -336,20 +337,18 @@ def test_a_missing_topic_is_named_with_its_remedy(
     source.close()
 
 
-def test_a_topic_deleted_while_it_is_read_is_named(
-    kafka: str, group: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("consumer.kafka.client.OPEN_TIMEOUT_S", 1.0)
-    monkeypatch.setattr("consumer.kafka.source.intake._UNKNOWN_TOPIC_GRACE_S", 0.5)
+def test_a_topic_deleted_while_it_is_read_is_named(kafka: str, group: str) -> None:
     topic = helpers.create_topic(kafka, f"deleted-{group}")
     helpers.produce(kafka, topic, numbered(1))
     quick = {"topic.metadata.refresh.interval.ms": "500"}
 
     with opened(settings(kafka, topic, group, kafka=quick)) as (source, _):
         read(source, 1)
+        assert source.troubles() == []
         helpers.delete_topics(kafka, [topic])
-        with pytest.raises(KafkaProblem, match=f"{topic}.*create the topic"):
-            poll_until(lambda: False, source)
+        poll_until(lambda: bool(source.troubles()), source)
+        (trouble,) = source.troubles()
+        assert trouble.startswith(f"the topic {topic} (input_topics) is gone; create it")
 
 
 def test_no_committed_offset_is_an_error_where_asked(
@@ -369,7 +368,7 @@ def test_an_offset_past_retention_is_an_error_where_asked(
     helpers.produce(kafka, topic, numbered(10))
     with opened(settings(kafka, topic, group)) as (source, _):
         read(source, 10)
-        source.commit({TopicPartition(topic, 0): 2})
+        source.commit(client_offsets({TopicPartition(topic, 0): 2}))
     helpers.delete_records(kafka, topic, {0: 6})
 
     asked = settings(kafka, topic, group, auto_offset_reset="error")

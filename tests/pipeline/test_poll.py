@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from consumer.contracts.errors import KafkaProblem
+from consumer.contracts.jumps import JumpReason
 from consumer.contracts.observer import RebalanceEvent
 from consumer.pipeline.inbox import Assigned, Lost, Revoked
 from consumer.pipeline.offsets import Rewind
@@ -199,6 +200,11 @@ def test_lost_partitions_are_given_up_before_the_publisher_hears_of_it(rig: Poll
     assert not rig.ownership.owns({P0: 1})
     assert rig.observer.rebalances[-1] == (RebalanceEvent.LOST, 1)
     assert rig.tagged.get(timeout_s=0) is None
+
+
+def test_a_place_that_was_gone_is_counted(rig: PollRig) -> None:
+    rig.stage.on_jumped(JumpReason.REMOVED, 30)
+    assert rig.observer.jumps == [(JumpReason.REMOVED, 30)]
 
 
 def test_a_stop_ends_reading_but_keeps_the_membership_until_drained(rig: PollRig) -> None:

@@ -91,7 +91,7 @@ class FakeSource:
     Attributes:
         why_no_partition: what `obstacle` says.
         failures: raised by `poll`, one a call.
-        absent: what `missing` says.
+        waits_for: what `troubles` gives.
         polls, serves: calls of `poll` and of `serve`.
     """
 
@@ -106,7 +106,7 @@ class FakeSource:
         self._owner: int | None = None
         self.why_no_partition = ""
         self.failures: deque[Exception] = deque()
-        self.absent: tuple[str, ...] = ()
+        self.waits_for: Sequence[str] = ()
         self.paused = False
         self.closed = False
         self.polls = 0
@@ -199,8 +199,8 @@ class FakeSource:
     def read_offsets(self) -> Mapping[TopicPartition, int]:
         return dict(self._next)
 
-    def missing(self) -> Sequence[str]:
-        return self.absent
+    def troubles(self) -> Sequence[str]:
+        return self.waits_for
 
     def close(self) -> None:
         self._check_thread()

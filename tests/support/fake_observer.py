@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 from consumer.contracts.choices import RejectCode
+from consumer.contracts.jumps import JumpReason
 from consumer.contracts.messages import TaggingResult, TopicPartition
 from consumer.contracts.observer import RebalanceEvent, ReleaseReason, TransactionOutcome
 
@@ -26,6 +27,7 @@ class FakeObserver:
         self.releases: Counter[ReleaseReason] = Counter()
         self.transactions: Counter[TransactionOutcome] = Counter()
         self.rebalances: list[tuple[RebalanceEvent, int]] = []
+        self.jumps: list[tuple[JumpReason, int]] = []
         self.batches: list[tuple[int, int, float]] = []
         self.results: list[TaggingResult] = []
         self.pauses: list[bool] = []
@@ -86,6 +88,9 @@ class FakeObserver:
 
     def rebalanced(self, event: RebalanceEvent, partitions: int) -> None:
         self.rebalances.append((event, partitions))
+
+    def jumped(self, reason: JumpReason, missed: int) -> None:
+        self.jumps.append((reason, missed))
 
     def in_flight(self, messages: int, size_bytes: int) -> None:
         self.load = (messages, size_bytes)

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Histogram, generate_latest
 
 from consumer import __version__
 from consumer.contracts.choices import RejectCode
+from consumer.contracts.jumps import JumpReason
 from consumer.contracts.messages import ModelInfo, TaggingResult, TopicPartition
 from consumer.contracts.observer import Observer, RebalanceEvent, ReleaseReason, TransactionOutcome
 from consumer.telemetry.batch_histogram import BatchHistogram
@@ -149,6 +150,16 @@ def test_transactions_and_rebalances(scraped: Scraped) -> None:
     assert scraped.value("nerstream_transactions_total", outcome="aborted") == 1
     assert scraped.value("nerstream_rebalances_total", event="lost") == 1
     assert scraped.value("nerstream_assigned_partitions") == 1
+
+
+def test_places_that_were_gone(scraped: Scraped) -> None:
+    assert scraped.value("nerstream_position_jumps_total", reason="recreated") == 0
+    scraped.metrics.jumped(JumpReason.REMOVED, 30)
+    scraped.metrics.jumped(JumpReason.REMOVED, 12)
+    scraped.metrics.jumped(JumpReason.CUT, 0)
+    assert scraped.value("nerstream_position_jumps_total", reason="removed") == 2
+    assert scraped.value("nerstream_position_jumps_total", reason="cut") == 1
+    assert scraped.value("nerstream_messages_missed_total") == 42
 
 
 def test_device_memory_is_there_only_with_a_device(scraped: Scraped) -> None:

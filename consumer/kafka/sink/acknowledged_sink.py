@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from confluent_kafka import KafkaException
 
 from consumer.contracts.choices import RejectCode
 from consumer.contracts.errors import AbortableError, GroupMoved, KafkaProblem
 from consumer.contracts.messages import Outgoing, Position, TopicPartition
-from consumer.kafka.errors import PERMANENT, STALE_MEMBER, error_of, problem
+from consumer.kafka.errors import PERMANENT, STALE_MEMBER, UNKNOWN_TOPIC, error_of, problem
 from consumer.kafka.retry import OutOfTime, again
 from consumer.kafka.sink.output import Output
 from consumer.kafka.sink.properties import delivery_properties
@@ -56,10 +57,12 @@ class AcknowledgedSink:
         self, offsets: Mapping[TopicPartition, int], still_owned: Callable[[], bool]
     ) -> None:
         self._ready.flush(self._timeout_s)
+        vouching = self._source.vouch(offsets)
         if not still_owned():
             raise GroupMoved("a partition was revoked before its offsets were committed")
         if offsets:
-            self._commit(offsets)
+            vouching.require()
+            self._commit(vouching.offsets)
         self._open = False
         self._ready.settle(offsets, self._source.assignments())
 
@@ -93,7 +96,7 @@ class AcknowledgedSink:
             raise KafkaProblem("the sink is not open")
         return self._output
 
-    def _commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+    def _commit(self, offsets: list[Any]) -> None:
         doing = "the offsets cannot be committed"
         try:
             again(lambda _: self._source.commit(offsets), self._timeout_s)
@@ -103,6 +106,7 @@ class AcknowledgedSink:
             error = error_of(failed)
             if error.code() in STALE_MEMBER:
                 raise GroupMoved(f"{doing}: {error.str().strip()}") from failed
-            if not (error.fatal() or error.code() in PERMANENT):
+            # A topic that is gone is waited for; the source says so.
+            if not (error.fatal() or error.code() in PERMANENT - UNKNOWN_TOPIC):
                 raise AbortableError(f"{doing}: {error.str().strip()}") from failed
             raise problem(doing, error) from failed

@@ -13,13 +13,12 @@ from consumer.contracts.choices import RejectCode
 from consumer.contracts.errors import AbortableError, GroupMoved, KafkaProblem
 from consumer.contracts.messages import Outgoing, Position, TopicPartition
 from consumer.kafka.bounded import Hung, bounded
-from consumer.kafka.errors import FENCED, STALE_MEMBER, error_of, fenced
+from consumer.kafka.errors import FENCED, STALE_MEMBER, UNKNOWN_TOPIC, error_of, fenced
 from consumer.kafka.internal_topics import InternalTopics
 from consumer.kafka.retry import OutOfTime, again
 from consumer.kafka.sink.instance import Instance, transactional_id
 from consumer.kafka.sink.output import Output
 from consumer.kafka.sink.properties import delivery_properties
-from consumer.kafka.source.rebalance import client_offsets
 from consumer.kafka.source.source import KafkaSource
 from consumer.settings.schema import Settings
 
@@ -106,11 +105,13 @@ class TransactionalSink:
         # In this order: a partition that is revoked after the question has changed the
         # generation that the metadata names, and the coordinator refuses the offsets.
         metadata = self._source.group_metadata()
+        vouching = self._source.vouch(offsets)
         if not still_owned():
             raise GroupMoved("a partition was revoked before its offsets were committed")
         if offsets:
-            asked = client_offsets(offsets)
-            self._add_offsets(output.producer, asked, metadata)
+            # Meanwhile the brokers answer for the topics.
+            self._add_offsets(output.producer, vouching.offsets, metadata)
+            vouching.require()
         self._end_by_commit(offsets)
         output.settle(offsets, self._source.assignments())
 
@@ -270,6 +271,9 @@ class TransactionalSink:
             self._ready.raise_failure()
         except KafkaProblem as reason:
             return reason
+        if error.code() in UNKNOWN_TOPIC:
+            # The offsets' topic is gone, and is waited for; the source says so.
+            return AbortableError(f"{doing}: {error.str().strip()}")
         if error.txn_requires_abort():
             kind = GroupMoved if error.code() in STALE_MEMBER else AbortableError
             return kind(f"{doing}: {error.str().strip()}")

@@ -18,7 +18,10 @@ class AssignedPartitions:
         self._next_number = count(1)
         self._numbers: dict[TopicPartition, int] = {}
         self._read: dict[TopicPartition, int] = {}
+        self._epochs: dict[TopicPartition, int] = {}
         self._put_off: dict[TopicPartition, tuple[int, float]] = {}
+        self._topic_ids: dict[TopicPartition, str | None] = {}
+        self._last_ids: dict[str, str] = {}
         #: Rises whenever a number is given or taken away.
         self.changes = 0
 
@@ -27,6 +30,7 @@ class AssignedPartitions:
         self.changes += 1
         for one in partitions:
             self._numbers[one] = next(self._next_number)
+            self._topic_ids.pop(one, None)
 
     def drop(self, partitions: Sequence[TopicPartition]) -> None:
         """These were revoked or lost."""
@@ -34,7 +38,9 @@ class AssignedPartitions:
         for one in partitions:
             self._numbers.pop(one, None)
             self._read.pop(one, None)
+            self._epochs.pop(one, None)
             self._put_off.pop(one, None)
+            self._topic_ids.pop(one, None)
 
     def rewind(self, partition: TopicPartition, offset: int, now: float) -> int | None:
         """A new number; the rewind is put off until `rewound`. None if not assigned."""
@@ -68,10 +74,43 @@ class AssignedPartitions:
             one: (one, number) for one, number in self._numbers.items() if one not in self._put_off
         }
 
-    def passed(self, partition: TopicPartition, offset: int) -> None:
-        """Reading of a partition now stands at this offset."""
+    def passed(self, partition: TopicPartition, offset: int, epoch: int | None = None) -> None:
+        """Reading of a partition now stands at this offset.
+
+        Args:
+            epoch: of the leader that wrote the message before, where known.
+        """
         if self.number(partition) is not None:
             self._read[partition] = offset
+            if epoch is not None:
+                self._epochs[partition] = epoch
+
+    def epochs(self) -> Mapping[TopicPartition, int]:
+        """The newest leaders of which messages were read: by these the brokers tell whether a log
+        was cut (KIP-320). A copy, so that any thread may ask."""
+        return dict(self._epochs)
+
+    def vouch(self, partition: TopicPartition, topic_id: str | None) -> None:
+        """The offsets of this assignment belong to the topic of this id; None: to the one whose id
+        is told next."""
+        if partition in self._numbers:
+            self._topic_ids[partition] = topic_id
+        if topic_id is not None:
+            self._last_ids[partition.topic] = topic_id
+
+    def last_topic_id(self, topic: str) -> str | None:
+        """Which topic of that name was read last, also where none of it is assigned now."""
+        return self._last_ids.get(topic)
+
+    def unvouched(self) -> list[TopicPartition]:
+        """Those of which it is not known yet to which topic their offsets belong."""
+        if len(self._topic_ids) == len(self._numbers):
+            return []
+        return [one for one in self._numbers if one not in self._topic_ids]
+
+    def topic_ids(self) -> Mapping[TopicPartition, str | None]:
+        """What `vouch` was told; a copy, so that any thread may ask."""
+        return dict(self._topic_ids)
 
     def is_current(self, raw: RawMessage) -> bool:
         """Whether a message was read under the number that its partition has now."""

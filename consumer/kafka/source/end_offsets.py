@@ -80,6 +80,11 @@ class EndOffsets:
             self._asked = frozenset(partitions)
             self._ask(partitions)
 
+    @property
+    def client(self) -> AdminClient:
+        """What asks now; another one after a loss of all brokers."""
+        return self._admin
+
     def last_stable(self) -> Mapping[TopicPartition, int]:
         """The newest answers, also for partitions that were asked for long ago."""
         return self._known[IsolationLevel.READ_COMMITTED]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -15,31 +14,36 @@ from consumer.kafka.client import ClientWatch
 from consumer.kafka.errors import PERMANENT, UNKNOWN_TOPIC, problem
 from consumer.kafka.messages import raw_message
 from consumer.kafka.source.assigned import AssignedPartitions
-from consumer.settings.schema import Settings
+from consumer.kafka.source.outside import Outside
 
 _log = logging.getLogger(__name__)
 
-#: A topic that the client reports missing is looked for again after so many seconds: brokers
-#: that have just started know nothing of their topics for a moment.
-_UNKNOWN_TOPIC_GRACE_S = 5.0
+#: The log of a partition does not reach to where it is to be read.
+_OUTSIDE = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError._LOG_TRUNCATION})
+
+#: A topic may be gone, or be another one; brokers that have just started know nothing of their
+#: topics for a moment, too.
+_OTHER_TOPIC = UNKNOWN_TOPIC | {
+    KafkaError.UNKNOWN_TOPIC_ID,
+    KafkaError.INCONSISTENT_TOPIC_ID,
+    KafkaError._UNKNOWN_PARTITION,
+}
 
 
 class Intake:
     """Tells messages from events. Owned by the poll thread.
 
     Args:
-        settings: for what an error says.
         assigned: which partitions may be delivered, under which numbers; told how far was read.
         watch: of the consumer; told of its end.
     """
 
-    def __init__(
-        self, settings: Settings, assigned: AssignedPartitions, watch: ClientWatch
-    ) -> None:
-        self._settings = settings
+    def __init__(self, assigned: AssignedPartitions, watch: ClientWatch) -> None:
         self._assigned = assigned
         self._watch = watch
-        self._recheck_at: float | None = None
+        self._hinted = False
+        #: Partitions that the client has stopped to read, until they are moved.
+        self.outside: dict[TopicPartition, Outside] = {}
 
     def sort(self, events: Iterable[Any], taken: list[RawMessage]) -> None:
         """Put the messages among what the client gave to `taken`, and heed the rest.
@@ -49,7 +53,7 @@ class Intake:
         """
         # A plain pair equals a `TopicPartition`, and is found by it.
         readable = self._assigned.readable()
-        read: dict[TopicPartition, int] = {}
+        read: dict[TopicPartition, tuple[int, Any]] = {}
         for event in events:
             if (error := event.error()) is not None:
                 self._heed(event, error)
@@ -59,18 +63,15 @@ class Intake:
             if found is not None:
                 partition, number = found
                 raw = raw_message(event, number, partition)
-                read[partition] = raw.position.offset + 1
+                read[partition] = raw.position.offset + 1, event
                 taken.append(raw)
-        for partition, offset in read.items():
-            self._assigned.passed(partition, offset)
+        for partition, (offset, newest) in read.items():
+            self._assigned.passed(partition, offset, newest.leader_epoch())
 
-    def is_recheck_due(self) -> bool:
-        """Whether a topic was missing, some time ago, and should be looked for again."""
-        at = self._recheck_at
-        if at is None or time.monotonic() < at:
-            return False
-        self._recheck_at = None
-        return True
+    def take_hint(self) -> bool:
+        """Whether something has looked, since the last call, as if a topic were another one."""
+        hinted, self._hinted = self._hinted, False
+        return hinted
 
     def over(self, error: KafkaError) -> KafkaProblem:
         """The error of a consumer that does nothing more; such a one need not leave its group."""
@@ -89,15 +90,14 @@ class Intake:
             # Its offset stands after markers and aborted messages too, which no message shows.
             partition = TopicPartition(message.topic(), message.partition())
             self._assigned.passed(partition, message.offset())
-        elif code == KafkaError._AUTO_OFFSET_RESET:
-            raise KafkaProblem(
-                f"{message.topic()} [{message.partition()}] cannot be read from where group "
-                f"{self._settings.group_id} stands ({error.str().strip()}); set "
-                "auto_offset_reset to earliest or latest, or move the group's offset"
-            )
-        elif code in UNKNOWN_TOPIC:
-            if self._recheck_at is None:
-                self._recheck_at = time.monotonic() + _UNKNOWN_TOPIC_GRACE_S
+        elif code in _OUTSIDE:
+            partition = TopicPartition(message.topic(), message.partition())
+            number = self._assigned.numbers().get(partition)
+            if number is not None:
+                read = self._assigned.read_offsets().get(partition)
+                self.outside[partition] = Outside.heard(number, message.offset(), read, error)
+        elif code in _OTHER_TOPIC:
+            self._hinted = True
         elif code == KafkaError._FATAL or error.fatal():
             raise self.over(error)
         elif code in PERMANENT:

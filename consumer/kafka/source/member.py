@@ -61,7 +61,7 @@ class Member:
         #: Whether the client is past closing.
         self.is_hung = False
         self.watch = ClientWatch()
-        self.intake = Intake(settings, assigned, self.watch)
+        self.intake = Intake(assigned, self.watch)
         self.rebalance = Rebalance(starts.fix, assigned, listener)
         self.rebalance.paused = paused
         defaults, required = consumer_properties(settings)

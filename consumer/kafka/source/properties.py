@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from consumer.kafka.dependent_properties import session_timeout_ms
-from consumer.settings.schema import GroupProtocol, OffsetReset, Settings
+from consumer.settings.schema import GroupProtocol, Settings
 
 #: Kibibytes that librdkafka fetches ahead, over all partitions. A pause throws them away and a
 #: resume fetches them again, so it is a fraction of its default (64 MiB): some seconds of work.
@@ -32,7 +32,6 @@ FETCH_BACKOFF_MS = 20
 
 def consumer_properties(settings: Settings) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     """The properties that `settings.kafka` may change, and those that it may not."""
-    is_strict = settings.auto_offset_reset is OffsetReset.ERROR
     defaults = {
         "queued.max.messages.kbytes": PREFETCH_KIB,
         "queued.min.messages": PREFETCH_MESSAGES,
@@ -48,8 +47,8 @@ def consumer_properties(settings: Settings) -> tuple[Mapping[str, Any], Mapping[
         "enable.auto.offset.store": False,
         "isolation.level": "read_committed",
         "enable.partition.eof": True,
-        # `latest` is for a group that begins, which commits its positions: see `Starts`.
-        "auto.offset.reset": "error" if is_strict else "earliest",
+        # A client that moves by itself does so in silence; `Restarts` does it, by the setting.
+        "auto.offset.reset": "error",
     }
     if settings.group_protocol is GroupProtocol.CLASSIC:
         # Under the consumer protocol the brokers choose, and the client refuses to be told.

@@ -78,9 +78,10 @@ class Reading:
         Raises:
             KafkaProblem: it has put one off for too long.
         """
+        epochs = self._assigned.epochs()
         for partition, (offset, since) in self._assigned.put_off().items():
             try:
-                self.member.consumer.seek(*client_offsets({partition: offset}))
+                self.member.consumer.seek(*client_offsets({partition: offset}, epochs))
             except KafkaException as failed:
                 # A partition that has just been assigned is not ready for it yet.
                 if time.monotonic() - since > _REWIND_TIMEOUT_S:

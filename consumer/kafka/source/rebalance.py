@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException
 
+from consumer.contracts.jumps import JumpReason
 from consumer.contracts.messages import TopicPartition
 from consumer.kafka.errors import PERMANENT, UNKNOWN_TOPIC, error_of, problem
 from consumer.kafka.source.assigned import AssignedPartitions
@@ -23,6 +24,9 @@ _AGAIN_S = 1.0
 
 _log = logging.getLogger(__name__)
 
+#: Of a leader that is not known.
+NO_EPOCH = -1
+
 
 class Listener(Protocol):
     """`consumer.contracts.ports.RebalanceListener`, as seen from here."""
@@ -32,6 +36,8 @@ class Listener(Protocol):
     def on_revoked(self, partitions: Sequence[TopicPartition]) -> None: ...
 
     def on_lost(self, partitions: Sequence[TopicPartition]) -> None: ...
+
+    def on_jumped(self, reason: JumpReason, missed: int) -> None: ...
 
 
 class Rebalance:
@@ -128,11 +134,25 @@ class Rebalance:
         finally:
             consumer.incremental_unassign(lost)
 
-    def renew(self, consumer: Any, partitions: Sequence[TopicPartition]) -> None:
-        """Give partitions up and take them again, which begins at the committed offsets."""
-        if partitions:
-            self.on_lost(consumer, client_partitions(partitions))
+    def renew(
+        self, consumer: Any, partitions: Sequence[TopicPartition] | Mapping[TopicPartition, int]
+    ) -> None:
+        """Give partitions up and take them again, which begins at the committed offsets, or at
+        those that are given."""
+        if not partitions:
+            return
+        self.on_lost(consumer, client_partitions(partitions))
+        if isinstance(partitions, Mapping):
+            self.on_assign(consumer, client_offsets(partitions))
+        else:
             self.on_assign(consumer, client_partitions(partitions))
+
+    def place(self, consumer: Any, offsets: Mapping[TopicPartition, int]) -> None:
+        """Have the client read partitions from these offsets on, of which it gives out nothing at
+        the moment. It refuses to seek in them."""
+        consumer.incremental_unassign(client_partitions(offsets))
+        consumer.incremental_assign(client_offsets(offsets, self._assigned.epochs()))
+        (consumer.pause if self.paused else consumer.resume)(client_partitions(offsets))
 
     def _put_off(self, partitions: Iterable[TopicPartition], failed: KafkaException) -> None:
         error = error_of(failed)
@@ -154,10 +174,19 @@ def client_partitions(partitions: Iterable[TopicPartition]) -> list[Any]:
     return [confluent_kafka.TopicPartition(one.topic, one.partition) for one in partitions]
 
 
-def client_offsets(offsets: Mapping[TopicPartition, int]) -> list[Any]:
-    """Our partitions with offsets as the client's."""
+def client_offsets(
+    offsets: Mapping[TopicPartition, int], epochs: Mapping[TopicPartition, int] | None = None
+) -> list[Any]:
+    """Our partitions with offsets as the client's.
+
+    Args:
+        epochs: of the leaders of what was read before these offsets. The client then asks the
+            brokers whether the log is still that one.
+    """
     return [
-        confluent_kafka.TopicPartition(one.topic, one.partition, offset)
+        confluent_kafka.TopicPartition(
+            one.topic, one.partition, offset, "", (epochs or {}).get(one, NO_EPOCH)
+        )
         for one, offset in offsets.items()
     ]
 

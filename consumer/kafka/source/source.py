@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from consumer.contracts.errors import AbortableError
 from consumer.contracts.messages import RawMessage, TopicPartition
 from consumer.kafka.client import await_topics, make_client
 from consumer.kafka.source.assigned import AssignedPartitions
@@ -19,8 +21,11 @@ from consumer.kafka.source.joining import Joining
 from consumer.kafka.source.member import Member
 from consumer.kafka.source.properties import session_s
 from consumer.kafka.source.reading import Reading
-from consumer.kafka.source.rebalance import Listener, client_offsets, client_partitions
+from consumer.kafka.source.rebalance import Listener, client_partitions
 from consumer.kafka.source.starts import Starts
+from consumer.kafka.source.topic_ids import TopicIds
+from consumer.kafka.source.topic_watch import TopicWatch
+from consumer.kafka.source.vouching import Vouching
 from consumer.settings.schema import Settings
 
 _log = logging.getLogger(__name__)
@@ -56,6 +61,7 @@ class KafkaSource:
         self._topics = InputTopics(settings)
         self._starts = Starts(settings)
         self._listener: Listener | None = None
+        self._watch: TopicWatch | None = None
         self._reading: Reading | None = None
         self._polled_at = 0.0
         self._joining = Joining(settings)
@@ -69,6 +75,11 @@ class KafkaSource:
             lambda watch: make_client(AdminClient, settings, watch, CLIENT_PROPERTIES, {})
         )
         self._await_topics()
+        ends = self._ends
+        ids = TopicIds(lambda: ends.client)
+        self._watch = TopicWatch(settings, self._assigned, self._starts, ids)
+        self._watch.begin()
+        self._starts.topic_ids = self._watch.newest
         entries = self._topics.entries(member.consumer, member.watch)
         self._starts.look(entries, member.consumer, member.watch)
         self._polled_at = time.monotonic()
@@ -76,8 +87,8 @@ class KafkaSource:
 
     def poll(self, max_messages: int, timeout_s: float) -> list[RawMessage]:
         self._require_life()
+        self._watching.step(self._joined, self._heard_by)
         self._read.rewind()
-        self._recheck_topics()
         self._joined.rebalance.settle(self._joined.consumer)
         if self._topics.refresh(self._joined.consumer):
             self._joined.subscribe(self._topics.names)
@@ -85,7 +96,11 @@ class KafkaSource:
         self._joining.look(self._joined.watch, bool(assigned))
         if self._ends is not None:
             self._ends.refresh(assigned)
-        return self._read.poll(max_messages, timeout_s)
+        taken = self._read.poll(max_messages, timeout_s)
+        if taken and self._watching.is_stale:
+            self._watching.make_sure(self._joined, self._heard_by)
+            taken = [raw for raw in taken if self._assigned.is_current(raw)]
+        return taken
 
     def obstacle(self) -> str:
         return "; ".join(self._topics.missing()) or self._joining.reason
@@ -118,15 +133,33 @@ class KafkaSource:
     def group_metadata(self) -> object:
         return self._errands.run(lambda: self._joined.consumer.consumer_group_metadata())
 
-    def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+    def vouch(self, offsets: Mapping[TopicPartition, int]) -> Vouching:
+        """Begin to make sure that offsets to commit belong to the topics as they are now. Any
+        thread; to be asked before whether the partitions are still owned.
+
+        Raises:
+            AbortableError: what the group has committed is not known.
+        """
+        watch = self._watch
+        if watch is None or not watch.works:
+            return Vouching(watch, offsets, {}, {})
+        if unknown := offsets.keys() & set(self._assigned.unvouched()):
+            self._errands.run(lambda: watch.look_up(self._joined, unknown))
+            if unknown & set(self._assigned.unvouched()):
+                raise AbortableError("the group's offsets are not known")
+        return Vouching(watch, offsets, self._assigned.topic_ids(), self._assigned.epochs())
+
+    def commit(self, asked: list[Any]) -> None:
         """Commit offsets outside of a transaction. Any thread; blocks until the answer, which comes
         while the source is polled or served.
+
+        Args:
+            asked: the client's partitions.
 
         Raises:
             KafkaException: as the client says, for the sink to judge.
             AbortableError: the source is closed, or no answer came.
         """
-        asked = client_offsets(offsets)
         commit = self._errands.run(lambda: self._joined.commit(asked))
         if self._errands.are_mine:
             # Nobody else polls meanwhile.
@@ -162,6 +195,10 @@ class KafkaSource:
     def read_offsets(self) -> Mapping[TopicPartition, int]:
         return self._assigned.read_offsets()
 
+    def troubles(self) -> Sequence[str]:
+        """As the protocol says; any thread may call it."""
+        return self._watch.troubles() if self._watch is not None else ()
+
     def close(self) -> None:
         if self._reading is None:
             return
@@ -181,6 +218,16 @@ class KafkaSource:
         self._errands.close()
         self._ends = self._reading = None
         member.leave()
+
+    @property
+    def _watching(self) -> TopicWatch:
+        assert self._watch is not None, "the source is open"
+        return self._watch
+
+    @property
+    def _heard_by(self) -> Listener:
+        assert self._listener is not None, "the source is open"
+        return self._listener
 
     @property
     def _joined(self) -> Member:
@@ -205,13 +252,12 @@ class KafkaSource:
             self._replace_member()
 
     def _replace_member(self) -> None:
-        assert self._listener is not None, "the source is open"
         lost = self._joined
         _log.warning("the consumer has forgotten all brokers; a new one joins the group")
         # First: nothing of its partitions may be taken for the new one's.
         lost.retire()
         paused = lost.rebalance.paused
-        member = Member(self._settings, self._assigned, self._listener, self._starts, paused)
+        member = Member(self._settings, self._assigned, self._heard_by, self._starts, paused)
         self._join(member).subscribe(self._topics.names)
 
     def _set_paused(self, paused: bool) -> None:
@@ -225,7 +271,3 @@ class KafkaSource:
     def _await_topics(self) -> None:
         member = self._joined
         await_topics(member.consumer, member.watch, self._settings, self._topics.named)
-
-    def _recheck_topics(self) -> None:
-        if self._joined.intake.is_recheck_due():
-            self._await_topics()

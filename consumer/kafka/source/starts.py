@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -14,6 +14,7 @@ from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaExcepti
 from consumer.contracts.messages import TopicPartition
 from consumer.kafka.client import OPEN_TIMEOUT_S, ClientWatch, answered, make_client
 from consumer.kafka.source.properties import consumer_properties
+from consumer.kafka.source.stamps import stamped
 from consumer.settings.schema import OffsetReset, Settings
 
 #: Longest wait, in seconds, for one answer during a rebalance.
@@ -33,12 +34,15 @@ class Starts:
 
     Args:
         settings: the group, `auto_offset_reset`.
+
+    Attributes:
+        topic_ids: gives the ids of topics, by name, where they are known.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        # The group has an offset for these. It goes with the topic, and then the client begins at
-        # the beginning by itself.
+        self.topic_ids: Callable[[], Mapping[str, str]] = dict
+        # The group has an offset for these.
         self._known: set[TopicPartition] = set()
         # There already when this worker came to a group that had not begun with their entry.
         self._present: set[TopicPartition] = set()
@@ -85,13 +89,20 @@ class Starts:
         if not starts:
             return
         found = _whole(consumer.offsets_for_times(starts, timeout=_ANSWER_S))
+        offsets = {TopicPartition(one.topic, one.partition): one.offset for one in found}
+        ids = self.topic_ids()
+        known = {one: ids[one.topic] for one in offsets if one.topic in ids}
         # In a rebalance callback the client is not polled, and has just heard from the group.
-        _whole(consumer.commit(offsets=found, asynchronous=False))
-        for one in found:
-            self._known.add(TopicPartition(one.topic, one.partition))
-            _log.info(
-                "reading of %s [%s] begins at offset %s", one.topic, one.partition, one.offset
-            )
+        _whole(consumer.commit(offsets=stamped(offsets, known, {}), asynchronous=False))
+        for one, offset in offsets.items():
+            self._known.add(one)
+            _log.info("reading of %s [%s] begins at offset %s", one.topic, one.partition, offset)
+
+    def begin_anew(self, partitions: Iterable[TopicPartition]) -> None:
+        """The topics of these were made again: what the group has of them is of topics that are
+        gone, and what they hold is read from its beginning."""
+        self._known.difference_update(partitions)
+        self._present.difference_update(partitions)
 
     def _start(self, partition: TopicPartition) -> Any:
         skips = (

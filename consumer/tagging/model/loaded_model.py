@@ -99,7 +99,7 @@ def load_model(
         revision: commit, tag or branch of the hub repository; empty takes `main`.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         dtype: one of `consumer.contracts.model_choices.Dtype`. Where `auto` is int16 it may turn
-            out that the model's layers do not take it, see `consumer.tagging.select.settle_precision`.
+            out that the model's layers do not take it, see `settle_precision`.
         threads: CPU threads for the whole process; 0 leaves it to torch.
         modules_of_transformers: load its modules for a BERT too, see `consumer.tagging.model.bert`.
 

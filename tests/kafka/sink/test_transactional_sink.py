@@ -16,6 +16,7 @@ from consumer.kafka.bounded import bounded
 from consumer.kafka.retry import OutOfTime
 from consumer.kafka.sink import transactional_sink
 from consumer.kafka.sink.transactional_sink import TransactionalSink
+from consumer.kafka.source.vouching import Vouching
 from consumer.settings.schema import Settings
 
 
@@ -77,7 +78,10 @@ def test_a_producer_that_does_not_come_back_is_left_and_a_new_one_takes_over(
     monkeypatch.setattr(transactional_sink, "_HUNG_S", 0.1)
     let_go = threading.Event()
     output: Any = Output()
-    source: Any = SimpleNamespace(group_metadata=lambda: "metadata")
+    source: Any = SimpleNamespace(
+        group_metadata=lambda: "metadata",
+        vouch=lambda offsets: Vouching(None, offsets, {}, {}),
+    )
     sink = TransactionalSink(Settings(transaction_timeout_ms=1_000), source=source)
     sink._output = output
     sink.begin()

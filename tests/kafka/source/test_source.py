@@ -15,6 +15,7 @@ from confluent_kafka import TIMESTAMP_CREATE_TIME, KafkaError, KafkaException
 from consumer.contracts.errors import AbortableError, KafkaProblem, SettingsError
 from consumer.contracts.messages import Position, TopicPartition
 from consumer.kafka.client import ClientWatch
+from consumer.kafka.source.rebalance import client_offsets
 from consumer.kafka.source.source import KafkaSource
 from consumer.settings.schema import Settings
 from tests.integration.reading import Heard, offsets
@@ -41,6 +42,9 @@ class Message:
 
     def error(self) -> KafkaError | None:
         return self._error
+
+    def leader_epoch(self) -> int:
+        return 3
 
     def key(self) -> None:
         return None
@@ -165,7 +169,11 @@ class Client:
 def client(monkeypatch: pytest.MonkeyPatch) -> Client:
     """The consumer that every source of the test gets, in the place of librdkafka's."""
     client = Client()
-    admin = SimpleNamespace(poll=lambda _: 0, list_offsets=lambda *_, **__: {})
+    # As librdkafka's mock cluster, it does not tell the ids of topics.
+    nobody = SimpleNamespace(controller_id=0, brokers={})
+    admin = SimpleNamespace(
+        poll=lambda _: 0, list_offsets=lambda *_, **__: {}, list_topics=lambda **_: nobody
+    )
     monkeypatch.setattr("consumer.kafka.source.source.make_client", lambda *_: admin)
     asks = SimpleNamespace(
         committed=lambda asked, _: [answer(replace_offset(one, 0), None) for one in asked],
@@ -395,7 +403,7 @@ def committing(
 
     def commit() -> None:
         try:
-            source.commit({ONE: offset})
+            source.commit(client_offsets({ONE: offset}))
         except BaseException as failed:
             outcome.append(failed)
         else:
@@ -514,7 +522,7 @@ def test_no_commit_waits_for_a_consumer_that_is_given_up(
 
 
 def test_whoever_polls_may_commit_too(client: Client, source: KafkaSource) -> None:
-    source.commit({ONE: 8})
+    source.commit(client_offsets({ONE: 8}))
     assert [asynchronous for _, asynchronous in client.commits] == [True, False]
 
 

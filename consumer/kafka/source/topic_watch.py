@@ -1,0 +1,230 @@
+"""TopicWatch: whether the partitions that are read are still those of the same topics."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+
+from confluent_kafka import KafkaException
+
+from consumer.contracts.messages import TopicPartition
+from consumer.kafka.source.assigned import AssignedPartitions
+from consumer.kafka.source.member import Member
+from consumer.kafka.source.rebalance import Listener, client_partitions
+from consumer.kafka.source.restarts import Restarts
+from consumer.kafka.source.stamps import topic_id_in
+from consumer.kafka.source.starts import Starts
+from consumer.kafka.source.topic_ids import Question, TopicIds
+from consumer.settings.schema import Settings
+from consumer.settings.topic_patterns import is_pattern
+
+#: Seconds between two questions for the ids where nothing hints at a change.
+INTERVAL_S = 5.0
+
+#: The same where something does, or a topic is gone.
+SOON_S = 0.5
+
+#: Seconds for which an answer holds while messages come. A client that is told that its topic is
+#: gone takes half a second (`fetch.error.backoff.ms`) before it reads another one of that name.
+_FRESH_S = 0.4
+
+#: Seconds in which brokers answer that can; longer waits would hold up the group.
+ANSWER_S = 1.0
+
+#: The same for the group's offsets while others are read: one in a transaction that has not ended
+#: is not told before it has.
+_PEEK_S = 0.2
+
+_log = logging.getLogger(__name__)
+
+
+class TopicWatch:
+    """Holds the id of each topic that is read against the one that its offsets belong to.
+
+    An offset belongs to the topic whose id is stamped on it, and one without a stamp to the topic
+    that is there when the partition is first looked at. Owned by the poll thread, but for what
+    says so.
+
+    Args:
+        settings: the input topics, and what to do about a place that is gone.
+        assigned: keeps the id of each partition.
+        starts: fixes where a topic that was made again begins.
+        ids: asks the brokers.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        assigned: AssignedPartitions,
+        starts: Starts,
+        ids: TopicIds,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._named = frozenset(one for one in settings.input_topics if not is_pattern(one))
+        self._assigned = assigned
+        self._ids = ids
+        self._clock = clock
+        self._restarts = Restarts(settings, assigned, starts)
+        self._question: Question | None = None
+        self._asked_at = self._known_at = -INTERVAL_S
+        self._look_up_at = 0.0
+        self._hinted = False
+        self._newest: dict[str, str] = {}
+        # Ids that another has followed; a broker that is behind may still tell one.
+        self._past: set[str] = set()
+        self._missing: frozenset[str] = frozenset()
+        #: Whether these brokers tell ids at all.
+        self.works = False
+        #: Whether they do at the moment; nobody waits for those that do not.
+        self.answers = False
+
+    def begin(self) -> None:
+        """Find out whether the brokers tell ids; blocks for a second or two at most."""
+        self.works = self._ids.find_who_tells(ANSWER_S)
+        if self.works and self._named:
+            self._ask()
+            self._hear(ANSWER_S)
+
+    def newest(self) -> Mapping[str, str]:
+        """The ids that the brokers told last, by topic."""
+        return dict(self._newest)
+
+    def troubles(self) -> list[str]:
+        """What waits for a person. Any thread."""
+        return [
+            f"the topic {one} (input_topics) is gone; create it, or take it out of the settings"
+            for one in sorted(self._missing & self._named)
+        ]
+
+    def hint(self) -> None:
+        """Something looks as if a topic had changed. Any thread."""
+        self._hinted = True
+
+    def step(self, member: Member, listener: Listener) -> None:
+        """Look, and have begun anew what has changed; blocks only where something has.
+
+        Raises:
+            KafkaProblem: a place in a topic is gone, and `auto_offset_reset` is `error`.
+        """
+        outside = member.intake.outside
+        if self.works:
+            self._hinted |= member.intake.take_hint()
+            unvouched = self._assigned.unvouched()
+            if unvouched and self._clock() >= self._look_up_at:
+                self.look_up(member, unvouched, _PEEK_S)
+            if outside:
+                # What the topic is comes first: a place in another one says nothing.
+                self._ask()
+                self._hear(ANSWER_S if self.answers else 0.0)
+            elif self._question is not None:
+                self._hear(0.0)
+            self._restarts.begin_anew(member, listener, self._changed())
+            if self._question is None and self._is_due():
+                self._ask()
+        if outside:
+            self._restarts.go_on(member, listener)
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether to make sure, before messages that have come are handed on."""
+        return self.answers and self._clock() - self._known_at > _FRESH_S
+
+    def make_sure(self, member: Member, listener: Listener) -> None:
+        """As `step`, by what the brokers say now; blocks until they do, a second at most.
+
+        Raises:
+            KafkaProblem: as `step`.
+        """
+        self._ask()
+        self._hear(ANSWER_S)
+        self._restarts.begin_anew(member, listener, self._changed())
+
+    def look_up(
+        self, member: Member, partitions: Iterable[TopicPartition], timeout_s: float = ANSWER_S
+    ) -> None:
+        """Learn to which topics the committed offsets of these belong."""
+        try:
+            found = member.consumer.committed(client_partitions(partitions), timeout_s)
+        except KafkaException as failed:
+            # One of them may stand in a transaction that has not ended.
+            _log.debug("the group's offsets are not known: %s", failed)
+            self._look_up_at = self._clock() + ANSWER_S
+            return
+        for one in found:
+            if one.error is None:
+                stamp = topic_id_in(one.metadata) if one.offset >= 0 else None
+                # Kafka forgets the offsets in a topic that is deleted; this worker does not.
+                known = self._assigned.last_topic_id(one.topic) if one.offset < 0 else stamp
+                self._assigned.vouch(TopicPartition(one.topic, one.partition), known)
+        self._hinted = True
+
+    def ask(self, topics: Iterable[str]) -> Question:
+        """A question beside those of the watch itself. Any thread."""
+        return self._ids.ask(set(topics))
+
+    def others(self, ids: Mapping[TopicPartition, str], answer: Mapping[str, str]) -> list[str]:
+        """Topics that are gone or others than those of these ids, by this answer. Any thread."""
+        topics = {one.topic: known for one, known in ids.items()}
+        return [
+            one
+            for one, known in sorted(topics.items())
+            if (now := answer.get(one)) != known and now != "" and now not in self._past
+        ]
+
+    def _is_due(self) -> bool:
+        interval_s = SOON_S if self._hinted or self._missing or not self.answers else INTERVAL_S
+        return self._clock() - self._asked_at >= interval_s
+
+    def _ask(self) -> None:
+        topics = self._named | {one.topic for one in self._assigned.numbers()}
+        if not topics:
+            # Those of a pattern, which the group has taken away.
+            self._missing = frozenset()
+        else:
+            self._asked_at, self._hinted = self._clock(), False
+            self._question = self._ids.ask(topics)
+
+    def _hear(self, wait_s: float) -> None:
+        """Take the answer to the question under way, if it comes within so long."""
+        assert self._question is not None
+        question = self._question
+        answer = question.answer(wait_s)
+        if answer is not None:
+            self._question = None
+            self.answers, self._known_at = True, self._asked_at
+            self._note(question.topics, answer)
+            return
+        if question.done:
+            self._question = None
+        if self._clock() - self._asked_at < ANSWER_S:
+            return
+        if self.answers:
+            _log.warning("the brokers do not tell the ids of the input topics; asking on")
+        self.answers = False
+        self._ids.find_who_tells(SOON_S)
+
+    def _note(self, asked: frozenset[str], answer: Mapping[str, str]) -> None:
+        missing = asked - answer.keys()
+        for topic in sorted(missing - self._missing):
+            _log.warning("the input topic %s is gone; it is waited for", topic)
+        for topic in sorted(self._missing & answer.keys()):
+            _log.warning("the input topic %s is there again", topic)
+        self._missing = missing
+        for topic, topic_id in answer.items():
+            if topic_id and topic_id not in self._past:
+                if (before := self._newest.get(topic, topic_id)) != topic_id:
+                    self._past.add(before)
+                self._newest[topic] = topic_id
+
+    def _changed(self) -> dict[TopicPartition, str]:
+        """Partitions whose topic is another one now, with its id."""
+        changed = {}
+        for one, known in self._assigned.topic_ids().items():
+            now = self._newest.get(one.topic)
+            if now is not None and known is None:
+                self._assigned.vouch(one, now)
+            elif now is not None and known != now:
+                changed[one] = now
+        return changed

@@ -1,0 +1,59 @@
+"""Vouching: that offsets to be committed belong to the topics as they are now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from consumer.contracts.errors import AbortableError
+from consumer.contracts.messages import TopicPartition
+from consumer.kafka.source.stamps import stamped
+from consumer.kafka.source.topic_watch import ANSWER_S, TopicWatch
+
+
+class Vouching:
+    """Asks the brokers once more for the topics of one commit, after its messages were read.
+
+    Between two looks of the watch a topic may have been made again, with messages at the very
+    offsets that were to be read next. None of these may be committed as if it followed the others.
+
+    Args:
+        watch: knows the topics.
+        offsets: to be committed.
+        ids: of the topics that they belong to, where known.
+        epochs: of the leaders of what was read before them, where known.
+    """
+
+    def __init__(
+        self,
+        watch: TopicWatch | None,
+        offsets: Mapping[TopicPartition, int],
+        ids: Mapping[TopicPartition, str | None],
+        epochs: Mapping[TopicPartition, int],
+    ) -> None:
+        self._watch = watch
+        self._ids = {one: known for one in offsets if (known := ids.get(one))}
+        #: The client's partitions with the offsets, stamped.
+        self.offsets: list[Any] = stamped(offsets, self._ids, epochs)
+        asks = watch is not None and watch.answers and self._ids
+        self._question = watch.ask(one.topic for one in self._ids) if watch and asks else None
+
+    def require(self) -> None:
+        """Wait for the answer, a second at most. Brokers that do not give one hold up no commit:
+        its stamps then tell later.
+
+        Raises:
+            AbortableError: a topic is another one by now, or gone.
+        """
+        if self._question is None or self._watch is None:
+            return
+        answer = self._question.answer(ANSWER_S)
+        if answer is None:
+            self._watch.answers = False
+            self._watch.hint()
+            return
+        if others := self._watch.others(self._ids, answer):
+            self._watch.hint()
+            raise AbortableError(
+                f"the topic {', '.join(others)} was deleted, or deleted and made again"
+            )
