@@ -29,7 +29,7 @@ from consumer.contracts.messages import Entity, TextField
 from consumer.contracts.model_choices import Aggregation
 from consumer.tagging.model.labels import Labels
 from consumer.tagging.tokenize.encoding import FieldEncoding
-from consumer.tagging.tokenize.words import FIRST_MARK, end_of_marks
+from consumer.tagging.tokenize.words import BLANKS, whole_words
 
 #: Those under which only the first token of a unit has a say.
 READ_FIRST = (Aggregation.WORD, Aggregation.FIRST)
@@ -100,9 +100,9 @@ def find_entities(
         strict=True,
     )
     counts = np.diff(np.searchsorted(opening, bounds)).tolist()
-    takes_marks = strategy is Aggregation.WORD
+    takes_words = strategy is Aggregation.WORD
     return [
-        _cut_out(text, islice(found, count), labels.types, takes_marks)
+        _cut_out(text, islice(found, count), labels.types, takes_words)
         for text, count in zip(texts, counts, strict=True)
     ]
 
@@ -111,24 +111,27 @@ def _cut_out(
     field: TextField,
     found: Iterable[tuple[int, int, int, float]],
     types: Sequence[str],
-    takes_marks: bool,
+    takes_words: bool,
 ) -> list[Entity]:
     """The entities of one field, each found as its start, its end, the index of its type and its
     score. This runs once an entity: nothing else of the tagger does."""
     name, text = field
-    takes_marks = takes_marks and not text.isascii()
+    # No normalizer takes an ASCII letter away or makes another of it.
+    takes_words = takes_words and not text.isascii()
     new = tuple.__new__
     entities: list[Entity] = []
     for start, end, type_id, score in found:
-        # Looked at here too: hardly any word has marks behind it, and a call takes longer.
-        if takes_marks and text[end : end + 1] >= FIRST_MARK:
-            end = end_of_marks(text, end)
+        # Looked at here too: few words have anything else at their edges, and a call takes longer.
+        if takes_words and not text[start - 1 if start else 0 : end + 1].isascii():
+            start, end = whole_words(text, start, end)
         surface = text[start:end]
         stripped = surface.strip()
+        if not stripped.isprintable():
+            stripped = surface.strip(BLANKS)
         if not stripped:
             continue
         if stripped != surface:
-            start += len(surface) - len(surface.lstrip())
+            start += surface.index(stripped)
             end = start + len(stripped)
         # As `Entity(...)`, without the function that a named tuple puts in between.
         entities.append(new(Entity, (name, types[type_id], stripped, start, end, score)))

@@ -43,6 +43,16 @@ _BLANK = ("", " ", "\n", "\t \n", "\u00a0", "\u200b", "\u3000\u3000", "  \r\n ",
 _WORDS = tuple(word for sentence in SENTENCES for word in sentence.split())
 _PUNCTUATION = "-–—.,;:!?'’\"“”«»()[]{}/\\|@#%&*+=~^_`´…·•°§¶€£₹№™"
 
+CONTROLS = [chr(point) for point in (*range(0x20), *range(0x7F, 0xA0))]
+
+#: What no tokenizer of ours is given. (The other controls are white space to a tokenizer.)
+UNREADABLE = [*(control for control in CONTROLS if control not in "\t\n\r"), "\u200b", "\ufeff"]
+
+
+def without_controls(text: str) -> str:
+    """The text with a space for each character that no tokenizer of ours is given."""
+    return "".join(" " if character in UNREADABLE else character for character in text)
+
 
 def hard_texts(count: int, seed: int = 11) -> list[str]:
     """So many texts, the kinds in turn; no lone surrogates and no special tokens."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -14,13 +13,16 @@ from tokenizers import Encoding, Tokenizer
 
 from consumer.tagging.tokenize.segments import Segment, cut_segments
 from consumer.tagging.tokenize.windows import END, START, cut_windows
-from consumer.tagging.tokenize.words import character_classes, code_points, trim, word_starts
+from consumer.tagging.tokenize.words import (
+    character_classes,
+    code_points,
+    readable,
+    trim,
+    word_starts,
+)
 
 #: Characters that one call of the tokenizer takes; bounds its memory, some hundred bytes a token.
 CALL_CHARACTERS = 524_288
-
-#: A lone surrogate is no character, and a tokenizer takes none; the article keeps it.
-_SURROGATES = re.compile("[\ud800-\udfff]")
 
 #: Stands between two texts that are looked at together: of the class that the end of a text has.
 _BETWEEN = "x"
@@ -103,22 +105,18 @@ class Encoder:
         texts = [text for article in articles for text in article]
         parts: list[list[_Part]] = [[] for _ in texts]
         for call in _calls(texts):
-            strings = [
-                _SURROGATES.sub("\ufffd", texts[index][segment.start : segment.end])
-                for index, segment in call
-            ]
-            encodings = self._tokenizer.encode_batch(strings, add_special_tokens=False)
-            for (index, _), part in zip(call, self._read(call, strings, encodings), strict=True):
+            together = _end_to_end([texts[index][one.start : one.end] for index, one in call])
+            encodings = self._tokenizer.encode_batch(together.strings, add_special_tokens=False)
+            for (index, _), part in zip(call, self._read(call, together, encodings), strict=True):
                 parts[index].append(part)
         fields = iter([self._join(field_parts) for field_parts in parts])
         return [self._article([next(fields) for _ in article]) for article in articles]
 
     def _read(
-        self, call: Sequence[_Placed], strings: Sequence[str], encodings: Sequence[Encoding]
+        self, call: Sequence[_Placed], together: _EndToEnd, encodings: Sequence[Encoding]
     ) -> list[_Part]:
-        """The encodings of one call as arrays, all texts at once, since a text alone is short: they
-        are laid end to end, with a character between two that belongs to no token.
-        """
+        """The encodings of one call as arrays, all texts at once, since a text alone is short."""
+        _, lengths, bases, points, classes = together
         counts = [len(encoding) for encoding in encodings]
         total = sum(counts)
         ids = np.fromiter(chain.from_iterable([one.ids for one in encodings]), np.int32, total)
@@ -126,14 +124,10 @@ class Encoder:
             ids[np.isin(ids, self._reserved_ids)] = self._unknown_id
         pairs = chain.from_iterable([one.offsets for one in encodings])
         spans = np.fromiter(chain.from_iterable(pairs), np.int32, 2 * total)
-        lengths = np.array([len(string) for string in strings], dtype=np.int32)
-        # Where each text begins, in characters of the whole, and each text's first token.
-        bases = np.cumsum(lengths + 1, dtype=np.int32) - lengths - 1
+        # Each text's first token.
         bounds = np.concatenate(([0], np.cumsum(counts)))
         shifts = np.repeat(bases, counts)
         raw_starts, raw_ends = spans[0::2] + shifts, spans[1::2] + shifts
-        points = code_points(_BETWEEN.join(strings))
-        classes = character_classes(points)
         starts, ends = trim(raw_starts, raw_ends, classes)
         begins = word_starts(starts, ends, classes)
         begins[bounds[:-1][np.diff(bounds) > 0]] = True
@@ -193,6 +187,35 @@ class _Part(NamedTuple):
     starts: NDArray[np.int32]
     ends: NDArray[np.int32]
     begins_unit: NDArray[np.bool_]
+
+
+class _EndToEnd(NamedTuple):
+    """The texts of a call, one behind the other, with a character between two that belongs to no
+    token.
+
+    Attributes:
+        strings: what the tokenizer is given, see `readable`.
+        lengths, bases: how long each is and where it begins, in characters.
+        points, classes: of all, as `code_points` and `character_classes` give them.
+    """
+
+    strings: Sequence[str]
+    lengths: NDArray[np.int32]
+    bases: NDArray[np.int32]
+    points: NDArray[np.uint32]
+    classes: NDArray[np.uint8]
+
+
+def _end_to_end(strings: Sequence[str]) -> _EndToEnd:
+    lengths = np.array([len(string) for string in strings], dtype=np.int32)
+    bases = np.cumsum(lengths + 1, dtype=np.int32) - lengths - 1
+    given = code_points(_BETWEEN.join(strings))
+    points, classes = readable(given, character_classes(given))
+    if points is not given:
+        text = points.tobytes().decode("utf-32-le")
+        bounds = zip(bases.tolist(), (bases + lengths).tolist(), strict=True)
+        strings = [text[start:end] for start, end in bounds]
+    return _EndToEnd(strings, lengths, bases, points, classes)
 
 
 #: A segment, and the number of its text.

@@ -2,8 +2,9 @@
 
 A word is a run of characters without white space and without punctuation, the same for every
 tokenizer: `Jean-Pierre` is three words, `G20` is one, and a combining mark belongs to the
-character before it. Punctuation is what BERT's pre-tokenizer takes for it: category P, and every
-ASCII character that is neither letter, digit nor white space. In scripts that put no space
+character before it. Control characters, the zero-width space and the byte order mark are white
+space (`readable` says why). Punctuation is what BERT's pre-tokenizer takes for it: category P, and
+every ASCII character that is neither letter, digit nor white space. In scripts that put no space
 between words (Han, Kana, Thai, Lao, Myanmar, Khmer, Tibetan) the token is the word, since nothing
 in the text says more.
 """
@@ -18,6 +19,23 @@ from numpy.typing import NDArray
 
 #: Classes of characters; a word character is 0.
 _SPACE, _PUNCTUATION, _UNSPACED, _MARK = 1, 2, 4, 8
+
+#: Classes of what no tokenizer is given; see `readable`.
+_CONTROL, _SURROGATE = 16, 32
+
+#: Control characters but those that tokenizers read as white space, the zero-width space and the
+#: byte order mark.
+_CONTROLS = frozenset((*range(0x20), *range(0x7F, 0xA0), 0x200B, 0xFEFF)) - set(b"\t\n\r")
+
+#: What no entity begins or ends with: white space, and the control characters with it.
+BLANKS = "".join(chr(p) for p in range(0x10000) if p in _CONTROLS or chr(p).isspace())
+
+#: What is seen nowhere and joins nothing: the soft hyphen, marks of direction, invisible operators.
+#: An entity has none at its edges. (The joiners U+200C and U+200D shape the letters beside them.)
+_INVISIBLE = frozenset(
+    "\u00ad\u061c\u180e\u200e\u200f\u202a\u202b\u202c\u202d\u202e"
+    "\u2060\u2061\u2062\u2063\u2064\u2066\u2067\u2068\u2069"
+)
 
 #: Scripts without spaces between words, as ranges of code points (Unicode block charts).
 _UNSPACED_BLOCKS = (
@@ -38,9 +56,7 @@ _UNSPACED_BLOCKS = (
 #: Code points from here on are of class 0 (planes 4 to 16 hold private use and variation
 #: selectors; the latter are marks, but follow no letter in practice).
 _CLASSES_END = 0x40000
-
-#: The lowest code point of category M; nearly every character is below it.
-FIRST_MARK = "\u0300"
+_UNCLASSED = chr(_CLASSES_END)
 
 
 def code_points(text: str) -> NDArray[np.uint32]:
@@ -53,6 +69,29 @@ def character_classes(points: NDArray[np.uint32]) -> NDArray[np.uint8]:
     classes = np.zeros(len(points) + 1, dtype=np.uint8)
     classes[:-1] = _class_table()[np.minimum(points, _CLASSES_END)]
     return classes
+
+
+def readable(
+    points: NDArray[np.uint32], classes: NDArray[np.uint8]
+) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
+    """A text that every tokenizer reads with offsets that are true: as long as the given one.
+
+    A control character becomes a space. Normalizers take it away, which joins the words beside it
+    (BERT's) and moves every offset behind it where the text begins with it (SentencePiece's
+    character map). What is a space to one tokenizer and nothing to another, U+200B and U+FEFF,
+    becomes one too. A lone surrogate is no character, and becomes U+FFFD.
+
+    Returns:
+        The text and its classes, as `code_points` and `character_classes` give them.
+    """
+    odd = np.flatnonzero(classes >= _CONTROL)
+    if not odd.size:  # as nearly always
+        return points, classes
+    is_control = classes[odd] == _CONTROL
+    points, classes = points.copy(), classes.copy()
+    points[odd] = np.where(is_control, ord(" "), 0xFFFD)
+    classes[odd] = np.where(is_control, _SPACE, 0)
+    return points, classes
 
 
 def trim(
@@ -90,9 +129,8 @@ def word_starts(
     # cumsum is inclusive: the characters of [previous_end, here) are those up to here - 1.
     gap = spaces_before[np.maximum(here - 1, 0)] - spaces_before[np.maximum(previous_ends - 1, 0)]
     is_apart = (here > previous_ends) & (gap > 0)
-    last_class = np.where(
-        previous_ends > previous_starts, classes[np.maximum(previous_ends - 1, 0)], 0
-    )
+    last = np.maximum(previous_ends - 1, 0)
+    last_class = np.where(previous_ends > previous_starts, _of_bases(classes)[last], 0)
     is_edge = ((last_class | classes[here]) & (_PUNCTUATION | _UNSPACED)) != 0
     # A byte of a character that the token before began is never a word of its own.
     is_inside = (here < previous_ends) | (classes[here] == _MARK)
@@ -100,14 +138,54 @@ def word_starts(
     return begins
 
 
-def end_of_marks(text: str, end: int) -> int:
-    """`end` moved past the combining marks that follow it.
+def _of_bases(classes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The classes, of a combining mark that of the character that it stands on."""
+    is_mark = classes == _MARK
+    if not is_mark.any():
+        return classes
+    positions = np.arange(len(classes), dtype=np.int32)
+    bases = np.maximum.accumulate(np.where(is_mark, np.int32(0), positions))
+    return classes[bases]
 
-    A tokenizer that strips accents leaves a word's last combining mark outside of its tokens.
+
+def whole_words(text: str, start: int, end: int) -> tuple[int, int]:
+    """A span of tokens, moved to the edges of the words that it begins and ends in.
+
+    A normalizer that strips accents leaves a word's last combining mark outside of its tokens; one
+    that composes characters (Hangul from jamo, Kana with a half-width sound mark) gives the
+    composed one the place of a part; what it takes away belongs to no token at all.
     """
-    while end < len(text) and text[end] >= FIRST_MARK and unicodedata.category(text[end])[0] == "M":
+    while start < end < len(text) and _is_one_word(text, end):
         end += 1
-    return end
+    while 0 < start < end and _is_one_word(text, start):
+        start -= 1
+    while start < end and text[end - 1] in _INVISIBLE:
+        end -= 1
+    while start < end and text[start] in _INVISIBLE:
+        start += 1
+    return start, end
+
+
+def _is_one_word(text: str, place: int) -> bool:
+    """Whether a word goes on from the character before this place to the one at it."""
+    right, before = _class_of(text[place]), place - 1
+    if right not in (0, _MARK, _SURROGATE):
+        return False
+    if right != _MARK:
+        while before > 0 and _class_of(text[before]) == _MARK:
+            before -= 1
+    left = _class_of(text[before])
+    return left not in (_SPACE, _CONTROL) and (right == _MARK or left in (0, _MARK, _SURROGATE))
+
+
+def _class_of(character: str) -> int:
+    return _class_bytes()[ord(character)] if character < _UNCLASSED else 0
+
+
+@cache
+def _class_bytes() -> bytes:
+    """The table for one character at a time, which an array is slow at."""
+    return _class_table().tobytes()
 
 
 @cache
@@ -125,5 +203,7 @@ def _class_table() -> NDArray[np.uint8]:
             table[point] = _MARK
         elif category[0] == "P" or (point < 128 and category[0] in "SC"):
             table[point] = _PUNCTUATION
+    table[list(_CONTROLS)] = _CONTROL
+    table[0xD800:0xE000] = _SURROGATE
     table.setflags(write=False)
     return table
