@@ -36,6 +36,7 @@ _INVISIBLE = frozenset(
     "\u00ad\u061c\u180e\u200e\u200f\u202a\u202b\u202c\u202d\u202e"
     "\u2060\u2061\u2062\u2063\u2064\u2066\u2067\u2068\u2069"
 )
+_NEVER_AT_EDGES = _INVISIBLE.union(BLANKS)
 
 #: Scripts without spaces between words, as ranges of code points (Unicode block charts).
 _UNSPACED_BLOCKS = (
@@ -159,9 +160,9 @@ def whole_words(text: str, start: int, end: int) -> tuple[int, int]:
         end += 1
     while 0 < start < end and _is_one_word(text, start):
         start -= 1
-    while start < end and text[end - 1] in _INVISIBLE:
+    while start < end and text[end - 1] in _NEVER_AT_EDGES:
         end -= 1
-    while start < end and text[start] in _INVISIBLE:
+    while start < end and text[start] in _NEVER_AT_EDGES:
         start += 1
     return start, end
 

@@ -124,7 +124,7 @@ def units(text: str, field: FieldEncoding) -> Iterator[tuple[int, int, list[int]
 
 
 @pytest.mark.parametrize("form", FORMS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(text=hard_texts)
 def test_units_are_words_of_the_text_whatever_stands_in_it(form: str, text: str) -> None:
     at = edges(text)
@@ -151,7 +151,7 @@ def test_units_are_words_of_the_text_whatever_stands_in_it(form: str, text: str)
 
 
 @pytest.mark.parametrize("form", FORMS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     before=hard_texts,
     name=st.sampled_from(NAMES),
@@ -208,7 +208,7 @@ def test_words_of_texts_with_what_is_not_seen(form: str, text: str, words: list[
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(texts=st.lists(hard_texts, min_size=1, max_size=4))
 def test_entities_are_those_of_the_text_with_spaces_for_controls(
     family: str, texts: list[str]
