@@ -7,17 +7,18 @@ and a wrong argument answer at once, without the model's libraries.
 
 from __future__ import annotations
 
-import argparse
-import contextlib
-import difflib
-import importlib
 import os
-import re
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from consumer import __version__
-from consumer.contracts.errors import NerstreamError
+from consumer.contracts.errors import NerstreamError, SettingsError, first_line
+from consumer.interrupts import INTERRUPTED, leave_interrupts, take_interrupts
+from consumer.standard_streams import PipeClosed, discard_output, take_standard_streams
+
+if TYPE_CHECKING:
+    import argparse
 
 COMMANDS = {
     "run": "the worker: articles from Kafka, entities to Kafka",
@@ -31,8 +32,7 @@ COMMANDS = {
     "bench": "measure the model beside its peers, or the worker from broker to broker",
 }
 
-#: What a shell reports of a program that an interrupt or a closed pipe ended: 128 + the signal.
-INTERRUPTED = 130
+#: What a shell reports of a program that a closed pipe ended: 128 + the signal.
 PIPE_CLOSED = 141
 
 
@@ -40,13 +40,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Args:
-        argv: arguments after the program's name; None takes the process's own.
+        argv: arguments after the program's name; None takes the process's own, and with them its
+            streams and its interrupts.
 
     Returns:
         The exit code: 0 done or drained, 1 failed, 2 settings or arguments are wrong, 130
         interrupted, 141 the reader of standard output went away.
     """
-    argv = sys.argv[1:] if argv is None else list(argv)
+    if argv is not None:
+        return _guarded(list(argv))
+    try:
+        take_interrupts()
+        take_standard_streams()
+        return _guarded(sys.argv[1:])
+    except KeyboardInterrupt:  # before or after the work, or a second one
+        return INTERRUPTED
+    finally:
+        leave_interrupts()
+
+
+def _guarded(argv: list[str]) -> int:
+    """Run one command; what is wrong with what it was given is told in a line, not a traceback."""
     try:
         try:
             code = _run(argv)
@@ -56,17 +70,58 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except NerstreamError as error:
-        for line in str(error).splitlines() or [type(error).__name__]:
-            print(f"nerstream: error: {line}", file=sys.stderr)
-        return error.exit_code
+        code = error.exit_code
+        _tell(str(error) or type(error).__name__)
     except KeyboardInterrupt:
-        return INTERRUPTED
-    except BrokenPipeError:
-        _discard_output()
+        code = INTERRUPTED
+    except (BrokenPipeError, PipeClosed):
+        discard_output()
         return PIPE_CLOSED
+    except OSError as error:
+        code = 1
+        _tell(_of_system(error))
+    except MemoryError:
+        code = 1
+        _tell("the memory does not suffice; give the process more")
+    try:
+        sys.stdout.flush()
+    except (NerstreamError, OSError, PipeClosed):
+        discard_output()
+    return code
+
+
+def _tell(text: str) -> None:
+    for line in text.splitlines():
+        print(f"nerstream: error: {line}", file=sys.stderr)
+
+
+def _of_system(error: OSError) -> str:
+    """What the system refused, of which file, and what would help."""
+    # Imported here, as everything that the start of a command can do without: an interrupt in the
+    # midst of this module's own imports would be a traceback.
+    import errno
+
+    remedies = {
+        errno.EACCES: "give this user the right to it, or name another place",
+        errno.EPERM: "give this user the right to it, or name another place",
+        errno.EROFS: "name a place that can be written",
+        errno.ENOSPC: "make room there, or name another place",
+        errno.EDQUOT: "make room there, or name another place",
+        errno.ENOENT: "name one that exists, in a folder that exists",
+        errno.EMFILE: "let the process open more files (ulimit -n)",
+        errno.ENFILE: "let the machine open more files",
+    }
+    problem = error.strerror or first_line(error)
+    where = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+    remedy = remedies.get(error.errno or 0)
+    return f"{where}{problem}" + (f"; {remedy}" if remedy else "")
 
 
 def _run(argv: list[str]) -> int:
+    import argparse
+    import difflib
+    import importlib
+
     parser = argparse.ArgumentParser(
         prog="nerstream",
         description="Kafka in, named entities out: tags news articles, exactly once.",
@@ -97,16 +152,26 @@ def _run(argv: list[str]) -> int:
     arguments, unknown = parser.parse_known_args(argv)
     if unknown:
         usage.error(_unknown(unknown[0], usage))
+    _check_folder()
     return int(command.run(arguments))
 
 
+def _check_folder() -> None:
+    """A folder that is gone gives relative names no meaning, and ends the process in a library."""
+    try:
+        os.getcwd()  # noqa: PTH109 - pathlib takes a while to import
+    except OSError as error:
+        raise SettingsError(
+            "working folder",
+            f"it cannot be found ({error.strerror})",
+            "change into one that exists, then start again",
+        ) from error
+
+
 def _unknown(argument: str, parser: argparse.ArgumentParser) -> str:
+    import difflib
+    import re
+
     flag = argument.partition("=")[0]
     close = difflib.get_close_matches(flag, re.findall(r"--[\w-]+", parser.format_usage()), n=1)
     return f"unknown argument {flag}" + (f"; did you mean {close[0]}?" if close else "")
-
-
-def _discard_output() -> None:
-    """Let the interpreter's own flush at exit find somewhere to write."""
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -34,6 +34,8 @@ class EndSignals:
         self._force = force
         self._count = 0
         self._seen = 0
+        #: The first of them.
+        self.number: int | None = None
         self._before: dict[signal.Signals, signal._HANDLER] = {}
 
     def __call__(self) -> int:
@@ -54,8 +56,9 @@ class EndSignals:
     ) -> None:
         self._restore()
 
-    def _note(self, _number: int, _frame: FrameType | None) -> None:
+    def _note(self, number: int, _frame: FrameType | None) -> None:
         self._count += 1
+        self.number = self.number or number
         if self._count > 1:
             self._restore()
             if self._seen == 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from pathlib import Path
 
 from consumer.contracts.errors import SettingsError
@@ -17,7 +18,9 @@ def json_lines_of(path: Path, argument: str) -> list[bytes]:
         SettingsError: it cannot be read, or is empty.
     """
     try:
-        lines = [line for line in path.read_bytes().splitlines() if line.strip()]
+        # A byte order mark belongs to the file, not to its first line.
+        content = path.read_bytes().removeprefix(codecs.BOM_UTF8)
+        lines = [line for line in content.splitlines() if line.strip()]
     except OSError as failure:
         raise SettingsError(argument, f"{failure}", "name a file of JSON lines") from failure
     if not lines:

@@ -40,7 +40,7 @@ def read_notes(path: Path | None) -> str:
     if path is None:
         return ""
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(
             "--card-notes", f"cannot read {path}: {error}", "name a UTF-8 Markdown file"

@@ -104,7 +104,7 @@ def run(arguments: argparse.Namespace) -> int:
             "topic": arguments.topic,
             "seconds": round(seconds, 3),
         }
-        print(orjson.dumps(summary).decode())
+        sys.stdout.buffer.write(orjson.dumps(summary) + b"\n")
     return 0
 
 

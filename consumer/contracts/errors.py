@@ -4,6 +4,7 @@
 
     NerstreamError
     ├── SettingsError            a setting or an argument is wrong (exit code 2)
+    ├── OutputFailed             standard output cannot be written
     ├── ModelError               the model cannot be loaded or is not a token classifier
     ├── KafkaProblem             Kafka refused something and trying again will not help
     │   └── AbortableError       the transaction is lost, the worker is not: abort, rewind, go on
@@ -55,6 +56,10 @@ class SettingsError(NerstreamError):
         self.problem = problem
         self.remedy = remedy
         self.also = tuple(also)
+
+
+class OutputFailed(NerstreamError):
+    """Standard output cannot be written: no room is left, or it was closed at the start."""
 
 
 class ModelError(NerstreamError):

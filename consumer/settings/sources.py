@@ -128,7 +128,7 @@ def _from_file(path: Path | None, named_by: str) -> Iterator[Given | SettingsErr
     if path is None:
         return
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         reason = error.strerror or str(error)
         yield SettingsError(named_by, f"{path} cannot be read ({reason})", "name a TOML file")

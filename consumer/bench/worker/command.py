@@ -129,7 +129,7 @@ def run(arguments: argparse.Namespace) -> int:
         found = Measurements(arguments, ready, values, not is_embedded, console).measure()
     found["broker"] = EMBEDDED if is_embedded else "Apache Kafka"
     if arguments.json:
-        print(orjson.dumps(found).decode())
+        sys.stdout.buffer.write(orjson.dumps(found) + b"\n")
     else:
         printed(found, Console(file=sys.stdout, highlight=False))
     return 0

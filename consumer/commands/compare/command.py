@@ -146,7 +146,7 @@ def _dtypes(wanted: str | None, settings: Settings) -> Sequence[str]:
 
 
 def _folder_to_write(model: str) -> Path:
-    folder = Path(model).expanduser()
+    folder = Path(os.path.expanduser(model))  # noqa: PTH111 - as `find_model_folder` does
     if model == OFFLINE_DEFAULTS["model"] or not folder.is_dir():
         raise SettingsError(
             "--write",

@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the demo; 0 when every article came out.
+    """Run the demo; 0 when every article came out, 128 and the signal where one ended it before.
 
     Raises:
         SettingsError: an argument is wrong.
@@ -69,7 +69,8 @@ def run(arguments: argparse.Namespace) -> int:
     configure_logging(LogFormat.AUTO, LogLevel.WARNING)
     screen: Screen = JsonLines() if arguments.json else TerminalScreen()
     with EndSignals() as signals:
-        return _demo(lines, arguments.model, arguments.rate, screen, signals)
+        code = _demo(lines, arguments.model, arguments.rate, screen, signals)
+        return code if code == 0 or signals.number is None else 128 + signals.number
 
 
 def _lines(path: Path | None) -> list[bytes]:

@@ -68,8 +68,9 @@ class _Lines:
 
 
 def write_json(report: Report, stream: TextIO, errors: int) -> None:
-    """One object, one line."""
-    stream.write(json.dumps(report.as_dict(errors), ensure_ascii=False) + "\n")
+    """One object, one line; in JSON's own escapes where the stream is not UTF-8."""
+    is_utf8 = "".join((getattr(stream, "encoding", None) or "utf8").lower().split("-")) == "utf8"
+    stream.write(json.dumps(report.as_dict(errors), ensure_ascii=not is_utf8) + "\n")
 
 
 def write_tables(report: Report, stream: TextIO, errors: int) -> None:

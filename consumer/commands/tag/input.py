@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import os
 import queue
 import sys
@@ -20,6 +21,7 @@ from consumer.codec.article_codec import Codec
 from consumer.contracts.choices import RejectCode
 from consumer.contracts.errors import RejectedMessage, SettingsError
 from consumer.contracts.messages import Article, Position, RawMessage, Tombstone, TopicPartition
+from consumer.standard_streams import GuardedInput
 
 #: Name that stands for standard input.
 STANDARD_INPUT = "-"
@@ -165,7 +167,7 @@ def _standard_input() -> BinaryIO:
     # A file of its own: at its end the interpreter closes sys.stdin, and dies where a thread
     # still waits in it.
     with contextlib.suppress(OSError, ValueError):
-        return os.fdopen(os.dup(sys.stdin.fileno()), "rb")
+        return io.BufferedReader(GuardedInput(os.dup(sys.stdin.fileno())))
     return sys.stdin.buffer
 
 

@@ -8,6 +8,7 @@ it has no such file.
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,7 @@ def write_faithful_dtypes(name: str, folder: Path, measured: Mapping[str, bool])
 def _read(name: str, folder: Path) -> dict[str, Any]:
     """What the file holds, empty where there is none; its precisions are known ones."""
     try:
-        found = orjson.loads((folder / FILE_NAME).read_bytes())
+        found = orjson.loads((folder / FILE_NAME).read_bytes().removeprefix(codecs.BOM_UTF8))
     except FileNotFoundError:
         return {}
     except (OSError, orjson.JSONDecodeError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import sys
 from dataclasses import dataclass
@@ -69,7 +70,8 @@ def find_model_folder(name: str, revision: str) -> ModelFolder:
                 "nerstream again, or name another model with --model"
             )
         return _local(BUNDLED, BUNDLED, BUNDLED_FOLDER)
-    folder = Path(name).expanduser()
+    # Not Path's: that fails where there is no home, or no user of the name behind a ~.
+    folder = Path(os.path.expanduser(name))  # noqa: PTH111
     if folder.is_dir():
         # A link keeps its own name: it is what a person chose to call the model.
         named = folder if folder.name not in ("", "..") else folder.resolve()

@@ -1,0 +1,286 @@
+"""Every command where it was started badly: no traceback, and the exit code that it has elsewhere.
+
+Encodings, streams that are full, closed or not there, no home, no name of the user, a folder that
+is gone, variables of neighbours, and interrupts at each step of the start.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from consumer import cli
+from consumer.kafka.tools.embedded import EmbeddedBroker
+
+#: Runs the command of the process's own arguments as `nerstream` does. Users without a name, and
+#: signals at the import of a module, come by variables.
+DRIVER = """
+import os, pwd, signal, sys
+if "WITHOUT_NAME" in os.environ:
+    def without_name(uid):
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+    pwd.getpwuid = without_name
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == os.environ.get("SIGNAL_AT"):
+            os.kill(os.getpid(), int(os.environ["SIGNAL"]))
+sys.meta_path.insert(0, Finder())
+sys.argv[0] = "nerstream"
+from consumer.cli import main
+sys.exit(main())
+"""
+
+TEXT = "Angela Merkel besuchte São Paulo."
+CONLL = "Angela B-PER\nMerkel I-PER\nvisited O\nSão B-LOC\nPaulo I-LOC\n"
+ARTICLES = '{"id": "1", "body": "Angela Merkel in S\\u00e3o Paulo \\ud83d."}\n'
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A bad environment.
+
+    Attributes:
+        redirect: of the shell.
+        variables: set beside the process's own; None takes one away.
+        code: the exit code, where it is not the one that the command has elsewhere.
+    """
+
+    redirect: str = ""
+    variables: Mapping[str, str | None] = field(default_factory=dict)
+    code: int | None = None
+
+
+ENVIRONMENTS = {
+    "ascii": Environment(variables={"PYTHONIOENCODING": "ascii"}),
+    "lang c": Environment(variables={"LC_ALL": "C", "PYTHONUTF8": "0"}),
+    "posix, not coerced": Environment(
+        variables={"LC_ALL": "POSIX", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    ),
+    "all streams closed": Environment("<&- >&- 2>&-"),
+    "standard error full": Environment("2>/dev/full"),
+    "standard error closed": Environment("2>&-"),
+    "standard error a closed pipe": Environment("2> >(exit)"),
+    "nobody at home": Environment(
+        variables={"HOME": None, "USER": None, "LOGNAME": None, "WITHOUT_NAME": "1"}
+    ),
+    "home is no folder": Environment(
+        variables={"HOME": "/dev/null", "XDG_CACHE_HOME": "/dev/null/x", "HF_HOME": "/dev/null/y"}
+    ),
+    "no temporary folder": Environment(variables={"TMPDIR": "/dev/null", "TEMP": "/nowhere"}),
+    "a neighbour's metrics": Environment(variables={"PROMETHEUS_MULTIPROC_DIR": "/nowhere"}),
+    "garbage": Environment(
+        variables={
+            "OMP_NUM_THREADS": "many",
+            "COLUMNS": "-3",
+            "LINES": "x",
+            "TERM": "nonsense",
+            "PYTHONWARNINGS": "garbage",
+            "TZ": "Nowhere/None",
+            "PYTHONUNBUFFERED": "1",
+        }
+    ),
+}
+
+#: Of each command a call that ends early with this code: the file is a folder, a broker is away.
+EARLY = {
+    "run": (["run", "--config", "{folder}"], 2),
+    "demo": (["demo", "{folder}"], 2),
+    "tag": (["tag", "{folder}"], 2),
+    "produce": (["produce", "{folder}", "--topic", "São"], 2),
+    "evaluate": (["evaluate", "{folder}/São"], 2),
+    "compare": (["compare", "{folder}"], 2),
+    "train": (
+        ["train", "--train", "{folder}", "--dev", "{conll}", "--base-model", "x", "--output", "y"],
+        2,
+    ),
+    "average": (["average", "a", "b", "--dev", "{folder}", "--output", "y"], 2),
+    "bench": (["bench", "worker", "--articles", "{folder}"], 2),
+}
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
+    """Files for the arguments, by name."""
+    folder = tmp_path_factory.mktemp("São")
+    files = {"text": TEXT, "conll": CONLL, "articles": ARTICLES}
+    for name, content in files.items():
+        (folder / name).write_text(content, encoding="utf-8")
+    (folder / "empty").mkdir()
+    return {"folder": str(folder / "empty"), **{name: str(folder / name) for name in files}}
+
+
+@pytest.fixture(scope="module")
+def broker() -> Iterator[str]:
+    """Its address."""
+    with EmbeddedBroker() as embedded:
+        yield embedded.bootstrap_servers
+
+
+def start(
+    arguments: Sequence[str],
+    places: Mapping[str, str],
+    environment: Environment = Environment(),
+    shell_line: str = 'exec "$@"',
+    **options: object,
+) -> subprocess.Popen[bytes]:
+    variables = {**os.environ, "NERSTREAM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    variables["PYTHONPATH"] = str(Path(cli.__file__).parents[1])
+    for name, value in environment.variables.items():
+        variables.pop(name, None)
+        if value is not None:
+            variables[name] = value
+    given = [argument.format(**places) for argument in arguments]
+    return subprocess.Popen(
+        [
+            *("bash", "-c", f"{shell_line} {environment.redirect}", "bash"),
+            *(sys.executable, "-c", DRIVER, *given),
+        ],
+        **{
+            "env": variables,
+            "stdin": subprocess.DEVNULL,
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.PIPE,
+            **options,
+        },  # type: ignore[call-overload]
+    )
+
+
+def end(process: subprocess.Popen[bytes]) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error, none of which holds a traceback."""
+    with process:
+        out, err = process.communicate(timeout=240)
+    assert b"Traceback" not in out + err, (out + err).decode(errors="replace")
+    assert b"Exception ignored" not in err, err.decode(errors="replace")
+    return process.returncode, out.decode(errors="replace"), err.decode(errors="replace")
+
+
+def call(
+    arguments: Sequence[str],
+    places: Mapping[str, str],
+    environment: Environment = Environment(),
+    **options: object,
+) -> tuple[int, str, str]:
+    return end(start(arguments, places, environment, **options))
+
+
+def test_every_command_has_an_early_end() -> None:
+    assert list(EARLY) == list(cli.COMMANDS)
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_a_wrong_argument_is_told_in_every_environment(
+    environment: str, places: Mapping[str, str]
+) -> None:
+    bad = ENVIRONMENTS[environment]
+    with ThreadPoolExecutor(3) as pool:
+        ends = pool.map(lambda early: call(early[0], places, bad), EARLY.values())
+        for (_, code), (found, out, err) in zip(EARLY.values(), ends, strict=True):
+            assert (found, out) == (code, "")
+            if not bad.redirect:
+                assert "error: " in err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("redirect", "said"),
+    [
+        (">/dev/full", "No space left on device"),
+        (">&-", "it is closed"),
+        (">&- <&-", "it is closed"),
+    ],
+)
+def test_help_that_cannot_be_written_is_a_failure(
+    redirect: str, said: str, places: Mapping[str, str]
+) -> None:
+    calls = [["--help"], ["--version"], *([name, "--help"] for name in cli.COMMANDS)]
+    with ThreadPoolExecutor(3) as pool:
+        ends = pool.map(lambda one: call(one, places, Environment(redirect)), calls)
+        for code, out, err in ends:
+            assert (code, out) == (1, "")
+            assert err == (
+                f"nerstream: error: standard output cannot be written ({said}); "
+                "make room where it goes, or send it elsewhere with >\n"
+            )
+
+
+@pytest.mark.parametrize("redirect", ["<&-", "<&- 2>&-"])
+@pytest.mark.parametrize(
+    "arguments",
+    [["compare", "-"], ["produce", "-", "--topic", "x", "--bootstrap-servers", "{broker}"]],
+)
+def test_a_standard_input_that_cannot_be_read_is_told(
+    arguments: list[str], redirect: str, places: Mapping[str, str], broker: str
+) -> None:
+    given = {**places, "broker": broker}
+    code, out, err = call(arguments, given, Environment(redirect))
+    assert (code, out) == (2, "")
+    if "2>" not in redirect:
+        assert err == (
+            "nerstream: error: standard input: it cannot be read (it is closed); "
+            "name a file, or give one with <\n"
+        )
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_a_working_folder_that_is_gone_is_told(
+    name: str, places: Mapping[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "gone").mkdir()
+    gone = f'cd "{tmp_path}/gone" && rmdir "{tmp_path}/gone" && exec "$@"'
+    arguments, _ = EARLY[name]
+    process = start(arguments, places, shell_line=gone)
+    code, out, err = end(process)
+    assert (code, out) == (2, "")
+    assert err == (
+        "nerstream: error: working folder: it cannot be found (No such file or directory); "
+        "change into one that exists, then start again\n"
+    )
+
+
+#: A call of each command, other than the worker, that goes on for longer than its start.
+WORK = {
+    "demo": ["demo", "{articles}"],
+    "tag": ["tag", "{text}"],
+    "produce": ["produce", "-", "--topic", "x", "--bootstrap-servers", "{broker}"],
+    "evaluate": ["evaluate", "{conll}"],
+    "compare": ["compare", "{text}"],
+    "train": [
+        "train",
+        "--train",
+        "{conll}",
+        "--dev",
+        "{conll}",
+        "--base-model",
+        "bundled",
+        "--output",
+        "{folder}/x",
+    ],
+    "average": ["average", "bundled", "bundled", "--dev", "{conll}", "--output", "{folder}/y"],
+    "bench": ["bench", "model", "--model", "bundled", "--rows", "ours", "--seconds", "1"],
+}
+
+
+def test_every_command_is_interrupted() -> None:
+    assert {*WORK, "run"} == set(cli.COMMANDS)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("step", ["argparse", "pydantic_core", "rich", "torch"])
+def test_a_signal_at_a_step_of_the_start_ends_quietly(
+    step: str, number: signal.Signals, places: Mapping[str, str], broker: str
+) -> None:
+    given = {**places, "broker": broker}
+    at_step = Environment(variables={"SIGNAL_AT": step, "SIGNAL": str(int(number))})
+    calls = WORK if step in ("argparse", "rich") else {"tag": WORK["tag"]}
+    with ThreadPoolExecutor(3) as pool:
+        ends = pool.map(lambda one: call(one, given, at_step), calls.values())
+        for name, (code, out, err) in zip(calls, ends, strict=True):
+            quiet = {signal.SIGINT: 130, signal.SIGTERM: -signal.SIGTERM}[number]
+            assert (name, code, out, err) == (name, quiet, "", "")
