@@ -6,6 +6,7 @@ is gone, variables of neighbours, and interrupts at each step of the start.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -60,7 +61,6 @@ class Environment:
 
 ENVIRONMENTS = {
     "ascii": Environment(variables={"PYTHONIOENCODING": "ascii"}),
-    "lang c": Environment(variables={"LC_ALL": "C", "PYTHONUTF8": "0"}),
     "posix, not coerced": Environment(
         variables={"LC_ALL": "POSIX", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
     ),
@@ -71,10 +71,9 @@ ENVIRONMENTS = {
     "nobody at home": Environment(
         variables={"HOME": None, "USER": None, "LOGNAME": None, "WITHOUT_NAME": "1"}
     ),
-    "home is no folder": Environment(
-        variables={"HOME": "/dev/null", "XDG_CACHE_HOME": "/dev/null/x", "HF_HOME": "/dev/null/y"}
+    "folders that are none": Environment(
+        variables={"HOME": "/dev/null", "HF_HOME": "/dev/null/x", "TMPDIR": "/dev/null/y"}
     ),
-    "no temporary folder": Environment(variables={"TMPDIR": "/dev/null", "TEMP": "/nowhere"}),
     "a neighbour's metrics": Environment(variables={"PROMETHEUS_MULTIPROC_DIR": "/nowhere"}),
     "garbage": Environment(
         variables={
@@ -278,9 +277,77 @@ def test_a_signal_at_a_step_of_the_start_ends_quietly(
 ) -> None:
     given = {**places, "broker": broker}
     at_step = Environment(variables={"SIGNAL_AT": step, "SIGNAL": str(int(number))})
-    calls = WORK if step in ("argparse", "rich") else {"tag": WORK["tag"]}
+    # What all of them do first is tried with each, what follows with one.
+    calls = WORK if step == "argparse" else {"tag": WORK["tag"]}
     with ThreadPoolExecutor(3) as pool:
         ends = pool.map(lambda one: call(one, given, at_step), calls.values())
         for name, (code, out, err) in zip(calls, ends, strict=True):
             quiet = {signal.SIGINT: 130, signal.SIGTERM: -signal.SIGTERM}[number]
             assert (name, code, out, err) == (name, quiet, "", "")
+
+
+#: What the model's libraries meet on a machine that is not made for them.
+HARD_WORK = Environment(
+    variables={
+        "PYTHONIOENCODING": "ascii",
+        "PYTHONWARNINGS": "error",
+        "PYTHONOPTIMIZE": "2",
+        "WITHOUT_NAME": "1",
+        "HOME": None,
+        "USER": None,
+        "LOGNAME": None,
+        "TMPDIR": "/dev/null",
+        "HF_HOME": "/dev/null/x",
+        "TORCHINDUCTOR_CACHE_DIR": "/dev/null/y",
+        "TRITON_CACHE_DIR": "/dev/null/z",
+        "OMP_NUM_THREADS": "many",
+    }
+)
+
+
+def test_articles_are_shown_where_nothing_is_as_it_should_be(places: Mapping[str, str]) -> None:
+    code, out, _ = call(["tag", "--pretty", "{articles}"], places, HARD_WORK)
+    assert code == 0
+    assert "Angela Merkel PER" in out
+    assert "S\\xe3o Paulo LOC" in out
+    assert "\\ud83d." in out
+
+
+def test_entities_that_cannot_be_written_are_a_failure(places: Mapping[str, str]) -> None:
+    code, out, err = call(["tag", "{text}"], places, Environment(">/dev/full"))
+    assert (code, out) == (1, "")
+    assert err.startswith("nerstream: error: standard output cannot be written (No space left on")
+
+
+def test_an_interrupt_while_input_is_awaited_ends_quietly(places: Mapping[str, str]) -> None:
+    process = start(["tag", "-"], places, stdin=subprocess.PIPE)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(TEXT.encode() + b"\n")
+    process.stdin.flush()
+    first = process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    assert end(process) == (130, "", "")
+    assert json.loads(first)["entities"]
+
+
+def test_counts_are_the_worker_s_own_whatever_a_neighbour_keeps(tmp_path: Path) -> None:
+    script = (
+        "import sys; from consumer.telemetry.registry import new_registry\n"
+        "from consumer.telemetry.metrics import Metrics\n"
+        "registry = new_registry(); Metrics(registry)\n"
+        "from prometheus_client import values\n"
+        "print(values.ValueClass.__name__)"
+    )
+    for name in ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir"):
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            env={**os.environ, name: str(tmp_path)},
+            cwd=Path(cli.__file__).parents[1],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=120,
+        )
+        assert (done.stdout, done.stderr) == ("MutexValue\n", "")
+    assert list(tmp_path.iterdir()) == []

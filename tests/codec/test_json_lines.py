@@ -16,6 +16,12 @@ def test_a_file_gives_its_lines(tmp_path: Path) -> None:
     assert json_lines_of(file, "--articles") == [b'{"id":"1"}', b'{"id":"2"}']
 
 
+def test_a_byte_order_mark_belongs_to_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl"
+    file.write_bytes(b'\xef\xbb\xbf{"id":"1"}\n')
+    assert json_lines_of(file, "--articles") == [b'{"id":"1"}']
+
+
 @pytest.mark.parametrize("content", [None, b"\n\n"])
 def test_a_file_without_articles_is_told(tmp_path: Path, content: bytes | None) -> None:
     file = tmp_path / "a.jsonl"

@@ -66,6 +66,10 @@ def test_a_file_wins_over_the_defaults(tmp_path: Path) -> None:
     assert load(toml="batch_tokens = 3", tmp_path=tmp_path).batch_tokens == 3
 
 
+def test_a_byte_order_mark_belongs_to_the_file(tmp_path: Path) -> None:
+    assert load(toml="\ufeffbatch_tokens = 3", tmp_path=tmp_path).batch_tokens == 3
+
+
 def test_a_variable_wins_over_the_file(tmp_path: Path) -> None:
     settings = load(
         env={"NERSTREAM_BATCH_TOKENS": "2"},
