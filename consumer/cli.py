@@ -73,7 +73,9 @@ def _guarded(argv: list[str]) -> int:
         code = error.exit_code
         _tell(str(error) or type(error).__name__)
     except KeyboardInterrupt:
-        code = INTERRUPTED
+        # What is in the buffer may be out already, where the interrupt came between the two.
+        discard_output()
+        return INTERRUPTED
     except (BrokenPipeError, PipeClosed):
         discard_output()
         return PIPE_CLOSED
