@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -128,7 +129,7 @@ def start(
     places: Mapping[str, str],
     environment: Environment = Environment(),
     shell_line: str = 'exec "$@"',
-    **options: object,
+    **options: Any,
 ) -> subprocess.Popen[bytes]:
     variables = {**os.environ, "NERSTREAM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     variables["PYTHONPATH"] = str(Path(cli.__file__).parents[1])
@@ -137,7 +138,7 @@ def start(
         if value is not None:
             variables[name] = value
     given = [argument.format(**places) for argument in arguments]
-    return subprocess.Popen(
+    process: subprocess.Popen[bytes] = subprocess.Popen(
         [
             *("bash", "-c", f"{shell_line} {environment.redirect}", "bash"),
             *(sys.executable, "-c", DRIVER, *given),
@@ -148,8 +149,9 @@ def start(
             "stdout": subprocess.PIPE,
             "stderr": subprocess.PIPE,
             **options,
-        },  # type: ignore[call-overload]
+        },
     )
+    return process
 
 
 def end(process: subprocess.Popen[bytes]) -> tuple[int, str, str]:
@@ -165,7 +167,7 @@ def call(
     arguments: Sequence[str],
     places: Mapping[str, str],
     environment: Environment = Environment(),
-    **options: object,
+    **options: Any,
 ) -> tuple[int, str, str]:
     return end(start(arguments, places, environment, **options))
 

@@ -299,7 +299,8 @@ def test_fault_control_characters_before_a_name_shift_its_offsets(
     for one in (plain, text):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = theirs.entities(*theirs.outputs([one]), "none")
+            (output,) = theirs.outputs([one])
+            found = theirs.entities(output, "none")
         spans.append([(entity["start"], entity["end"]) for entity in found])
     assert spans[0]
     assert spans[1] == spans[0]
