@@ -1,41 +1,198 @@
-"""The tagger that the settings ask for."""
+"""The worker as a process: built from its settings, served until a signal, ended with a code."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import gc
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+from typing import NoReturn
 
+import structlog
+
+from consumer import __version__
+from consumer.codec.article_codec import Codec
+from consumer.contracts.errors import DeviceFailed, NerstreamError
+from consumer.contracts.ports import Tagger
+from consumer.kafka.client_check import check_clients
+from consumer.kafka.internal_topics import InternalTopics
+from consumer.kafka.sink.sink import make_sink
+from consumer.kafka.source.source import KafkaSource
+from consumer.loading import tagger_from
 from consumer.settings.schema import Settings
+from consumer.telemetry.admin import AdminServer
+from consumer.telemetry.health import Health
+from consumer.telemetry.logs import adopt_library_loggers
+from consumer.telemetry.metrics import Metrics
+from consumer.telemetry.registry import new_registry
+from consumer.worker import Worker
 
-if TYPE_CHECKING:
-    from consumer.tagging.tagger import Tagger
+#: Objects that may come to be before garbage is looked for: more than there are in flight.
+GARBAGE_OBJECTS = 50_000
 
-#: The settings that `load_tagger` takes, by the same names: those of the commands that need no
-#: Kafka.
-TAGGER_SETTINGS = (
-    "model",
-    "revision",
-    "device",
-    "dtype",
-    "threads",
-    "tokenizer_processes",
-    "aggregation",
-    "window_overlap_tokens",
-    "window_tokens",
-    "batch_tokens",
-)
+#: Seconds between two looks for signals while the model is loaded.
+_LOOK_S = 0.05
 
-#: Other than the worker, such a command needs nothing but what is installed.
-OFFLINE_DEFAULTS = {"model": "bundled"}
+log = structlog.get_logger(__name__)
 
 
-def tagger_from(settings: Settings) -> Tagger:
-    """Load the model that the settings name. Blocks; the first call in a process imports torch.
+def serve(
+    settings: Settings,
+    signals: Callable[[], int],
+    load: Callable[[Settings, Metrics], Tagger] | None = None,
+) -> int:
+    """Load the model, join the group, work until `signals` counts one or a stage fails.
+
+    The endpoints answer from the first moment, so that a probe sees a worker that loads its
+    model as alive and not ready. The group is joined last: a worker that cannot tag yet must
+    not hold partitions.
+
+    Args:
+        load: gives the tagger; None takes the model that the settings name.
+    """
+    started = time.monotonic()
+    worker: Worker | None = None
+
+    def health() -> Health:
+        if worker is None:
+            return Health(alive=True, ready=False, reasons=("the model is being loaded",))
+        return worker.state()
+
+    registry = new_registry()
+    metrics = Metrics(registry)
+    admin = AdminServer(settings.admin_host, settings.admin_port, registry, health)
+    admin.start()
+    try:
+        log.info("starting", version=__version__, admin_port=admin.port, **_shown(settings))
+        # A wrong property must not be found after the model, which takes long.
+        check_clients(settings)
+        # Beside the model, since neither knows how long the other takes. Nobody waits for it: what
+        # it says may be over by then, and where it is not the worker says it again.
+        threading.Thread(
+            target=_look_at_brokers, args=(settings,), name="nerstream-look", daemon=True
+        ).start()
+        tagger = (load or partial(load_tagger, signals=signals))(settings, metrics)
+        worker = build_worker(settings, metrics, tagger, started)
+        # What is loaded by now, a million objects with torch, stays to the end. To look through
+        # it for garbage would hold up every thread for a tenth of a second, again and again.
+        gc.collect()
+        gc.freeze()
+        # Few objects in flight, and no rings of them: what looks for rings took a twenty-fifth.
+        gc.set_threshold(GARBAGE_OBJECTS, 20, 10)
+        log.info("model loaded", seconds=round(time.monotonic() - started, 1))
+        worker.start(signals)
+        worker.wait(signals)
+        if worker.running:
+            # Stopped before the producer was ready; a stage is still in the client.
+            log.info("stopped before anything was read")
+            _end(0)
+        log.info("drained, left the group")
+        return 0
+    except StoppedLoading:
+        log.info("stopped while the model was being loaded")
+        _end(0)
+    except NerstreamError as failure:
+        log.error("worker failed", error=str(failure), exc_info=failure.__cause__)
+        if worker is not None and (worker.running or isinstance(failure, DeviceFailed)):
+            # A stage hangs, in a forward pass perhaps; ending the interpreter around it could
+            # hang too, and around a broken device it can crash, with another exit code. Nothing
+            # uncommitted is lost by going at once.
+            sys.stderr.write(f"nerstream: error: {failure}\n")
+            _end(failure.exit_code)
+        raise
+    finally:
+        admin.close()
+
+
+def _look_at_brokers(settings: Settings) -> None:
+    if obstacles := InternalTopics(settings).obstacles():
+        log.warning("the brokers cannot serve a worker yet", reasons=obstacles)
+
+
+def _end(code: int) -> NoReturn:
+    """End the process although a thread of it is busy in a library."""
+    logging.shutdown()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+class StoppedLoading(Exception):
+    """A signal came while the model was being loaded; the thread that loads it goes on."""
+
+
+def load_tagger(
+    settings: Settings, metrics: Metrics, signals: Callable[[], int] = lambda: 0
+) -> Tagger:
+    """Load the model and have the metrics tell of it and of its device.
+
+    In a thread that ends with it. OpenMP keeps threads for each thread that ever computed, and
+    once there are more of them than cores they no longer wait for each other awake: passes in
+    another thread than the one that loaded, and is still there, take a third longer.
+
+    Args:
+        signals: how many signals to end have come; loading cannot be interrupted, but left.
 
     Raises:
         ModelError: the model cannot be loaded.
-        SettingsError: `window_tokens` leaves no room for text.
+        StoppedLoading: a signal came meanwhile.
     """
-    # Imported here: torch takes seconds, which `--help` and a wrong setting should not.
-    from consumer.tagging.tagger import load_tagger
+    loaded: Future[Tagger] = Future()
 
-    return load_tagger(**{name: getattr(settings, name) for name in TAGGER_SETTINGS})
+    def run() -> None:
+        try:
+            loaded.set_result(tagger_from(settings))
+        except BaseException as failure:  # raised below, by the thread that waits
+            loaded.set_exception(failure)
+
+    thread = threading.Thread(target=run, name="nerstream-load", daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(_LOOK_S)
+        if signals():
+            raise StoppedLoading
+    tagger = loaded.result()
+    # The model's libraries bring log handlers of their own when they are first imported.
+    adopt_library_loggers()
+    metrics.model_loaded(tagger.info)
+    # Imported here: it imports torch, which the line above has done by now.
+    from consumer.tagging.engine.device_memory import device_memory_reader
+
+    memory = device_memory_reader(tagger.info.device)
+    if memory is not None:
+        metrics.watch_device_memory(memory)
+    return tagger
+
+
+def build_worker(
+    settings: Settings, metrics: Metrics, tagger: Tagger, began_at: float | None = None
+) -> Worker:
+    """Put a worker together; connects to nothing yet.
+
+    Args:
+        began_at: as for `Worker`.
+
+    Raises:
+        SettingsError: a librdkafka property is wrong.
+    """
+    source = KafkaSource(settings)
+    return Worker(
+        settings,
+        source=source,
+        sink=make_sink(settings, source),
+        tagger=tagger,
+        codec=Codec(settings.text_fields),
+        observer=metrics,
+        began_at=began_at,
+    )
+
+
+def _shown(settings: Settings) -> dict[str, object]:
+    """The settings that are not at their default, secrets masked."""
+    defaults = Settings().shown()
+    shown = {name: value for name, value in settings.shown().items() if value != defaults[name]}
+    return {"settings": shown}

@@ -19,7 +19,7 @@ SOON_S = 8.0
 LOADS_FOR_EVER = """
     import sys, threading
     from consumer import cli
-    from consumer.commands import run
+    from consumer import app
 
     def load(settings):
         print("loading", file=sys.stderr, flush=True)
@@ -27,7 +27,7 @@ LOADS_FOR_EVER = """
 
     lock = threading.Lock()
     lock.acquire()
-    run.tagger_from = load
+    app.tagger_from = load
     sys.exit(cli.main())
 """
 
@@ -35,13 +35,13 @@ LOADS_FOR_EVER = """
 CHECKS_FOR_EVER = """
     import sys, time
     from consumer import cli
-    from consumer.commands import run
+    from consumer import app
 
     def check(settings):
         print("checking", file=sys.stderr, flush=True)
         time.sleep(600)
 
-    run.check_clients = check
+    app.check_clients = check
     sys.exit(cli.main())
 """
 

@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from consumer.commands import run as run_command
+from consumer import app
 from consumer.contracts.errors import ModelError
 from consumer.settings.schema import Settings
 from consumer.telemetry.metrics import Metrics
@@ -95,9 +95,9 @@ def test_the_model_is_loaded_in_a_thread_that_is_gone_afterwards(
         loaders.append(threading.current_thread())
         raise ModelError("there is none")
 
-    monkeypatch.setattr(run_command, "tagger_from", fail)
+    monkeypatch.setattr(app, "tagger_from", fail)
     with pytest.raises(ModelError, match="there is none"):
-        run_command.load_tagger(Settings(), Metrics(new_registry()))
+        app.load_tagger(Settings(), Metrics(new_registry()))
     (loader,) = loaders
     assert loader is not threading.current_thread()
     assert not loader.is_alive()

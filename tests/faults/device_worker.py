@@ -17,8 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from consumer import cli
-from consumer.commands import run
+from consumer import app, cli
 from consumer.settings.schema import Settings
 from consumer.tagging.engine.engine import Answer, Engine
 from consumer.tagging.engine.overlap import Starter
@@ -108,7 +107,7 @@ def put_on_failing_device(tagger: Tagger, variables: Mapping[str, str]) -> Tagge
 
 def main() -> int:
     """The exit code of the command."""
-    load = run.load_tagger
+    load = app.load_tagger
 
     def load_on_failing_device(
         settings: Settings, metrics: Metrics, signals: Callable[[], int] = lambda: 0
@@ -117,7 +116,7 @@ def main() -> int:
         assert isinstance(tagger, Tagger)
         return put_on_failing_device(tagger, os.environ)
 
-    run.load_tagger = load_on_failing_device
+    app.load_tagger = load_on_failing_device
     return cli.main(["run", *sys.argv[1:]])
 
 

@@ -10,7 +10,7 @@ import argparse
 import os
 import sys
 
-from consumer.commands.run import serve
+from consumer.app import serve
 from consumer.contracts.errors import NerstreamError
 from consumer.settings.flags import add_settings_arguments
 from consumer.settings.sources import load_settings

@@ -33,9 +33,9 @@ pytestmark = pytest.mark.kafka
 LOADS_FOR_EVER = """
 import sys, time
 from consumer import cli
-from consumer.commands import run
+from consumer import app
 
-run.tagger_from = lambda settings: time.sleep(600)
+app.tagger_from = lambda settings: time.sleep(600)
 sys.exit(cli.main())
 """
 

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import orjson
 
-from consumer.app import tagger_from
+from consumer.app import load_tagger, serve
 from consumer.bench.worker.alone import measure_model, measure_tokenizer, prepared_batches
 from consumer.bench.worker.taggers import NullTagger, TaggerKind, TokenizerTagger
-from consumer.commands.run import load_tagger, serve
 from consumer.contracts.errors import NerstreamError
 from consumer.contracts.ports import Tagger
+from consumer.loading import tagger_from
 from consumer.settings.schema import Settings
 from consumer.signals import EndSignals
 from consumer.telemetry.logs import configure_logging

@@ -20,7 +20,6 @@ from typing import Any
 import orjson
 from rich.console import Console
 
-from consumer.app import TAGGER_SETTINGS
 from consumer.bench.articles import news_articles
 from consumer.bench.worker.figures import printed
 from consumer.bench.worker.measurements import Measurements
@@ -29,6 +28,7 @@ from consumer.codec.json_lines import json_lines_of
 from consumer.contracts.errors import SettingsError
 from consumer.kafka.tools.embedded import EmbeddedBroker
 from consumer.kafka.tools.topics import temporary_topics
+from consumer.loading import TAGGER_SETTINGS
 from consumer.settings.flags import add_settings_arguments
 from consumer.settings.schema import Delivery, GroupProtocol, Settings
 from consumer.settings.sources import load_settings

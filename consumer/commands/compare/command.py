@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 import orjson
 from rich.console import Console
 
-from consumer.app import OFFLINE_DEFAULTS, TAGGER_SETTINGS, tagger_from
 from consumer.commands.compare.articles import articles_in
 from consumer.commands.compare.report import CompareReport, write_tables
 from consumer.commands.evaluate.display import progress_of
@@ -25,6 +24,7 @@ from consumer.contracts.errors import RejectedMessage, SettingsError
 from consumer.contracts.messages import Article
 from consumer.evaluation.articles import calls_of
 from consumer.evaluation.comparison import Comparison
+from consumer.loading import OFFLINE_DEFAULTS, TAGGER_SETTINGS, tagger_from
 from consumer.settings.flags import add_settings_arguments
 from consumer.settings.schema import Settings
 from consumer.settings.sources import load_settings

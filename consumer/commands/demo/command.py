@@ -84,7 +84,7 @@ def _demo(
 ) -> int:
     screen.status("starting the embedded broker and loading the model")
     # Imported here: torch takes seconds, and the person should see something first.
-    from consumer.commands.run import build_worker, load_tagger
+    from consumer.app import build_worker, load_tagger
     from consumer.kafka.tools.embedded import EmbeddedBroker
     from consumer.kafka.tools.reader import TopicReader
 

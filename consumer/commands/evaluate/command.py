@@ -13,7 +13,6 @@ import time
 from enum import StrEnum
 from pathlib import Path
 
-from consumer.app import OFFLINE_DEFAULTS, TAGGER_SETTINGS, tagger_from
 from consumer.commands.evaluate.display import progress_of, write_json, write_tables
 from consumer.commands.evaluate.report import Report
 from consumer.commands.files import read_corpus
@@ -22,6 +21,7 @@ from consumer.evaluation.articles import evaluate_tagger, joined, sentences_apar
 from consumer.evaluation.confusion import confusion_of
 from consumer.evaluation.conll import corpus_statistics
 from consumer.evaluation.scoring import score_labels
+from consumer.loading import OFFLINE_DEFAULTS, TAGGER_SETTINGS, tagger_from
 from consumer.settings.flags import add_settings_arguments
 from consumer.settings.sources import load_settings
 

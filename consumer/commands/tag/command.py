@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
-from consumer.app import OFFLINE_DEFAULTS, TAGGER_SETTINGS, tagger_from
 from consumer.codec.article_codec import Codec
 from consumer.commands.tag.input import (
     STANDARD_INPUT,
@@ -32,6 +31,7 @@ from consumer.commands.tag.input import (
 from consumer.commands.tag.output import JsonLines, Output, Pretty
 from consumer.contracts.errors import RejectedMessage
 from consumer.contracts.messages import Article, PreparedArticle, TaggedArticle, Tombstone
+from consumer.loading import OFFLINE_DEFAULTS, TAGGER_SETTINGS, tagger_from
 from consumer.settings.flags import add_settings_arguments
 from consumer.settings.sources import load_settings
 

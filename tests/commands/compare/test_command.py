@@ -12,8 +12,7 @@ import orjson
 import pytest
 import torch
 
-from consumer import app as loading
-from consumer import cli
+from consumer import cli, loading
 from consumer.commands.compare import command as compare
 from consumer.contracts.errors import RejectedMessage
 from consumer.contracts.messages import PreparedArticle, TaggingResult
