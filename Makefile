@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 KAFKA_DIR := .kafka
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test faults fuzz soak peers check kafka docs pictures lock clean
+.PHONY: help install demo test test-fast faults fuzz soak peers check kafka docs pictures lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,9 +41,15 @@ kafka: $(KAFKA_DIR)/.installed ## Apache Kafka for the tests (Java 17, Maven)
 $(KAFKA_DIR)/.installed: tests/integration/kafka/pom.xml
 	@bash tests/integration/kafka/install.sh $(KAFKA_DIR)
 
-test: $(VENV)/.installed-dev ## every test, on Apache Kafka
+# More processes than the two cores of a small machine: the tests wait for Kafka half of their time.
+WORKERS ?= 4
+
+test: $(VENV)/.installed-dev ## every test, on Apache Kafka (WORKERS=4 processes at a time)
 	@bash tests/integration/kafka/install.sh $(KAFKA_DIR) --if-possible
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n $(WORKERS) --durations=20
+
+test-fast: $(VENV)/.installed-dev ## the tests that need neither Kafka nor seconds, in two minutes
+	@$(BIN)/python -m pytest -n 2 -m "not kafka and not slow" --durations=20
 
 faults: $(VENV)/.installed-dev ## the fault matrix, half an hour; docs/faults.md (ROWS="killed cut" for some)
 	@bash tests/integration/kafka/install.sh $(KAFKA_DIR) --if-possible

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess
 import sys
 import threading
 
@@ -15,10 +14,11 @@ from consumer.contracts.errors import ModelError
 from consumer.settings.schema import Settings
 from consumer.telemetry.metrics import Metrics
 from consumer.telemetry.registry import new_registry
+from tests.support import warm_process
 
 
 def run(*arguments: str, **variables: str) -> tuple[int, list[str]]:
-    done = subprocess.run(
+    done = warm_process.run(
         [sys.executable, "-m", "consumer", "run", "--admin-host", "127.0.0.1", *arguments],
         capture_output=True,
         timeout=240,

@@ -37,7 +37,7 @@ T = TypeVar("T")
 Headers = tuple[tuple[str, bytes | None], ...]
 
 #: Longest wait for one answer of the broker.
-CALL_TIMEOUT_S = 30.0
+CALL_TIMEOUT_S = 60.0
 
 #: What a broker or the client says while leaders are chosen or connections made anew.
 _SOON_OVER = frozenset(
@@ -143,7 +143,7 @@ def add_partitions(bootstrap: str, name: str, total: int) -> None:
     client.create_partitions([NewPartitions(name, total)])[name].result(CALL_TIMEOUT_S)
 
 
-def wait_in_sync(bootstrap: str, timeout_s: float = 60.0) -> None:
+def wait_in_sync(bootstrap: str, timeout_s: float = 180.0) -> None:
     """Until every replica of every partition is in sync and the first of them leads, so that a
     broker may go without taking anything with it."""
     deadline = time.monotonic() + timeout_s
@@ -264,7 +264,7 @@ def read_all(
     bootstrap: str,
     topic: str,
     isolation: str = "read_committed",
-    timeout_s: float = 60.0,
+    timeout_s: float = 180.0,
 ) -> list[Record]:
     """Every message up to the end offsets at call time, by partition, then offset.
 
@@ -278,7 +278,7 @@ def wait_for_records(
     bootstrap: str,
     topic: str,
     count: int,
-    timeout_s: float = 60.0,
+    timeout_s: float = 180.0,
     isolation: str = "read_committed",
 ) -> list[Record]:
     """`read_all` again and again until there are at least `count`; fails after `timeout_s`."""

@@ -29,7 +29,7 @@ KAFKA_DIR = ROOT / ".kafka"
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 
 #: A loaded machine of two cores takes its time to start a Java process.
-START_TIMEOUT_S = 120.0
+START_TIMEOUT_S = 300.0
 
 #: One broker, quick to start, quick to rebalance and to give up on a lost member or transaction.
 _CONFIG: Mapping[str, str | int] = {

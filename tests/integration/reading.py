@@ -13,7 +13,7 @@ from consumer.kafka.source.source import KafkaSource
 from consumer.settings.schema import Settings
 
 #: Ample for a loaded machine; nothing waits this long unless it is broken.
-TIMEOUT_S = 60.0
+TIMEOUT_S = 180.0
 
 
 class Heard:

@@ -7,7 +7,6 @@ is not beside the checkout.
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +19,7 @@ from tests.conftest import TopicFactory
 from tests.integration import helpers
 from tests.integration.helpers import Record
 from tests.integration.worker_process import WorkerProcess
+from tests.support import warm_process
 
 DEV = Path(__file__).parents[3] / "shared" / "conll2003" / "dev.txt"
 
@@ -60,7 +60,7 @@ def test_the_dev_articles_come_back_with_the_entities_of_nerstream_tag(
         # `nerstream tag` below tokenises in its own process, and must say the same.
         "tokenizer_processes": 2,
     }
-    with WorkerProcess(settings, tmp_path) as worker:
+    with WorkerProcess(settings, tmp_path, warm=False) as worker:
         records = helpers.wait_for_records(kafka, names["out"], 216, timeout_s=600)
         assert worker.terminate() == 0, worker.log.read_text()
     assert helpers.read_all(kafka, names["dead"]) == []
@@ -69,7 +69,7 @@ def test_the_dev_articles_come_back_with_the_entities_of_nerstream_tag(
     }
     assert len(records) == len(out) == 216
 
-    tagged = subprocess.run(
+    tagged = warm_process.run(
         [sys.executable, "-m", "consumer", "tag", "--model", "bundled", str(file)],
         capture_output=True,
         check=True,

@@ -16,9 +16,13 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.integration.lifetime import spawn
+from tests.support.warm_process import WarmProcess
 
 #: A worker must be ready, and must end, within this; generous, since machines are slow at times.
-PATIENCE_S = 90.0
+PATIENCE_S = 300.0
+
+#: Commands that import torch.
+_WITH_MODEL = (("-m", "consumer", "run"), ("-m", "tests.faults.device_worker"))
 
 
 class WorkerProcess:
@@ -30,6 +34,8 @@ class WorkerProcess:
         name: of the log file.
         command: what the interpreter runs, before the flags.
         variables: of the environment, on top of this process's.
+        warm: whether a worker with a model is forked from a process that has imported torch; what
+            a test of starting would not want.
     """
 
     def __init__(
@@ -39,6 +45,8 @@ class WorkerProcess:
         name: str = "worker",
         command: Sequence[str] = ("-m", "consumer", "run"),
         variables: Mapping[str, str] | None = None,
+        *,
+        warm: bool = True,
     ) -> None:
         self._settings = {
             "log_format": "json",
@@ -48,6 +56,7 @@ class WorkerProcess:
             **settings,
         }
         self._command = command
+        self._warm = warm and command in _WITH_MODEL
         self._variables = dict(variables or {})
         self.log = folder / f"{name}-{time.monotonic_ns()}.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -75,7 +84,8 @@ class WorkerProcess:
             else:
                 flags += [f"--{name.replace('_', '-')}", str(value)]
         with self.log.open("wb") as log:
-            self._process = spawn(
+            start = WarmProcess if self._warm else spawn
+            self._process = start(
                 [sys.executable, *self._command, *flags],
                 stdout=log,
                 stderr=log,
@@ -118,7 +128,7 @@ class WorkerProcess:
             self._port = int(ports[0])
         try:
             with urllib.request.urlopen(
-                f"http://127.0.0.1:{self._port}{path}", timeout=10
+                f"http://127.0.0.1:{self._port}{path}", timeout=60
             ) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as answer:

@@ -26,7 +26,7 @@ from consumer.contracts.messages import (
 )
 
 #: Longest wait for something that is bound to happen; only a failing test waits so long.
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 
 T = TypeVar("T")
 

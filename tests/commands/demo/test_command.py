@@ -9,15 +9,17 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import jsonschema_rs
 import pytest
 
 from consumer import resources
+from tests.support import warm_process
 
 
-def demo(*arguments: str) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(
+def demo(*arguments: str, run: Any = warm_process.run) -> subprocess.CompletedProcess[bytes]:
+    return run(  # type: ignore[no-any-return]
         [sys.executable, "-m", "consumer", "demo", *arguments],
         capture_output=True,
         timeout=240,
@@ -31,7 +33,7 @@ def ids(lines: Sequence[bytes]) -> list[str]:
 
 
 def test_json_prints_the_tagged_messages_and_nothing_else() -> None:
-    done = demo("--json", "--rate", "0")
+    done = demo("--json", "--rate", "0", run=subprocess.run)
     assert done.returncode == 0, done.stderr.decode()
     messages = [json.loads(line) for line in done.stdout.splitlines()]
     validator = jsonschema_rs.validator_for(resources.schema("tagged_article.v1"))

@@ -438,7 +438,7 @@ def test_an_answer_to_a_commit_comes_while_the_source_polls(
     assert thread.is_alive()
     client.play = [client.answers(0)]
     source.poll(1, 0)
-    thread.join(10)
+    thread.join(60)
     assert outcome == [None]
 
 
@@ -449,7 +449,7 @@ def test_a_commit_that_is_refused_says_so(client: Client, source: KafkaSource, w
     served(source, client, 1)
     client.play = [client.answers(0, refused if whole else None, None if whole else refused)]
     source.poll(1, 0)
-    thread.join(10)
+    thread.join(60)
     (failed,) = outcome
     assert isinstance(failed, KafkaException)
     assert failed.args[0].code() == KafkaError.ILLEGAL_GENERATION
@@ -479,7 +479,7 @@ def test_a_commit_under_way_is_made_again_in_a_revoke(client: Client) -> None:
         def on_revoked(self, partitions: Sequence[TopicPartition]) -> None:
             assert thread.is_alive()
             source.serve()
-            thread.join(10)
+            thread.join(60)
             super().on_revoked(partitions)
 
     heard = Waits()
@@ -501,7 +501,7 @@ def test_a_commit_without_an_answer_is_given_up(client: Client) -> None:
     source.open(Heard())
     thread, outcome = committing(source)
     served(source, client, 1)
-    thread.join(10)
+    thread.join(60)
     (failed,) = outcome
     assert isinstance(failed, AbortableError)
     assert "no answer in 0 s" in str(failed)
@@ -515,7 +515,7 @@ def test_no_commit_waits_for_a_consumer_that_is_given_up(
     makes(monkeypatch, Client())
     client.strand()
     source.poll(1, 0)
-    thread.join(10)
+    thread.join(60)
     (failed,) = outcome
     assert isinstance(failed, AbortableError)
     assert "the consumer is given up" in str(failed)

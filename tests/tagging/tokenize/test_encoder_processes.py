@@ -34,7 +34,7 @@ from tests.support.faulty_encoders import (
 )
 from tests.support.tiny_models import FAMILIES, SENTENCES, article, tag, tiny_folder, tiny_tagger
 
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 
 ARTICLES = [
     *[[sentence] for sentence in SENTENCES],

@@ -1,0 +1,41 @@
+"""Which tests go together to one process of a parallel run, and in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+#: Files whose tests wait for much and share nothing but the one Apache Kafka: each for itself.
+_ALONE = (
+    "tests/integration/test_sink.py",
+    "tests/integration/test_source.py",
+    "tests/integration/test_worker.py",
+    "tests/faults/test_device.py",
+    "tests/faults/test_fuzz.py",
+    "tests/faults/test_refused_records.py",
+    "tests/faults/test_soak.py",
+)
+
+#: What takes longest begins first, so that nothing long is left for the end.
+_FIRST = ("tests/faults/", "tests/integration/")
+
+
+class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
+    """A file's tests go together, with what its fixtures made; those above go one by one."""
+
+    def __init__(self, config: pytest.Config, log: Any) -> None:
+        # Else the files of most tests go first, which are those that take no time.
+        config.option.loadscopereorder = False
+        super().__init__(config, log)
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return nodeid if file in _ALONE else file
+
+
+def longest_first(items: Sequence[pytest.Item]) -> list[pytest.Item]:
+    """The tests in the order in which a parallel run begins them; no file is taken apart."""
+    return sorted(items, key=lambda item: not item.nodeid.startswith(_FIRST))

@@ -1,0 +1,35 @@
+"""Tests that `make test-fast` leaves out, and why each takes seconds of a core."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+_IMPORTS = "starts processes that import torch"
+_BUNDLED = "tags with the bundled model"
+
+#: A test is slow if its name begins with one of these.
+SLOW: Mapping[str, str] = {
+    "tests/bench/worker/test_command.py::": "measures a worker for a while",
+    "tests/commands/demo/test_command.py::": _IMPORTS,
+    "tests/commands/tag/test_command.py::test_a_pipe_is_answered": _IMPORTS,
+    "tests/commands/test_run.py::": _IMPORTS,
+    "tests/tagging/engine/cuda/test_varlen_layer.py::test_the_kernels_in_triton": (
+        "interprets kernels that are written for a GPU"
+    ),
+    "tests/tagging/model/test_bert.py::test_the_worker_starts_without": _IMPORTS,
+    "tests/tagging/model/test_bert.py::test_weights_by_old_names": _BUNDLED,
+    "tests/tagging/model/test_loaded_model.py::test_a_cached_commit": _IMPORTS,
+    "tests/tagging/model/test_loaded_model.py::test_a_hub_that_cannot_be_reached": _IMPORTS,
+    "tests/tagging/model/test_loaded_model.py::test_a_model_of_the_hub": _IMPORTS,
+    "tests/tagging/model/test_loaded_model.py::test_a_model_that_the_hub_does": _IMPORTS,
+    "tests/tagging/test_bundled_model.py::": _BUNDLED,
+    "tests/tagging/test_hugging_face_parity.py::": "tags with transformers as well",
+    "tests/tagging/test_long_articles.py::": _BUNDLED,
+    "tests/tagging/test_tagger.py::test_a_long_text_is_tagged_in_bounded": "tags a book",
+    "tests/tagging/tokenize/test_encoder_processes.py::": "starts processes that tokenise",
+}
+
+
+def why_slow(test: str) -> str | None:
+    """The reason; None for a test that is not slow."""
+    return next((why for start, why in SLOW.items() if test.startswith(start)), None)

@@ -1,0 +1,94 @@
+"""The process that `tests.support.warm_process` forks others from: `... warm_template SOCKET`."""
+
+from __future__ import annotations
+
+import ctypes
+import io
+import json
+import os
+import runpy
+import signal
+import socket
+import struct
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+_PR_SET_PDEATHSIG = 1
+
+
+def _import_all() -> None:
+    """Whatever a command of `nerstream` imports on its way."""
+    import torch  # noqa: F401
+    import transformers.models.auto.modeling_auto
+    import transformers.models.bert.modeling_bert  # noqa: F401
+
+    import tests.faults.device_worker  # noqa: F401
+
+
+def _only_thread() -> bool:
+    return sum(1 for _ in Path("/proc/self/task").iterdir()) == 1
+
+
+def _serve(channel: socket.socket) -> dict[str, Any] | None:
+    """Fork a child for each request. Returns in the child, with its request; None at the end."""
+    while True:
+        head, streams, _, _ = socket.recv_fds(channel, 4, 3)
+        if not head:
+            return None
+        body = channel.recv(struct.unpack("!I", head)[0], socket.MSG_WAITALL)
+        wanted: dict[str, Any] = json.loads(body)
+        # A lock that another thread holds at the fork would stay locked in the child.
+        assert _only_thread(), "something that was imported has started a thread"
+        between = os.fork()
+        if between == 0:
+            # The child of a process that has ended goes to the one that asked.
+            if os.fork() != 0:
+                os._exit(0)
+            _settle(wanted, streams)
+            channel.sendall(struct.pack("!I", os.getpid()))
+            channel.close()
+            return wanted
+        os.waitpid(between, 0)
+        for stream in streams:
+            os.close(stream)
+
+
+def _settle(wanted: dict[str, Any], streams: list[int]) -> None:
+    """Be what was asked for: a child of that process, with these streams, variables, folder."""
+    while os.getppid() != wanted["parent"]:
+        time.sleep(0.0002)
+    # As for all that the tests start: the kernel ends it with them.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    for own, stream in enumerate(streams):
+        os.dup2(stream, own)
+    for stream in streams:
+        os.close(stream)
+    os.chdir(wanted["cwd"])
+    os.environ.clear()
+    os.environ.update(wanted["variables"])
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0)), "utf-8", "strict")
+    sys.stdout = _writer(1, "strict", os.isatty(1))
+    sys.stderr = _writer(2, "backslashreplace", True)
+
+
+def _writer(descriptor: int, errors: str, line_buffering: bool) -> io.TextIOWrapper:
+    raw = io.BufferedWriter(io.FileIO(descriptor, "w"))
+    return io.TextIOWrapper(raw, "utf-8", errors, line_buffering=line_buffering)
+
+
+if __name__ == "__main__":
+    # An interrupt of the tests is their matter.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _import_all()
+    with socket.socket(fileno=int(sys.argv[1])) as listening:
+        request = _serve(listening)
+    if request is not None:
+        module, *arguments = request["command"]
+        sys.argv = [module, *arguments]
+        # Imported with the others, it is to run as the program.
+        sys.modules.pop(module, None)
+        # The interpreter itself takes it from here: exit codes, tracebacks, what waits for the end.
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
