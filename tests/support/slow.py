@@ -26,6 +26,7 @@ SLOW: Mapping[str, str] = {
     "tests/tagging/test_hugging_face_parity.py::": "tags with transformers as well",
     "tests/tagging/test_long_articles.py::": _BUNDLED,
     "tests/tagging/test_tagger.py::test_a_long_text_is_tagged_in_bounded": "tags a book",
+    "tests/support/test_warm_process.py::": _IMPORTS,
     "tests/tagging/tokenize/test_encoder_processes.py::": "starts processes that tokenise",
 }
 

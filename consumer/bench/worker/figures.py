@@ -101,6 +101,22 @@ def throughput(readings: Sequence[Reading], seconds: float = 0.0) -> dict[str, A
     }
 
 
+def full_window(
+    marked: Sequence[Reading], whole: Sequence[Reading], seconds: float
+) -> dict[str, Any]:
+    """Rates while the window was full, without its filling and its emptying.
+
+    Args:
+        marked: the readings when it was full and when it was no longer; fewer where it never was.
+        whole: those before and after the run, which count where no article came out meanwhile: a
+            reader that is late sees the window full when the worker is done with it.
+        seconds: of the run.
+    """
+    if len(marked) == 2 and marked[1].resolved > marked[0].resolved:
+        return throughput(marked)
+    return throughput(whole, seconds)
+
+
 def together(*runs: Mapping[str, float]) -> dict[str, float]:
     """Figures of the tagger alone, of several runs of it: the means over their time."""
     seconds = sum(run["seconds"] for run in runs)

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from consumer.bench.worker.figures import shares, surroundings, throughput, together
+from consumer.bench.worker.figures import full_window, shares, surroundings, throughput, together
 from consumer.bench.worker.group import BenchGroup
 from consumer.bench.worker.load import Latencies, Load
 from consumer.bench.worker.process import PATIENCE_S, Reading, tagger_alone
@@ -116,11 +116,7 @@ class Measurements:
         full = self._load.run(0.0, count, window, mark)
         after = self._settled(worker)
         if not self._has_backlog:
-            found["throughput"] = (
-                throughput(marked)
-                if len(marked) == 2
-                else throughput([before, after], full.seconds)
-            )
+            found["throughput"] = full_window(marked, [before, after], full.seconds)
         if not self._with_latency:
             return
         latency: dict[str, Any] = {"window_articles": window, "full": full.figures()}

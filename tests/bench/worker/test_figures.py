@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from consumer.bench.worker.figures import printed, shares, throughput, together
+from consumer.bench.worker.figures import full_window, printed, shares, throughput, together
 from consumer.bench.worker.group import merged
 from consumer.bench.worker.load import Latencies
 from consumer.bench.worker.process import Reading
@@ -54,6 +54,22 @@ def test_rates_begin_when_a_tenth_is_done() -> None:
 def test_two_readings_are_taken_whole_with_the_seconds_that_are_given() -> None:
     found = throughput([reading(0, 100), reading(9, 300)], 4.0)
     assert found["articles_per_s"] == 50
+
+
+def test_the_rate_is_that_of_a_full_window() -> None:
+    """Neither its filling nor its emptying is part of it."""
+    whole = [reading(0, 0), reading(10, 5_000)]
+    found = full_window([reading(2, 600), reading(7, 4_350)], whole, 9.0)
+    assert (found["articles"], found["articles_per_s"]) == (3_750, 750)
+
+
+@pytest.mark.parametrize(
+    "marked", [[], [reading(2, 600)], [reading(9, 5_000), reading(9.1, 5_000)]]
+)
+def test_a_window_that_nothing_came_out_of_does_not_count(marked: list[Reading]) -> None:
+    whole = [reading(0, 0), reading(10, 5_000)]
+    found = full_window(marked, whole, 8.0)
+    assert (found["articles"], found["articles_per_s"]) == (5_000, 625)
 
 
 def test_runs_of_the_tagger_alone_count_by_their_time() -> None:

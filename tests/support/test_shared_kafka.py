@@ -1,0 +1,68 @@
+"""One Apache Kafka for all processes of a run: who starts it, and who stops it when."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tests.support.fakes import PATIENCE_S, eventually, in_thread
+from tests.support.shared_kafka import SharedKafka
+
+
+class Servers:
+    """Counts what is started, and what was stopped."""
+
+    def __init__(self) -> None:
+        self.started = 0
+        self.stopped: list[str] = []
+
+    def start(self) -> Any:
+        self.started += 1
+        return Server(f"127.0.0.1:{self.started}", self.stopped)
+
+
+class Server:
+    """A `KafkaServer` that is none."""
+
+    def __init__(self, bootstrap_servers: str, stopped: list[str]) -> None:
+        self.bootstrap_servers = bootstrap_servers
+        self._stopped = stopped
+
+    def kill(self) -> None:
+        """It has no process."""
+
+    def stop(self) -> None:
+        self._stopped.append(self.bootstrap_servers)
+
+
+def test_the_first_starts_it_and_the_others_are_given_it(tmp_path: Path) -> None:
+    servers = Servers()
+    first, second = (SharedKafka(tmp_path, servers.start) for _ in range(2))
+    assert first.bootstrap_servers() == second.bootstrap_servers() == "127.0.0.1:1"
+    second.close()
+    assert servers.stopped == []
+    first.close()
+    assert (servers.started, servers.stopped) == (1, ["127.0.0.1:1"])
+
+
+def test_it_is_stopped_when_nobody_uses_it_any_more(tmp_path: Path) -> None:
+    servers = Servers()
+    first, second, third = (SharedKafka(tmp_path, servers.start) for _ in range(3))
+    first.bootstrap_servers()
+    second.bootstrap_servers()
+    closing = in_thread(first.close)
+    eventually(lambda: not (tmp_path / "kafka.address").exists(), "the end of the address")
+    # Who comes now is given another one.
+    assert third.bootstrap_servers() == "127.0.0.1:2"
+    assert not closing.done()
+    assert servers.stopped == []
+    third_closing = in_thread(third.close)
+    second.close()
+    closing.result(PATIENCE_S)
+    third_closing.result(PATIENCE_S)
+    assert sorted(servers.stopped) == ["127.0.0.1:1", "127.0.0.1:2"]
+
+
+def test_one_that_was_never_asked_for_is_not_closed(tmp_path: Path) -> None:
+    SharedKafka(tmp_path, Servers().start).close()
+    assert list(tmp_path.iterdir()) == []
