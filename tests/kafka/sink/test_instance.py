@@ -24,7 +24,7 @@ from consumer.kafka.sink.instance import Instance
 from consumer.settings.schema import Settings
 held = Instance(Settings(), Path(sys.argv[1]))
 print(held.name, flush=True)
-time.sleep(60)
+time.sleep(600)
 """
 
 

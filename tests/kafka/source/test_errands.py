@@ -96,8 +96,8 @@ def test_the_owner_waits_for_a_call_and_no_longer() -> None:
     assert time.monotonic() - started >= 0.05
     timer = threading.Timer(0.05, asked, (errands, threading.get_ident, results))
     timer.start()
-    errands.serve(30)
-    assert time.monotonic() - started < 20, "the call woke nobody"
+    errands.serve(300)
+    assert time.monotonic() - started < 200, "the call woke nobody"
     timer.join(30)
     eventually(lambda: results == [threading.get_ident()], "the answer")
     # What was answered wakes nobody again.
