@@ -60,7 +60,9 @@ class WarmProcess(subprocess.Popen[Any]):
                 [stream if stream != -1 else own for own, stream in enumerate(streams)],
             )
         self._child_created = True
-        self._close_pipe_fds(in_read, in_write, out_read, out_write, err_read, err_write)
+        self._close_pipe_fds(  # type: ignore[attr-defined]  # as its own constructor does
+            in_read, in_write, out_read, out_write, err_read, err_write
+        )
 
 
 def run(

@@ -86,7 +86,12 @@ def test_a_producer_that_does_not_come_back_is_left_and_a_new_one_takes_over(
     sink._output = output
     sink.begin()
     stuck = output.producer
-    stuck.send_offsets_to_transaction = lambda *_: let_go.wait(300) and came_back.set()
+
+    def held(*_: object) -> None:
+        if let_go.wait(300):
+            came_back.set()
+
+    stuck.send_offsets_to_transaction = held
     began = time.monotonic()
     with pytest.raises(AbortableError, match="the offsets cannot join the transaction"):
         sink.commit({TopicPartition("in", 0): 7}, lambda: True)
