@@ -7,12 +7,11 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from consumer.contracts.choices import RejectCode
+from consumer.contracts.choices import RejectCode, ReleaseReason, TransactionOutcome
 from consumer.contracts.errors import (
     AbortableError,
     DeadLetterLimitExceeded,
 )
-from consumer.contracts.observer import ReleaseReason, TransactionOutcome
 from consumer.pipeline.waiting import FIRST_S, LEAST_S
 from tests.support.fakes import P0, P1, PATIENCE_S, ManualClock, eventually
 from tests.support.worker_rig import Rigs, WorkerRig, workers

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 import pytest
 
 from consumer import worker as worker_module
+from consumer.contracts.choices import ReleaseReason
 from consumer.contracts.errors import (
     KafkaProblem,
     ShutdownTimeout,
     StageFailed,
     StageStalled,
 )
-from consumer.contracts.observer import ReleaseReason
 from consumer.worker import BATCHES
 from tests.support.fakes import P0, PATIENCE_S, ManualClock, eventually, in_thread
 from tests.support.worker_rig import Rigs, WorkerRig, workers

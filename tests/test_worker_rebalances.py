@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from consumer.contracts.choices import ReleaseReason, TransactionOutcome
 from consumer.contracts.errors import (
     AbortableError,
 )
-from consumer.contracts.observer import ReleaseReason, TransactionOutcome
 from tests.support.fakes import P0, P1, PATIENCE_S, ManualClock, eventually
 from tests.support.worker_rig import Rigs, WorkerRig, workers
 

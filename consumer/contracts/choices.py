@@ -1,8 +1,77 @@
-"""Why a message is rejected, and where: what `__nerstream.errors.code` and `.stage` may say."""
+"""Every choice, declared once: what a setting, a metric's label, a header or a message may say.
+
+Settings, metrics, the tagger and the references are made from these.
+"""
 
 from __future__ import annotations
 
 from enum import StrEnum
+
+# --- Settings
+
+
+class Delivery(StrEnum):
+    """What a reader of the output topic may rely on."""
+
+    EXACTLY_ONCE = "exactly_once"
+    AT_LEAST_ONCE = "at_least_once"
+
+
+class GroupProtocol(StrEnum):
+    """How the group shares out the partitions."""
+
+    CLASSIC = "classic"
+    CONSUMER = "consumer"
+
+
+class OffsetReset(StrEnum):
+    """Where a group begins that has committed nothing, and whether a lost place stops it."""
+
+    EARLIEST = "earliest"
+    LATEST = "latest"
+    ERROR = "error"
+
+
+class LogFormat(StrEnum):
+    """How log lines look."""
+
+    AUTO = "auto"
+    JSON = "json"
+    CONSOLE = "console"
+
+
+class LogLevel(StrEnum):
+    """The least level that is logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class Dtype(StrEnum):
+    """The precision in which the model computes."""
+
+    AUTO = "auto"  # the fastest on this device that keeps the entities
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+    FLOAT16 = "float16"
+    INT16 = "int16"  # on a CPU alone
+    INT8 = "int8"  # on a CPU alone
+
+
+class Aggregation(StrEnum):
+    """How token labels become entities; all but `word` are Hugging Face's, by the same names."""
+
+    WORD = "word"
+    NONE = "none"
+    SIMPLE = "simple"
+    FIRST = "first"
+    AVERAGE = "average"
+    MAX = "max"
+
+
+# --- Rejections
 
 
 class RejectCode(StrEnum):
@@ -31,3 +100,37 @@ class RejectStage(StrEnum):
     PREPARE = "prepare"
     TAG = "tag"
     PUBLISH = "publish"
+
+
+# --- What happens on the way, as metrics tell it
+
+
+class ReleaseReason(StrEnum):
+    """Why work in flight was let go without an outcome; the message will be read again."""
+
+    REVOKED = "revoked"  # the partition moved to another worker
+    REWOUND = "rewound"  # a transaction was aborted and the partition is read again
+    STOPPED = "stopped"  # the worker ends, and would not have got to it in time
+
+
+class TransactionOutcome(StrEnum):
+    """How a transaction, or a group of messages under at_least_once, ended."""
+
+    COMMITTED = "committed"
+    ABORTED = "aborted"
+
+
+class RebalanceEvent(StrEnum):
+    """What the group told this worker about its partitions."""
+
+    ASSIGNED = "assigned"
+    REVOKED = "revoked"
+    LOST = "lost"
+
+
+class JumpReason(StrEnum):
+    """What became of the place at which a partition was read."""
+
+    RECREATED = "recreated"  # the topic was deleted and made again: another topic of that name
+    REMOVED = "removed"  # retention or DeleteRecords went past it before it was read
+    CUT = "cut"  # it lies beyond the end: a leader without the newest messages was elected

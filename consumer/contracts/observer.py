@@ -6,35 +6,16 @@ Every method is quick, never raises and may be called from any stage's thread.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from enum import StrEnum
 from typing import Protocol
 
-from consumer.contracts.choices import RejectCode
-from consumer.contracts.jumps import JumpReason
+from consumer.contracts.choices import (
+    JumpReason,
+    RebalanceEvent,
+    RejectCode,
+    ReleaseReason,
+    TransactionOutcome,
+)
 from consumer.contracts.messages import TaggingResult, TopicPartition
-
-
-class ReleaseReason(StrEnum):
-    """Why work in flight was let go without an outcome; the message will be read again."""
-
-    REVOKED = "revoked"  # the partition moved to another worker
-    REWOUND = "rewound"  # a transaction was aborted and the partition is read again
-    STOPPED = "stopped"  # the worker ends, and would not have got to it in time
-
-
-class TransactionOutcome(StrEnum):
-    """How a transaction, or a group of messages under at_least_once, ended."""
-
-    COMMITTED = "committed"
-    ABORTED = "aborted"
-
-
-class RebalanceEvent(StrEnum):
-    """What the group told this worker about its partitions."""
-
-    ASSIGNED = "assigned"
-    REVOKED = "revoked"
-    LOST = "lost"
 
 
 class Observer(Protocol):

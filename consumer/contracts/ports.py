@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from consumer.contracts.choices import RejectCode
-from consumer.contracts.jumps import JumpReason
+from consumer.contracts.choices import JumpReason, RejectCode
 from consumer.contracts.messages import (
     Article,
     Encoding,

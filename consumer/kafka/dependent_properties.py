@@ -12,9 +12,10 @@ from typing import Any
 
 from confluent_kafka import Consumer, Producer
 
+from consumer.contracts.choices import GroupProtocol
 from consumer.contracts.errors import SettingsError
 from consumer.settings.reserved import names_of
-from consumer.settings.schema import GroupProtocol, Settings
+from consumer.settings.schema import Settings
 
 #: librdkafka's defaults of properties that have to move, in the units of their names.
 MESSAGE_MAX_BYTES = 1_000_000

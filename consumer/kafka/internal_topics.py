@@ -9,10 +9,11 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
+from consumer.contracts.choices import Delivery
 from consumer.kafka.client import ClientWatch, make_client
 from consumer.kafka.errors import PERMANENT, UNKNOWN_TOPIC, error_of
 from consumer.kafka.source.end_offsets import CLIENT_PROPERTIES
-from consumer.settings.schema import Delivery, Settings
+from consumer.settings.schema import Settings
 
 #: Longest wait, in seconds, for each of two answers.
 _ANSWER_S = 3.0

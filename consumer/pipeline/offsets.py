@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from consumer.contracts.choices import ReleaseReason
 from consumer.contracts.messages import RawMessage, TopicPartition
-from consumer.contracts.observer import ReleaseReason
 
 
 @dataclass(frozen=True, slots=True)

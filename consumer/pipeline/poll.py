@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
-from consumer.contracts.jumps import JumpReason
+from consumer.contracts.choices import JumpReason, RebalanceEvent
 from consumer.contracts.messages import RawMessage, TopicPartition
-from consumer.contracts.observer import Observer, RebalanceEvent
+from consumer.contracts.observer import Observer
 from consumer.contracts.ports import Source
 from consumer.pipeline.channel import Channel
 from consumer.pipeline.in_flight import InFlight

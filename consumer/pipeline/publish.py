@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
+from consumer.contracts.choices import ReleaseReason, TransactionOutcome
 from consumer.contracts.errors import AbortableError, GroupMoved, KafkaProblem
 from consumer.contracts.messages import Outcome, RawMessage, Rejected, TaggedBatch, TopicPartition
-from consumer.contracts.observer import Observer, ReleaseReason, TransactionOutcome
+from consumer.contracts.observer import Observer
 from consumer.contracts.ports import Sink
 from consumer.pipeline.channel import Channel, ChannelAborted, ChannelClosed
 from consumer.pipeline.commit_policy import CommitPolicy

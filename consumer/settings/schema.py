@@ -7,12 +7,19 @@ reads the values and names the source of a wrong one.
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from consumer.contracts.model_choices import Aggregation, Dtype
+from consumer.contracts.choices import (
+    Aggregation,
+    Delivery,
+    Dtype,
+    GroupProtocol,
+    LogFormat,
+    LogLevel,
+    OffsetReset,
+)
 from consumer.settings.topic_patterns import takes_in
 from consumer.settings.values import (
     MASK,
@@ -31,46 +38,6 @@ from consumer.settings.values import (
     WrongValue,
     is_secret,
 )
-
-
-class Delivery(StrEnum):
-    """What a reader of the output topic may rely on."""
-
-    EXACTLY_ONCE = "exactly_once"
-    AT_LEAST_ONCE = "at_least_once"
-
-
-class GroupProtocol(StrEnum):
-    """How the group shares out the partitions."""
-
-    CLASSIC = "classic"
-    CONSUMER = "consumer"
-
-
-class OffsetReset(StrEnum):
-    """Where a group begins that has committed nothing, and whether a lost place stops it."""
-
-    EARLIEST = "earliest"
-    LATEST = "latest"
-    ERROR = "error"
-
-
-class LogFormat(StrEnum):
-    """How log lines look."""
-
-    AUTO = "auto"
-    JSON = "json"
-    CONSOLE = "console"
-
-
-class LogLevel(StrEnum):
-    """The least level that is logged."""
-
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
-
 
 #: Where `--help` and the reference begin a new group: its title and its first setting.
 GROUPS = {

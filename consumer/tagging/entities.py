@@ -25,8 +25,8 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
+from consumer.contracts.choices import Aggregation
 from consumer.contracts.messages import Entity, TextField
-from consumer.contracts.model_choices import Aggregation
 from consumer.tagging.model.labels import Labels
 from consumer.tagging.tokenize.encoding import FieldEncoding
 from consumer.tagging.tokenize.words import BLANKS, whole_words

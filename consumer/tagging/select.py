@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 
+from consumer.contracts.choices import Dtype
 from consumer.contracts.errors import ModelError
-from consumer.contracts.model_choices import Dtype
 from consumer.tagging.engine.cpu.engine import make_cpu_engine
 from consumer.tagging.engine.cpu.layer_choice import int16_layers
 from consumer.tagging.engine.engine import Engine, PackedEngine, PaddedEngine

@@ -10,6 +10,7 @@ from itertools import chain, islice
 
 from tokenizers import Tokenizer
 
+from consumer.contracts.choices import Aggregation
 from consumer.contracts.errors import ModelError, RejectedMessage, SettingsError, first_line
 from consumer.contracts.messages import (
     Entity,
@@ -18,7 +19,6 @@ from consumer.contracts.messages import (
     TaggingResult,
     TextField,
 )
-from consumer.contracts.model_choices import Aggregation
 from consumer.tagging.engine.engine import Engine, is_out_of_memory
 from consumer.tagging.engine.forward import Forward
 from consumer.tagging.engine.forward_run import ForwardResult

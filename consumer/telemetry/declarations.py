@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from consumer.contracts.choices import RejectCode
-from consumer.contracts.jumps import JumpReason
+from consumer.contracts.choices import JumpReason, RejectCode
 from consumer.telemetry.declaration import Declaration, Kind
 
 _counter = partial(Declaration, Kind.COUNTER)

@@ -17,8 +17,7 @@ from prometheus_client.core import InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from consumer import __version__
-from consumer.contracts.choices import RejectCode
-from consumer.contracts.jumps import JumpReason
+from consumer.contracts.choices import JumpReason, RejectCode
 from consumer.contracts.messages import ModelInfo, TaggingResult, TopicPartition
 from consumer.telemetry import declarations
 from consumer.telemetry.freshness import Freshness

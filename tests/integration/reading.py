@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from consumer.contracts.jumps import JumpReason
+from consumer.contracts.choices import JumpReason
 from consumer.contracts.messages import RawMessage, TopicPartition
 from consumer.kafka.source.source import KafkaSource
 from consumer.settings.schema import Settings

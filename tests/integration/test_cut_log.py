@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from confluent_kafka.admin import NewTopic
 
-from consumer.contracts.jumps import JumpReason
+from consumer.contracts.choices import JumpReason
 from consumer.contracts.messages import TopicPartition
 from tests.integration import helpers
 from tests.integration.kafka_server import KafkaServer

@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 
+from consumer.contracts.choices import Delivery
 from consumer.contracts.errors import KafkaProblem, SettingsError
 from consumer.kafka.client import ClientLog, ClientWatch, answered, make_client
 from consumer.kafka.sink.sink import make_sink
 from consumer.kafka.source.source import KafkaSource
-from consumer.settings.schema import Delivery, Settings
+from consumer.settings.schema import Settings
 from tests.integration.reading import Heard
 
 

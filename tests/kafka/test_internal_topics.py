@@ -10,9 +10,10 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import ConfigResource
 
+from consumer.contracts.choices import Delivery
 from consumer.kafka import internal_topics as module
 from consumer.kafka.internal_topics import OFFSETS, TRANSACTIONS, InternalTopics
-from consumer.settings.schema import Delivery, Settings
+from consumer.settings.schema import Settings
 
 
 class Admin:

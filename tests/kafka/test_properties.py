@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer, Producer
 
+from consumer.contracts.choices import Delivery, GroupProtocol
 from consumer.contracts.errors import SettingsError
 from consumer.kafka import dependent_properties
 from consumer.kafka.client import ClientWatch, make_client
@@ -17,7 +18,7 @@ from consumer.kafka.sink.properties import DEFAULTS, REQUIRED, delivery_properti
 from consumer.kafka.source.end_offsets import CLIENT_PROPERTIES
 from consumer.kafka.source.properties import consumer_properties, session_s
 from consumer.settings.reserved import RESERVED_KAFKA_PROPERTIES, names_of
-from consumer.settings.schema import Delivery, GroupProtocol, Settings
+from consumer.settings.schema import Settings
 
 MIB = 1024 * 1024
 

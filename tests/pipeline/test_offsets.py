@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from consumer.contracts.choices import ReleaseReason
 from consumer.contracts.messages import RawMessage, TopicPartition
-from consumer.contracts.observer import ReleaseReason
 from consumer.pipeline.offsets import OffsetTracker, Rewind
 from tests.support.fakes import P0, P1, raw
 

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from consumer.contracts.choices import JumpReason, RebalanceEvent
 from consumer.contracts.errors import KafkaProblem
-from consumer.contracts.jumps import JumpReason
-from consumer.contracts.observer import RebalanceEvent
 from consumer.pipeline.inbox import Assigned, Lost, Revoked
 from consumer.pipeline.offsets import Rewind
 from consumer.pipeline.poll import LAG_INTERVAL_S, LONGEST_STOP_S, PAUSE_AFTER_S

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from consumer.contracts.choices import RejectCode
+from consumer.contracts.choices import RejectCode, TransactionOutcome
 from consumer.contracts.errors import AbortableError
 from consumer.contracts.messages import TaggedBatch, Tombstone
-from consumer.contracts.observer import TransactionOutcome
 from consumer.pipeline.channel import Channel
 from consumer.pipeline.inbox import PublishMessage
 from consumer.pipeline.publish import OUTCOMES, OUTCOMES_IN_COMMIT

@@ -6,14 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from consumer.contracts.choices import RejectCode
+from consumer.contracts.choices import RejectCode, ReleaseReason, TransactionOutcome
 from consumer.contracts.errors import (
     AbortableError,
     DeadLetterLimitExceeded,
     GroupMoved,
     KafkaProblem,
 )
-from consumer.contracts.observer import ReleaseReason, TransactionOutcome
 from consumer.pipeline.channel import ChannelAborted
 from consumer.pipeline.dead_letters import DeadLetterLimit
 from consumer.pipeline.offsets import Rewind

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from consumer.contracts.choices import ReleaseReason
 from consumer.contracts.errors import AbortableError
 from consumer.contracts.messages import TaggedBatch
-from consumer.contracts.observer import ReleaseReason
 from consumer.pipeline.inbox import LetGo, Lost, Revoked
 from consumer.pipeline.offsets import Rewind
 from tests.support.fakes import P0, P1, PATIENCE_S, eventually, tagged

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from consumer.contracts.choices import Delivery, Dtype, LogLevel
 from consumer.contracts.errors import SettingsError
-from consumer.contracts.model_choices import Dtype
 from consumer.settings.faults import requirement
-from consumer.settings.schema import Delivery, LogLevel, Settings
+from consumer.settings.schema import Settings
 from consumer.settings.sources import (
     add_settings_arguments,
     flag_name,

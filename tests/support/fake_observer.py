@@ -6,10 +6,14 @@ import threading
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
-from consumer.contracts.choices import RejectCode
-from consumer.contracts.jumps import JumpReason
+from consumer.contracts.choices import (
+    JumpReason,
+    RebalanceEvent,
+    RejectCode,
+    ReleaseReason,
+    TransactionOutcome,
+)
 from consumer.contracts.messages import TaggingResult, TopicPartition
-from consumer.contracts.observer import RebalanceEvent, ReleaseReason, TransactionOutcome
 
 
 class FakeObserver:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from consumer.contracts.choices import Aggregation
 from consumer.contracts.messages import Entity, TextField
-from consumer.contracts.model_choices import Aggregation
 from consumer.evaluation.conll import to_iob2
 from consumer.evaluation.scoring import entity_spans
 from consumer.tagging.entities import Predictions, find_entities

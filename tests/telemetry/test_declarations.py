@@ -7,9 +7,8 @@ from prometheus_client import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from consumer.contracts.choices import RejectCode
+from consumer.contracts.choices import RebalanceEvent, RejectCode, ReleaseReason, TransactionOutcome
 from consumer.contracts.messages import ModelInfo, TopicPartition
-from consumer.contracts.observer import RebalanceEvent, ReleaseReason, TransactionOutcome
 from consumer.telemetry import declarations
 from consumer.telemetry.declaration import Kind
 from tests.support.scraped import Scraped

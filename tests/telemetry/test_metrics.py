@@ -8,10 +8,15 @@ import pytest
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 
 from consumer import __version__
-from consumer.contracts.choices import RejectCode
-from consumer.contracts.jumps import JumpReason
+from consumer.contracts.choices import (
+    JumpReason,
+    RebalanceEvent,
+    RejectCode,
+    ReleaseReason,
+    TransactionOutcome,
+)
 from consumer.contracts.messages import ModelInfo, TaggingResult, TopicPartition
-from consumer.contracts.observer import Observer, RebalanceEvent, ReleaseReason, TransactionOutcome
+from consumer.contracts.observer import Observer
 from consumer.telemetry.batch_histogram import BatchHistogram
 from tests.support.scraped import Scraped
 

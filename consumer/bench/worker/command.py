@@ -25,12 +25,13 @@ from consumer.bench.worker.figures import printed
 from consumer.bench.worker.measurements import Measurements
 from consumer.bench.worker.taggers import TaggerKind
 from consumer.codec.json_lines import json_lines_of
+from consumer.contracts.choices import Delivery, GroupProtocol
 from consumer.contracts.errors import SettingsError
 from consumer.kafka.tools.embedded import EmbeddedBroker
 from consumer.kafka.tools.topics import temporary_topics
 from consumer.loading import TAGGER_SETTINGS
 from consumer.settings.flags import add_settings_arguments
-from consumer.settings.schema import Delivery, GroupProtocol, Settings
+from consumer.settings.schema import Settings
 from consumer.settings.sources import load_settings
 
 #: The settings that mean something here; topics and group are the benchmark's own.

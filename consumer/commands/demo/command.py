@@ -14,9 +14,10 @@ import orjson
 from consumer import resources
 from consumer.codec.json_lines import json_lines_of
 from consumer.commands.demo.screen import JsonLines, Screen, Summary, TerminalScreen
+from consumer.contracts.choices import Delivery, LogFormat, LogLevel
 from consumer.contracts.errors import NerstreamError, SettingsError
 from consumer.contracts.messages import RawMessage
-from consumer.settings.schema import Delivery, LogFormat, LogLevel, Settings
+from consumer.settings.schema import Settings
 from consumer.signals import EndSignals
 from consumer.telemetry.logs import configure_logging
 from consumer.telemetry.metrics import Metrics

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from consumer.settings.schema import Delivery, Settings
+from consumer.contracts.choices import Delivery
+from consumer.settings.schema import Settings
 
 #: What `settings.kafka` may change. The buffer holds far more than `in_flight_bytes` lets in.
 DEFAULTS: Mapping[str, Any] = {

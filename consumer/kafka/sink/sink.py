@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from consumer.contracts.choices import Delivery
 from consumer.kafka.sink.acknowledged_sink import AcknowledgedSink
 from consumer.kafka.sink.transactional_sink import TransactionalSink
 from consumer.kafka.source.source import KafkaSource
-from consumer.settings.schema import Delivery, Settings
+from consumer.settings.schema import Settings
 
 
 def make_sink(settings: Settings, source: KafkaSource) -> TransactionalSink | AcknowledgedSink:

@@ -6,9 +6,10 @@ import threading
 import time
 from collections.abc import Callable
 
+from consumer.contracts.choices import GroupProtocol
 from consumer.kafka.client import ClientWatch
 from consumer.kafka.internal_topics import OFFSETS, InternalTopics
-from consumer.settings.schema import GroupProtocol, Settings
+from consumer.settings.schema import Settings
 
 #: Seconds without a partition after which it is asked why; a new group takes three by default.
 _FIRST_S = 3.5

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from confluent_kafka import KafkaError
 
-from consumer.contracts.jumps import JumpReason
+from consumer.contracts.choices import JumpReason
 
 #: What librdkafka (2.16) says of a log that was cut: where it was read, and up to where it is still
 #: as it was read. It says so in words alone.

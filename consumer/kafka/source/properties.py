@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from consumer.contracts.choices import GroupProtocol
 from consumer.kafka.dependent_properties import session_timeout_ms
-from consumer.settings.schema import GroupProtocol, Settings
+from consumer.settings.schema import Settings
 
 #: Kibibytes that librdkafka fetches ahead, over all partitions. A pause throws them away and a
 #: resume fetches them again, so it is a fraction of its default (64 MiB): some seconds of work.

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException
 
-from consumer.contracts.jumps import JumpReason
+from consumer.contracts.choices import JumpReason
 from consumer.contracts.messages import TopicPartition
 from consumer.kafka.errors import PERMANENT, UNKNOWN_TOPIC, error_of, problem
 from consumer.kafka.source.assigned import AssignedPartitions

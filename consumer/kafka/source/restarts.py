@@ -8,15 +8,15 @@ from collections.abc import Mapping
 
 from confluent_kafka import OFFSET_BEGINNING, KafkaException
 
+from consumer.contracts.choices import JumpReason, OffsetReset
 from consumer.contracts.errors import KafkaProblem
-from consumer.contracts.jumps import JumpReason
 from consumer.contracts.messages import TopicPartition
 from consumer.kafka.source.assigned import AssignedPartitions
 from consumer.kafka.source.member import Member
 from consumer.kafka.source.outside import Outside
 from consumer.kafka.source.rebalance import Listener, client_partitions
 from consumer.kafka.source.starts import Starts
-from consumer.settings.schema import OffsetReset, Settings
+from consumer.settings.schema import Settings
 
 #: Seconds for a leader to say where its partition begins and ends, and to the next try.
 _ANSWER_S, _RETRY_S = 1.0, 0.5

@@ -11,11 +11,12 @@ from typing import Any
 import confluent_kafka
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException
 
+from consumer.contracts.choices import OffsetReset
 from consumer.contracts.messages import TopicPartition
 from consumer.kafka.client import OPEN_TIMEOUT_S, ClientWatch, answered, make_client
 from consumer.kafka.source.properties import consumer_properties
 from consumer.kafka.source.stamps import stamped
-from consumer.settings.schema import OffsetReset, Settings
+from consumer.settings.schema import Settings
 
 #: Longest wait, in seconds, for one answer during a rebalance.
 _ANSWER_S = 5.0

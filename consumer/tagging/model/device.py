@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
+from consumer.contracts.choices import Dtype
 from consumer.contracts.errors import ModelError
-from consumer.contracts.model_choices import Dtype
 from consumer.tagging.model.processor import Processor, read_processor
 
 

@@ -15,9 +15,9 @@ import torch
 import transformers
 from tokenizers import Tokenizer
 
+from consumer.contracts.choices import Dtype
 from consumer.contracts.errors import ModelError
 from consumer.contracts.messages import ModelInfo
-from consumer.contracts.model_choices import Dtype
 from consumer.tagging.model.config import labels_in, read_config, read_tokenizer_config
 from consumer.tagging.model.device import find_device, find_precision, precision_of_model
 from consumer.tagging.model.faithful_dtypes import read_faithful_dtypes
@@ -98,7 +98,7 @@ def load_model(
         name: hub id, local folder or `bundled`.
         revision: commit, tag or branch of the hub repository; empty takes `main`.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
-        dtype: one of `consumer.contracts.model_choices.Dtype`. Where `auto` is int16 it may turn
+        dtype: one of `consumer.contracts.choices.Dtype`. Where `auto` is int16 it may turn
             out that the model's layers do not take it, see `settle_precision`.
         threads: CPU threads for the whole process; 0 leaves it to torch.
         modules_of_transformers: load its modules for a BERT too, see `consumer.tagging.model.bert`.

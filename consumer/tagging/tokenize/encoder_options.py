@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tokenizers import Tokenizer
 
-from consumer.contracts.model_choices import Aggregation
+from consumer.contracts.choices import Aggregation
 from consumer.tagging.tokenize.encoding import Encoder, UnitRule
 from consumer.tagging.tokenize.hugging_face_units import every_token, pipeline_words
 

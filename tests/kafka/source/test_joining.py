@@ -7,11 +7,12 @@ import threading
 import orjson
 import pytest
 
+from consumer.contracts.choices import GroupProtocol
 from consumer.kafka.client import ClientWatch
 from consumer.kafka.internal_topics import OFFSETS, InternalTopic
 from consumer.kafka.source import joining as module
 from consumer.kafka.source.joining import Joining
-from consumer.settings.schema import GroupProtocol, Settings
+from consumer.settings.schema import Settings
 from tests.support.fakes import ManualClock, eventually
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from confluent_kafka import KafkaError
 
-from consumer.contracts.jumps import JumpReason
+from consumer.contracts.choices import JumpReason
 from consumer.kafka.source.outside import Outside
 
 OUT_OF_RANGE = KafkaError(KafkaError._AUTO_OFFSET_RESET)

@@ -12,15 +12,15 @@ import confluent_kafka
 import pytest
 from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException
 
+from consumer.contracts.choices import JumpReason, OffsetReset
 from consumer.contracts.errors import AbortableError, KafkaProblem
-from consumer.contracts.jumps import JumpReason
 from consumer.contracts.messages import TopicPartition
 from consumer.kafka.source.assigned import AssignedPartitions
 from consumer.kafka.source.rebalance import Rebalance
 from consumer.kafka.source.starts import Starts
 from consumer.kafka.source.topic_watch import INTERVAL_S, SOON_S, TopicWatch
 from consumer.kafka.source.vouching import Vouching
-from consumer.settings.schema import OffsetReset, Settings
+from consumer.settings.schema import Settings
 from tests.integration.reading import Heard
 from tests.support.fakes import P0, P1, ManualClock
 

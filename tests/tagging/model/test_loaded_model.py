@@ -23,8 +23,8 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
+from consumer.contracts.choices import Dtype
 from consumer.contracts.errors import ModelError
-from consumer.contracts.model_choices import Dtype
 from consumer.tagging.engine.cpu.native_layer import load_layer_kernel
 from consumer.tagging.model import device, processor
 from consumer.tagging.model import folder as model_folder
@@ -453,7 +453,7 @@ def test_the_bundled_model_is_taken_from_the_package(
 #: imported; prints what came of it, and how many seconds were slept meanwhile.
 _IN_A_PROCESS = """
 import sys, time
-from consumer.contracts.model_choices import Dtype
+from consumer.contracts.choices import Dtype
 from consumer.contracts.errors import ModelError
 from consumer.tagging.model.loaded_model import load_model
 slept, sleep = [], time.sleep

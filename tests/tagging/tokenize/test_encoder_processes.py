@@ -19,8 +19,8 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
+from consumer.contracts.choices import Aggregation
 from consumer.contracts.errors import TokenizerFailed
-from consumer.contracts.model_choices import Aggregation
 from consumer.tagging.tokenize.encoder_child import Serve
 from consumer.tagging.tokenize.encoder_options import EncoderOptions
 from consumer.tagging.tokenize.encoder_process import EncoderSpec, encoder_of, pack, spec_of, unpack
