@@ -6,9 +6,9 @@
     ├── SettingsError            a setting or an argument is wrong (exit code 2)
     ├── OutputFailed             standard output cannot be written
     ├── ModelError               the model cannot be loaded or is not a token classifier
-    ├── KafkaProblem             Kafka refused something and trying again will not help
-    │   └── AbortableError       the transaction is lost, the worker is not: abort, rewind, go on
-    │       └── GroupMoved       the same, because the group has shared out its partitions anew
+    ├── AbortableError           the transaction is lost, the worker is not: abort, rewind, go on
+    │   └── GroupMoved           the same, because the group has shared out its partitions anew
+    ├── KafkaProblem             Kafka refused something, and the worker cannot go on
     ├── DeadLetterLimitExceeded  too large a share of the input is being rejected
     ├── StageFailed              a pipeline thread ended with an unexpected exception
     ├── StageStalled             the model has made no progress for `stall_timeout_s`
@@ -67,10 +67,10 @@ class ModelError(NerstreamError):
 
 
 class KafkaProblem(NerstreamError):
-    """Kafka refused something and the same call again would not help."""
+    """Kafka refused something that neither the same call again nor an abort would mend."""
 
 
-class AbortableError(KafkaProblem):
+class AbortableError(NerstreamError):
     """The open transaction cannot be committed; after an abort and a rewind the worker goes on."""
 
 

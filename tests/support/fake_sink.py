@@ -148,7 +148,7 @@ class FakeSink:
 
     def _fail(self, failures: deque[Exception] | deque[Exception | None]) -> None:
         failure = failures.popleft() if failures else None
-        if isinstance(failure, KafkaProblem):
+        if isinstance(failure, (AbortableError, KafkaProblem)):
             self._state = "failed"
         if failure is not None:
             raise failure

@@ -187,7 +187,7 @@ class Output:
         if self.watch.is_stranded:
             raise AbortableError("the producer has forgotten all brokers")
 
-    def judge(self, doing: str, error: KafkaError) -> KafkaProblem:
+    def judge(self, doing: str, error: KafkaError) -> AbortableError | KafkaProblem:
         """The error to raise for a message that failed: AbortableError where a replay may help."""
         if error.fatal() and error.code() in FENCED and "transactional.id" in self._properties:
             if self._outlived():

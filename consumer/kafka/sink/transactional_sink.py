@@ -133,7 +133,7 @@ class TransactionalSink:
                 self._open = False
                 try:
                     self._abort()
-                except KafkaProblem as failed:
+                except (AbortableError, KafkaProblem) as failed:
                     _log.warning("the open transaction is left to its timeout: %s", failed)
             self._output.stop()
             self._output = None
@@ -264,12 +264,12 @@ class TransactionalSink:
         except KafkaException as failed:
             raise self._meaning(doing, failed) from failed
 
-    def _meaning(self, doing: str, failed: KafkaException) -> KafkaProblem:
+    def _meaning(self, doing: str, failed: KafkaException) -> AbortableError | KafkaProblem:
         """The error to raise: what a message's failure was, or what the call itself said."""
         error = error_of(failed)
         try:
             self._ready.raise_failure()
-        except KafkaProblem as reason:
+        except (AbortableError, KafkaProblem) as reason:
             return reason
         if error.code() in UNKNOWN_TOPIC:
             # The offsets' topic is gone, and is waited for; the source says so.
