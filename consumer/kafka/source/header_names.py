@@ -56,7 +56,12 @@ def carried(message: Any) -> Headers | None:
 
 def _is_laid_out(message: Message) -> bool:
     view = _Layout.from_address(id(message))
-    return view.topic == id(message.topic()) or _warn()
+    shown = (
+        (view.topic, message.topic()),
+        (view.value, message.value()),
+        (view.key, message.key()),
+    )
+    return all((at or id(None)) == id(one) for at, one in shown) or _warn()
 
 
 @cache
