@@ -49,7 +49,7 @@ test: $(VENV)/.installed-dev ## every test, on Apache Kafka (WORKERS=4 processes
 	@$(BIN)/python -m pytest -n $(WORKERS) --durations=20
 
 test-fast: $(VENV)/.installed-dev ## the tests that need neither Kafka nor seconds, in two minutes
-	@$(BIN)/python -m pytest -n 2 -m "not kafka and not slow" --durations=20
+	@$(BIN)/python -m pytest -n 3 -m "not kafka and not slow" --durations=20
 
 faults: $(VENV)/.installed-dev ## the fault matrix, half an hour; docs/faults.md (ROWS="killed cut" for some)
 	@bash tests/integration/kafka/install.sh $(KAFKA_DIR) --if-possible

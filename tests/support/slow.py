@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 _IMPORTS = "starts processes that import torch"
 _BUNDLED = "tags with the bundled model"
+_GROUPS = "waits for consumer groups to form"
 
 #: A test is slow if its name begins with one of these.
 SLOW: Mapping[str, str] = {
@@ -26,6 +27,8 @@ SLOW: Mapping[str, str] = {
     "tests/tagging/test_hugging_face_parity.py::": "tags with transformers as well",
     "tests/tagging/test_long_articles.py::": _BUNDLED,
     "tests/tagging/test_tagger.py::test_a_long_text_is_tagged_in_bounded": "tags a book",
+    "tests/integration/test_sink.py::": _GROUPS,
+    "tests/integration/test_source.py::": _GROUPS,
     "tests/support/test_warm_process.py::": _IMPORTS,
     "tests/tagging/tokenize/test_encoder_processes.py::": "starts processes that tokenise",
 }
