@@ -225,20 +225,34 @@ def answered(
         try:
             return ask(max(deadline - time.monotonic(), 0.1))
         except KafkaException as failed:
-            # The reason comes through the error callback, which runs in poll only.
-            client.poll(0)
-            said = error_of(failed)
-            error = said if said.code() in PERMANENT else watch.last or said
-            if error.code() in PERMANENT:
-                raise problem(
-                    f"the brokers at {settings.bootstrap_servers} refuse", error
-                ) from None
+            error = passing(failed, client, watch, settings)
             if time.monotonic() > deadline:
                 raise KafkaProblem(
                     f"no broker answers at {settings.bootstrap_servers} ({error.str().strip()}); "
                     "check bootstrap_servers, the network, and kafka.security.protocol"
                 ) from failed
             time.sleep(0.1)
+
+
+def passing(
+    failed: KafkaException, client: Any, watch: ClientWatch, settings: Settings
+) -> KafkaError:
+    """The reason of a failed call, if another try may help.
+
+    Args:
+        client: hears the reason.
+        watch: its errors.
+
+    Raises:
+        KafkaProblem: access is denied.
+    """
+    # The reason comes through the error callback, which runs in poll only.
+    client.poll(0)
+    said = error_of(failed)
+    error = said if said.code() in PERMANENT else watch.last or said
+    if error.code() in PERMANENT:
+        raise problem(f"the brokers at {settings.bootstrap_servers} refuse", error) from None
+    return error
 
 
 def _said(wrong: Exception) -> str:

@@ -39,6 +39,9 @@ _COMMITTED_TIMEOUT_S = 20.0
 #: Seconds at most between two calls of `poll` that count as polling.
 _POLL_S = 1.0
 
+#: Seconds until a group without a coordinator is asked again.
+_ASK_AGAIN_S = 1.0
+
 #: Seconds between two looks for the answer to a commit while nothing is read.
 _ANSWER_S = 0.001
 
@@ -64,6 +67,9 @@ class KafkaSource:
         self._watch: TopicWatch | None = None
         self._reading: Reading | None = None
         self._polled_at = 0.0
+        # Of `input_topics`, until it is known which of them the group has begun with.
+        self._entries: list[tuple[TopicPartition, ...]] | None = None
+        self._ask_at = 0.0
         self._joining = Joining(settings)
 
     def open(self, listener: Listener) -> None:
@@ -80,18 +86,17 @@ class KafkaSource:
         self._watch = TopicWatch(settings, self._assigned, self._starts, ids)
         self._watch.begin()
         self._starts.topic_ids = self._watch.newest
-        entries = self._topics.entries(member.consumer, member.watch)
-        self._starts.look(entries, member.consumer, member.watch)
+        self._entries = self._topics.entries(member.consumer, member.watch)
         self._polled_at = time.monotonic()
-        member.subscribe(self._topics.names)
+        self._subscribe()
 
     def poll(self, max_messages: int, timeout_s: float) -> list[RawMessage]:
         self._require_life()
         self._watching.step(self._joined, self._heard_by)
         self._read.rewind()
         self._joined.rebalance.settle(self._joined.consumer)
-        if self._topics.refresh(self._joined.consumer):
-            self._joined.subscribe(self._topics.names)
+        if self._topics.refresh(self._joined.consumer) or self._entries is not None:
+            self._subscribe()
         assigned = self._assigned.numbers()
         self._joining.look(self._joined.watch, bool(assigned))
         if self._ends is not None:
@@ -258,7 +263,21 @@ class KafkaSource:
         lost.retire()
         paused = lost.rebalance.paused
         member = Member(self._settings, self._assigned, self._heard_by, self._starts, paused)
-        self._join(member).subscribe(self._topics.names)
+        self._join(member)
+        self._subscribe()
+
+    def _subscribe(self) -> None:
+        """Join the group, or tell it of other topics; put off while the group has no coordinator,
+        which cannot say either whether it has begun."""
+        member = self._joined
+        if self._entries is not None:
+            if time.monotonic() < self._ask_at:
+                return
+            if not self._starts.look(self._entries, member.consumer, member.watch):
+                self._ask_at = time.monotonic() + _ASK_AGAIN_S
+                return
+            self._entries = None
+        member.subscribe(self._topics.names)
 
     def _set_paused(self, paused: bool) -> None:
         if self._reading is None or self._joined.rebalance.paused == paused:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
 import confluent_kafka
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException
 
 from consumer.contracts.choices import OffsetReset
 from consumer.contracts.messages import TopicPartition
-from consumer.kafka.client import OPEN_TIMEOUT_S, ClientWatch, answered, make_client
+from consumer.kafka.client import ClientWatch, make_client, passing
+from consumer.kafka.errors import UNKNOWN_TOPIC
 from consumer.kafka.source.properties import consumer_properties
 from consumer.kafka.source.stamps import stamped
 from consumer.settings.schema import Settings
 
-#: Longest wait, in seconds, for one answer during a rebalance.
-_ANSWER_S = 5.0
+#: Longest wait, in seconds, for one answer during a rebalance, and before the group is joined.
+_ANSWER_S, _LOOK_S = 5.0, 2.0
+
+#: What is said of a partition that is not there.
+_ABSENT = UNKNOWN_TOPIC | {KafkaError._UNKNOWN_PARTITION}
 
 _log = logging.getLogger(__name__)
 
@@ -50,29 +53,35 @@ class Starts:
 
     def look(
         self, entries: Iterable[Collection[TopicPartition]], client: Any, watch: ClientWatch
-    ) -> None:
-        """Find out, before the group is joined, with which entries it has begun; blocks.
+    ) -> bool:
+        """Find out, before the group is joined, with which entries it has begun; blocks for two
+        seconds at most.
 
         Args:
             entries: the partitions of each entry of `input_topics`.
             client: hears why no broker answers.
             watch: its errors.
 
+        Returns:
+            Whether it could be found out; a group without a coordinator says nothing.
+
         Raises:
-            KafkaProblem: no broker answers, or access is denied.
+            KafkaProblem: access is denied.
         """
         entries = list(entries)
         asked = sorted({one for partitions in entries for one in partitions})
         if not asked:
-            return
-        deadline = time.monotonic() + OPEN_TIMEOUT_S
-        self._known |= answered(
-            lambda left_s: self._committed(asked, left_s),
-            *(client, watch, self._settings, deadline),
-        )
+            return True
+        try:
+            self._known |= self._committed(asked, _LOOK_S)
+        except KafkaException as failed:
+            error = passing(failed, client, watch, self._settings)
+            _log.debug("the group's offsets are not known yet: %s", error)
+            return False
         for partitions in entries:
             if self._known.isdisjoint(partitions):
                 self._present.update(partitions)
+        return True
 
     def fix(self, consumer: Any, partitions: Sequence[TopicPartition]) -> None:
         """Commit the positions of those partitions, just assigned, for which there is none; blocks.
@@ -89,7 +98,12 @@ class Starts:
         starts = [self._start(one) for one in unknown if one not in self._known]
         if not starts:
             return
-        found = _whole(consumer.offsets_for_times(starts, timeout=_ANSWER_S))
+        answers = consumer.offsets_for_times(starts, timeout=_ANSWER_S)
+        # A partition that is not there (any more) has no position. Should it come, the client
+        # begins at its beginning.
+        found = _whole([one for one in answers if not _is_absent(one)])
+        if not found:
+            return
         offsets = {TopicPartition(one.topic, one.partition): one.offset for one in found}
         ids = self.topic_ids()
         known = {one: ids[one.topic] for one in offsets if one.topic in ids}
@@ -129,6 +143,10 @@ class Starts:
         ) as client:
             answers = _whole(client.committed(asked, timeout_s))
         return {TopicPartition(one.topic, one.partition) for one in answers if one.offset >= 0}
+
+
+def _is_absent(answer: Any) -> bool:
+    return answer.error is not None and answer.error.code() in _ABSENT
 
 
 def _whole(answers: Sequence[Any]) -> Sequence[Any]:
