@@ -27,7 +27,11 @@ def until(bootstrap: str, topic: str, holds: Callable[[Any], bool]) -> None:
     """Until the topic's only partition is so."""
     deadline = time.monotonic() + 60
     client = helpers.admin(bootstrap)
-    while not holds(client.list_topics(topic, timeout=10).topics[topic].partitions[0]):
+    while True:
+        # A broker that has just been told of the topic may not know its partition yet.
+        partition = client.list_topics(topic, timeout=10).topics[topic].partitions.get(0)
+        if partition is not None and holds(partition):
+            return
         assert time.monotonic() < deadline
         time.sleep(0.1)
 
