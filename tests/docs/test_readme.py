@@ -1,4 +1,4 @@
-"""What the README says, held against the code."""
+"""What the README and the guides say, held against the code."""
 
 from __future__ import annotations
 
@@ -19,13 +19,19 @@ from consumer.settings.schema import Settings
 from consumer.telemetry import declarations
 
 ROOT = Path(__file__).parents[2]
+GUIDES = ROOT / "docs" / "guides"
+PAGES = {page.stem: page.read_text(encoding="utf-8") for page in sorted(GUIDES.glob("*.md"))}
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def commands() -> list[list[str]]:
+#: A metric's name, without the end of a histogram's series.
+METRIC = re.compile(r"nerstream_[a-z_]+")
+
+
+def commands(text: str) -> list[list[str]]:
     """The words of each nerstream command in a console block, pipes cut off."""
     found = []
-    for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL):
+    for block in re.findall(r"```console\n(.*?)```", text, re.DOTALL):
         for line in block.replace("\\\n", " ").splitlines():
             if line.startswith("$ ") and "nerstream " in line:
                 words = shlex.split(line[2:].rpartition("| ")[2])
@@ -33,7 +39,9 @@ def commands() -> list[list[str]]:
     return found
 
 
-@pytest.mark.parametrize("words", commands(), ids=" ".join)
+@pytest.mark.parametrize(
+    "words", [words for text in (README, *PAGES.values()) for words in commands(text)], ids=" ".join
+)
 def test_every_command_is_understood(words: list[str]) -> None:
     command, *arguments = words
     assert command in cli.COMMANDS
@@ -43,11 +51,25 @@ def test_every_command_is_understood(words: list[str]) -> None:
 
 
 def test_the_commands_are_found() -> None:
-    assert {words[0] for words in commands()} >= {"run", "produce", "tag"}
+    assert {words[0] for words in commands(README)} >= {"run", "produce", "tag"}
+    everywhere = {words[0] for text in PAGES.values() for words in commands(text)}
+    assert everywhere >= {"run", "produce", "tag", "evaluate", "compare"}
 
 
-def test_the_example_messages_are_what_the_worker_takes_and_gives() -> None:
-    taken, given = re.findall(r"```json\n(.*?)```", README, re.DOTALL)
+@pytest.mark.parametrize("name", PAGES)
+def test_a_guide_stands_on_two_screens(name: str) -> None:
+    assert PAGES[name].count("\n") <= 100
+
+
+def test_the_readme_stands_on_three_screens() -> None:
+    assert README.count("\n") <= 120
+    for picture in ("article.svg", "demo.svg"):
+        assert f"](docs/pictures/{picture})" in README
+
+
+@pytest.mark.parametrize("text", [README, PAGES["your-topic"]], ids=["README", "your-topic"])
+def test_the_example_messages_are_what_the_worker_takes_and_gives(text: str) -> None:
+    taken, given = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
     raw = RawMessage(Position(TopicPartition("t", 0), 0), None, taken.encode(), (), None, 1)
     assert Codec(("title", "body")).decode(raw)
     document = json.loads(given)
@@ -59,12 +81,12 @@ def test_the_example_messages_are_what_the_worker_takes_and_gives() -> None:
 
 
 def test_the_reject_codes_are_those_of_the_code() -> None:
-    table = README.split("The codes:", 1)[1].split("A null value", 1)[0]
+    table = PAGES["your-topic"].split("The codes:", 1)[1].split("When more than", 1)[0]
     assert set(re.findall(r"`([a-z_0-9]+)`", table)) == {code.value for code in RejectCode}
 
 
 def test_settings_and_their_defaults_are_those_of_the_code() -> None:
-    table = README.split("The ones to know:", 1)[1].split("## Scale", 1)[0]
+    table = PAGES["start"].split("The ones to know;", 1)[1].split("Next:", 1)[0]
     rows = re.findall(r"^\| (`[^|]+) \| ([^|]*) \|", table, re.MULTILINE)
     assert len(rows) >= 8
     for names, _ in rows:
@@ -75,15 +97,16 @@ def test_settings_and_their_defaults_are_those_of_the_code() -> None:
         assert re.search(rf"`{name}` \| {getattr(defaults, name):g} \|", table), name
     in_flight = f"{defaults.in_flight_articles}, {defaults.in_flight_bytes // 2**20} MiB"
     assert f"| {in_flight} |" in table
-    assert f"`dead_letter_window_messages` ({defaults.dead_letter_window_messages})" in README
-    assert "`dead_letter_max_ratio` (half)" in README
+    topic = PAGES["your-topic"]
+    assert f"`dead_letter_window_messages` ({defaults.dead_letter_window_messages})" in topic
+    assert "`dead_letter_max_ratio` (half)" in topic
     assert defaults.dead_letter_max_ratio == 0.5
 
 
 def test_metrics_are_those_of_the_code() -> None:
     known = {declaration.name for declaration in declarations.ALL}
-    named = set(re.findall(r"nerstream_[a-z_]+", README))
-    assert named
+    named = {name for text in (README, *PAGES.values()) for name in METRIC.findall(text)}
+    assert len(named) >= 8
     assert named <= known
 
 
