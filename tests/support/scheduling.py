@@ -8,19 +8,33 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-#: Files whose tests wait for much and share nothing but the one Apache Kafka: each for itself.
+#: Files whose tests take long and share nothing but the one Apache Kafka: each for itself.
 _ALONE = (
+    "tests/integration/test_internal_topics.py",
+    "tests/integration/test_remade_topics.py",
     "tests/integration/test_sink.py",
     "tests/integration/test_source.py",
+    "tests/integration/test_starts.py",
+    "tests/integration/test_upstream_transactions.py",
     "tests/integration/test_worker.py",
+    "tests/integration/test_worker_starts.py",
     "tests/faults/test_device.py",
     "tests/faults/test_fuzz.py",
     "tests/faults/test_refused_records.py",
     "tests/faults/test_soak.py",
+    "tests/tagging/test_instruction_sets.py",
+    "tests/test_bad_environments.py",
+    "tests/test_signals_at_start.py",
 )
 
 #: What takes longest begins first, so that nothing long is left for the end.
-_FIRST = ("tests/faults/", "tests/integration/")
+_FIRST = (
+    "tests/tagging/test_instruction_sets.py",
+    "tests/faults/",
+    "tests/integration/",
+    "tests/test_bad_environments.py",
+    "tests/test_signals_at_start.py",
+)
 
 
 class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
@@ -38,4 +52,9 @@ class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
 
 def longest_first(items: Sequence[pytest.Item]) -> list[pytest.Item]:
     """The tests in the order in which a parallel run begins them; no file is taken apart."""
-    return sorted(items, key=lambda item: not item.nodeid.startswith(_FIRST))
+
+    def place(item: pytest.Item) -> int:
+        found = (at for at, start in enumerate(_FIRST) if item.nodeid.startswith(start))
+        return next(found, len(_FIRST))
+
+    return sorted(items, key=place)

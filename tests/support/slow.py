@@ -10,6 +10,10 @@ _GROUPS = "waits for consumer groups to form"
 
 #: A test is slow if its name begins with one of these.
 SLOW: Mapping[str, str] = {
+    "tests/tagging/test_instruction_sets.py::": "repeats other tests in processes of their own",
+    "tests/tagging/test_foreign_model.py::": "converts a model that others trained",
+    "tests/test_bad_environments.py::": _IMPORTS,
+    "tests/test_signals_at_start.py::": _IMPORTS,
     "tests/bench/worker/test_command.py::": "measures a worker for a while",
     "tests/commands/demo/test_command.py::": _IMPORTS,
     "tests/commands/tag/test_command.py::test_a_pipe_is_answered": _IMPORTS,

@@ -19,7 +19,12 @@ import torch
 _ROOT = Path(__file__).parents[2]
 
 #: Where tests are marked `instructions`.
-_FILES = ("test_steady_rows.py", "test_cpu_engine.py", "test_tagger.py", "test_bundled_model.py")
+_FILES = (
+    "engine/cpu/test_steady_rows.py",
+    "engine/cpu/test_engine.py",
+    "test_tagger.py",
+    "test_bundled_model.py",
+)
 
 #: Set -> what a processor of it has (by torch's names), and what restricts another to it. From the
 #: least to the most.
@@ -84,7 +89,7 @@ def test_the_suite_under_a_lesser_instruction_set(name: str) -> None:
     done = subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "-q", "-m", "instructions", "-p", "no:cacheprovider"),
-            *(f"tests/{file}" for file in _FILES),
+            *(str(Path(__file__).parent / file) for file in _FILES),
         ],
         cwd=_ROOT,
         env={**os.environ, **variables},
