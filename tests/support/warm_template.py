@@ -72,6 +72,8 @@ def _settle(wanted: dict[str, Any], streams: list[int]) -> None:
     sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0)), "utf-8", "strict")
     sys.stdout = _writer(1, "strict", os.isatty(1))
     sys.stderr = _writer(2, "backslashreplace", True)
+    # As in any interpreter: whoever puts others in their place leaves these open.
+    vars(sys).update(__stdin__=sys.stdin, __stdout__=sys.stdout, __stderr__=sys.stderr)
 
 
 def _writer(descriptor: int, errors: str, line_buffering: bool) -> io.TextIOWrapper:
