@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 
 from consumer.contracts.choices import RejectCode
 from consumer.contracts.errors import AbortableError, GroupMoved, KafkaProblem
@@ -251,6 +251,12 @@ class TransactionalSink:
         except OutOfTime as late:
             _log.warning("the abort was not answered (%s); a new producer fences it", late)
         except KafkaException as failed:
+            error = error_of(failed)
+            if error.code() == KafkaError.INVALID_TXN_STATE:
+                # The coordinator has none open: it took none of the partitions, since a topic of
+                # them is gone. To the client this is fatal; a new one begins afresh.
+                _log.warning("there was nothing to abort (%s)", error.str().strip())
+                return
             meaning = self._meaning("the transaction cannot be aborted", failed)
             if not isinstance(meaning, AbortableError):
                 raise meaning from failed

@@ -110,3 +110,27 @@ def test_what_a_bounded_call_raises_comes_out_of_it() -> None:
     with pytest.raises(KafkaException):
         bounded(Producer().begin_transaction, 5.0)
     bounded(lambda: None, 5.0)
+
+
+def test_a_transaction_that_the_coordinator_does_not_have_needs_no_abort(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It takes no partition where one of their topics was just deleted; librdkafka then asks for
+    the end of a transaction that never began, and takes the answer for fatal."""
+    output: Any = Output()
+    sink = TransactionalSink(Settings(), source=None)  # type: ignore[arg-type]
+    sink._output = output
+    sink.begin()
+    ended = output.producer
+
+    def none_open(_: float) -> None:
+        raise KafkaException(
+            KafkaError(KafkaError.INVALID_TXN_STATE, "an invalid state", fatal=True)
+        )
+
+    ended.abort_transaction = none_open
+    sink.abort()
+    assert "there was nothing to abort (an invalid state)" in caplog.text
+    sink.begin()
+    assert output.producer is not ended
+    assert output.producer.ready
