@@ -10,6 +10,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka import TopicPartition as ClientPartition
 
 from consumer.contracts.messages import RawMessage, TopicPartition
+from consumer.kafka.source import topic_watch
 from consumer.kafka.source.source import KafkaSource
 from consumer.settings.schema import Settings
 from tests.conftest import TopicFactory
@@ -270,3 +271,25 @@ def test_a_commit_that_is_refused_is_made_again_before_the_partition_is_told_of(
     put(kafka, topic, 0, b"new")
     assert values(read(source, 1)) == [b"new"]
     source.close()
+
+
+@PROTOCOLS
+@pytest.mark.parametrize("by", ["name", "pattern"])
+def test_a_topic_that_is_made_again_before_it_is_assigned_is_read_from_its_beginning(
+    kafka: str,
+    topics: TopicFactory,
+    group: str,
+    protocol: str,
+    by: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The group's offsets went with it; to this worker it was there when it came."""
+    monkeypatch.setattr(topic_watch, "INTERVAL_S", 0.0)
+    topic = topics(partitions=1)
+    put(kafka, topic, 0, b"old")
+    asked = latest(kafka, topic if by == "name" else f"^{topic}$", group, protocol)
+    with opened(asked) as (source, _):
+        helpers.delete_topics(kafka, [topic])
+        helpers.create_topic(kafka, topic, 1)
+        put(kafka, topic, 0, b"new", b"newer")
+        assert values(read(source, 2)) == [b"new", b"newer"]

@@ -85,7 +85,7 @@ class KafkaSource:
         ids = TopicIds(lambda: ends.client)
         self._watch = TopicWatch(settings, self._assigned, self._starts, ids)
         self._watch.begin()
-        self._starts.topic_ids = self._watch.newest
+        self._starts.topic_ids = self._watch.ids_now
         self._entries = self._topics.entries(member.consumer, member.watch)
         self._polled_at = time.monotonic()
         self._subscribe()

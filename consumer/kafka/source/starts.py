@@ -40,16 +40,17 @@ class Starts:
         settings: the group, `auto_offset_reset`.
 
     Attributes:
-        topic_ids: gives the ids of topics, by name, where they are known.
+        topic_ids: gives the ids that these topics have now, by name, where they are known.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self.topic_ids: Callable[[], Mapping[str, str]] = dict
+        self.topic_ids: Callable[[Collection[str]], Mapping[str, str]] = lambda _: {}
         # The group has an offset for these.
         self._known: set[TopicPartition] = set()
-        # There already when this worker came to a group that had not begun with their entry.
-        self._present: set[TopicPartition] = set()
+        # There already when this worker came to a group that had not begun with their entry; with
+        # the ids of their topics at that moment, where known.
+        self._present: dict[TopicPartition, str | None] = {}
 
     def look(
         self, entries: Iterable[Collection[TopicPartition]], client: Any, watch: ClientWatch
@@ -72,6 +73,10 @@ class Starts:
         asked = sorted({one for partitions in entries for one in partitions})
         if not asked:
             return True
+        ids: Mapping[str, str] = {}
+        if self._settings.auto_offset_reset is OffsetReset.LATEST:
+            # Before the offsets: those of a topic go with it.
+            ids = self.topic_ids({one.topic for one in asked})
         try:
             self._known |= self._committed(asked, _LOOK_S)
         except KafkaException as failed:
@@ -80,7 +85,7 @@ class Starts:
             return False
         for partitions in entries:
             if self._known.isdisjoint(partitions):
-                self._present.update(partitions)
+                self._present.update({one: ids.get(one.topic) for one in partitions})
         return True
 
     def fix(self, consumer: Any, partitions: Sequence[TopicPartition]) -> None:
@@ -95,9 +100,11 @@ class Starts:
         if not unknown:
             return
         self._known |= self._committed(unknown, _ANSWER_S)
-        starts = [self._start(one) for one in unknown if one not in self._known]
-        if not starts:
+        new = [one for one in unknown if one not in self._known]
+        if not new:
             return
+        ids = self.topic_ids({one.topic for one in new})
+        starts = [self._start(one, ids.get(one.topic)) for one in new]
         answers = consumer.offsets_for_times(starts, timeout=_ANSWER_S)
         # A partition that is not there (any more) has no position. Should it come, the client
         # begins at its beginning.
@@ -105,7 +112,6 @@ class Starts:
         if not found:
             return
         offsets = {TopicPartition(one.topic, one.partition): one.offset for one in found}
-        ids = self.topic_ids()
         known = {one: ids[one.topic] for one in offsets if one.topic in ids}
         # In a rebalance callback the client is not polled, and has just heard from the group.
         _whole(consumer.commit(offsets=stamped(offsets, known, {}), asynchronous=False))
@@ -117,11 +123,15 @@ class Starts:
         """The topics of these were made again: what the group has of them is of topics that are
         gone, and what they hold is read from its beginning."""
         self._known.difference_update(partitions)
-        self._present.difference_update(partitions)
+        for one in partitions:
+            self._present.pop(one, None)
 
-    def _start(self, partition: TopicPartition) -> Any:
+    def _start(self, partition: TopicPartition, topic_id: str | None) -> Any:
         skips = (
-            self._settings.auto_offset_reset is OffsetReset.LATEST and partition in self._present
+            self._settings.auto_offset_reset is OffsetReset.LATEST
+            and partition in self._present
+            # A topic that was made again since is a new one, also where another worker had it.
+            and self._present[partition] in (None, topic_id)
         )
         return confluent_kafka.TopicPartition(
             partition.topic, partition.partition, OFFSET_END if skips else OFFSET_BEGINNING

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from confluent_kafka import KafkaException
 
@@ -75,6 +75,8 @@ class TopicWatch:
         # Ids that another has followed; a broker that is behind may still tell one.
         self._past: set[str] = set()
         self._missing: frozenset[str] = frozenset()
+        # Whether a stamp names a topic of which no answer since has told.
+        self._doubts = False
         #: Whether these brokers tell ids at all.
         self.works = False
         #: Whether they do at the moment; nobody waits for those that do not.
@@ -87,9 +89,13 @@ class TopicWatch:
             self._ask()
             self._hear(ANSWER_S)
 
-    def newest(self) -> Mapping[str, str]:
-        """The ids that the brokers told last, by topic."""
-        return dict(self._newest)
+    def ids_now(self, topics: Collection[str]) -> Mapping[str, str]:
+        """The ids of these topics, by name; what was told last where no answer comes in a second.
+        Blocks so long."""
+        answer = self._ids.ask(topics).answer(ANSWER_S) if self.works and topics else None
+        if answer is not None:
+            self._learn(answer)
+        return {one: known for one, known in self._newest.items() if one in topics}
 
     def troubles(self) -> list[str]:
         """What waits for a person. Any thread."""
@@ -158,7 +164,14 @@ class TopicWatch:
                 # Kafka forgets the offsets in a topic that is deleted; this worker does not.
                 known = self._assigned.last_topic_id(one.topic) if one.offset < 0 else stamp
                 self._assigned.vouch(TopicPartition(one.topic, one.partition), known)
+                newest = self._newest.get(one.topic)
+                self._doubts |= None not in (known, newest) and known not in {newest, *self._past}
         self._hinted = True
+        if self._doubts:
+            # Of a topic that is gone, or of one that another worker has heard of first.
+            self._ask()
+            if self._question is not None:
+                self._hear(ANSWER_S if self.answers else 0.0)
 
     def ask(self, topics: Iterable[str]) -> Question:
         """A question beside those of the watch itself. Any thread."""
@@ -193,7 +206,7 @@ class TopicWatch:
         answer = question.answer(wait_s)
         if answer is not None:
             self._question = None
-            self.answers, self._known_at = True, self._asked_at
+            self.answers, self._known_at, self._doubts = True, self._asked_at, False
             self._note(question.topics, answer)
             return
         if question.done:
@@ -212,6 +225,9 @@ class TopicWatch:
         for topic in sorted(self._missing & answer.keys()):
             _log.warning("the input topic %s is there again", topic)
         self._missing = missing
+        self._learn(answer)
+
+    def _learn(self, answer: Mapping[str, str]) -> None:
         for topic, topic_id in answer.items():
             if topic_id and topic_id not in self._past:
                 if (before := self._newest.get(topic, topic_id)) != topic_id:
@@ -225,6 +241,8 @@ class TopicWatch:
             now = self._newest.get(one.topic)
             if now is not None and known is None:
                 self._assigned.vouch(one, now)
-            elif now is not None and known != now:
+            elif (
+                now is not None and known != now and not (self._doubts and known not in self._past)
+            ):
                 changed[one] = now
         return changed

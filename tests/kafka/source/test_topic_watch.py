@@ -146,6 +146,18 @@ def test_a_stamp_of_another_topic_has_the_partition_begun_anew() -> None:
     assert rig.assigned.topic_ids() == {P0: "A", P1: "A"}
 
 
+def test_a_stamp_that_is_newer_than_what_is_known_is_held_against_the_brokers() -> None:
+    """Another worker has noticed first, has read some of the new topic and gone."""
+    rig = Rig()
+    rig.watch.begin()
+    rig.brokers.ids = {"articles": "B"}
+    rig.client.committed_as = {P0: (20, "nerstream topic-id=B")}
+    rig.assign(P0)
+    rig.step()
+    assert rig.begun_anew() == []
+    assert rig.assigned.topic_ids() == {P0: "B"}
+
+
 @pytest.mark.parametrize("beside", [None, "", "what another tool wrote"])
 def test_an_offset_that_a_person_set_is_taken_as_it_is(beside: str | None) -> None:
     rig = Rig()
