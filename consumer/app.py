@@ -17,7 +17,7 @@ import structlog
 
 from consumer import __version__
 from consumer.codec.article_codec import Codec
-from consumer.contracts.errors import DeviceFailed, NerstreamError
+from consumer.contracts.errors import DeviceFailed, KafkaProblem, NerstreamError, SettingsError
 from consumer.contracts.ports import Tagger
 from consumer.kafka.client_check import check_clients
 from consumer.kafka.internal_topics import InternalTopics
@@ -97,7 +97,9 @@ def serve(
         log.info("stopped while the model was being loaded")
         _end(0)
     except NerstreamError as failure:
-        log.error("worker failed", error=str(failure), exc_info=failure.__cause__)
+        # Where a setting or a broker is to blame the sentence says all; a trace shows our part.
+        told = isinstance(failure, (SettingsError, KafkaProblem))
+        log.error("worker failed", error=str(failure), exc_info=None if told else failure.__cause__)
         if worker is not None and (worker.running or isinstance(failure, DeviceFailed)):
             # A stage hangs, in a forward pass perhaps; ending the interpreter around it could
             # hang too, and around a broken device it can crash, with another exit code. Nothing

@@ -99,3 +99,22 @@ def test_a_wrong_pattern_ends_in_one_sentence_before_anything_starts(pattern: st
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr.startswith(f"nerstream: error: --input-topics: {pattern} ")
     assert ended.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("passed", "code", "said"),
+    [
+        ("retries=0", 2, "nerstream: error: kafka.retries: "),
+        ("socket.timeout.ms=2000", 1, "nerstream: error: "),
+    ],
+)
+def test_what_a_person_can_put_right_is_told_without_a_traceback(
+    tmp_path: Path, passed: str, code: int, said: str
+) -> None:
+    name, value = passed.split("=")
+    settings = {"bootstrap_servers": "127.0.0.1:1", "kafka": {name: value}}
+    with WorkerProcess(settings, tmp_path, command=COMMAND) as worker:
+        assert worker.wait() == code
+        log = worker.log.read_text()
+    assert said in log
+    assert "Traceback" not in log
