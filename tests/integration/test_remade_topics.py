@@ -225,3 +225,32 @@ def test_an_output_topic_that_is_made_again_gets_what_comes_next(
         assert worker.terminate() == 0, worker.log.read_text()
     assert seen == [*second]
     assert ground.committed() == {0: len(first) + len(second)}
+
+
+@DELIVERIES
+@pytest.mark.parametrize("which", ["output", "dead_letters"])
+def test_a_topic_to_write_to_that_is_gone_is_named_and_waited_for(
+    ground: Remade, tmp_path: Path, delivery: str, which: str
+) -> None:
+    first, second = range(5), range(100, 105)
+    topic = getattr(ground, which)
+    setting = {"output": "output_topic", "dead_letters": "dead_letter_topic"}[which]
+    ground.feed(first)
+    with ground.worker(tmp_path, delivery=delivery) as worker:
+        ground.wait_for(first)
+        helpers.produce(ground.bootstrap, ground.input, [b"no article"])
+        helpers.wait_for_records(ground.bootstrap, ground.dead_letters, 1)
+        helpers.delete_topics(ground.bootstrap, [topic])
+        helpers.produce(ground.bootstrap, ground.input, [b"no article either"])
+        ground.feed(second)
+        gone = f"the topic {topic} ({setting}) is gone"
+        ground.wait_until(lambda: gone in worker.get("/readyz")[1])
+        helpers.create_topic(ground.bootstrap, topic, 1)
+        ground.wait_for(second)
+        helpers.wait_for_records(
+            ground.bootstrap, ground.dead_letters, 1 if which == "dead_letters" else 2
+        )
+        ground.wait_until(lambda: worker.get("/readyz")[0] == 200)
+        assert worker.terminate() == 0, worker.log.read_text()
+        assert "Traceback" not in worker.log.read_text()
+    assert ground.ids().count(100) == 1

@@ -47,7 +47,7 @@ class TopicWatch:
     says so.
 
     Args:
-        settings: the input topics, and what to do about a place that is gone.
+        settings: the topics, and what to do about a place that is gone.
         assigned: keeps the id of each partition.
         starts: fixes where a topic that was made again begins.
         ids: asks the brokers.
@@ -62,7 +62,13 @@ class TopicWatch:
         ids: TopicIds,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._named = frozenset(one for one in settings.input_topics if not is_pattern(one))
+        # Topics that must be there, with the setting that names each.
+        named = [one for one in settings.input_topics if not is_pattern(one)]
+        self._named = {
+            settings.output_topic: "output_topic",
+            settings.dead_letter_topic: "dead_letter_topic",
+            **dict.fromkeys(named, "input_topics"),
+        }
         self._assigned = assigned
         self._ids = ids
         self._clock = clock
@@ -85,7 +91,7 @@ class TopicWatch:
     def begin(self) -> None:
         """Find out whether the brokers tell ids; blocks for a second or two at most."""
         self.works = self._ids.find_who_tells(ANSWER_S)
-        if self.works and self._named:
+        if self.works:
             self._ask()
             self._hear(ANSWER_S)
 
@@ -100,8 +106,9 @@ class TopicWatch:
     def troubles(self) -> list[str]:
         """What waits for a person. Any thread."""
         return [
-            f"the topic {one} (input_topics) is gone; create it, or take it out of the settings"
-            for one in sorted(self._missing & self._named)
+            f"the topic {one} ({by}) is gone; create it, or take it out of the settings"
+            for one, by in sorted(self._named.items())
+            if one in self._missing
         ]
 
     def hint(self) -> None:
@@ -170,8 +177,7 @@ class TopicWatch:
         if self._doubts:
             # Of a topic that is gone, or of one that another worker has heard of first.
             self._ask()
-            if self._question is not None:
-                self._hear(ANSWER_S if self.answers else 0.0)
+            self._hear(ANSWER_S if self.answers else 0.0)
 
     def ask(self, topics: Iterable[str]) -> Question:
         """A question beside those of the watch itself. Any thread."""
@@ -191,13 +197,9 @@ class TopicWatch:
         return self._clock() - self._asked_at >= interval_s
 
     def _ask(self) -> None:
-        topics = self._named | {one.topic for one in self._assigned.numbers()}
-        if not topics:
-            # Those of a pattern, which the group has taken away.
-            self._missing = frozenset()
-        else:
-            self._asked_at, self._hinted = self._clock(), False
-            self._question = self._ids.ask(topics)
+        topics = self._named.keys() | {one.topic for one in self._assigned.numbers()}
+        self._asked_at, self._hinted = self._clock(), False
+        self._question = self._ids.ask(topics)
 
     def _hear(self, wait_s: float) -> None:
         """Take the answer to the question under way, if it comes within so long."""
@@ -214,16 +216,16 @@ class TopicWatch:
         if self._clock() - self._asked_at < ANSWER_S:
             return
         if self.answers:
-            _log.warning("the brokers do not tell the ids of the input topics; asking on")
+            _log.warning("the brokers do not tell the ids of the topics; asking on")
         self.answers = False
         self._ids.find_who_tells(SOON_S)
 
     def _note(self, asked: frozenset[str], answer: Mapping[str, str]) -> None:
         missing = asked - answer.keys()
         for topic in sorted(missing - self._missing):
-            _log.warning("the input topic %s is gone; it is waited for", topic)
+            _log.warning("the topic %s is gone; it is waited for", topic)
         for topic in sorted(self._missing & answer.keys()):
-            _log.warning("the input topic %s is there again", topic)
+            _log.warning("the topic %s is there again", topic)
         self._missing = missing
         self._learn(answer)
 

@@ -71,7 +71,8 @@ class Asked:
     def answer(self, _timeout_s: float = 0.0) -> Mapping[str, str] | None:
         if self._brokers.silent:
             return None
-        return {one: known for one, known in self._brokers.ids.items() if one in self.topics}
+        ids = {**self._brokers.outputs, **self._brokers.ids}
+        return {one: known for one, known in ids.items() if one in self.topics}
 
 
 class Brokers:
@@ -79,6 +80,7 @@ class Brokers:
 
     def __init__(self) -> None:
         self.ids = {"articles": "A"}
+        self.outputs = {"articles-tagged": "T", "articles-dead-letters": "D"}
         self.silent = False
         self.tell = True
         self.asked = 0
@@ -234,8 +236,8 @@ def test_a_topic_that_is_gone_is_named_until_it_is_back(caplog: pytest.LogCaptur
     assert rig.begun_anew() == []
     said = [one.message for one in caplog.records if one.levelno == logging.WARNING]
     assert said == [
-        "the input topic articles is gone; it is waited for",
-        "the input topic articles is there again",
+        "the topic articles is gone; it is waited for",
+        "the topic articles is there again",
     ]
 
 
