@@ -54,7 +54,11 @@ def begin(source: KafkaSource, partitions: int) -> list[RawMessage]:
 
 @PROTOCOLS
 def test_a_group_that_begins_at_the_end_commits_it_before_it_has_its_partitions(
-    kafka: str, topics: TopicFactory, group: str, protocol: str
+    kafka: str,
+    topics: TopicFactory,
+    group: str,
+    protocol: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     topic = topics(partitions=2)
     put(kafka, topic, 0, b"old", b"old")
@@ -72,6 +76,11 @@ def test_a_group_that_begins_at_the_end_commits_it_before_it_has_its_partitions(
     got = read(source, 2)
     source.close()
     assert committed == [{0: 2, 1: 0}]
+    said = [one.message for one in caplog.records if "passed over" in one.message]
+    assert said == [
+        f"{topic} [0]: offsets 0 to 1 are passed over, since the group has none there and "
+        "auto_offset_reset is latest"
+    ]
     assert set(values(got)) == {b"new", b"new too"}
 
 

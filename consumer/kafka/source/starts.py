@@ -111,13 +111,29 @@ class Starts:
         found = _whole([one for one in answers if not _is_absent(one)])
         if not found:
             return
-        offsets = {TopicPartition(one.topic, one.partition): one.offset for one in found}
+        offsets = _offsets(found)
+        passed = self._passed_over(consumer, [one for one in starts if one.offset == OFFSET_END])
         known = {one: ids[one.topic] for one in offsets if one.topic in ids}
         # In a rebalance callback the client is not polled, and has just heard from the group.
         _whole(consumer.commit(offsets=stamped(offsets, known, {}), asynchronous=False))
         for one, offset in offsets.items():
             self._known.add(one)
             _log.info("reading of %s [%s] begins at offset %s", one.topic, one.partition, offset)
+            if passed.get(one, offset) < offset:
+                _log.warning(
+                    "%s [%s]: offsets %d to %d are passed over, since the group has none there and "
+                    "auto_offset_reset is latest",
+                    *(one.topic, one.partition, passed[one], offset - 1),
+                )
+
+    def _passed_over(self, consumer: Any, ends: Sequence[Any]) -> Mapping[TopicPartition, int]:
+        """Where the partitions begin that are read from their end, as far as it is known."""
+        asked = [
+            confluent_kafka.TopicPartition(one.topic, one.partition, OFFSET_BEGINNING)
+            for one in ends
+        ]
+        answers = consumer.offsets_for_times(asked, timeout=_ANSWER_S) if asked else ()
+        return _offsets([one for one in answers if one.error is None])
 
     def begin_anew(self, partitions: Iterable[TopicPartition]) -> None:
         """The topics of these were made again: what the group has of them is of topics that are
@@ -153,6 +169,10 @@ class Starts:
         ) as client:
             answers = _whole(client.committed(asked, timeout_s))
         return {TopicPartition(one.topic, one.partition) for one in answers if one.offset >= 0}
+
+
+def _offsets(answers: Sequence[Any]) -> dict[TopicPartition, int]:
+    return {TopicPartition(one.topic, one.partition): one.offset for one in answers}
 
 
 def _is_absent(answer: Any) -> bool:
