@@ -62,13 +62,13 @@ class TopicWatch:
         ids: TopicIds,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        # Topics that must be there, with the setting that names each.
-        named = [one for one in settings.input_topics if not is_pattern(one)]
-        self._named = {
+        self._outputs = {
             settings.output_topic: "output_topic",
             settings.dead_letter_topic: "dead_letter_topic",
-            **dict.fromkeys(named, "input_topics"),
         }
+        named = [one for one in settings.input_topics if not is_pattern(one)]
+        # The setting of each topic that must be there.
+        self._named = {**self._outputs, **dict.fromkeys(named, "input_topics")}
         self._assigned = assigned
         self._ids = ids
         self._clock = clock
@@ -221,12 +221,14 @@ class TopicWatch:
         self._ids.find_who_tells(SOON_S)
 
     def _note(self, asked: frozenset[str], answer: Mapping[str, str]) -> None:
-        missing = asked - answer.keys()
+        # The sink looks for its own topics as it opens; here they can only go.
+        awaited = self._newest.keys() | (asked - self._outputs.keys())
+        missing = awaited & (asked - answer.keys())
         for topic in sorted(missing - self._missing):
             _log.warning("the topic %s is gone; it is waited for", topic)
         for topic in sorted(self._missing & answer.keys()):
             _log.warning("the topic %s is there again", topic)
-        self._missing = missing
+        self._missing = frozenset(missing)
         self._learn(answer)
 
     def _learn(self, answer: Mapping[str, str]) -> None:
