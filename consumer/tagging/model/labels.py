@@ -8,6 +8,7 @@ Checkpoints spell them in many ways: `B-PER`, `b_per`, `PER-B`, `S-PER`, `PER`; 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,22 +32,38 @@ UNNAMED_TYPE = "ENTITY"
 
 #: Names of the label for words in no entity, without case and punctuation.
 _OUTSIDE = frozenset(("o", "0", "out", "outside", "none"))
-#: Names that are it only in a model that has none of those; beside an O they are types.
+#: Names that are it only in a model that has none of those; beside an O they are types. The last
+#: are the Greek and the Cyrillic letter that look like an O.
 _OUTSIDE_PERHAPS = frozenset(
-    ("other", "others", "background", "nothing", "null", "nil", "na", "noentity", "nonentity")
+    (
+        *("other", "others", "background", "nothing", "null", "nil", "na", "noneoftheabove"),
+        *("noentity", "nonentity", "notentity", "notanentity", "nonamedentity", "noner"),
+        *("outsideofentity", "nolabel", "notag", "unlabeled", "unlabelled", "\u03bf", "\u043e"),
+    )
 )
 #: Labels of tokens that are no text, or of which nothing is asked; beside an outside label alone.
 _SPECIAL = re.compile(r"\[[A-Za-z]+\]|</?[A-Za-z]+>|PAD|X|IGNORE|-100")
 
 _UNNAMED = re.compile(r"(LABEL|CLASS|TAG)[-_ ]?\d+|\d+", re.IGNORECASE)
 
-_SEPARATOR = r"[-_:/|.#=]"
+#: Also a space, dashes other than the hyphen, and several of them: `B__PER`, `B - PER`.
+_MARKS = r"-_:/|.#=+~@\\,;*\s\u2010-\u2015\u2212"
+_SEPARATOR = f"[{_MARKS}]+"
 _LETTER = f"[{''.join(sorted(LETTERS))}]"
-_PREFIXED = re.compile(f"(?P<letter>{_LETTER}){_SEPARATOR}(?P<type>.+)", re.IGNORECASE)
-_SUFFIXED = re.compile(f"(?P<type>.+){_SEPARATOR}(?P<letter>{_LETTER})", re.IGNORECASE)
+_PREFIXED = re.compile(f"(?P<letter>{_LETTER}){_SEPARATOR}(?P<type>[^{_MARKS}].*)", re.IGNORECASE)
+_SUFFIXED = re.compile(f"(?P<type>.*[^{_MARKS}]){_SEPARATOR}(?P<letter>{_LETTER})", re.IGNORECASE)
 _LETTER_ALONE = re.compile(f"{_LETTER}{_SEPARATOR}|{_SEPARATOR}{_LETTER}", re.IGNORECASE)
 #: What every scheme writes, and every tagger of transformers reads.
-_USUAL = re.compile("[BI]-.+")
+_USUAL = re.compile(f"[BI]-[^{_MARKS}].*")
+#: Other ways to say which words begin an entity: `BEGIN-PER`, `B(PER)`, `BPER`. They show by two
+#: labels that differ in this part alone, of which one begins it and one is inside.
+_BEGIN_OR_INSIDE = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        r"(?P<part>b(?:eg(?:in(?:ning)?)?)?|i(?:n(?:side)?)?)(?P<rest>\W.+|_.+|.{3,})",
+        r"(?P<rest>.+\W|.+_|.{3,})(?P<part>b(?:eg(?:in(?:ning)?)?)?|i(?:n(?:side)?)?)(?P<end>\W*)",
+    )
+)
 
 #: Labels that an error names.
 _SHOWN = 4
@@ -102,7 +119,7 @@ def read_labels(id2label: Mapping[int, str], model: str) -> Labels:
         raise ModelError(
             f"model {model}: id2label in its config.json must number the labels from 0"
         )
-    labels = [id2label[index].strip() for index in range(count)]
+    labels = [_clean(id2label[index]) for index in range(count)]
     outside = _outside(labels)
     names = [label for label in dict.fromkeys(labels) if label not in outside]
     _check_names(labels, names, model)
@@ -135,6 +152,17 @@ def read_labels(id2label: Mapping[int, str], model: str) -> Labels:
     )
 
 
+def _clean(label: str) -> str:
+    """A label as letters of one form, without what is seen nowhere at its edges."""
+    text = unicodedata.normalize("NFKC", label)
+    seen = [place for place, character in enumerate(text) if not _is_unseen(character)]
+    return text[seen[0] : seen[-1] + 1] if seen else ""
+
+
+def _is_unseen(character: str) -> bool:
+    return character.isspace() or unicodedata.category(character) in ("Cc", "Cf")
+
+
 def _outside(labels: Sequence[str]) -> tuple[str, ...]:
     """The labels of words in no entity, each once, with those of tokens that are no text."""
     distinct = list(dict.fromkeys(labels))
@@ -147,8 +175,11 @@ def _outside(labels: Sequence[str]) -> tuple[str, ...]:
 
 def _is_outside(label: str) -> bool:
     # `B-O` and `I-O` come from tools that put a letter in front of every label.
+    # A 0 behind one may be the first of numbered types.
     match = _PREFIXED.fullmatch(label) or _SUFFIXED.fullmatch(label)
-    return _plain(label) in _OUTSIDE or (match is not None and _plain(match["type"]) in _OUTSIDE)
+    return _plain(label) in _OUTSIDE or (
+        match is not None and _plain(match["type"]) in _OUTSIDE - {"0"}
+    )
 
 
 def _plain(label: str) -> str:
@@ -168,6 +199,11 @@ def _check_names(labels: Sequence[str], names: Sequence[str], model: str) -> Non
                 f"model {model}: its label {number}, {label!r}, names no type; give it one under "
                 "id2label in its config.json, such as B-PER or PER"
             )
+        if any(unicodedata.category(character) in ("Cc", "Cs") for character in label):
+            raise ModelError(
+                f"model {model}: its label {number}, {label!r}, holds what is no character of a "
+                "text; name it under id2label in its config.json, such as B-PER or PER"
+            )
 
 
 def _read(names: Sequence[str], model: str) -> list[_Read]:
@@ -185,6 +221,13 @@ def _read(names: Sequence[str], model: str) -> list[_Read]:
             return _with_letters(names, matches, sure, model)
         if None not in matches:
             raise _ambiguous(names[0], model)
+    for pattern in _BEGIN_OR_INSIDE:
+        begun: dict[str, tuple[str, str]] = {}
+        for match in filter(None, map(pattern.fullmatch, names)):
+            part, rest = match["part"][0].upper(), match["rest"]
+            other, name = begun.setdefault(rest, (part, match[0]))
+            if other != part:
+                raise _ambiguous(name, model)
     return [_Read(name) for name in names]
 
 

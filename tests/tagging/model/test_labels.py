@@ -41,6 +41,10 @@ def as_iob2(labels: Labels) -> list[str]:
         ("O PER-B PER-I LOC-B LOC-I", "IOB", "O B-PER I-PER B-LOC I-LOC"),
         ("O PER_B PER_I PER_E PER_S", "BIOES", "O B-PER I-PER E-PER S-PER"),
         ("O PER-B PER-I LOC", "IOB", "O B-PER I-PER I-LOC"),
+        ("O B–PER I–PER B‑LOC I−LOC", "IOB", "O B-PER I-PER B-LOC I-LOC"),
+        ("O B+PER I+PER B~LOC I@LOC", "IOB", "O B-PER I-PER B-LOC I-LOC"),
+        ("O B__PER I__PER B--LOC I::LOC", "IOB", "O B-PER I-PER B-LOC I-LOC"),
+        ("Ｏ Ｂ－ＰＥＲ Ｉ－ＰＥＲ", "IOB", "O B-PER I-PER"),
         # Other letters.
         ("O B-PER I-PER E-PER S-PER S-LOC", "BIOES", "O B-PER I-PER E-PER S-PER S-LOC"),
         ("O B-PER I-PER L-PER U-PER", "BILOU", "O B-PER I-PER E-PER S-PER"),
@@ -70,6 +74,9 @@ def as_iob2(labels: Labels) -> list[str]:
         ("0 B-PER I-PER", "IOB", "O B-PER I-PER"),
         ("OTHER PER LOC", "IO", "O I-PER I-LOC"),
         ("N/A PER", "IO", "O I-PER"),
+        ("Not-an-Entity B-PER I-PER", "IOB", "O B-PER I-PER"),
+        ("B-PER I-PER О", "IOB", "B-PER I-PER O"),
+        ("O B-0 I-0 B-1 I-1", "IOB", "O B-0 I-0 B-1 I-1"),
         ("O OTHER B-NIL PER", "IOB", "O I-OTHER B-NIL I-PER"),
         ("O B-OTHER I-OTHER", "IOB", "O B-OTHER I-OTHER"),
         ("[PAD] O B-PER I-PER X [CLS] [SEP]", "IOB", "O O B-PER I-PER O O O"),
@@ -91,6 +98,25 @@ def test_types_are_sorted_and_what_is_outside_is_told() -> None:
 def test_white_space_at_the_edges_of_a_label_is_none_of_it() -> None:
     labels = read_labels({0: "O\r", 1: " B-PER", 2: "I-PER\r"}, "m")
     assert (labels.types, labels.outside) == (("PER",), ("O",))
+    labels = read_labels({0: "\ufeffO", 1: "B-PER\u200b", 2: "I-PER\0"}, "m")
+    assert (labels.types, labels.outside) == (("PER",), ("O",))
+
+
+def test_a_space_may_stand_between_letter_and_type() -> None:
+    labels = read_labels({0: "O", 1: "B PER", 2: "I PER", 3: "B - LOC", 4: "I - LOC"}, "m")
+    assert as_iob2(labels) == ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
+    labels = read_labels({0: "O", 1: "T cell", 2: "B cell"}, "m")
+    assert labels.types == ("B cell", "T cell")
+
+
+def test_one_type_may_be_written_in_two_ways_of_unicode() -> None:
+    assert read_labels({0: "O", 1: "B-e\u0301", 2: "I-\u00e9"}, "m").types == ("\u00e9",)
+
+
+@pytest.mark.parametrize("label", ["B-\ud800", "B-P\nER", "P\0ER"])
+def test_a_type_of_what_is_no_text_is_refused(label: str) -> None:
+    with pytest.raises(ModelError, match=r"its label 1, .*, holds what is no character of a text"):
+        read_labels({0: "O", 1: label}, "m")
 
 
 @pytest.mark.parametrize(
@@ -110,6 +136,11 @@ def test_white_space_at_the_edges_of_a_label_is_none_of_it() -> None:
         ("O B-PER I-PER E-MAIL", "its label 'E-MAIL' may be a type"),
         ("O HEPATITIS-B", "its label 'HEPATITIS-B' may be a type"),
         ("O B PER", "its label 'B' may be a type"),
+        ("O BEGIN-PER INSIDE-PER", "its label 'BEGIN-PER' may be a type"),
+        ("O PER_beg PER_in", "its label 'PER_beg' may be a type"),
+        ("O B(PER) I(PER)", r"its label 'B\(PER\)' may be a type"),
+        ("O PER[B] PER[I]", r"its label 'PER\[B\]' may be a type"),
+        ("O BPER IPER", "its label 'BPER' may be a type"),
     ],
 )
 def test_labels_that_cannot_be_read_are_refused(names: str, says: str) -> None:
