@@ -26,9 +26,9 @@ def register_attention(name: str, function: AttentionFunction) -> None:
     _FUNCTIONS[name] = function
 
 
-def find_attention(name: str | None) -> AttentionFunction | None:
+def find_attention(name: object) -> AttentionFunction | None:
     """The function of that name, if one was registered."""
-    return _FUNCTIONS.get(name) if name else None
+    return _FUNCTIONS.get(name) if isinstance(name, str) else None
 
 
 def attention_of(network: Any) -> str | None:

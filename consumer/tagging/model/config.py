@@ -16,6 +16,9 @@ ADAPTER_CONFIG = "adapter_config.json"
 
 _HEAD = "ForTokenClassification"
 
+#: Digits of the number of an output.
+_OUTPUT_DIGITS = 9
+
 
 def read_config(name: str, folder: Path) -> Mapping[str, Any]:
     """The configuration of a token classifier, as far as it can be checked without its weights.
@@ -81,8 +84,9 @@ def labels_in(name: str, config: Mapping[str, Any]) -> dict[int, str]:
         raise ModelError(f"{key} has numbers in place of labels; {example}")
     labels: dict[int, str] = {}
     for number, label in id2label.items():
-        if not number.isdecimal():
-            raise ModelError(f"{key} has the key {number!r}; {example}")
+        if not number.isdecimal() or len(number) > _OUTPUT_DIGITS:
+            shown = number[: 2 * _OUTPUT_DIGITS]
+            raise ModelError(f"{key} has the key {shown!r}; {example}")
         if not isinstance(label, str):
             raise ModelError(f"{key} gives output {number} {json_kind(label)}; {example}")
         labels[int(number)] = label

@@ -60,6 +60,11 @@ def read_json(name: str, path: Path) -> dict[str, Any]:
         raise ModelError(
             f"model {name}: its {path.name} {problem}; copy or download it again"
         ) from error
+    except ValueError as error:  # a number of more digits than Python reads
+        raise ModelError(
+            f"model {name}: its {path.name} is not JSON as anyone writes it ({first_line(error)}); "
+            "copy or download it again"
+        ) from error
     except RecursionError as error:
         raise ModelError(
             f"model {name}: its {path.name} is nested too deep; copy or download it again"

@@ -26,7 +26,12 @@ from consumer.tagging.model.labels import Labels, read_labels
 from consumer.tagging.model.network import load_config, load_network
 from consumer.tagging.model.tokenizer_check import SAMPLE, check_answers, check_vocabulary
 from consumer.tagging.model.tokenizer_files import is_of_family, load_tokenizer
-from consumer.tagging.model.weights import check_kind, check_outputs, read_weights
+from consumer.tagging.model.weights import (
+    check_kind,
+    check_layers,
+    check_outputs,
+    read_weights,
+)
 
 #: Longest window of a model that names no limit of its own.
 DEFAULT_MAX_TOKENS = 512
@@ -125,6 +130,7 @@ def load_model(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         config = load_config(name, folder.path, said)
+        check_layers(name, weights, getattr(config, "num_hidden_layers", None))
         fast_tokenizer = load_tokenizer(name, folder.path, said, tokenizer_said)
         network = load_network(
             name, folder.path, config, weights, precision.weights, modules_of_transformers

@@ -72,8 +72,11 @@ def load_network(
     try:
         own = None if modules_of_transformers else load_bert(folder, config, dtype, weights.renamed)
         if own is not None:
+            _check_numbers(name, own)
             return own
         network, report = load_modules(str(folder), config, weights, dtype)
+    except ModelError:
+        raise
     except Exception as error:  # what it raises depends on the file that is wrong
         if "Unrecognized configuration class" in str(error):
             raise ModelError(no_head) from error
@@ -98,7 +101,19 @@ def load_network(
         # What has the precision of the file is a part of it still, which may change under a
         # worker's feet, and lies as it lies there, which may change the last bit of a product.
         weight.data = weight.data.clone()
+    _check_numbers(name, network)
     return network
+
+
+def _check_numbers(name: str, network: torch.nn.Module) -> None:
+    """Refuse weights that are not numbers, with which every answer would be none."""
+    for key, weight in network.named_parameters():
+        if not weight.isfinite().all():
+            raise ModelError(
+                f"model {name}: its weights hold what is no finite number (in {key}), as a "
+                "training that diverged leaves them, or a precision that is too small for them; "
+                "choose another model or --dtype"
+            )
 
 
 def load_modules(

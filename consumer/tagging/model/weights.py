@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,12 @@ _OTHER_HEADS = (
     *("pre_classifier.", "pooler.", "qa_outputs."),
     *("logits_proj.", "sequence_summary.", "crf."),
 )
+
+#: Parts of an adapter that was not merged into the weights, of which transformers leaves them out.
+_ADAPTER = re.compile(r"\.(lora_[A-Za-z]+|base_layer|modules_to_save|ia3_l)(\.|$)")
+
+#: The name of a weight of a layer of the encoder.
+_LAYER = re.compile(r"(?:[^.]+\.)?(?:encoder|transformer|model)\.layers?\.(\d+)\.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +99,41 @@ def check_kind(name: str, weights: ModelWeights) -> None:
     Raises:
         ModelError: see above.
     """
-    other = next((key for key in weights.shapes if key.startswith(_OTHER_HEADS)), None)
+    adapter = next((key for key in weights.shapes if _ADAPTER.search(key)), None)
+    if adapter is not None:
+        raise ModelError(
+            f"model {name}: its weights hold an adapter that was not merged into them ({adapter}); "
+            "merge it once, with model.merge_and_unload().save_pretrained(FOLDER)"
+        )
+    others = [key for key in weights.shapes if key.startswith(_OTHER_HEADS)]
+    if _HEADS[0] in weights.shapes:
+        # One of several layers, of which transformers would take the last alone.
+        known = (_HEADS[0], "classifier.bias")
+        others += [k for k in weights.shapes if k.startswith("classifier.") and k not in known]
+    other = next(iter(others), None)
     if other is not None:
         raise ModelError(
             f"model {name}: its weights have a part that no token classifier of transformers has "
             f"({other}), so they are of another kind of model; choose one that was fine-tuned to "
             "tag tokens, or fine-tune this one with nerstream train"
+        )
+
+
+def check_layers(name: str, weights: ModelWeights, layers: object) -> None:
+    """Refuse weights of more layers than the configuration has, which would be left out.
+
+    Args:
+        layers: what the configuration says.
+
+    Raises:
+        ModelError: see above.
+    """
+    found = [int(match[1]) + 1 for match in map(_LAYER.match, weights.shapes) if match]
+    if found and type(layers) is int and max(found) > layers:
+        raise ModelError(
+            f"model {name}: its config.json is of another model than its weights: it says "
+            f"{layers} layers (num_hidden_layers), and they are {max(found)}; put the config.json "
+            "that belongs to the weights beside them"
         )
 
 
@@ -121,18 +157,30 @@ def _files(name: str, folder: Path) -> list[Path]:
     if (folder / WEIGHTS).exists():
         return [folder / WEIGHTS]
     if (folder / INDEX).exists():
-        files = read_json(name, folder / INDEX).get("weight_map")
+        index = read_json(name, folder / INDEX)
+        files = index.get("weight_map")
         if not isinstance(files, dict) or not files:
             raise ModelError(
                 f"model {name}: weight_map in its {INDEX} must name the file of each weight; copy "
                 "or download it again"
             )
-        paths = [folder / str(file) for file in sorted(set(files.values()))]
+        odd = next((one for one in files.values() if not _is_file_name(one)), None)
+        if odd is not None or None in files.values():
+            raise ModelError(
+                f"model {name}: weight_map in its {INDEX} has {json.dumps(odd)} in place of the "
+                "name of a file beside it; copy or download it again"
+            )
+        paths = [folder / file for file in sorted(set(files.values()))]
         missing = [path.name for path in paths if not path.is_file()]
         if missing:
             raise ModelError(
                 f"model {name}: {missing[0]} is missing, of the {len(paths)} files of weights that "
                 f"its {INDEX} names; copy or download it"
+            )
+        if not isinstance(index.get("metadata"), dict):
+            raise ModelError(
+                f"model {name}: its {INDEX} has no metadata, which transformers wants; add "
+                '"metadata": {} to it'
             )
         return paths
     found = sorted(path.name for path in folder.glob("*.safetensors"))
@@ -140,6 +188,10 @@ def _files(name: str, folder: Path) -> list[Path]:
         f"model {name}: its weights must be in {WEIGHTS}, or in the files that {INDEX} names, and "
         f"it has {', '.join(found)}; rename the file, or save the model again with save_pretrained"
     )
+
+
+def _is_file_name(value: object) -> bool:
+    return isinstance(value, str) and value != "" and value == Path(value).name
 
 
 def _read_header(name: str, path: Path) -> dict[str, tuple[int, ...]]:
@@ -168,15 +220,35 @@ def _read_header(name: str, path: Path) -> dict[str, tuple[int, ...]]:
     try:
         tensors = json.loads(header)
         tensors.pop("__metadata__", None)
-        shapes = {key: tuple(map(int, tensor["shape"])) for key, tensor in tensors.items()}
-        needed = max((tensor["data_offsets"][1] for tensor in tensors.values()), default=0)
-    except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+        shapes = {key: _whole_numbers(tensor["shape"]) for key, tensor in tensors.items()}
+        ends = [_whole_numbers(tensor["data_offsets"])[1] for tensor in tensors.values()]
+        dtypes = {key: str(tensor["dtype"]) for key, tensor in tensors.items()}
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError) as error:
         raise ModelError(no_weights) from error
     if not shapes:
         raise ModelError(f"model {name}: its {path.name} holds no weights; save the model again")
-    if size < _LENGTH_BYTES + length + needed:
-        raise ModelError(_cut_off(name, path, size, _LENGTH_BYTES + length + needed))
+    needed = _LENGTH_BYTES + length + max(ends)
+    if size < needed:
+        raise ModelError(_cut_off(name, path, size, needed))
+    if size > needed:
+        raise ModelError(
+            f"model {name}: its {path.name} has {size - needed:,} bytes more than its header tells "
+            "of; copy or download it again"
+        )
+    for key, dtype in dtypes.items():
+        if key.endswith((".weight", ".bias")) and not dtype.startswith(("F", "BF")):
+            raise ModelError(
+                f"model {name}: its weights are not floating-point numbers ({key} is of type "
+                f"{dtype}), as a quantised model has them; save it in float32, float16 or bfloat16"
+            )
     return shapes
+
+
+def _whole_numbers(value: object) -> tuple[int, ...]:
+    """A list of numbers from 0 on."""
+    if isinstance(value, list) and all(type(one) is int and one >= 0 for one in value):
+        return tuple(value)
+    raise ValueError(value)
 
 
 def _cut_off(name: str, path: Path, size: int, needed: int) -> str:

@@ -162,6 +162,7 @@ def test_how_labels_were_read_is_said(
             {"id2label": {"0": "O", "1": "PER"}},
             "names 2 labels, its head has 9 outputs; name",
         ),
+        ({"id2label": {"9" * 5000: "O"}}, "has the key '999999999999999999'; it must give"),
         ({"num_labels": 5}, "names 9 labels, num_labels says 5; remove"),
         ({"num_labels": "9"}, 'names 9 labels, num_labels says "9"; remove num_labels'),
     ],
@@ -245,6 +246,7 @@ BROKEN_JSON: Mapping[str, tuple[Callable[[bytes], bytes], str]] = {
     "utf-16": (lambda data: data.decode().encode("utf-16"), "is not UTF-8 (byte 0); save it as"),
     "latin-1": (lambda _: b'{"a": "\xe9"}', "is not UTF-8 (byte 7); save it as UTF-8"),
     "comma": (lambda _: b'{"a": 1, }', "is not JSON ("),
+    "digits": (lambda _: b'{"a": ' + b"9" * 5000 + b"}", "is not JSON as anyone writes it ("),
     "list": (lambda _: b"[]", "holds a list where an object is due"),
     "null": (lambda _: b"null", "holds null where an object is due"),
 }
@@ -298,6 +300,8 @@ def test_a_longest_input_may_be_missing_or_absurd(make: Callable[..., Path], val
             "names the family 'gliner' under model_type, which",
         ),
         ({"hidden_size": "32"}, "cannot be used (Validation error for field 'hidden_size'"),
+        ({"num_hidden_layers": 1}, "it says 1 layers (num_hidden_layers), and they are 2; put"),
+        ({"num_hidden_layers": 0}, "it says 0 layers (num_hidden_layers), and they are 2; put"),
         ({"hidden_size": 64}, "its config.json is of another model than its weights: bert."),
         ({"vocab_size": 10}, "is of shape (553, 32), and would be (10, 32); put the config.json"),
     ],
@@ -308,6 +312,14 @@ def test_a_configuration_of_another_model_is_named(
     folder = make()
     change(folder, **changes)
     assert says in refusal(folder)
+
+
+def test_an_attention_that_is_no_name_is_left_to_the_library(make: Callable[..., Path]) -> None:
+    folder = make()
+    change(folder, attn_implementation=["eager"])
+    assert entities_of(tagger_of(folder), SENTENCES[0]) == entities_of(
+        tagger_of(tiny_folder()), SENTENCES[0]
+    )
 
 
 # --- Weights
@@ -375,6 +387,105 @@ def test_weights_that_are_no_weights_are_named(
     folder = make()
     spoil("model.safetensors", data)(folder)
     assert refusal(folder).startswith(f"its model.safetensors {says}")
+
+
+def rewrite(
+    folder: Path, change_weights: Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]]
+) -> None:
+    path = folder / "model.safetensors"
+    found = {key: weight.clone() for key, weight in load_file(path).items()}
+    save_file(change_weights(found), path, {"format": "pt"})
+
+
+@pytest.mark.parametrize(
+    ("change_weights", "says"),
+    [
+        (
+            lambda all_: {k: v.to(torch.int8) for k, v in all_.items()},
+            "its weights are not floating-point numbers (bert.embeddings.LayerNorm.bias is of type",
+        ),
+        (
+            lambda all_: all_ | {"classifier.weight": all_["classifier.weight"] * torch.nan},
+            "its weights hold what is no finite number (in classifier.weight), as a training that",
+        ),
+        (
+            lambda all_: all_ | {"classifier.bias": torch.full((9,), torch.inf)},
+            "its weights hold what is no finite number (in classifier.bias)",
+        ),
+        (
+            lambda all_: (
+                all_
+                | {k.replace(".1.", ".2."): v.clone() for k, v in all_.items() if "layer.1." in k}
+            ),
+            "its config.json is of another model than its weights: it says 2 layers (num_hidden_l",
+        ),
+        (
+            lambda all_: all_ | {"bert.encoder.layer.0.query.lora_A.weight": torch.zeros(4, 32)},
+            "its weights hold an adapter that was not merged into them (bert.encoder.layer.0.query",
+        ),
+        (
+            lambda all_: all_ | {"classifier.dense.weight": torch.zeros(32, 32)},
+            "its weights have a part that no token classifier of transformers has (classifier.den",
+        ),
+    ],
+)
+def test_weights_that_would_be_left_out_or_are_none_are_refused(
+    make: Callable[..., Path], change_weights: Callable[..., Any], says: str
+) -> None:
+    folder = make()
+    rewrite(folder, change_weights)
+    assert refusal(folder).startswith(says)
+
+
+def test_weights_of_another_family_that_are_not_finite_are_refused(
+    make: Callable[..., Path],
+) -> None:
+    folder = make("roberta")
+    rewrite(folder, lambda all_: all_ | {"classifier.bias": torch.full((9,), torch.nan)})
+    assert "hold what is no finite number (in classifier.bias)" in refusal(folder)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"shape": "12"}, {"shape": [-1]}, {"data_offsets": ["a", "b"]}, {"data_offsets": [-5, 3]}],
+)
+def test_a_header_that_does_not_describe_weights_is_named(
+    make: Callable[..., Path], values: dict[str, Any]
+) -> None:
+    folder = make()
+
+    def change_header(data: bytes) -> bytes:
+        end = 8 + int.from_bytes(data[:8], "little")
+        header = json.loads(data[8:end])
+        header["classifier.bias"] |= values
+        text = json.dumps(header).encode()
+        return len(text).to_bytes(8, "little") + text + data[end:]
+
+    spoil("model.safetensors", change_header)(folder)
+    assert refusal(folder).startswith("its model.safetensors is not in the form of safetensors")
+
+
+def test_bytes_behind_the_weights_are_named(make: Callable[..., Path]) -> None:
+    folder = make()
+    spoil("model.safetensors", lambda data: data + b"xx")(folder)
+    assert refusal(folder).startswith("its model.safetensors has 2 bytes more than its header")
+
+
+@pytest.mark.parametrize("file", [1, None, ["x"], "", "../model.safetensors", "/etc/passwd"])
+def test_an_index_that_names_no_file_is_named(make: Callable[..., Path], file: Any) -> None:
+    folder = make()
+    (folder / "model.safetensors").rename(folder / "model-1.safetensors")
+    index = {"metadata": {}, "weight_map": {"a": file, "b": "model-1.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    says = f"has {json.dumps(file)} in place of the name of a file beside it"
+    assert says in refusal(folder)
+
+
+def test_an_index_without_metadata_is_named(make: Callable[..., Path]) -> None:
+    folder = make()
+    shard(folder)
+    change(folder, "model.safetensors.index.json", metadata=...)
+    assert "has no metadata, which transformers wants" in refusal(folder)
 
 
 def test_a_link_to_weights_that_are_gone_is_named(make: Callable[..., Path]) -> None:
