@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from consumer.contracts.errors import SettingsError
+from consumer.contracts.errors import SettingsError, first_line
 from consumer.settings.faults import Given, faults_of, shown
 from consumer.settings.flags import PREFIX, add_settings_arguments, flag_name, variable_name
 from consumer.settings.reserved import names_of
@@ -141,6 +141,14 @@ def _from_file(path: Path | None, named_by: str) -> Iterator[Given | SettingsErr
     except tomllib.TOMLDecodeError as error:
         yield SettingsError(
             named_by, f"{path} is not TOML: {error}", 'write name = value, text in "quotes"'
+        )
+        return
+    except RecursionError:
+        yield SettingsError(named_by, f"{path} is nested too deep", "write name = value")
+        return
+    except ValueError as error:  # such as a number of more digits than Python reads
+        yield SettingsError(
+            named_by, f"{path} has a value that cannot be read ({first_line(error)})", "correct it"
         )
         return
     for name, value in document.items():

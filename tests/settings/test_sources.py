@@ -217,6 +217,18 @@ def test_a_file_that_is_no_toml(tmp_path: Path) -> None:
     assert line.endswith('write name = value, text in "quotes"')
 
 
+@pytest.mark.parametrize(
+    ("toml", "says"),
+    [
+        ("x = " + "[" * 100_000, "worker.toml is nested too deep; write name = value"),
+        ("threads = " + "9" * 5000, "worker.toml has a value that cannot be read (Exceeds the"),
+    ],
+)
+def test_a_file_that_no_reader_takes(toml: str, says: str, tmp_path: Path) -> None:
+    [line] = lines(toml=toml, tmp_path=tmp_path)
+    assert line.startswith(f"--config: {says}")
+
+
 def test_a_file_that_is_not_utf8(tmp_path: Path) -> None:
     path = tmp_path / "worker.toml"
     path.write_bytes(b'model = "\xff"')
