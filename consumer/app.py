@@ -17,7 +17,13 @@ import structlog
 
 from consumer import __version__
 from consumer.codec.article_codec import Codec
-from consumer.contracts.errors import DeviceFailed, KafkaProblem, NerstreamError, SettingsError
+from consumer.contracts.errors import (
+    DeviceFailed,
+    KafkaProblem,
+    ModelError,
+    NerstreamError,
+    SettingsError,
+)
 from consumer.contracts.ports import Tagger
 from consumer.kafka.client_check import check_clients
 from consumer.kafka.internal_topics import InternalTopics
@@ -97,8 +103,9 @@ def serve(
         log.info("stopped while the model was being loaded")
         _end(0)
     except NerstreamError as failure:
-        # Where a setting or a broker is to blame the sentence says all; a trace shows our part.
-        told = isinstance(failure, (SettingsError, KafkaProblem))
+        # Where a setting, a broker or a model is to blame the sentence says all; a trace would show
+        # where a library noticed it.
+        told = isinstance(failure, (SettingsError, KafkaProblem, ModelError))
         log.error("worker failed", error=str(failure), exc_info=None if told else failure.__cause__)
         if worker is not None and (worker.running or isinstance(failure, DeviceFailed)):
             # A stage hangs, in a forward pass perhaps; ending the interpreter around it could

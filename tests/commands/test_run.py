@@ -26,6 +26,7 @@ def run(*arguments: str, **variables: str) -> tuple[int, list[str]]:
         env={**os.environ, "HF_HUB_OFFLINE": "1", "NERSTREAM_ADMIN_PORT": "0", **variables},
     )
     assert done.stdout == b""
+    assert b"Traceback" not in done.stderr
     lines = done.stderr.decode().splitlines()
     return done.returncode, [line for line in lines if line.startswith("nerstream: error: ")]
 
