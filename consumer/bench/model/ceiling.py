@@ -25,7 +25,7 @@ _Product = Callable[[torch.Tensor], object]
 
 def ceiling_precisions() -> tuple[str, ...]:
     """Precisions whose products this processor has."""
-    return ("float32", *fast_precisions(torch.device("cpu")))
+    return ("float32", *(str(one) for one in fast_precisions(torch.device("cpu"))))
 
 
 class Ceiling:

@@ -88,6 +88,7 @@ class KafkaSource:
         self._starts.topic_ids = self._watch.ids_now
         self._entries = self._topics.entries(member.consumer, member.watch)
         self._polled_at = time.monotonic()
+        self._joining.look(member.watch, False)
         self._subscribe()
 
     def poll(self, max_messages: int, timeout_s: float) -> list[RawMessage]:

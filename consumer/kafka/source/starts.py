@@ -19,7 +19,7 @@ from consumer.kafka.source.stamps import stamped
 from consumer.settings.schema import Settings
 
 #: Longest wait, in seconds, for one answer during a rebalance, and before the group is joined.
-_ANSWER_S, _LOOK_S = 5.0, 2.0
+_ANSWER_S, _LOOK_S = 5.0, 1.0
 
 #: What is said of a partition that is not there.
 _ABSENT = UNKNOWN_TOPIC | {KafkaError._UNKNOWN_PARTITION}
@@ -55,8 +55,8 @@ class Starts:
     def look(
         self, entries: Iterable[Collection[TopicPartition]], client: Any, watch: ClientWatch
     ) -> bool:
-        """Find out, before the group is joined, with which entries it has begun; blocks for two
-        seconds at most.
+        """Find out, before the group is joined, with which entries it has begun; blocks for a
+        second or two.
 
         Args:
             entries: the partitions of each entry of `input_topics`.

@@ -6,7 +6,6 @@ Where one is missing the library makes a tokenizer that knows nothing and goes o
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -103,8 +102,6 @@ def _check_files(
         if file not in missing:
             read_bytes(name, folder / file)
     if models and needed and needed[0].endswith(".model"):
-        if not missing and importlib.util.find_spec("sentencepiece") is not None:
-            return {}
         rename = f"rename it to {missing[0]} and " if missing else ""
         raise ModelError(
             f"model {name}: its tokenizer is there as {models[0]} alone, which takes libraries "
