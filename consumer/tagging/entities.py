@@ -42,12 +42,12 @@ class Predictions:
     Attributes:
         label_ids: the most probable output of each token, shape (n,).
         scores: its probability, shape (n,); not a number where the logits were not finite.
-        rows: all probabilities, shape (n, outputs); only for the strategy `average`.
+        probabilities: all probabilities, shape (n, outputs); only for the strategy `average`.
     """
 
     label_ids: NDArray[np.int16]
     scores: NDArray[np.float32]
-    rows: NDArray[np.float32] | None
+    probabilities: NDArray[np.float32] | None
 
 
 def find_entities(
@@ -144,11 +144,11 @@ def _unit_labels(
     """Label and probability of each unit, both of shape (units,)."""
     label_ids, scores = predictions.label_ids, predictions.scores
     if strategy is Aggregation.AVERAGE:
-        rows = predictions.rows
-        if rows is None:
+        probabilities = predictions.probabilities
+        if probabilities is None:
             raise ValueError("the strategy average needs all probabilities of each token")
-        counts = np.diff(first, append=len(rows))
-        means = np.add.reduceat(rows, first, axis=0) / counts[:, None].astype(np.float32)
+        counts = np.diff(first, append=len(probabilities))
+        means = np.add.reduceat(probabilities, first, axis=0) / counts[:, None].astype(np.float32)
         best = means.argmax(axis=1)
         return best.astype(np.int16), means[np.arange(len(means)), best]
     if strategy is Aggregation.MAX:

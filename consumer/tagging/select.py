@@ -29,12 +29,12 @@ def settle_precision(model: LoadedModel) -> LoadedModel:
     return replace(model, info=replace(model.info, dtype=Dtype.FLOAT32))
 
 
-def make_engine(model: LoadedModel, with_rows: bool) -> Engine:
+def make_engine(model: LoadedModel, with_probabilities: bool) -> Engine:
     """The best engine for a model. Runs it on a few short windows to find out; blocks.
 
     Args:
         model: settled, see `settle_precision`.
-        with_rows: whether answers hold all probabilities.
+        with_probabilities: whether answers hold all probabilities.
 
     Raises:
         ModelError: the model does not run, see `find_company`, or not in the precision that was
@@ -42,11 +42,13 @@ def make_engine(model: LoadedModel, with_rows: bool) -> Engine:
     """
     if model.is_settled or can_pack(model):
         if model.device.type == "cpu":
-            return make_cpu_engine(model, with_rows)
+            return make_cpu_engine(model, with_probabilities)
         # What it rests on takes seconds to import, which a worker on a CPU need not wait for.
         from consumer.tagging.engine.cuda.engine import make_cuda_engine
 
-        return make_cuda_engine(model, with_rows) or PackedEngine(model, with_rows)
+        return make_cuda_engine(model, with_probabilities) or PackedEngine(
+            model, with_probabilities
+        )
     if model.info.dtype in CPU_ONLY:
         raise ModelError(
             f"model {model.info.name}: it does not run in {model.info.dtype}, since its attention "
@@ -54,4 +56,4 @@ def make_engine(model: LoadedModel, with_rows: bool) -> Engine:
         )
     company = find_company(model)
     _log.info("model %s: %s, %s", model.info.name, model.info.dtype, company.value)
-    return PaddedEngine(model, with_rows, company)
+    return PaddedEngine(model, with_probabilities, company)

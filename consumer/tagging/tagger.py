@@ -125,7 +125,7 @@ class Tagger:
     def __init__(
         self, model: LoadedModel, options: TaggingOptions, engine: Engine | None = None
     ) -> None:
-        needs_rows = options.aggregation is Aggregation.AVERAGE
+        needs_probabilities = options.aggregation is Aggregation.AVERAGE
         if engine is None:
             model = settle_precision(model)
         self._model = model
@@ -144,13 +144,13 @@ class Tagger:
             if processes
             else make_encoder(model.tokenizer, encoding)
         )
-        engine = engine or make_engine(model, needs_rows)
+        engine = engine or make_engine(model, needs_probabilities)
         self._info = replace(model.info, answers="exact" if engine.is_exact else "rounded")
         self._forward = Forward(
             model,
             engine,
             options.batch_tokens,
-            outputs=len(model.labels.type_ids) if needs_rows else 0,
+            outputs=len(model.labels.type_ids) if needs_probabilities else 0,
             reads_all=options.aggregation not in READ_FIRST,
         )
 

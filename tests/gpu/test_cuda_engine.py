@@ -158,13 +158,13 @@ def test_each_form_gives_the_same_answers(
     for length, count in ((60, 40), (60, 40), (60, 40), (500, 3), (7, 1), (60, 40), (500, 3)):
         windows = [draw.integers(1_000, 30_000, length).astype(np.int32) for _ in range(count)]
         found, expected = engine.run(windows), plain.run(windows)
-        assert found.rows is not None
-        assert expected.rows is not None
-        assert np.abs(found.rows - expected.rows).max() < 0.15
+        assert found.probabilities is not None
+        assert expected.probabilities is not None
+        assert np.abs(found.probabilities - expected.probabilities).max() < 0.15
         same += int((found.label_ids == expected.label_ids).sum())
         tokens += length * count
         if not (fused or triton):
-            assert np.array_equal(found.rows, expected.rows)
+            assert np.array_equal(found.probabilities, expected.probabilities)
     # Fused kernels round less often; these are words in any order, so that many a probability
     # lies near another.
     assert same / tokens > 0.98

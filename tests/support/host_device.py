@@ -60,13 +60,13 @@ class HostDevice:
 
 def varlen_engine(
     model: LoadedModel,
-    with_rows: bool = False,
+    with_probabilities: bool = False,
     *,
     attention: str = PADDED,
     fits_tokens: int = 1 << 30,
 ) -> VarlenEngine:
     """The engine of a CUDA device, with this one in its place."""
-    program = VarlenProgram(model, with_rows, attention)
+    program = VarlenProgram(model, with_probabilities, attention)
     layout = PassLayout(model.pad_id, model.first_position)
     return VarlenEngine(layout, HostDevice(program, fits_tokens))
 

@@ -25,7 +25,7 @@ def entities(
     tokens: list[tuple[str, str, float]],
     strategy: Aggregation = Aggregation.WORD,
     names: tuple[str, ...] = LABELS,
-    rows: list[list[float]] | None = None,
+    probabilities: list[list[float]] | None = None,
 ) -> list[Entity]:
     """Entities of a text whose tokens are given as (surface, label, score), in order."""
     starts, ends, at = [], [], 0
@@ -47,7 +47,9 @@ def entities(
         Predictions(
             label_ids=np.array([names.index(label) for _, label, _ in tokens], dtype=np.int16),
             scores=np.array([score for _, _, score in tokens], dtype=np.float32),
-            rows=None if rows is None else np.array(rows, dtype=np.float32),
+            probabilities=None
+            if probabilities is None
+            else np.array(probabilities, dtype=np.float32),
         ),
         read_labels(dict(enumerate(names)), "m"),
         strategy,
@@ -104,8 +106,8 @@ def test_max_takes_the_most_certain_token_and_the_first_of_equals() -> None:
 
 def test_average_takes_the_label_of_the_highest_mean() -> None:
     tokens = [("Lis", "O", 0.6), ("bon", "B-LOC", 0.9)]
-    rows = [[0.6, 0.0, 0.0, 0.4, 0.0], [0.1, 0.0, 0.0, 0.9, 0.0]]
-    (entity,) = entities("Lisbon", tokens, Aggregation.AVERAGE, rows=rows)
+    probabilities = [[0.6, 0.0, 0.0, 0.4, 0.0], [0.1, 0.0, 0.0, 0.9, 0.0]]
+    (entity,) = entities("Lisbon", tokens, Aggregation.AVERAGE, probabilities=probabilities)
     assert entity.type == "LOC"
     assert entity.score == pytest.approx(0.65)
 
@@ -131,10 +133,14 @@ def field_of(surfaces: list[str]) -> tuple[TextField, FieldEncoding]:
     return TextField("body", " ".join(surfaces)), encoding
 
 
-def random_predictions(count: int, with_rows: bool) -> Predictions:
-    rows = np.random.default_rng(2).dirichlet([0.5] * len(LABELS), count).astype(np.float32)
+def random_predictions(count: int, with_probabilities: bool) -> Predictions:
+    probabilities = (
+        np.random.default_rng(2).dirichlet([0.5] * len(LABELS), count).astype(np.float32)
+    )
     return Predictions(
-        rows.argmax(axis=1).astype(np.int16), rows.max(axis=1), rows if with_rows else None
+        probabilities.argmax(axis=1).astype(np.int16),
+        probabilities.max(axis=1),
+        probabilities if with_probabilities else None,
     )
 
 
@@ -155,8 +161,8 @@ def test_fields_decoded_together_are_those_decoded_alone(strategy: Aggregation) 
     at = 0
     for (text, encoding), count, entities_found in zip(fields, counts, found, strict=True):
         own = slice(at, at + count)
-        rows = None if together.rows is None else together.rows[own]
-        alone = Predictions(together.label_ids[own], together.scores[own], rows)
+        probabilities = None if together.probabilities is None else together.probabilities[own]
+        alone = Predictions(together.label_ids[own], together.scores[own], probabilities)
         assert find_entities([text], [encoding], alone, labels, strategy) == [entities_found]
         at += count
 

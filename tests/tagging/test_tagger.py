@@ -397,7 +397,7 @@ def test_memory_that_was_there_before_is_not_for_an_article_to_answer_for() -> N
 def test_other_device_errors_are_not_taken_for_a_want_of_memory(said: str) -> None:
     model = load_model(str(tiny_folder()), "", "cpu", "float32", 1)
     engine = FailingEngine(
-        PackedEngine(model, with_rows=False), 0, lambda: torch.AcceleratorError(said)
+        PackedEngine(model, with_probabilities=False), 0, lambda: torch.AcceleratorError(said)
     )
     with pytest.raises(DeviceFailed) as caught:
         tag(Tagger(model, TaggingOptions(), engine), [article(0, "Lisbon")])
@@ -542,7 +542,8 @@ def test_half_precision_gives_nearly_the_same_probabilities(family: str, dtype: 
     encodings = exact.encode([article(0, SENTENCES[0]).fields])
     assert isinstance(exact._forward, Forward)
     expected, found = (
-        tagger._forward.run(encodings, lambda: None).predictions.rows for tagger in (exact, rough)
+        tagger._forward.run(encodings, lambda: None).predictions.probabilities
+        for tagger in (exact, rough)
     )
     assert expected is not None
     assert found is not None

@@ -75,7 +75,7 @@ class PaddedPeer:
             logits = self._runtime.logits(ids, mask)
             for row, index in enumerate(group):
                 found[index] = logits[row, : len(windows[index])]
-        return reduce_rows(np.concatenate(found))
+        return reduce_logits(np.concatenate(found))
 
 
 def rectangles(lengths: Sequence[int], most_tokens: int) -> Iterator[list[int]]:
@@ -90,11 +90,11 @@ def rectangles(lengths: Sequence[int], most_tokens: int) -> Iterator[list[int]]:
         yield group
 
 
-def reduce_rows(logits: NDArray[np.float32]) -> Answer:
+def reduce_logits(logits: NDArray[np.float32]) -> Answer:
     """Label ids and scores of logits, shape (tokens, outputs)."""
     powers = np.exp(logits.astype(np.float32) - logits.max(axis=1, keepdims=True))
     return Answer(
         label_ids=logits.argmax(axis=1).astype(np.int16),
         scores=(1.0 / powers.sum(axis=1)).astype(np.float32),
-        rows=None,
+        probabilities=None,
     )

@@ -33,12 +33,12 @@ class Answer:
     Attributes:
         label_ids: the most probable output, shape (tokens,).
         scores: its probability; not a number where a logit was not finite. Shape (tokens,).
-        rows: all probabilities, shape (tokens, outputs), where they were asked for.
+        probabilities: all probabilities, shape (tokens, outputs), where they were asked for.
     """
 
     label_ids: NDArray[np.int16]
     scores: NDArray[np.float32]
-    rows: NDArray[np.float32] | None
+    probabilities: NDArray[np.float32] | None
 
 
 class Engine(Protocol):
@@ -77,16 +77,16 @@ class PackedEngine:
     skips_unread = False
     is_exact = False
 
-    def __init__(self, model: LoadedModel, with_rows: bool) -> None:
+    def __init__(self, model: LoadedModel, with_probabilities: bool) -> None:
         self._model = model
-        self._with_rows = with_rows
+        self._with_probabilities = with_probabilities
         use_attention(model.network, PACKED)
 
     @torch.inference_mode()
     def run(
         self, windows: Sequence[NDArray[np.int32]], _is_read: NDArray[np.bool_] | None = None
     ) -> Answer:
-        return answer_of(self._logits(windows), self._with_rows)
+        return answer_of(self._logits(windows), self._with_probabilities)
 
     def _logits(self, windows: Sequence[NDArray[np.int32]], **for_layers: Any) -> torch.Tensor:
         """See `packed_logits`."""
@@ -101,16 +101,18 @@ class PaddedEngine:
     """Windows side by side, the shorter ones filled up.
 
     Args:
-        with_rows: whether answers hold all probabilities.
+        with_probabilities: whether answers hold all probabilities.
         company: which windows run together.
     """
 
     skips_unread = False
     is_exact = False
 
-    def __init__(self, model: LoadedModel, with_rows: bool, company: Company = Company.ANY) -> None:
+    def __init__(
+        self, model: LoadedModel, with_probabilities: bool, company: Company = Company.ANY
+    ) -> None:
         self._model = model
-        self._with_rows = with_rows
+        self._with_probabilities = with_probabilities
         self._company = company
         self.pads = company is Company.ANY
 
@@ -125,7 +127,7 @@ class PaddedEngine:
             logits = padded_logits(self._model, own).split([len(window) for window in own])
             for index, part in zip(indices, logits, strict=True):
                 found[index] = part
-        return answer_of(torch.cat(found), self._with_rows)
+        return answer_of(torch.cat(found), self._with_probabilities)
 
 
 def padded_logits(model: LoadedModel, windows: Sequence[NDArray[np.int32]]) -> torch.Tensor:
@@ -154,13 +156,15 @@ def release_memory(model: LoadedModel) -> None:
         torch.cuda.empty_cache()
 
 
-def answer_of(logits: torch.Tensor, with_rows: bool) -> Answer:
-    """On the device, so that two numbers a token come back and not a row."""
-    rows = logits.float().softmax(dim=-1)
-    rows = rows.masked_fill(~logits.isfinite().all(dim=-1, keepdim=True), torch.nan)
-    scores, label_ids = rows.max(dim=-1)
+def answer_of(logits: torch.Tensor, with_probabilities: bool) -> Answer:
+    """On the device, so that two numbers a token come back, not all its probabilities."""
+    probabilities = logits.float().softmax(dim=-1)
+    probabilities = probabilities.masked_fill(
+        ~logits.isfinite().all(dim=-1, keepdim=True), torch.nan
+    )
+    scores, label_ids = probabilities.max(dim=-1)
     return Answer(
         label_ids=label_ids.to(torch.int16).cpu().numpy(),
         scores=scores.cpu().numpy(),
-        rows=rows.cpu().numpy() if with_rows else None,
+        probabilities=probabilities.cpu().numpy() if with_probabilities else None,
     )

@@ -65,7 +65,9 @@ class ForwardRun:
         self._predictions = Predictions(
             label_ids=np.zeros(windows.tokens, dtype=np.int16),
             scores=np.zeros(windows.tokens, dtype=np.float32),
-            rows=np.zeros((windows.tokens, outputs), dtype=np.float32) if outputs else None,
+            probabilities=np.zeros((windows.tokens, outputs), dtype=np.float32)
+            if outputs
+            else None,
         )
 
     @property
@@ -118,8 +120,8 @@ class ForwardRun:
         kept = self._predictions
         kept.label_ids[target] = answer.label_ids[source]
         kept.scores[target] = answer.scores[source]
-        if kept.rows is not None and answer.rows is not None:
-            kept.rows[target] = answer.rows[source]
+        if kept.probabilities is not None and answer.probabilities is not None:
+            kept.probabilities[target] = answer.probabilities[source]
 
     def result(self) -> ForwardResult:
         """What came of it, when no window waits and no pass is under way."""
@@ -127,8 +129,8 @@ class ForwardRun:
             own = self.windows.tokens_of(article)
             self._predictions.label_ids[own] = 0
             self._predictions.scores[own] = 0.0
-            if self._predictions.rows is not None:
-                self._predictions.rows[own] = 0.0
+            if self._predictions.probabilities is not None:
+                self._predictions.probabilities[own] = 0.0
         return ForwardResult(self._predictions, self._rejected, self.computed_tokens, self.splits)
 
 

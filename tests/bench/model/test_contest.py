@@ -20,7 +20,7 @@ from consumer.bench.model.contest import (
     run_rounds,
 )
 from consumer.bench.model.field import Entrant, gather
-from consumer.bench.model.padded import RECTANGLES, PaddedPeer, rectangles, reduce_rows
+from consumer.bench.model.padded import RECTANGLES, PaddedPeer, rectangles, reduce_logits
 from consumer.bench.model.peer import PEERS, Peer
 from consumer.tagging.engine.engine import Answer
 from consumer.tagging.model.loaded_model import load_model
@@ -79,8 +79,8 @@ def test_a_padded_peer_gives_tokens_in_the_order_of_the_windows() -> None:
     assert np.allclose(answer.scores, np.exp(2) / (np.exp(2) + 2))
 
 
-def test_rows_are_reduced_without_overflow() -> None:
-    answer = reduce_rows(np.array([[1e4, 0.0, -1e4], [1.0, 1.0, 1.0]], dtype=np.float32))
+def test_logits_are_reduced_without_overflow() -> None:
+    answer = reduce_logits(np.array([[1e4, 0.0, -1e4], [1.0, 1.0, 1.0]], dtype=np.float32))
     assert answer.label_ids.tolist() == [0, 0]
     assert answer.scores.tolist() == [1.0, pytest.approx(1 / 3)]
 

@@ -170,13 +170,13 @@ def test_windows_run_alone_where_any_company_matters() -> None:
     model = loaded("SqueezeBert")
     model = replace(model, network=Dependent(model.network, "rows"))
     assert find_company(model) is Company.NONE
-    engine = PaddedEngine(model, with_rows=True, company=Company.NONE)
+    engine = PaddedEngine(model, with_probabilities=True, company=Company.NONE)
     windows = [np.arange(5, 5 + length, dtype=np.int32) for length in (4, 4, 9)]
     with torch.inference_mode():
         expected = torch.cat([padded_logits(model, [window]) for window in windows]).softmax(-1)
     found = engine.run(windows)
-    assert found.rows is not None
-    assert np.allclose(found.rows, expected, atol=1e-6)
+    assert found.probabilities is not None
+    assert np.allclose(found.probabilities, expected, atol=1e-6)
     assert not engine.pads
 
 

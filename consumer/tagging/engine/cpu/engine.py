@@ -38,12 +38,12 @@ INT16_PART_NUMBERS = 2_048 * 1_536
 _log = logging.getLogger(__name__)
 
 
-def make_cpu_engine(model: LoadedModel, with_rows: bool) -> CpuEngine:
+def make_cpu_engine(model: LoadedModel, with_probabilities: bool) -> CpuEngine:
     """The engine for a model on a CPU. Tries its layers to find out, and may change them; blocks.
 
     Args:
         model: one whose attention can be packed, see `can_pack`.
-        with_rows: whether answers hold all probabilities.
+        with_probabilities: whether answers hold all probabilities.
 
     Raises:
         ModelError: int16 or int8 was asked for, and the model's layers cannot take that form.
@@ -71,7 +71,7 @@ def make_cpu_engine(model: LoadedModel, with_rows: bool) -> CpuEngine:
         model.info.dtype,
         "layers as they are" if make is None else "layers fused",
     )
-    engine = CpuEngine(model, with_rows, is_fused=make is not None)
+    engine = CpuEngine(model, with_probabilities, is_fused=make is not None)
     engine.steady()
     return engine
 
@@ -87,12 +87,12 @@ class CpuEngine(PackedEngine):
 
     Args:
         model: on the CPU.
-        with_rows: as `make_cpu_engine`.
+        with_probabilities: as `make_cpu_engine`.
         is_fused: whether its layers are packed ones, whose last leaves out what nobody reads.
     """
 
-    def __init__(self, model: LoadedModel, with_rows: bool, is_fused: bool) -> None:
-        super().__init__(model, with_rows)
+    def __init__(self, model: LoadedModel, with_probabilities: bool, is_fused: bool) -> None:
+        super().__init__(model, with_probabilities)
         self.skips_unread = is_fused
         self.is_exact = False
         self._blocks = WHOLE
@@ -173,7 +173,7 @@ class CpuEngine(PackedEngine):
         logits = self._logits(
             [*windows, *self._filling(filling)], kept_tokens=torch.from_numpy(rows)
         )
-        return _spread(answer_of(logits[: len(read)], self._with_rows), read, tokens)
+        return _spread(answer_of(logits[: len(read)], self._with_probabilities), read, tokens)
 
     def _filling(self, tokens: int) -> list[NDArray[np.int32]]:
         """Windows of so many tokens together, which nobody reads: of few rows, libraries compute
@@ -216,16 +216,16 @@ def part_tokens(model: LoadedModel, dtype: str | None = None) -> int:
 
 def _first(answer: Answer, tokens: int) -> Answer:
     """That of the first tokens."""
-    rows = None if answer.rows is None else answer.rows[:tokens]
-    return Answer(answer.label_ids[:tokens], answer.scores[:tokens], rows)
+    probabilities = None if answer.probabilities is None else answer.probabilities[:tokens]
+    return Answer(answer.label_ids[:tokens], answer.scores[:tokens], probabilities)
 
 
 def _spread(answer: Answer, places: NDArray[np.intp], tokens: int) -> Answer:
     """The answer of some tokens in their places among all; zeros in the others."""
     label_ids, scores = np.zeros(tokens, np.int16), np.zeros(tokens, np.float32)
     label_ids[places], scores[places] = answer.label_ids, answer.scores
-    rows = None
-    if answer.rows is not None:
-        rows = np.zeros((tokens, answer.rows.shape[1]), np.float32)
-        rows[places] = answer.rows
-    return Answer(label_ids, scores, rows)
+    probabilities = None
+    if answer.probabilities is not None:
+        probabilities = np.zeros((tokens, answer.probabilities.shape[1]), np.float32)
+        probabilities[places] = answer.probabilities
+    return Answer(label_ids, scores, probabilities)

@@ -68,9 +68,9 @@ def _in_order(
     )
     back = np.empty_like(places)
     back[places] = np.arange(len(places))
-    rows = [answer.rows for answer in answers if answer.rows is not None]
+    probabilities = [answer.probabilities for answer in answers if answer.probabilities is not None]
     return Answer(
         label_ids=np.concatenate([answer.label_ids for answer in answers])[back],
         scores=np.concatenate([answer.scores for answer in answers])[back],
-        rows=np.concatenate(rows)[back] if rows else None,
+        probabilities=np.concatenate(probabilities)[back] if probabilities else None,
     )

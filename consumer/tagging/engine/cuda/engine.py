@@ -14,7 +14,7 @@ from consumer.contracts.errors import first_line
 from consumer.tagging.engine.cuda.capture_policy import CapturePolicy
 from consumer.tagging.engine.cuda.device import CudaDevice
 from consumer.tagging.engine.cuda.pass_layout import PassLayout
-from consumer.tagging.engine.cuda.reduction import reduced_rows
+from consumer.tagging.engine.cuda.reduction import reduced_height
 from consumer.tagging.engine.cuda.support import choose_attention, read_facts
 from consumer.tagging.engine.cuda.varlen_engine import VarlenEngine
 from consumer.tagging.engine.cuda.varlen_program import VarlenProgram
@@ -48,13 +48,13 @@ class CudaOptions:
 
 
 def make_cuda_engine(
-    model: LoadedModel, with_rows: bool, options: CudaOptions | None = None
+    model: LoadedModel, with_probabilities: bool, options: CudaOptions | None = None
 ) -> VarlenEngine | None:
     """The engine for a model on a CUDA device. Runs it on a few windows to find out; blocks.
 
     Args:
         model: one whose attention can be packed, see `can_pack`.
-        with_rows: whether answers hold all probabilities.
+        with_probabilities: whether answers hold all probabilities.
         options: None takes the default.
 
     Returns:
@@ -77,8 +77,8 @@ def make_cuda_engine(
     if choice.reason:
         _log.info("model %s: %s", name, choice.reason)
     _log.info("model %s: %s", name, way)
-    program = VarlenProgram(model, with_rows, attention, fused=fused)
-    rows = reduced_rows(len(model.labels.type_ids), with_rows)
+    program = VarlenProgram(model, with_probabilities, attention, fused=fused)
+    rows = reduced_height(len(model.labels.type_ids), with_probabilities)
     device = CudaDevice(model.device, program, rows, CapturePolicy() if options.graphs else None)
     return VarlenEngine(PassLayout(model.pad_id, model.first_position), device)
 

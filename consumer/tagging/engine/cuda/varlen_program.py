@@ -23,7 +23,7 @@ class VarlenProgram:
 
     Args:
         model: whose attention becomes `attention`.
-        with_rows: whether answers hold all probabilities.
+        with_probabilities: whether answers hold all probabilities.
         attention: a name that `register_varlen` was given.
         fused: put `VarlenLayer` in the place of the model's own layers, see `fuse_network`.
     """
@@ -31,13 +31,13 @@ class VarlenProgram:
     def __init__(
         self,
         model: LoadedModel,
-        with_rows: bool,
+        with_probabilities: bool,
         attention: str,
         *,
         fused: bool = False,
     ) -> None:
         self._network = model.network
-        self._with_rows = with_rows
+        self._with_probabilities = with_probabilities
         self._attention = attention
         self._plain_attention = attention_of(self._network)
         self._unfuse = fuse_network(self._network, kernels_of(attention)) if fused else None
@@ -57,7 +57,7 @@ class VarlenProgram:
         """
         with self._kernels():
             logits = self._logits(*split_inputs(inputs, shape), shape.longest)
-            return reduce_logits(logits, self._with_rows)
+            return reduce_logits(logits, self._with_probabilities)
 
     def logits(self, inputs: torch.Tensor, shape: PassShape) -> torch.Tensor:
         """The logits, shape (tokens, outputs)."""

@@ -106,7 +106,7 @@ def windows(lengths: Sequence[int] = LENGTHS) -> list[np.ndarray]:
 
 def plain_engine(family: str, dtype: str = "float32") -> PackedEngine:
     """As the model computes by itself, in float32."""
-    return PackedEngine(load(family, dtype), with_rows=True)
+    return PackedEngine(load(family, dtype), with_probabilities=True)
 
 
 def layers_of(engine: Engine) -> list[torch.nn.Module]:
@@ -155,7 +155,7 @@ def test_parts_keep_all_streams_busy() -> None:
 def on_two_threads(dtype: str) -> Engine:
     before = torch.get_num_threads()
     try:
-        return make_cpu_engine(load("bert-cased", dtype, threads=2), with_rows=True)
+        return make_cpu_engine(load("bert-cased", dtype, threads=2), with_probabilities=True)
     finally:
         torch.set_num_threads(before)
 
@@ -163,7 +163,7 @@ def on_two_threads(dtype: str) -> Engine:
 @pytest.mark.instructions
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_windows_have_the_same_answers_on_any_number_of_threads(dtype: str) -> None:
-    expected = make_engine(load("bert-cased", dtype), with_rows=True).run(windows())
+    expected = make_engine(load("bert-cased", dtype), with_probabilities=True).run(windows())
     engine = on_two_threads(dtype)
     for _ in range(3):
         found = engine.run(windows())
@@ -231,7 +231,7 @@ def test_a_pass_has_begun_when_it_comes_back_and_room_comes_when_none_waits(
     before = torch.get_num_threads()
     monkeypatch.setattr(cpu_engine, "PART_NUMBERS", 64 * 64)
     try:
-        engine = make_cpu_engine(load("bert-cased", "float32", threads), with_rows=False)
+        engine = make_cpu_engine(load("bert-cased", "float32", threads), with_probabilities=False)
     finally:
         torch.set_num_threads(before)
     engine.await_room()
@@ -312,14 +312,14 @@ def test_a_layer_with_something_of_its_own_is_not_fused() -> None:
 @pytest.mark.parametrize("family", PACKED_FAMILIES)
 def test_fused_layers_answer_as_the_model_does(family: str) -> None:
     expected = plain_engine(family).run(windows())
-    engine = make_engine(load(family, "bfloat16"), with_rows=True)
+    engine = make_engine(load(family, "bfloat16"), with_probabilities=True)
     assert all(isinstance(layer, FusedLayer) for layer in layers_of(engine))
     assert len(layers_of(engine)) == 2
     found = engine.run(windows())
-    assert found.rows is not None
-    assert expected.rows is not None
-    assert np.abs(found.rows - expected.rows).max() < 0.15
-    assert np.abs(found.rows - expected.rows).mean() < 0.01
+    assert found.probabilities is not None
+    assert expected.probabilities is not None
+    assert np.abs(found.probabilities - expected.probabilities).max() < 0.15
+    assert np.abs(found.probabilities - expected.probabilities).mean() < 0.01
 
 
 @pytest.mark.instructions
@@ -327,13 +327,13 @@ def test_fused_layers_answer_as_the_model_does(family: str) -> None:
 @pytest.mark.parametrize("family", PACKED_FAMILIES)
 def test_layers_of_our_own_answer_in_float32_as_the_model_does(family: str) -> None:
     expected = plain_engine(family, OWN_FLOAT32).run(windows())
-    engine = make_engine(load(family, OWN_FLOAT32), with_rows=True)
+    engine = make_engine(load(family, OWN_FLOAT32), with_probabilities=True)
     assert [type(layer) for layer in layers_of(engine)] == [FusedLayer, FusedLayer]
     found = engine.run(windows())
-    assert found.rows is not None
-    assert expected.rows is not None
+    assert found.probabilities is not None
+    assert expected.probabilities is not None
     assert np.array_equal(found.label_ids, expected.label_ids)
-    assert np.abs(found.rows - expected.rows).max() < 1e-5
+    assert np.abs(found.probabilities - expected.probabilities).max() < 1e-5
 
 
 def test_float32_is_the_models_own_to_the_last_digit_for_who_asks_and_faster_by_itself(
@@ -344,7 +344,9 @@ def test_float32_is_the_models_own_to_the_last_digit_for_who_asks_and_faster_by_
     monkeypatch.setattr(layer_choice, "read_processor", lambda: plain)
 
     def found(folder: Path, dtype: str) -> list[torch.nn.Module]:
-        return layers_of(make_engine(load_model(str(folder), "", "cpu", dtype, 1), with_rows=True))
+        return layers_of(
+            make_engine(load_model(str(folder), "", "cpu", dtype, 1), with_probabilities=True)
+        )
 
     assert found(two_headed("bert-cased"), "float32") == []
     assert found(tiny_folder("bert-cased"), "auto") == [], "heads of 8"
@@ -367,9 +369,9 @@ def test_attention_in_float32_is_the_kernels(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(Kernel, "attend", counted)
     for dtype in ("float32", "bfloat16"):
-        make_engine(load("bert-cased", dtype), with_rows=True).run(windows())
+        make_engine(load("bert-cased", dtype), with_probabilities=True).run(windows())
     assert not calls
-    engine = make_engine(load("bert-cased", OWN_FLOAT32), with_rows=True)
+    engine = make_engine(load("bert-cased", OWN_FLOAT32), with_probabilities=True)
     assert len(calls) == 2, "the layers are tried"
     engine.run(windows())
     assert len(calls) == 4
@@ -383,7 +385,7 @@ def test_a_kernel_that_is_wrong_on_this_machine_is_left_out(
     monkeypatch.setattr(Kernel, "attend", lambda *given: run(*given) + 0.01)
     model = load("bert-cased", OWN_FLOAT32)
     assert can_fuse(model.network, fused(torch.float32)), "what does without it is as it was"
-    assert layers_of(make_engine(model, with_rows=True)) == []
+    assert layers_of(make_engine(model, with_probabilities=True)) == []
 
 
 @needs_int16
@@ -395,15 +397,15 @@ def test_layers_in_sixteen_bits_answer_as_the_model_does(family: str, heads: int
     def loaded(dtype: str) -> LoadedModel:
         return load_model(str(folder), "", "cpu", dtype, 1)
 
-    expected = PackedEngine(loaded("float32"), with_rows=True).run(windows())
-    engine = make_engine(loaded("int16"), with_rows=True)
+    expected = PackedEngine(loaded("float32"), with_probabilities=True).run(windows())
+    engine = make_engine(loaded("int16"), with_probabilities=True)
     assert [type(layer) for layer in layers_of(engine)] == [Int16Layer, Int16Layer]
     found = engine.run(windows())
-    assert found.rows is not None
-    assert expected.rows is not None
+    assert found.probabilities is not None
+    assert expected.probabilities is not None
     # bfloat16 may be a hundred times as far off.
-    assert np.abs(found.rows - expected.rows).max() < 5e-3
-    assert np.abs(found.rows - expected.rows).mean() < 5e-4
+    assert np.abs(found.probabilities - expected.probabilities).max() < 5e-3
+    assert np.abs(found.probabilities - expected.probabilities).mean() < 5e-4
 
 
 @pytest.mark.instructions
@@ -411,7 +413,7 @@ def test_layers_in_sixteen_bits_answer_as_the_model_does(family: str, heads: int
 def test_a_window_gives_the_same_numbers_in_sixteen_bits_in_any_company() -> None:
     """Bit for bit, in the layers; what is before and after them has the roundings of its shape."""
     model = load_model(str(two_headed("bert-cased")), "", "cpu", "int16", 1)
-    layer = layers_of(make_engine(model, with_rows=True))[0]
+    layer = layers_of(make_engine(model, with_probabilities=True))[0]
     hidden = torch.randn(sum(LENGTHS), 32, generator=torch.Generator().manual_seed(2))
     with torch.inference_mode():
         together = layer(hidden[None], window_lengths=LENGTHS)[0].split(LENGTHS)
@@ -434,15 +436,15 @@ def test_auto_is_int16_for_models_whose_layers_take_it(monkeypatch: pytest.Monke
     monkeypatch.setattr(layer_choice, "read_processor", lambda: PLAIN_INT16)
     model = settled(tiny_folder("bert-cased"), "auto")
     assert model.info.dtype == "int16"
-    assert isinstance(layers_of(make_engine(model, with_rows=True))[0], Int16Layer)
+    assert isinstance(layers_of(make_engine(model, with_probabilities=True))[0], Int16Layer)
     assert settled(tiny_folder("bert-cased"), "float32").info.dtype == "float32"
     for family in sorted(set(FAMILIES) - set(PACKED_FAMILIES)):
         model = settled(tiny_folder(family), "auto")
         assert model.info.dtype == "float32"
-        make_engine(model, with_rows=True).run(windows())
+        make_engine(model, with_probabilities=True).run(windows())
         assert tiny_tagger(family, dtype="auto").info.dtype == "float32"
         with pytest.raises(ModelError, match=r"int16.*; use --dtype auto"):
-            make_engine(settled(tiny_folder(family), "int16"), with_rows=True)
+            make_engine(settled(tiny_folder(family), "int16"), with_probabilities=True)
 
 
 @needs_int16
@@ -456,7 +458,7 @@ def test_a_settled_model_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr("consumer.tagging.select.can_pack", tried)
     monkeypatch.setattr(layer_choice, "can_fuse", tried)
-    assert isinstance(layers_of(make_engine(model, with_rows=True))[0], Int16Layer)
+    assert isinstance(layers_of(make_engine(model, with_probabilities=True))[0], Int16Layer)
 
 
 @needs_int16
@@ -473,7 +475,7 @@ def test_a_kernel_whose_layers_are_wrong_on_this_machine_is_left_out(
     with pytest.raises(
         ModelError, match="its layers cannot be computed in int16; use --dtype auto"
     ):
-        make_engine(settled(tiny_folder("bert-cased"), "int16"), with_rows=True)
+        make_engine(settled(tiny_folder("bert-cased"), "int16"), with_probabilities=True)
 
 
 @needs_int16
@@ -485,7 +487,7 @@ def test_a_layer_of_another_structure_is_not_taken_for_a_rounding() -> None:
     own = layers[1].forward
     layers[1].forward = lambda *given, **named: own(*given, **named) * 1.001
     with pytest.raises(ModelError, match="its layers cannot be computed in int16"):
-        make_engine(model, with_rows=True)
+        make_engine(model, with_probabilities=True)
 
 
 @needs_int16
@@ -493,7 +495,7 @@ def test_widths_that_the_kernel_does_not_take(monkeypatch: pytest.MonkeyPatch) -
     asked: list[tuple[int, ...]] = []
     monkeypatch.setattr(LayerKernel, "takes", lambda _, *widths: asked.append(widths))
     with pytest.raises(ModelError, match="its layers cannot be computed in int16"):
-        make_engine(load("bert-cased", "int16"), with_rows=True)
+        make_engine(load("bert-cased", "int16"), with_probabilities=True)
     assert asked == [(32, 32, 64)]
 
 
@@ -502,21 +504,21 @@ def test_widths_that_the_kernel_does_not_take(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize("family", PACKED_FAMILIES)
 def test_layers_in_eight_bits_answer_nearly_as_the_model_does(family: str) -> None:
     expected = plain_engine(family).run(windows())
-    engine = make_engine(load(family, "int8"), with_rows=True)
+    engine = make_engine(load(family, "int8"), with_probabilities=True)
     layers = layers_of(engine)
     assert len(layers) == 2
     quantized = [layer for layer in layers if isinstance(layer, QuantizedLayer)]
     assert sum(layer.int8_products for layer in quantized) >= 4
     found = engine.run(windows())
-    assert found.rows is not None
-    assert expected.rows is not None
-    assert np.abs(found.rows - expected.rows).mean() < 0.03
+    assert found.probabilities is not None
+    assert expected.probabilities is not None
+    assert np.abs(found.probabilities - expected.probabilities).mean() < 0.03
 
 
 @pytest.mark.parametrize("dtype", FUSED)
 @pytest.mark.parametrize("family", PACKED_FAMILIES)
 def test_what_nobody_reads_is_left_out_and_changes_nothing(family: str, dtype: str) -> None:
-    engine = make_engine(load(family, dtype), with_rows=True)
+    engine = make_engine(load(family, dtype), with_probabilities=True)
     rows: list[int] = []
     layers_of(engine)[-1].register_forward_hook(lambda _, __, given: rows.append(given.shape[1]))
     whole = engine.run(windows())
@@ -525,9 +527,9 @@ def test_what_nobody_reads_is_left_out_and_changes_nothing(family: str, dtype: s
     found = engine.run(windows(), is_read)
     assert np.array_equal(found.label_ids, np.where(is_read, whole.label_ids, 0))
     assert np.array_equal(found.scores, np.where(is_read, whole.scores, 0.0))
-    assert whole.rows is not None
-    assert found.rows is not None
-    assert np.array_equal(found.rows, np.where(is_read[:, None], whole.rows, 0.0))
+    assert whole.probabilities is not None
+    assert found.probabilities is not None
+    assert np.array_equal(found.probabilities, np.where(is_read[:, None], whole.probabilities, 0.0))
     assert rows == [160, 64], f"{is_read.sum()} of 140 tokens are read"
     nothing = engine.run(windows(), np.zeros_like(is_read))
     assert not nothing.scores.any()
@@ -537,7 +539,9 @@ def test_what_nobody_reads_is_left_out_and_changes_nothing(family: str, dtype: s
 @pytest.mark.parametrize("dtype", ["float32", *FUSED])
 def test_what_is_read_is_the_same_on_any_number_of_threads(dtype: str) -> None:
     is_read = np.arange(sum(LENGTHS)) % 3 == 0
-    expected = make_engine(load("bert-cased", dtype), with_rows=True).run(windows(), is_read)
+    expected = make_engine(load("bert-cased", dtype), with_probabilities=True).run(
+        windows(), is_read
+    )
     found = on_two_threads(dtype).run(windows(), is_read)
     assert np.array_equal(found.label_ids[is_read], expected.label_ids[is_read])
     assert np.allclose(found.scores[is_read], expected.scores[is_read], atol=1e-6)
@@ -545,7 +549,7 @@ def test_what_is_read_is_the_same_on_any_number_of_threads(dtype: str) -> None:
 
 @pytest.mark.parametrize("dtype", [one for one in FUSED if one.values[0] != "int8"])
 def test_a_read_token_that_is_no_number_says_so(dtype: str) -> None:
-    engine = make_engine(load("bert-cased", dtype), with_rows=False)
+    engine = make_engine(load("bert-cased", dtype), with_probabilities=False)
     assert isinstance(engine, CpuEngine)
     engine._model.network.get_input_embeddings().weight.data[7] = torch.nan
     poisoned = [np.full(12, 9, dtype=np.int32), np.full(12, 9, dtype=np.int32)]
@@ -559,18 +563,19 @@ def test_a_read_token_that_is_no_number_says_so(dtype: str) -> None:
 @needs_int8
 def test_the_same_model_has_the_same_steps_at_every_start() -> None:
     first, second = (
-        make_engine(load("bert-cased", "int8"), with_rows=True).run(windows()) for _ in range(2)
+        make_engine(load("bert-cased", "int8"), with_probabilities=True).run(windows())
+        for _ in range(2)
     )
-    assert first.rows is not None
-    assert second.rows is not None
-    assert np.array_equal(first.rows, second.rows)
+    assert first.probabilities is not None
+    assert second.probabilities is not None
+    assert np.array_equal(first.probabilities, second.probabilities)
 
 
 @pytest.mark.instructions
 @needs_int8
 def test_a_window_gives_the_same_numbers_in_eight_bits_in_any_company() -> None:
     """Bit for bit: no step depends on what else is in the pass."""
-    engine = make_engine(load("bert-cased", "int8"), with_rows=True)
+    engine = make_engine(load("bert-cased", "int8"), with_probabilities=True)
     together = engine.run(windows())
     alone = [engine.run([window]) for window in windows()]
     assert np.array_equal(together.label_ids, np.concatenate([one.label_ids for one in alone]))
@@ -611,49 +616,49 @@ def test_a_product_that_eight_bits_change_too_much_stays_in_sixteen(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("consumer.tagging.engine.cpu.quantized_product.MOST_ERROR", 0.0)
-    engine = make_engine(load("bert-cased", "int8"), with_rows=True)
+    engine = make_engine(load("bert-cased", "int8"), with_probabilities=True)
     assert [layer.int8_products for layer in layers_of(engine)] == [0, 0]
     expected = plain_engine("bert-cased").run(windows())
     found = engine.run(windows())
-    assert found.rows is not None
-    assert expected.rows is not None
-    assert np.abs(found.rows - expected.rows).max() < 0.15
+    assert found.probabilities is not None
+    assert expected.probabilities is not None
+    assert np.abs(found.probabilities - expected.probabilities).max() < 0.15
 
 
 @needs_int8
 def test_a_model_that_eight_bits_cannot_have_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="does not run in int8, since its attention cannot be pa"):
-        make_engine(load("deberta-v3", "int8"), with_rows=False)
+        make_engine(load("deberta-v3", "int8"), with_probabilities=False)
     folder = save_tiny_model(tmp_path / "model")
     model = load_model(str(folder), "", "cpu", "int8", 1)
     layers: Any = find_layers(model.network)
     layers[0].intermediate.intermediate_act_fn = torch.nn.ReLU()
     with pytest.raises(ModelError, match="its layers cannot be computed in int8; use --dtype auto"):
-        make_cpu_engine(model, with_rows=False)
+        make_cpu_engine(model, with_probabilities=False)
 
 
 def test_float32_and_processors_without_bfloat16_leave_the_layers_as_they_are(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert layers_of(make_engine(load("bert-cased", "float32"), with_rows=True)) == []
+    assert layers_of(make_engine(load("bert-cased", "float32"), with_probabilities=True)) == []
     monkeypatch.setattr(layer_choice, "read_processor", lambda: Processor(False, False, False))
-    assert layers_of(make_engine(load("bert-cased", "bfloat16"), with_rows=True)) == []
+    assert layers_of(make_engine(load("bert-cased", "bfloat16"), with_probabilities=True)) == []
 
 
 def test_a_long_pass_is_cut_and_put_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = make_engine(load("bert-cased", "float32"), with_rows=True).run(windows())
+    whole = make_engine(load("bert-cased", "float32"), with_probabilities=True).run(windows())
     monkeypatch.setattr(cpu_engine, "PART_NUMBERS", 50 * 64)
-    cut = make_engine(load("bert-cased", "float32"), with_rows=True).run(windows())
+    cut = make_engine(load("bert-cased", "float32"), with_probabilities=True).run(windows())
     assert np.array_equal(cut.label_ids, whole.label_ids)
     assert np.allclose(cut.scores, whole.scores, atol=1e-6)
-    assert cut.rows is not None
-    assert whole.rows is not None
-    assert np.allclose(cut.rows, whole.rows, atol=1e-6)
+    assert cut.probabilities is not None
+    assert whole.probabilities is not None
+    assert np.allclose(cut.probabilities, whole.probabilities, atol=1e-6)
 
 
 @needs_bfloat16
 def test_a_fused_layer_refuses_what_it_does_not_know() -> None:
-    engine = make_engine(load("bert-cased", "bfloat16"), with_rows=False)
+    engine = make_engine(load("bert-cased", "bfloat16"), with_probabilities=False)
     layer = layers_of(engine)[0]
     hidden = torch.zeros(1, 4, 32, dtype=torch.bfloat16)
     with pytest.raises(CannotPack):
@@ -734,7 +739,7 @@ def test_what_is_no_number_stays_in_its_window() -> None:
 
 @needs_bfloat16
 def test_passes_have_few_numbers_of_tokens() -> None:
-    engine = make_engine(load("bert-cased", "bfloat16"), with_rows=False)
+    engine = make_engine(load("bert-cased", "bfloat16"), with_probabilities=False)
     seen: list[tuple[int, int]] = []
     for layer in layers_of(engine):
         layer.register_forward_hook(
@@ -826,7 +831,7 @@ def test_not_a_number_stays_one_in_eight_bits() -> None:
     if not read_processor().has_int8:
         pytest.skip("needs a processor with AVX-512 VNNI")
     model = load("bert-cased", "int8")
-    engine = make_engine(model, with_rows=False)
+    engine = make_engine(model, with_probabilities=False)
     poisoned = windows((8, 8))
     with torch.no_grad():
         model.network.get_input_embeddings().weight[int(poisoned[0][3])] = float("nan")

@@ -105,13 +105,13 @@ def unlike(engine: Engine) -> int:
 
 
 def _same_rows(alone: Answer, together: Answer, own: slice) -> bool:
-    assert alone.rows is not None
-    assert together.rows is not None
-    return np.array_equal(alone.rows, together.rows[own])
+    assert alone.probabilities is not None
+    assert together.probabilities is not None
+    return np.array_equal(alone.probabilities, together.probabilities[own])
 
 
 def made(dtype: str) -> cpu_engine.CpuEngine:
-    engine = make_cpu_engine(load("bert-cased", dtype), with_rows=True)
+    engine = make_cpu_engine(load("bert-cased", dtype), with_probabilities=True)
     assert isinstance(engine, cpu_engine.CpuEngine)
     return engine
 
@@ -303,7 +303,7 @@ def test_what_fills_up_stands_in_no_window_of_an_article(
 
 def test_a_pass_fills_up_with_windows_that_the_model_takes() -> None:
     model: LoadedModel = load("bert-cased", "float32")
-    engine = cpu_engine.CpuEngine(model, with_rows=False, is_fused=False)
+    engine = cpu_engine.CpuEngine(model, with_probabilities=False, is_fused=False)
     engine._model = model = _shortened(model, 10)
     assert [len(one) for one in engine._filling(25)] == [10, 10, 5]
     assert engine._filling(0) == []

@@ -157,17 +157,23 @@ def test_memory_that_a_failed_pass_still_reads_is_not_written() -> None:
 def test_the_answers_are_those_of_window_by_window(family: str, dtype: str) -> None:
     model = load_tiny(family, dtype)
     draw = np.random.default_rng(5)
-    engines = varlen_engine(model, with_rows=True), PackedEngine(load_tiny(family, dtype), True)
+    engines = (
+        varlen_engine(model, with_probabilities=True),
+        PackedEngine(load_tiny(family, dtype), True),
+    )
     for lengths in ([64], [3, 64, 5], draw.integers(3, 65, 40).tolist()):
         windows = [draw.integers(5, 90, length).astype(np.int32) for length in lengths]
         found, expected = (engine.run(windows) for engine in engines)
         assert found.scores.shape == expected.scores.shape == (sum(lengths),)
         apart = 1e-5 if dtype == "float32" else 2**-5
         assert np.allclose(found.scores, expected.scores, atol=apart)
-        assert found.rows is not None
-        assert expected.rows is not None
-        assert np.allclose(found.rows, expected.rows, atol=apart)
-        clear = np.sort(expected.rows)[:, -1] - np.sort(expected.rows)[:, -2] > 2 * apart
+        assert found.probabilities is not None
+        assert expected.probabilities is not None
+        assert np.allclose(found.probabilities, expected.probabilities, atol=apart)
+        clear = (
+            np.sort(expected.probabilities)[:, -1] - np.sort(expected.probabilities)[:, -2]
+            > 2 * apart
+        )
         assert clear.mean() > 0.6
         assert np.array_equal(found.label_ids[clear], expected.label_ids[clear])
 
@@ -177,10 +183,10 @@ def test_a_tagger_gives_the_same_entities_in_any_company(aggregation: str) -> No
     model, other = load_tiny(), load_tiny()
     texts = [*SENTENCES, " ".join(SENTENCES), *hard_texts(12)]
     articles = [article(number, text, text[::-1]) for number, text in enumerate(texts)]
-    rows = aggregation == "average"
+    with_probabilities = aggregation == "average"
     options = {"aggregation": aggregation, "window_overlap_tokens": 16, "batch_tokens": 512}
-    packed = tagger_on(PackedEngine(other, rows), other, **options)
-    varlen = tagger_on(varlen_engine(model, rows), model, **options)
+    packed = tagger_on(PackedEngine(other, with_probabilities), other, **options)
+    varlen = tagger_on(varlen_engine(model, with_probabilities), model, **options)
     expected, found = tag(packed, articles), tag(varlen, articles)
     spans = [spans_of(answer) for answer in expected.answers]
     assert [spans_of(answer) for answer in found.answers] == spans
