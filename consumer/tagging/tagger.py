@@ -26,10 +26,10 @@ from consumer.tagging.engine.padded_company import DoesNotRunInPrecision
 from consumer.tagging.entities import READ_FIRST, find_entities
 from consumer.tagging.model.loaded_model import LoadedModel, load_model
 from consumer.tagging.select import make_engine, settle_precision
-from consumer.tagging.tokenize.encoder_options import EncoderOptions, make_encoder
-from consumer.tagging.tokenize.encoder_process import spec_of
-from consumer.tagging.tokenize.encoder_processes import EncoderProcesses
 from consumer.tagging.tokenize.encoding import ArticleEncoding
+from consumer.tagging.tokenize.tokenizer_options import TokenizerOptions, make_text_tokenizer
+from consumer.tagging.tokenize.tokenizer_process import spec_of
+from consumer.tagging.tokenize.tokenizer_processes import TokenizerProcesses
 
 _log = logging.getLogger(__name__)
 
@@ -130,7 +130,7 @@ class Tagger:
             model = settle_precision(model)
         self._model = model
         self._strategy = options.aggregation
-        encoding = EncoderOptions(
+        encoding = TokenizerOptions(
             strategy=options.aggregation,
             capacity=_capacity(model, options.window_tokens),
             special_tokens=model.special_tokens,
@@ -139,10 +139,10 @@ class Tagger:
             overlap=options.window_overlap_tokens,
         )
         processes = options.tokenizer_processes
-        self._encoder = (
-            EncoderProcesses(spec_of(model.tokenizer, encoding), processes)
+        self._text_tokenizer = (
+            TokenizerProcesses(spec_of(model.tokenizer, encoding), processes)
             if processes
-            else make_encoder(model.tokenizer, encoding)
+            else make_text_tokenizer(model.tokenizer, encoding)
         )
         engine = engine or make_engine(model, needs_probabilities)
         self._info = replace(model.info, answers="exact" if engine.is_exact else "rounded")
@@ -169,13 +169,13 @@ class Tagger:
 
         A field of white space alone has no tokens and costs nothing.
         """
-        return self._encoder.encode([[f.text for f in fields] for fields in texts])
+        return self._text_tokenizer.encode([[f.text for f in fields] for fields in texts])
 
     @property
     def encodings_at_once(self) -> int:
         """Calls of `encode` that are worth having under way at once."""
-        if isinstance(self._encoder, EncoderProcesses):
-            return self._encoder.count + _CALLS_BESIDE_PROCESSES
+        if isinstance(self._text_tokenizer, TokenizerProcesses):
+            return self._text_tokenizer.count + _CALLS_BESIDE_PROCESSES
         # Where the model needs the cores itself a call is done when it has begun. Beside a device
         # the tokenizer keeps the cores busy until the longest text of a call is done, and then one
         # thread fetches what it found: with two calls the cores have work meanwhile.

@@ -34,7 +34,7 @@ SLOW: Mapping[str, str] = {
     "tests/integration/test_sink.py::": _GROUPS,
     "tests/integration/test_source.py::": _GROUPS,
     "tests/support/test_warm_process.py::": _IMPORTS,
-    "tests/tagging/tokenize/test_encoder_processes.py::": "starts processes that tokenise",
+    "tests/tagging/tokenize/test_tokenizer_processes.py::": "starts processes that tokenise",
 }
 
 

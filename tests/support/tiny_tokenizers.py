@@ -1,4 +1,4 @@
-"""A tiny tokenizer of each form that checkpoints come in, with the encoder around it.
+"""A tiny tokenizer of each form that checkpoints come in, with the `TextTokenizer` around it.
 
 The SentencePiece ones have the real character map of `nmt_nfkc`, and the steps around it as the
 files of the named checkpoints have them.
@@ -11,7 +11,7 @@ from functools import cache
 
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
-from consumer.tagging.tokenize.encoding import Encoder
+from consumer.tagging.tokenize.encoding import TextTokenizer
 from tests.support.charsmap import precompiled_charsmap
 from tests.support.tiny_models import FAMILIES, _pieces
 
@@ -125,9 +125,9 @@ def tiny_tokenizer(form: str) -> Tokenizer:
 
 
 @cache
-def tiny_encoder(form: str) -> Encoder:
-    """The encoder of the strategy `word` around it."""
-    return Encoder(
+def tiny_text_tokenizer(form: str) -> TextTokenizer:
+    """The one of the strategy `word` around it."""
+    return TextTokenizer(
         tiny_tokenizer(form),
         capacity=MAX_LENGTH,
         special_tokens=2,

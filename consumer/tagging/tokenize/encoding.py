@@ -67,7 +67,7 @@ class ArticleEncoding:
     tokens: int
 
 
-class Encoder:
+class TextTokenizer:
     """Tokenises articles. Any threads, several at once.
 
     Args:

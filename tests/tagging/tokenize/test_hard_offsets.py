@@ -16,7 +16,7 @@ from consumer.tagging.tokenize.encoding import FieldEncoding
 from consumer.tagging.tokenize.words import whole_words
 from tests.support.hard_texts import CONTROLS, UNREADABLE, without_controls
 from tests.support.tiny_models import FAMILIES, entities_of, tiny_tagger
-from tests.support.tiny_tokenizers import FORMS, tiny_encoder, tiny_tokenizer
+from tests.support.tiny_tokenizers import FORMS, tiny_text_tokenizer, tiny_tokenizer
 
 SEPARATORS = [
     *UNREADABLE,
@@ -109,7 +109,7 @@ def is_edge(text: str, place: int, at: set[int]) -> bool:
 
 
 def encoded(form: str, text: str) -> FieldEncoding:
-    (article,) = tiny_encoder(form).encode([[text]])
+    (article,) = tiny_text_tokenizer(form).encode([[text]])
     return article.fields[0]
 
 

@@ -1,4 +1,4 @@
-"""Tokenising in processes: the answers of the encoder itself, and what becomes of a process."""
+"""Tokenising in processes: the answers of the tokenizer itself, and what becomes of a process."""
 
 from __future__ import annotations
 
@@ -21,12 +21,18 @@ from tokenizers import Tokenizer
 
 from consumer.contracts.choices import Aggregation
 from consumer.contracts.errors import TokenizerFailed
-from consumer.tagging.tokenize.encoder_child import Serve
-from consumer.tagging.tokenize.encoder_options import EncoderOptions
-from consumer.tagging.tokenize.encoder_process import EncoderSpec, encoder_of, pack, spec_of, unpack
-from consumer.tagging.tokenize.encoder_processes import EncoderProcesses, TextsEndTheProcess
 from consumer.tagging.tokenize.encoding import ArticleEncoding
-from tests.support.faulty_encoders import (
+from consumer.tagging.tokenize.tokenizer_child import Serve
+from consumer.tagging.tokenize.tokenizer_options import TokenizerOptions
+from consumer.tagging.tokenize.tokenizer_process import (
+    TokenizerSpec,
+    pack,
+    spec_of,
+    text_tokenizer_of,
+    unpack,
+)
+from consumer.tagging.tokenize.tokenizer_processes import TextsEndTheProcess, TokenizerProcesses
+from tests.support.faulty_tokenizers import (
     serve_nothing,
     serve_poisoned,
     serve_short_lived,
@@ -46,12 +52,12 @@ ARTICLES = [
 ]
 
 
-def spec(family: str = "bert-cased", strategy: Aggregation = Aggregation.WORD) -> EncoderSpec:
+def spec(family: str = "bert-cased", strategy: Aggregation = Aggregation.WORD) -> TokenizerSpec:
     tokenizer = Tokenizer.from_file(str(tiny_folder(family) / "tokenizer.json"))
     tokenizer.no_truncation()
     tokenizer.no_padding()
     tokenizer.encode_special_tokens = True
-    return spec_of(tokenizer, EncoderOptions(strategy, 62, 2, frozenset({0, 2, 3}), 1, 16))
+    return spec_of(tokenizer, TokenizerOptions(strategy, 62, 2, frozenset({0, 2, 3}), 1, 16))
 
 
 def same(found: Sequence[ArticleEncoding], expected: Sequence[ArticleEncoding]) -> bool:
@@ -72,8 +78,8 @@ def same(found: Sequence[ArticleEncoding], expected: Sequence[ArticleEncoding]) 
 
 
 @pytest.fixture
-def pair() -> Iterator[EncoderProcesses]:
-    processes = EncoderProcesses(spec(), 2)
+def pair() -> Iterator[TokenizerProcesses]:
+    processes = TokenizerProcesses(spec(), 2)
     yield processes
     processes.close()
 
@@ -89,11 +95,13 @@ def runs(pid: int) -> bool:
 
 @pytest.mark.parametrize("strategy", [Aggregation.WORD, Aggregation.SIMPLE, Aggregation.FIRST])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_what_travels_is_what_the_encoder_gives(family: str, strategy: Aggregation) -> None:
+def test_what_travels_is_what_the_tokenizer_gives(family: str, strategy: Aggregation) -> None:
     """Without processes: the spec and the arrays, as they travel."""
     there = pickle.loads(pickle.dumps(spec(family, strategy)))
-    expected = encoder_of(spec(family, strategy)).encode(ARTICLES)
-    travelled = pickle.loads(pickle.dumps(pack(encoder_of(there).encode(ARTICLES)), protocol=5))
+    expected = text_tokenizer_of(spec(family, strategy)).encode(ARTICLES)
+    travelled = pickle.loads(
+        pickle.dumps(pack(text_tokenizer_of(there).encode(ARTICLES)), protocol=5)
+    )
     assert same(unpack(travelled), expected)
 
 
@@ -101,8 +109,8 @@ def test_nothing_to_encode() -> None:
     assert unpack(pack([])) == []
 
 
-def test_a_process_gives_the_encodings_of_the_encoder(pair: EncoderProcesses) -> None:
-    expected = encoder_of(spec()).encode(ARTICLES)
+def test_a_process_gives_the_encodings_of_the_tokenizer(pair: TokenizerProcesses) -> None:
+    expected = text_tokenizer_of(spec()).encode(ARTICLES)
     assert same(pair.encode(ARTICLES), expected)
     assert same(pair.encode(ARTICLES[:3]), expected[:3])
     assert pair.encode([]) == []
@@ -110,14 +118,14 @@ def test_a_process_gives_the_encodings_of_the_encoder(pair: EncoderProcesses) ->
 
 def test_the_text_of_a_special_token_is_text() -> None:
     text = [["it says [SEP] here"]]
-    as_text = encoder_of(spec()).encode(text)
-    as_token = encoder_of(replace(spec(), encodes_special_tokens=False)).encode(text)
+    as_text = text_tokenizer_of(spec()).encode(text)
+    as_token = text_tokenizer_of(replace(spec(), encodes_special_tokens=False)).encode(text)
     assert not same(as_text, as_token)
 
 
-def test_calls_run_at_once(pair: EncoderProcesses) -> None:
+def test_calls_run_at_once(pair: TokenizerProcesses) -> None:
     """Each process has one call at a time, and both have one."""
-    expected = encoder_of(spec()).encode(ARTICLES)
+    expected = text_tokenizer_of(spec()).encode(ARTICLES)
     found: list[bool] = []
 
     def ask() -> None:
@@ -133,7 +141,7 @@ def test_calls_run_at_once(pair: EncoderProcesses) -> None:
 
 
 def test_what_the_tokenizer_says_is_raised_and_the_process_goes_on(
-    pair: EncoderProcesses,
+    pair: TokenizerProcesses,
 ) -> None:
     before = pair.pids
     with pytest.raises(RuntimeError, match="TypeError"):
@@ -143,13 +151,13 @@ def test_what_the_tokenizer_says_is_raised_and_the_process_goes_on(
 
 
 def test_a_process_that_is_killed_is_replaced(
-    pair: EncoderProcesses, caplog: pytest.LogCaptureFixture
+    pair: TokenizerProcesses, caplog: pytest.LogCaptureFixture
 ) -> None:
     killed = pair.pids
     assert len(killed) == 2
     for pid in killed:
         os.kill(pid, signal.SIGKILL)
-    expected = encoder_of(spec()).encode(ARTICLES)
+    expected = text_tokenizer_of(spec()).encode(ARTICLES)
     assert same(pair.encode(ARTICLES), expected)
     assert same(pair.encode(ARTICLES), expected)
     assert len(pair.pids) == 2
@@ -159,7 +167,7 @@ def test_a_process_that_is_killed_is_replaced(
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signals_to_the_whole_service_leave_the_processes_to_the_drain(
-    pair: EncoderProcesses, number: signal.Signals
+    pair: TokenizerProcesses, number: signal.Signals
 ) -> None:
     before = pair.pids
     for pid in before:
@@ -170,7 +178,7 @@ def test_signals_to_the_whole_service_leave_the_processes_to_the_drain(
 
 
 def test_they_end_with_close() -> None:
-    processes = EncoderProcesses(spec(), 2)
+    processes = TokenizerProcesses(spec(), 2)
     running = processes.pids
     processes.close()
     assert len(running) == 2
@@ -178,14 +186,14 @@ def test_they_end_with_close() -> None:
 
 
 def test_they_end_with_the_object() -> None:
-    processes = EncoderProcesses(spec(), 1)
+    processes = TokenizerProcesses(spec(), 1)
     (running,) = processes.pids
     del processes
     assert not runs(running)
 
 
-def made(serve: Serve) -> EncoderProcesses:
-    return EncoderProcesses(spec(), 1, serve)
+def made(serve: Serve) -> TokenizerProcesses:
+    return TokenizerProcesses(spec(), 1, serve)
 
 
 def test_a_text_that_ends_each_process_is_told_from_the_others() -> None:
@@ -214,7 +222,7 @@ def test_processes_that_do_not_begin_end_the_start() -> None:
 
 def test_processes_begin_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NERSTREAM_TEST_FOLDER", str(tmp_path))
-    EncoderProcesses(spec(), 3, serve_when_all_are_there).close()
+    TokenizerProcesses(spec(), 3, serve_when_all_are_there).close()
 
 
 def test_the_main_module_of_the_worker_is_not_run_again(tmp_path: Path) -> None:
@@ -222,9 +230,9 @@ def test_the_main_module_of_the_worker_is_not_run_again(tmp_path: Path) -> None:
     script = tmp_path / "embeds.py"
     script.write_text(
         "import pickle, sys\n"
-        "from consumer.tagging.tokenize.encoder_processes import EncoderProcesses\n"
+        "from consumer.tagging.tokenize.tokenizer_processes import TokenizerProcesses\n"
         "print('run', flush=True)\n"
-        "processes = EncoderProcesses(pickle.loads(sys.stdin.buffer.read()), 2)\n"
+        "processes = TokenizerProcesses(pickle.loads(sys.stdin.buffer.read()), 2)\n"
         "print(processes.encode([['a']])[0].tokens)\n"
     )
     done = subprocess.run(
@@ -246,7 +254,7 @@ def test_a_process_finds_what_the_worker_finds(
         "def serve(connection, spec):\n    connection.send_bytes(b'')\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    EncoderProcesses(spec(), 1, importlib.import_module("of_its_own").serve).close()
+    TokenizerProcesses(spec(), 1, importlib.import_module("of_its_own").serve).close()
 
 
 def refuse(*_: object, **__: object) -> NoReturn:
@@ -281,16 +289,16 @@ def test_a_machine_that_has_room_for_some(monkeypatch: pytest.MonkeyPatch) -> No
     own_popen = subprocess.Popen
     monkeypatch.setattr(subprocess, "Popen", start)
     with pytest.raises(TokenizerFailed, match="cannot be started"):
-        EncoderProcesses(spec(), 2)
+        TokenizerProcesses(spec(), 2)
     assert started[0].poll() is not None
 
 
 _WORKER = """
 import pickle, sys, time
 
-from consumer.tagging.tokenize.encoder_processes import EncoderProcesses
+from consumer.tagging.tokenize.tokenizer_processes import TokenizerProcesses
 
-processes = EncoderProcesses(pickle.loads(sys.stdin.buffer.read()), 2)
+processes = TokenizerProcesses(pickle.loads(sys.stdin.buffer.read()), 2)
 print(*processes.pids, flush=True)
 if sys.argv[1] == "killed":
     time.sleep(600)
@@ -326,7 +334,9 @@ def test_no_process_is_left_behind_by_a_worker(tmp_path: Path, end: str) -> None
 
 def test_a_process_has_no_torch() -> None:
     """It would take seconds and hundreds of megabytes, in each."""
-    program = "import sys, consumer.tagging.tokenize.encoder_process; print('torch' in sys.modules)"
+    program = (
+        "import sys, consumer.tagging.tokenize.tokenizer_process; print('torch' in sys.modules)"
+    )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )

@@ -1,4 +1,4 @@
-"""EncoderChild: one process that tokenises, and this end of its pipe."""
+"""TokenizerChild: one process that tokenises, and this end of its pipe."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 
 from consumer.contracts.errors import TokenizerFailed
-from consumer.tagging.tokenize.encoder_process import EncoderSpec
+from consumer.tagging.tokenize.tokenizer_process import TokenizerSpec
 
 #: Seconds that a process may take to begin: it imports numpy and reads the tokenizer.
 _BEGIN_S = 60.0
@@ -23,25 +23,25 @@ _END_S = 5.0
 #: The program; after it come a name, for whoever lists processes, and the pipe. Not
 #: multiprocessing's own: that imports the main module of this process first, and with it all that
 #: is imported there, torch too.
-_PROGRAM = "from consumer.tagging.tokenize.encoder_process import main; main()"
+_PROGRAM = "from consumer.tagging.tokenize.tokenizer_process import main; main()"
 _NAME = "nerstream-tokenize"
 
 #: What a process runs once it has its specification: a function that can be pickled.
-Serve = Callable[[Connection, EncoderSpec], None]
+Serve = Callable[[Connection, TokenizerSpec], None]
 
 
-class EncoderChild:
+class TokenizerChild:
     """A process that ends with its pipe. One thread at a time.
 
     Args:
-        spec: the encoder.
+        spec: its tokenizer.
         serve: what it runs.
 
     Raises:
         TokenizerFailed: it cannot be started.
     """
 
-    def __init__(self, spec: EncoderSpec, serve: Serve) -> None:
+    def __init__(self, spec: TokenizerSpec, serve: Serve) -> None:
         self._task = pickle.dumps((serve, spec), protocol=5)
         self._process: subprocess.Popen[bytes] | None = None
         self._begin()
@@ -57,7 +57,7 @@ class EncoderChild:
         return self._process.pid if self._process is not None else None
 
     def instruct(self) -> None:
-        """Send it the encoder; blocks until it reads that."""
+        """Send it the tokenizer; blocks until it reads that."""
         # One that has ended is found out by `begun`.
         with contextlib.suppress(OSError):
             self._connection.send_bytes(self._task)

@@ -8,29 +8,29 @@ import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from consumer.tagging.tokenize.encoder_process import EncoderSpec, encoder_of, pack
+from consumer.tagging.tokenize.tokenizer_process import TokenizerSpec, pack, text_tokenizer_of
 
 
-def serve_poisoned(connection: Connection, spec: EncoderSpec) -> None:
+def serve_poisoned(connection: Connection, spec: TokenizerSpec) -> None:
     """Ends as a tokenizer does that crashes, at a text with `poison`."""
-    encoder_of(spec)
+    text_tokenizer_of(spec)
     connection.send_bytes(b"")
     while True:
         articles = pickle.loads(connection.recv_bytes())
         if any("poison" in text for texts in articles for text in texts):
             os._exit(134)
-        answer = pack(encoder_of(spec).encode(articles))
+        answer = pack(text_tokenizer_of(spec).encode(articles))
         connection.send_bytes(pickle.dumps(answer))
 
 
-def serve_short_lived(connection: Connection, _spec: EncoderSpec) -> None:
+def serve_short_lived(connection: Connection, _spec: TokenizerSpec) -> None:
     """Ends at the first call, whatever it is."""
     connection.send_bytes(b"")
     connection.recv_bytes()
     os._exit(3)
 
 
-def serve_when_all_are_there(connection: Connection, _spec: EncoderSpec) -> None:
+def serve_when_all_are_there(connection: Connection, _spec: TokenizerSpec) -> None:
     """Begins when three processes have come so far."""
     folder = Path(os.environ["NERSTREAM_TEST_FOLDER"])
     (folder / str(os.getpid())).touch()
@@ -42,6 +42,6 @@ def serve_when_all_are_there(connection: Connection, _spec: EncoderSpec) -> None
     connection.send_bytes(b"")
 
 
-def serve_nothing(_connection: Connection, _spec: EncoderSpec) -> None:
+def serve_nothing(_connection: Connection, _spec: TokenizerSpec) -> None:
     """Does not even begin."""
     os._exit(5)

@@ -1,4 +1,4 @@
-"""EncoderProcesses: tokenising in processes beside the worker's own.
+"""TokenizerProcesses: tokenising in processes beside the worker's own.
 
 A tokenizer works outside the interpreter's lock, but what it found is fetched under it, which is
 more than half of what a worker does in Python for an article. On a GPU that is what bounds one
@@ -14,15 +14,15 @@ from collections.abc import Iterable, Sequence
 from queue import SimpleQueue
 
 from consumer.contracts.errors import TokenizerFailed
-from consumer.tagging.tokenize.encoder_child import EncoderChild, Serve
-from consumer.tagging.tokenize.encoder_process import (
-    EncoderSpec,
+from consumer.tagging.tokenize.encoding import ArticleEncoding
+from consumer.tagging.tokenize.tokenizer_child import Serve, TokenizerChild
+from consumer.tagging.tokenize.tokenizer_process import (
     Failed,
     PackedEncodings,
+    TokenizerSpec,
     serve,
     unpack,
 )
-from consumer.tagging.tokenize.encoding import ArticleEncoding
 
 #: Processes that a call may outlive before its texts are given up. One may be killed for want of
 #: memory that another program took; three in a row are the text's doing, or nothing works.
@@ -38,13 +38,15 @@ class TextsEndTheProcess(Exception):
     """Tokenising these texts ended every process that tried, and other texts did not."""
 
 
-class EncoderProcesses:
-    """An encoder in some processes. Any threads; as many calls run at once as there are processes.
+class TokenizerProcesses:
+    """A `TextTokenizer` in some processes.
+
+    Any threads; as many calls run at once as there are processes.
 
     The processes end with `close`, with this object, or with the interpreter, however that ends.
 
     Args:
-        spec: the encoder.
+        spec: the tokenizer.
         count: processes; all have begun when this returns.
         serve: what they run.
 
@@ -52,17 +54,17 @@ class EncoderProcesses:
         TokenizerFailed: they do not begin.
     """
 
-    def __init__(self, spec: EncoderSpec, count: int, serve: Serve = serve) -> None:
+    def __init__(self, spec: TokenizerSpec, count: int, serve: Serve = serve) -> None:
         self.count = count
-        self._processes: list[EncoderChild] = []
+        self._processes: list[TokenizerChild] = []
         # Ended whatever happens, also where one does not begin, or the interpreter ends first.
         self._end = weakref.finalize(self, _end, self._processes)
-        self._idle: SimpleQueue[EncoderChild] = SimpleQueue()
+        self._idle: SimpleQueue[TokenizerChild] = SimpleQueue()
         try:
             # All are started before the first is waited for, and told what to do before the first
             # has done it: so their imports and tokenizers are loaded side by side.
             for _ in range(count):
-                self._processes.append(EncoderChild(spec, serve))
+                self._processes.append(TokenizerChild(spec, serve))
             for process in self._processes:
                 process.instruct()
             for process in self._processes:
@@ -73,7 +75,7 @@ class EncoderProcesses:
             raise
 
     def encode(self, articles: Sequence[Sequence[str]]) -> list[ArticleEncoding]:
-        """As `Encoder.encode`. Blocks until a process has done it.
+        """As `TextTokenizer.encode`. Blocks until a process has done it.
 
         A process that ends meanwhile is replaced, and the call made again.
 
@@ -104,7 +106,7 @@ class EncoderProcesses:
         return [one.pid for one in self._processes if one.pid is not None]
 
 
-def _answer(process: EncoderChild, call: bytes) -> bytes:
+def _answer(process: TokenizerChild, call: bytes) -> bytes:
     for attempt in range(1, _ATTEMPTS + 1):
         answer = process.ask(call)
         if answer is not None:
@@ -121,7 +123,7 @@ def _answer(process: EncoderChild, call: bytes) -> bytes:
     raise TextsEndTheProcess(f"tokenising ended {_ATTEMPTS} processes in a row")
 
 
-def _end(processes: Iterable[EncoderChild]) -> None:
+def _end(processes: Iterable[TokenizerChild]) -> None:
     for process in processes:
         process.close()
     for process in processes:

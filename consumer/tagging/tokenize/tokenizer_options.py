@@ -1,4 +1,4 @@
-"""How an encoder is made for a tokenizer and a strategy; imports no torch."""
+"""How a `TextTokenizer` is made for a tokenizer and a strategy; imports no torch."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from tokenizers import Tokenizer
 
 from consumer.contracts.choices import Aggregation
-from consumer.tagging.tokenize.encoding import Encoder, UnitRule
+from consumer.tagging.tokenize.encoding import TextTokenizer, UnitRule
 from consumer.tagging.tokenize.hugging_face_units import every_token, pipeline_words
 
 
 @dataclass(frozen=True, slots=True)
-class EncoderOptions:
-    """What an encoder needs beside its tokenizer.
+class TokenizerOptions:
+    """What a `TextTokenizer` needs beside the tokenizer.
 
     Attributes:
         strategy: says where units begin.
-        capacity, special_tokens, reserved_ids, unknown_id, overlap: as `Encoder` takes them.
+        capacity, special_tokens, reserved_ids, unknown_id, overlap: as `TextTokenizer` takes them.
     """
 
     strategy: Aggregation
@@ -28,9 +28,9 @@ class EncoderOptions:
     overlap: int
 
 
-def make_encoder(tokenizer: Tokenizer, options: EncoderOptions) -> Encoder:
-    """The encoder of a tokenizer without truncation and padding."""
-    return Encoder(
+def make_text_tokenizer(tokenizer: Tokenizer, options: TokenizerOptions) -> TextTokenizer:
+    """A `TextTokenizer` around a tokenizer without truncation and padding."""
+    return TextTokenizer(
         tokenizer,
         capacity=options.capacity,
         special_tokens=options.special_tokens,

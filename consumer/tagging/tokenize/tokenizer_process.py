@@ -18,13 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from consumer.tagging.tokenize.encoder_options import EncoderOptions, make_encoder
-from consumer.tagging.tokenize.encoding import ArticleEncoding, Encoder, FieldEncoding
+from consumer.tagging.tokenize.encoding import ArticleEncoding, FieldEncoding, TextTokenizer
+from consumer.tagging.tokenize.tokenizer_options import TokenizerOptions, make_text_tokenizer
 
 
 @dataclass(frozen=True, slots=True)
-class EncoderSpec:
-    """All that it takes to make an `Encoder`, in a form that can travel.
+class TokenizerSpec:
+    """All that it takes to make a `TextTokenizer`, in a form that can travel.
 
     Attributes:
         tokenizer: as JSON, without truncation and padding.
@@ -35,7 +35,7 @@ class EncoderSpec:
 
     tokenizer: str
     encodes_special_tokens: bool
-    options: EncoderOptions
+    options: TokenizerOptions
 
 
 class Failed(NamedTuple):
@@ -66,16 +66,16 @@ class PackedEncodings(NamedTuple):
     article_tokens: NDArray[np.int64]
 
 
-def spec_of(tokenizer: Tokenizer, options: EncoderOptions) -> EncoderSpec:
-    """The spec of an encoder with this tokenizer."""
-    return EncoderSpec(tokenizer.to_str(), tokenizer.encode_special_tokens, options)
+def spec_of(tokenizer: Tokenizer, options: TokenizerOptions) -> TokenizerSpec:
+    """The spec of a `TextTokenizer` around this tokenizer."""
+    return TokenizerSpec(tokenizer.to_str(), tokenizer.encode_special_tokens, options)
 
 
-def encoder_of(spec: EncoderSpec) -> Encoder:
-    """The encoder that a spec describes."""
+def text_tokenizer_of(spec: TokenizerSpec) -> TextTokenizer:
+    """The `TextTokenizer` that a spec describes."""
     tokenizer = Tokenizer.from_str(spec.tokenizer)
     tokenizer.encode_special_tokens = spec.encodes_special_tokens
-    return make_encoder(tokenizer, spec.options)
+    return make_text_tokenizer(tokenizer, spec.options)
 
 
 def ignore_signals() -> None:
@@ -97,7 +97,7 @@ def main() -> None:
     serve(connection, spec)
 
 
-def serve(connection: Connection, spec: EncoderSpec) -> None:
+def serve(connection: Connection, spec: TokenizerSpec) -> None:
     """Answer calls until the other end closes the pipe, as its own end does too: nothing is left
     behind by a worker that was killed.
 
@@ -107,18 +107,20 @@ def serve(connection: Connection, spec: EncoderSpec) -> None:
     # One process, one core: there are others beside it.
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     try:
-        encoder = encoder_of(spec)
+        text_tokenizer = text_tokenizer_of(spec)
         connection.send_bytes(b"")
         while True:
             articles: list[list[str]] = pickle.loads(connection.recv_bytes())
-            connection.send_bytes(pickle.dumps(_answer(encoder, articles), protocol=5))
+            connection.send_bytes(pickle.dumps(_answer(text_tokenizer, articles), protocol=5))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return  # the worker has ended
 
 
-def _answer(encoder: Encoder, articles: Sequence[Sequence[str]]) -> PackedEncodings | Failed:
+def _answer(
+    text_tokenizer: TextTokenizer, articles: Sequence[Sequence[str]]
+) -> PackedEncodings | Failed:
     try:
-        return pack(encoder.encode(articles))
+        return pack(text_tokenizer.encode(articles))
     except Exception as failure:  # what a tokenizer raises depends on its parts
         return Failed(repr(failure))
 
