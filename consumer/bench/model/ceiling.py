@@ -14,7 +14,7 @@ from consumer.contracts.errors import ModelError
 from consumer.tagging.engine.cpu.engine import part_tokens
 from consumer.tagging.engine.cpu.fused_layer import PackedProduct
 from consumer.tagging.engine.cpu.native_layer import load_layer_kernel
-from consumer.tagging.engine.cpu.quantization import CENTRE, InputSteps
+from consumer.tagging.engine.cpu.quantization import CENTRE, InputScales
 from consumer.tagging.engine.cpu.quantized_product import Int8Product
 from consumer.tagging.engine.encoder_layers import find_layers, read_layer
 from consumer.tagging.model.device import fast_precisions
@@ -32,8 +32,8 @@ class Ceiling:
     """The products of all layers on tokens that are ready for them; nothing between, no attention.
 
     In the fastest form that we know: torch's own for float32, packed weights for bfloat16,
-    oneDNN's quantised product for int8, our own for int16, which makes numbers of its inputs on the
-    way (2 to 3 % of it). Inputs are as long as a pass of the CPU engine.
+    oneDNN's quantised product for int8, our own for int16, which quantizes its inputs on the way
+    (2 to 3 % of it). Inputs are as long as a pass of the CPU engine.
 
     Args:
         model: gives the shapes; its weights are not used.
@@ -51,7 +51,7 @@ class Ceiling:
         # As many on each core.
         cores = torch.get_num_threads() if precision == "int16" else 1
         self._tokens = cores * part_tokens(model, precision)
-        self._steps: list[tuple[_Product, torch.Tensor]] = []
+        self._products: list[tuple[_Product, torch.Tensor]] = []
         inputs: dict[int, torch.Tensor] = {}
         for layer in layers:
             weights = read_layer(layer)
@@ -66,7 +66,7 @@ class Ceiling:
                     inputs[size] = _inputs(self._tokens, size, precision)
                 # Weights of its own for each product: they come from memory as a model's do.
                 product = _product(torch.randn(outputs, size) / size**0.5, precision)
-                self._steps.append((product, inputs[size]))
+                self._products.append((product, inputs[size]))
 
     @torch.inference_mode()
     def seconds(self, tokens: int) -> float:
@@ -74,7 +74,7 @@ class Ceiling:
         passes = max(1, round(tokens / self._tokens))
         begin = self._clock()
         for _ in range(passes):
-            for product, inputs in self._steps:
+            for product, inputs in self._products:
                 product(inputs)
         return (self._clock() - begin) / passes * tokens / self._tokens
 
@@ -96,8 +96,8 @@ def _product(weight: torch.Tensor, precision: str) -> _Product:
         kernel = load_layer_kernel()
         assert kernel is not None
         return _on_all_threads(partial(kernel.multiply, kernel.product(weight, bias)))
-    steps = InputSteps(torch.tensor(0.01), CENTRE)
-    return Int8Product(weight, bias, steps).of_numbers
+    scales = InputScales(torch.tensor(0.01), CENTRE)
+    return Int8Product(weight, bias, scales).of_integers
 
 
 def _on_all_threads(product: _Product) -> _Product:

@@ -1,4 +1,4 @@
-"""Int16Layer: an encoder's layer whose products are of 16-bit numbers, by kernels of our own."""
+"""Int16Layer: an encoder's layer whose products are of 16-bit integers, by kernels of our own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from consumer.tagging.engine.cpu.native_layer import LayerKernel, load_layer_ker
 from consumer.tagging.engine.cpu.packed_layer import LayerMaker, PackedLayer
 from consumer.tagging.engine.encoder_layers import LayerWeights, find_layers, read_layer
 
-#: Largest difference from float32, relative to the largest value, that 16-bit numbers explain in
+#: Largest difference from float32, relative to the largest value, that 16-bit integers explain in
 #: what a layer gives; the models that we tried have 7e-4 at most.
 TOLERANCE = 1e-2
 

@@ -13,8 +13,8 @@ from consumer.tagging.engine.encoder_layers import LayerWeights
 #: Largest sum of products.
 _LARGEST_SUM = 2**31 - 1
 
-#: Largest number of a weight.
-_LARGEST_NUMBER = 2**15 - 1
+#: Largest integer of a weight.
+_LARGEST_INTEGER = 2**15 - 1
 
 _TINY = 1e-30
 
@@ -22,7 +22,7 @@ _TINY = 1e-30
 class ProductFields(ctypes.Structure):
     _fields_ = (
         ("panels", ctypes.c_void_p),
-        ("steps", ctypes.c_void_p),
+        ("scales", ctypes.c_void_p),
         ("bias", ctypes.c_void_p),
         ("inputs", ctypes.c_int32),
         ("outputs", ctypes.c_int32),
@@ -48,46 +48,49 @@ class LayerFields(ctypes.Structure):
 
 
 def int16_weight(weight: torch.Tensor, row_limit: int) -> QuantizedWeight:
-    """The finest steps with which no sum leaves 32 bits, whatever the inputs are.
+    """The finest scales with which no sum leaves 32 bits, whatever the inputs are.
 
     Args:
         weight: float32, shape (outputs, inputs).
-        row_limit: largest number of an input.
+        row_limit: largest integer of an input.
     """
     weight = weight.detach().float()
-    # Each number may be rounded up by a half, and a float32 of thousands is off by a thousandth.
+    # Each integer may be rounded up by a half, and a float32 of thousands is off by a thousandth.
     largest_sum = _LARGEST_SUM // row_limit - 0.51 * weight.shape[1]
     sizes = weight.abs()
     by_sum = (sizes.sum(dim=1, dtype=torch.float64) / largest_sum).float()
-    steps = torch.maximum(by_sum, sizes.amax(dim=1) / _LARGEST_NUMBER).clamp_min(_TINY)
-    numbers = sizes.copy_(weight).div_(steps[:, None]).round_().to(torch.int16)
-    return QuantizedWeight(numbers, steps)
+    scales = torch.maximum(by_sum, sizes.amax(dim=1) / _LARGEST_INTEGER).clamp_min(_TINY)
+    integers = sizes.copy_(weight).div_(scales[:, None]).round_().to(torch.int16)
+    return QuantizedWeight(integers, scales)
 
 
 class Int16Product:
     """A linear layer in 16 bits, as the kernel reads it.
 
     Args:
-        weight: float32, shape (outputs, inputs), both multiples of `step`; copied.
+        weight: float32, shape (outputs, inputs), both multiples of `panel_columns`;
+            copied.
         bias: shape (outputs,), or None; copied.
-        row_limit: largest number of an input.
-        step: columns of a panel.
+        row_limit: largest integer of an input.
+        panel_columns: columns of a panel.
     """
 
     def __init__(
-        self, weight: torch.Tensor, bias: torch.Tensor | None, row_limit: int, step: int
+        self, weight: torch.Tensor, bias: torch.Tensor | None, row_limit: int, panel_columns: int
     ) -> None:
         self.outputs, self.inputs = weight.shape
         found = int16_weight(weight, row_limit)
-        pairs = found.numbers.view(self.outputs // step, step, self.inputs // 2, 2)
+        pairs = found.integers.view(
+            self.outputs // panel_columns, panel_columns, self.inputs // 2, 2
+        )
         self._panels = pairs.permute(0, 2, 1, 3).contiguous()
-        self._steps = found.steps
+        self._scales = found.scales
         self._bias = torch.zeros(self.outputs)
         if bias is not None:
             self._bias.copy_(bias.detach())
         self.fields = ProductFields(
             self._panels.data_ptr(),
-            self._steps.data_ptr(),
+            self._scales.data_ptr(),
             self._bias.data_ptr(),
             self.inputs,
             self.outputs,

@@ -1,7 +1,8 @@
-"""The layer beside its attention, by a kernel of our own, with products of 16-bit numbers.
+"""The layer beside its attention, by a kernel of our own, with products of 16-bit integers.
 
-The kernel is `native/layer.c`; see docs/decisions/0015. Inputs become numbers row by row, so a
-token's answer depends on nobody else's; weights have a step for each output. Nothing is calibrated.
+The kernel is `native/layer.c`; see docs/decisions/0015. Inputs are quantized row by row, so a
+token's answer depends on nobody else's. Weights have a scale for each output. Nothing is
+calibrated.
 """
 
 from __future__ import annotations
@@ -50,14 +51,14 @@ class LayerKernel:
         #: Whether it runs on this processor.
         self.runs = bool(functions.nerstream_can_multiply())
         self._row_limit = int(functions.nerstream_row_limit())
-        self._step = int(functions.nerstream_width_step())
+        self._width_step = int(functions.nerstream_width_step())
         #: Whether this processor is known to multiply nothing faster that keeps the entities, but
         #: for what `consumer.tagging.model.processor` finds.
         self.is_fast = bool(functions.nerstream_multiplies_fast())
 
     def takes(self, *widths: int) -> bool:
         """Whether it has products with so many inputs and outputs, on this processor."""
-        return self.runs and all(width % self._step == 0 for width in widths)
+        return self.runs and all(width % self._width_step == 0 for width in widths)
 
     def product(self, weight: torch.Tensor, bias: torch.Tensor | None) -> Int16Product:
         """A linear layer for it.
@@ -67,7 +68,7 @@ class LayerKernel:
         """
         if not self.takes(*weight.shape):
             raise ValueError(f"the kernel does not take a weight of {tuple(weight.shape)}")
-        return Int16Product(weight, bias, self._row_limit, self._step)
+        return Int16Product(weight, bias, self._row_limit, self._width_step)
 
     def finished_layer(self, weights: LayerWeights) -> FinishedLayer:
         """What comes after a layer's attention, for it.

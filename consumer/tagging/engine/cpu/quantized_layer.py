@@ -1,6 +1,6 @@
-"""QuantizedLayer: an encoder's layer whose products are of eight-bit numbers.
+"""QuantizedLayer: an encoder's layer whose products are of eight-bit integers.
 
-Between the products the numbers are float32, attention is bfloat16. A product that eight bits
+Between the products values are float32, attention is bfloat16. A product that eight bits
 change too much stays bfloat16, layer by layer, so the same code serves models of any temper.
 """
 
@@ -16,10 +16,10 @@ from consumer.tagging.engine.cpu.attention import attend
 from consumer.tagging.engine.cpu.fused_layer import Norm, joined
 from consumer.tagging.engine.cpu.packed_layer import PackedLayer
 from consumer.tagging.engine.cpu.quantization import (
-    InputSteps,
-    activation_steps,
-    centred_steps,
-    numbers_of,
+    InputScales,
+    activation_scales,
+    centred_scales,
+    quantize_scaled,
 )
 from consumer.tagging.engine.cpu.quantized_product import Int8Product, Product, choose_product
 from consumer.tagging.engine.cpu.row_blocks import RowProbes
@@ -40,14 +40,17 @@ class QuantizedLayer(PackedLayer):
     Args:
         weights: the layer's, float32; copied.
         products: the four.
-        attends_in_steps: whether values come in the steps of what the attention's output takes.
+        quantizes_attended: whether attention gives its answer divided by the scales of the product
+            that reads it, see `_fold_into_values`.
     """
 
-    def __init__(self, weights: LayerWeights, products: _Products, attends_in_steps: bool) -> None:
+    def __init__(
+        self, weights: LayerWeights, products: _Products, quantizes_attended: bool
+    ) -> None:
         super().__init__()
         self._heads = weights.heads
         self._products = products
-        self._attends_in_steps = attends_in_steps
+        self._quantizes_attended = quantizes_attended
         self._attention_norm = Norm(weights.attention_norm)
         self._output_norm = Norm(weights.output_norm)
 
@@ -63,8 +66,8 @@ class QuantizedLayer(PackedLayer):
     ) -> torch.Tensor:
         inputs = self.blocks.run(self._products.attention_inputs, hidden)
         attended = attend(inputs, window_lengths, self._heads, kept)
-        if self._attends_in_steps:
-            attended = numbers_of(attended)
+        if self._quantizes_attended:
+            attended = quantize_scaled(attended)
         if kept is not None:
             hidden = hidden[kept]
         return self.blocks.run(self._finish, attended, hidden)
@@ -72,7 +75,7 @@ class QuantizedLayer(PackedLayer):
     def _finish(self, attended: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
         products = self._products
         hidden = self._attention_norm(products.out.plus(attended, hidden))
-        activated = products.up.gelu(hidden, products.down.steps)
+        activated = products.up.gelu(hidden, products.down.scales)
         return self._output_norm(products.down.plus(activated, hidden))
 
     def row_probes(self) -> RowProbes:
@@ -80,7 +83,7 @@ class QuantizedLayer(PackedLayer):
         return {
             **products.attention_inputs.row_probes("__call__"),
             **products.out.row_probes("plus"),
-            **products.up.row_probes("gelu", products.down.steps),
+            **products.up.row_probes("gelu", products.down.scales),
             **products.down.row_probes("plus"),
         }
 
@@ -101,30 +104,30 @@ def quantize_layer(
     middle = weights.attention_norm(weights.out(attended) + hidden)
     activated = gelu(weights.up(middle))
     output = weights.output_norm(weights.down(activated) + middle)
-    out = choose_product("attention output", *_of(weights.out), attended, centred_steps)
-    if out.steps is not None:
-        _put_into_values(out.steps, joined_weight, joined_bias)
+    out = choose_product("attention output", *_of(weights.out), attended, centred_scales)
+    if out.scales is not None:
+        _fold_into_values(out.scales, joined_weight, joined_bias)
     products = _Products(
-        choose_product("attention inputs", joined_weight, joined_bias, hidden, centred_steps),
+        choose_product("attention inputs", joined_weight, joined_bias, hidden, centred_scales),
         out,
-        choose_product("up", *_of(weights.up), middle, centred_steps),
-        choose_product("down", *_of(weights.down), activated, activation_steps),
+        choose_product("up", *_of(weights.up), middle, centred_scales),
+        choose_product("down", *_of(weights.down), activated, activation_scales),
     )
-    return QuantizedLayer(weights, products, attends_in_steps=out.steps is not None), output
+    return QuantizedLayer(weights, products, quantizes_attended=out.scales is not None), output
 
 
-def _put_into_values(steps: InputSteps, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
-    """Have values come in steps, in place: then so does what is a mean of them, and is rounded
-    as it is.
+def _fold_into_values(scales: InputScales, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
+    """Divide the values of attention by the scales, in place. Attention gives means of its values,
+    so its answer is divided as well, and needs rounding alone.
 
     Args:
-        steps: of numbers around zero.
+        scales: of inputs around zero.
         weight, bias: of query, key and value.
     """
     values = slice(2 * len(weight) // 3, None)
-    weight[values] /= steps.steps[:, None]
+    weight[values] /= scales.scales[:, None]
     if bias is not None:
-        bias[values] /= steps.steps
+        bias[values] /= scales.scales
 
 
 def _of(product: torch.nn.Linear) -> tuple[torch.Tensor, torch.Tensor | None]:

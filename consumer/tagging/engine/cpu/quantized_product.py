@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import torch
 
 from consumer.tagging.engine.cpu.fused_layer import PACKED_FOR_TOKENS, PackedProduct
-from consumer.tagging.engine.cpu.quantization import InputSteps, product_error, quantize_weight
+from consumer.tagging.engine.cpu.quantization import InputScales, product_error, quantize_weight
 from consumer.tagging.engine.cpu.row_blocks import DIFFERENT_ROWS, RowProbe, RowProbes
 
 #: A product stays bfloat16 where eight bits change it by more than this share of itself.
@@ -22,28 +22,28 @@ class Product(Protocol):
     """One linear layer."""
 
     @property
-    def steps(self) -> InputSteps | None:
-        """The steps that its inputs may come in."""
+    def scales(self) -> InputScales | None:
+        """Those of its inputs, which may come quantized."""
         ...
 
     def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
         """Shape (tokens, inputs) of any float type to bfloat16 (tokens, outputs)."""
         ...
 
-    def gelu(self, inputs: torch.Tensor, steps: InputSteps | None) -> torch.Tensor:
-        """The same through GELU, and in these steps, where there are some."""
+    def gelu(self, inputs: torch.Tensor, scales: InputScales | None) -> torch.Tensor:
+        """The same through GELU, quantized where there are scales."""
         ...
 
     def plus(self, inputs: torch.Tensor, residual: torch.Tensor) -> torch.Tensor:
-        """The same plus a float32 residual, float32. Inputs may be numbers in its own steps."""
+        """The same plus a float32 residual, float32. Inputs may be quantized by its own scales."""
         ...
 
-    def row_probes(self, use: str, steps: InputSteps | None = None, /) -> RowProbes:
+    def row_probes(self, use: str, scales: InputScales | None = None, /) -> RowProbes:
         """To try it, see `PackedLayer.row_probes`.
 
         Args:
             use: what its layer calls: `__call__`, `gelu` or `plus`.
-            steps: those in which `gelu` is asked for its answer.
+            scales: those by which `gelu` quantizes its answer.
         """
         ...
 
@@ -51,7 +51,7 @@ class Product(Protocol):
 class HalfProduct:
     """In bfloat16."""
 
-    steps: InputSteps | None = None
+    scales: InputScales | None = None
 
     def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
         half = None if bias is None else bias.to(torch.bfloat16)
@@ -60,14 +60,14 @@ class HalfProduct:
     def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
         return self._product(inputs.to(torch.bfloat16))
 
-    def gelu(self, inputs: torch.Tensor, steps: InputSteps | None) -> torch.Tensor:
+    def gelu(self, inputs: torch.Tensor, scales: InputScales | None) -> torch.Tensor:
         found = self._product.gelu(inputs.to(torch.bfloat16))
-        return found if steps is None else steps.quantize(found)
+        return found if scales is None else scales.quantize(found)
 
     def plus(self, inputs: torch.Tensor, residual: torch.Tensor) -> torch.Tensor:
         return self._product(inputs.to(torch.bfloat16)) + residual
 
-    def row_probes(self, use: str, _steps: InputSteps | None = None) -> RowProbes:
+    def row_probes(self, use: str, _scales: InputScales | None = None) -> RowProbes:
         # The residual is added after the product.
         return self._product.row_probes("gelu" if use == "gelu" else "__call__")
 
@@ -78,41 +78,45 @@ class Int8Product:
     The zero point of the inputs is in the bias, since oneDNN would take it off each sum anew.
     """
 
-    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None, steps: InputSteps) -> None:
-        quantized = quantize_weight(weight, steps)
-        self.steps = steps
-        self._numbers = torch.ops.onednn.qlinear_prepack(
-            quantized.numbers, [PACKED_FOR_TOKENS, weight.shape[1]]
+    def __init__(
+        self, weight: torch.Tensor, bias: torch.Tensor | None, scales: InputScales
+    ) -> None:
+        quantized = quantize_weight(weight, scales)
+        self.scales = scales
+        self._integers = torch.ops.onednn.qlinear_prepack(
+            quantized.integers, [PACKED_FOR_TOKENS, weight.shape[1]]
         )
         self._form = tuple(weight.shape)
-        self._weight_steps = quantized.steps
+        self._weight_scales = quantized.scales
         self._weight_zeros = torch.zeros(len(weight), dtype=torch.int32)
-        of_zeros = quantized.numbers.float().sum(dim=1) * quantized.steps * steps.zero_point
+        of_zeros = quantized.integers.float().sum(dim=1) * quantized.scales * scales.zero_point
         self._bias = -of_zeros if bias is None else bias - of_zeros
 
     def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
-        return self.of_numbers(self.steps.quantize(inputs))
+        return self.of_integers(self.scales.quantize(inputs))
 
-    def of_numbers(self, numbers: torch.Tensor) -> torch.Tensor:
-        """The product of inputs that are in its steps already, bfloat16."""
-        return self._run(numbers, torch.bfloat16)
+    def of_integers(self, integers: torch.Tensor) -> torch.Tensor:
+        """The product of inputs that are quantized already, bfloat16."""
+        return self._run(integers, torch.bfloat16)
 
-    def gelu(self, inputs: torch.Tensor, steps: InputSteps | None) -> torch.Tensor:
-        return self._gelu(self.steps.quantize(inputs), steps)
+    def gelu(self, inputs: torch.Tensor, scales: InputScales | None) -> torch.Tensor:
+        return self._gelu(self.scales.quantize(inputs), scales)
 
-    def _gelu(self, numbers: torch.Tensor, steps: InputSteps | None) -> torch.Tensor:
-        if steps is None:
-            return self._run(numbers, torch.bfloat16, "gelu", "none")
-        return self._run(numbers, torch.uint8, "gelu", "none", float(steps.steps), steps.zero_point)
+    def _gelu(self, integers: torch.Tensor, scales: InputScales | None) -> torch.Tensor:
+        if scales is None:
+            return self._run(integers, torch.bfloat16, "gelu", "none")
+        return self._run(
+            integers, torch.uint8, "gelu", "none", float(scales.scales), scales.zero_point
+        )
 
     def plus(self, inputs: torch.Tensor, residual: torch.Tensor) -> torch.Tensor:
-        numbers = self.steps.quantize(inputs) if inputs.is_floating_point() else inputs
+        integers = self.scales.quantize(inputs) if inputs.is_floating_point() else inputs
         found: torch.Tensor = torch.ops.onednn.qlinear_pointwise.binary(
-            numbers,
+            integers,
             1.0,
             0,
-            self._numbers,
-            self._weight_steps,
+            self._integers,
+            self._weight_scales,
             self._weight_zeros,
             residual,
             self._bias,
@@ -129,25 +133,25 @@ class Int8Product:
         )
         return found
 
-    def row_probes(self, use: str, steps: InputSteps | None = None) -> RowProbes:
+    def row_probes(self, use: str, scales: InputScales | None = None) -> RowProbes:
         outputs, width = self._form
         functions: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
-            "__call__": self.of_numbers,
-            "gelu": lambda numbers: self._gelu(numbers, steps),
-            "plus": lambda numbers: self.plus(numbers, torch.zeros(len(numbers), outputs)),
+            "__call__": self.of_integers,
+            "gelu": lambda integers: self._gelu(integers, scales),
+            "plus": lambda integers: self.plus(integers, torch.zeros(len(integers), outputs)),
         }
 
         def make() -> RowProbe:
-            # Sums are exact, so any numbers show what another kernel makes of them.
+            # Sums are exact, so any integers show what another kernel makes of them.
             draw = torch.Generator().manual_seed(0)
-            numbers = torch.randint(0, 256, (DIFFERENT_ROWS, width), generator=draw)
-            return RowProbe(functions[use], numbers.to(torch.uint8))
+            integers = torch.randint(0, 256, (DIFFERENT_ROWS, width), generator=draw)
+            return RowProbe(functions[use], integers.to(torch.uint8))
 
-        return {(type(self), use, *self._form, steps is None): make}
+        return {(type(self), use, *self._form, scales is None): make}
 
     def _run(
         self,
-        numbers: torch.Tensor,
+        integers: torch.Tensor,
         dtype: torch.dtype,
         function: str = "none",
         algorithm: str = "",
@@ -155,11 +159,11 @@ class Int8Product:
         output_zero_point: int = 0,
     ) -> torch.Tensor:
         found: torch.Tensor = torch.ops.onednn.qlinear_pointwise(
-            numbers,
+            integers,
             1.0,
             0,
-            self._numbers,
-            self._weight_steps,
+            self._integers,
+            self._weight_scales,
             self._weight_zeros,
             self._bias,
             output_step,
@@ -177,7 +181,7 @@ def choose_product(
     weight: torch.Tensor,
     bias: torch.Tensor | None,
     inputs: torch.Tensor,
-    find_steps: Any,
+    find_scales: Any,
 ) -> Product:
     """The product in eight bits, unless they change it too much.
 
@@ -185,10 +189,10 @@ def choose_product(
         name: for the log.
         weight, bias: float32.
         inputs: those of the calibration, float32, shape (tokens, inputs).
-        find_steps: (inputs, weight) -> the steps for such inputs.
+        find_scales: (inputs, weight) -> the scales for such inputs.
     """
-    steps = find_steps(inputs, weight)
-    error = product_error(inputs, weight, steps)
+    scales = find_scales(inputs, weight)
+    error = product_error(inputs, weight, scales)
     _log.debug("%s: eight bits change it by %.2f%%", name, 100 * error)
     # Written so that what is not a number stays bfloat16.
-    return Int8Product(weight, bias, steps) if error <= MOST_ERROR else HalfProduct(weight, bias)
+    return Int8Product(weight, bias, scales) if error <= MOST_ERROR else HalfProduct(weight, bias)

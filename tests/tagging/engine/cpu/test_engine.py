@@ -422,7 +422,7 @@ def test_a_window_gives_the_same_numbers_in_sixteen_bits_in_any_company() -> Non
             assert torch.equal(alone, found)
 
 
-#: A processor that multiplies nothing better than 16-bit numbers by our own kernel.
+#: A processor that multiplies nothing better than 16-bit integers by our own kernel.
 PLAIN_INT16 = Processor(False, False, False, has_int16=True, prefers_int16=True)
 
 
@@ -480,7 +480,7 @@ def test_a_kernel_whose_layers_are_wrong_on_this_machine_is_left_out(
 
 @needs_int16
 def test_a_layer_of_another_structure_is_not_taken_for_a_rounding() -> None:
-    """It has all the names, but scales what it gives by less than 16-bit numbers may be off."""
+    """It has all the names, but scales what it gives by less than 16-bit integers may be off."""
     model = load("bert-cased", "int16")
     layers = find_layers(model.network)
     assert layers is not None
@@ -561,7 +561,7 @@ def test_a_read_token_that_is_no_number_says_so(dtype: str) -> None:
 
 
 @needs_int8
-def test_the_same_model_has_the_same_steps_at_every_start() -> None:
+def test_the_same_model_has_the_same_scales_at_every_start() -> None:
     first, second = (
         make_engine(load("bert-cased", "int8"), with_probabilities=True).run(windows())
         for _ in range(2)
@@ -574,7 +574,7 @@ def test_the_same_model_has_the_same_steps_at_every_start() -> None:
 @pytest.mark.instructions
 @needs_int8
 def test_a_window_gives_the_same_numbers_in_eight_bits_in_any_company() -> None:
-    """Bit for bit: no step depends on what else is in the pass."""
+    """Bit for bit: no scale depends on what else is in the pass."""
     engine = make_engine(load("bert-cased", "int8"), with_probabilities=True)
     together = engine.run(windows())
     alone = [engine.run([window]) for window in windows()]
@@ -842,18 +842,18 @@ def test_not_a_number_stays_one_in_eight_bits() -> None:
 
 @pytest.mark.instructions
 @needs_int8
-def test_products_are_those_of_the_rounded_numbers() -> None:
-    from consumer.tagging.engine.cpu.quantization import centred_steps, quantize_weight
+def test_products_are_those_of_the_rounded_integers() -> None:
+    from consumer.tagging.engine.cpu.quantization import centred_scales, quantize_weight
 
     generator = torch.Generator().manual_seed(1)
     weight = torch.randn(48, 32, generator=generator)
     bias = torch.randn(48, generator=generator)
     inputs = torch.randn(20, 32, generator=generator) * torch.linspace(0.1, 3.0, 32)
-    steps = centred_steps(inputs, weight)
-    numbers = quantize_weight(weight, steps)
-    rounded_weight = numbers.numbers.float() * numbers.steps[:, None] / steps.steps
-    expected = steps.rounded(inputs) @ rounded_weight.T + bias
-    product = Int8Product(weight, bias, steps)
+    scales = centred_scales(inputs, weight)
+    quantized = quantize_weight(weight, scales)
+    rounded_weight = quantized.integers.float() * quantized.scales[:, None] / scales.scales
+    expected = scales.rounded(inputs) @ rounded_weight.T + bias
+    product = Int8Product(weight, bias, scales)
     found = product(inputs)
     assert found.dtype == torch.bfloat16
     assert torch.allclose(found.float(), expected, rtol=2**-7, atol=1e-2)
@@ -862,7 +862,7 @@ def test_products_are_those_of_the_rounded_numbers() -> None:
     activated = product.gelu(inputs, None)
     exact = torch.nn.functional.gelu(expected)
     assert torch.allclose(activated.float(), exact, rtol=2**-7, atol=2e-2)
-    into = replace(steps, steps=torch.tensor(0.05), zero_point=10)
+    into = replace(scales, scales=torch.tensor(0.05), zero_point=10)
     coded = product.gelu(inputs, into)
     assert coded.dtype == torch.uint8
     assert ((coded.float() - 10) * 0.05 - exact.clamp(-0.5, 12.25)).abs().max() < 0.06

@@ -1,4 +1,4 @@
-"""Products of 16-bit numbers by our own kernel: their numbers, what it refuses, its memory."""
+"""Products of 16-bit integers by our own kernel: their values, what it refuses, its memory."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def drawn(*shape: int, seed: int = 1) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def numbers_of(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Numbers and step of each row, as the kernel should make them; float64."""
+def quantized(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Integers and scale of each row, as the kernel should make them; float64."""
     largest = rows.abs().amax(dim=1, keepdim=True)
     # A tensor, since torch divides a number by multiplying with the inverse.
-    scale = torch.tensor(float(ROW_LIMIT)) / largest
-    return (rows * scale).round().double(), largest.double() / ROW_LIMIT
+    inverse = torch.tensor(float(ROW_LIMIT)) / largest
+    return (rows * inverse).round().double(), largest.double() / ROW_LIMIT
 
 
 @given(
@@ -58,26 +58,26 @@ def test_no_sum_of_products_leaves_32_bits(inputs: int, level: float, kind: str)
         "nothing": torch.zeros(1, inputs),
     }[kind] * 10.0**level
     found = int16_weight(weight, ROW_LIMIT)
-    numbers = found.numbers.double()
-    assert float(numbers.abs().sum()) * ROW_LIMIT <= 2**31 - 1
-    assert float((numbers * found.steps[:, None] - weight).abs().max()) <= 0.51 * found.steps
+    integers = found.integers.double()
+    assert float(integers.abs().sum()) * ROW_LIMIT <= 2**31 - 1
+    assert float((integers * found.scales[:, None] - weight).abs().max()) <= 0.51 * found.scales
     if kind == "one":
-        assert int(numbers.max()) == 2**15 - 1
+        assert int(integers.max()) == 2**15 - 1
     if kind == "even":
-        assert float(numbers.sum()) * ROW_LIMIT > 2**31 * (0.9 if inputs > 20 else 0)
+        assert float(integers.sum()) * ROW_LIMIT > 2**31 * (0.9 if inputs > 20 else 0)
 
 
 @needs_kernel
 @pytest.mark.parametrize("tokens", [1, 5, 6, 7, 13, 191, 192, 193, 390])
 @pytest.mark.parametrize(("inputs", "outputs"), [(16, 16), (32, 48), (400, 16), (64, 256)])
-def test_a_product_is_that_of_the_rounded_numbers(
+def test_a_product_is_that_of_the_rounded_integers(
     kernel: LayerKernel, tokens: int, inputs: int, outputs: int
 ) -> None:
     rows, weight, bias = drawn(tokens, inputs), drawn(outputs, inputs, seed=2), drawn(outputs)
     rows *= drawn(tokens, 1, seed=3).exp()
-    numbers, steps = numbers_of(rows)
+    integers, scales = quantized(rows)
     rounded = int16_weight(weight, ROW_LIMIT)
-    expected = numbers @ rounded.numbers.double().T * steps * rounded.steps.double() + bias
+    expected = integers @ rounded.integers.double().T * scales * rounded.scales.double() + bias
     found = kernel.multiply(kernel.product(weight, bias), rows)
     assert found.shape == (tokens, outputs)
     assert torch.allclose(found.double(), expected, rtol=1e-5, atol=1e-5)
@@ -89,12 +89,12 @@ def test_a_product_is_that_of_the_rounded_numbers(
 
 @needs_kernel
 @pytest.mark.parametrize("inputs", [32, 768, 4_096])
-def test_sums_of_the_largest_numbers_are_right(kernel: LayerKernel, inputs: int) -> None:
+def test_sums_of_the_largest_integers_are_right(kernel: LayerKernel, inputs: int) -> None:
     """All inputs and weights at their limits, all of one sign: the largest sum that there is."""
     rows = torch.ones(7, inputs) * torch.tensor([1.0, -1.0, 3e7, -2e-9, 5.0, 1e20, -1.0])[:, None]
     found = kernel.multiply(kernel.product(torch.ones(16, inputs), None), rows)
     expected = rows.sum(dim=1, keepdim=True).expand(7, 16)
-    # So many weights have numbers of 128, if they are all as large.
+    # So many weights have integers of 128, if they are all as large.
     assert torch.allclose(found, expected, rtol=5e-3)
 
 
@@ -146,7 +146,7 @@ def test_rows_of_nothing_and_of_next_to_nothing(kernel: LayerKernel) -> None:
     assert torch.allclose(found, bias.expand(4, 16))
     apart = kernel.multiply(kernel.product(torch.ones(16, 32), None), rows)
     assert torch.allclose(apart[3], torch.full((16,), 32e-25), rtol=1e-3)
-    # One over their step is too large for a number; they count nothing, rather than anything.
+    # One over their scale is too large for a float32; they count nothing, rather than anything.
     large = kernel.multiply(kernel.product(torch.eye(16, 32) * 1e30, None), rows)
     assert float(large[:3].abs().max()) <= 1.01e-8
 
@@ -264,7 +264,7 @@ static Product product(int32_t inputs, int32_t outputs) {
 }
 
 static void drop(Product *one) {
-    free((void *)one->panels), free((void *)one->steps), free((void *)one->bias);
+    free((void *)one->panels), free((void *)one->scales), free((void *)one->bias);
 }
 
 int main(void) {

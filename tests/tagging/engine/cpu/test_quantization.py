@@ -1,4 +1,4 @@
-"""Steps of eight-bit numbers: what they round to, and how they are chosen."""
+"""Scales of eight-bit integers: what they round to, and how they are chosen."""
 
 from __future__ import annotations
 
@@ -6,72 +6,74 @@ import torch
 
 from consumer.tagging.engine.cpu.quantization import (
     CENTRE,
-    InputSteps,
-    activation_steps,
-    centred_steps,
+    InputScales,
+    activation_scales,
+    centred_scales,
     product_error,
     quantize_weight,
 )
 
 
-def numbers(*shape: int, seed: int = 0) -> torch.Tensor:
+def drawn(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def test_numbers_are_rounded_to_the_nearest_step_and_cut_off() -> None:
-    steps = InputSteps(torch.tensor([0.5, 2.0]), CENTRE)
+def test_inputs_are_rounded_to_the_nearest_integer_and_cut_off() -> None:
+    scales = InputScales(torch.tensor([0.5, 2.0]), CENTRE)
     inputs = torch.tensor([[0.0, 0.0], [0.7, -3.1], [1e6, -1e6]])
-    assert steps.quantize(inputs).tolist() == [[128, 128], [129, 126], [255, 0]]
-    assert steps.quantize(inputs).dtype == torch.uint8
-    assert steps.rounded(inputs)[1].tolist() == [0.5, -4.0]
+    assert scales.quantize(inputs).tolist() == [[128, 128], [129, 126], [255, 0]]
+    assert scales.quantize(inputs).dtype == torch.uint8
+    assert scales.rounded(inputs)[1].tolist() == [0.5, -4.0]
 
 
-def test_one_step_holds_for_bfloat16_as_for_float32() -> None:
-    """A product of the two in bfloat16 would round 200.5 steps to 200 or 201 at random."""
+def test_one_scale_holds_for_bfloat16_as_for_float32() -> None:
+    """A product of the two in bfloat16 would round 200.5 to 200 or 201 at random."""
     inputs = torch.arange(0, 12, 0.0625)
-    steps = InputSteps(torch.tensor(0.0625), 3)
-    assert torch.equal(steps.quantize(inputs.bfloat16()), steps.quantize(inputs.bfloat16().float()))
-    assert steps.quantize(inputs.bfloat16())[:4].tolist() == [3, 4, 5, 6]
+    scales = InputScales(torch.tensor(0.0625), 3)
+    assert torch.equal(
+        scales.quantize(inputs.bfloat16()), scales.quantize(inputs.bfloat16().float())
+    )
+    assert scales.quantize(inputs.bfloat16())[:4].tolist() == [3, 4, 5, 6]
 
 
-def test_weights_have_a_step_for_each_output() -> None:
-    weight = numbers(6, 10) * torch.tensor([1.0, 10, 0.1, 1, 1, 100])[:, None]
-    steps = InputSteps(torch.full((10,), 0.25), CENTRE)
-    found = quantize_weight(weight, steps)
-    assert found.numbers.dtype == torch.int8
-    assert found.numbers.abs().amax(dim=1).tolist() == [127] * 6
-    again = found.numbers.float() * found.steps[:, None] / 0.25
-    assert ((again - weight).abs() <= found.steps[:, None] / 0.25 / 2 * 1.001).all()
+def test_weights_have_a_scale_for_each_output() -> None:
+    weight = drawn(6, 10) * torch.tensor([1.0, 10, 0.1, 1, 1, 100])[:, None]
+    scales = InputScales(torch.full((10,), 0.25), CENTRE)
+    found = quantize_weight(weight, scales)
+    assert found.integers.dtype == torch.int8
+    assert found.integers.abs().amax(dim=1).tolist() == [127] * 6
+    again = found.integers.float() * found.scales[:, None] / 0.25
+    assert ((again - weight).abs() <= found.scales[:, None] / 0.25 / 2 * 1.001).all()
 
 
 def test_a_weight_of_zeros_stays_finite() -> None:
-    found = quantize_weight(torch.zeros(3, 4), InputSteps(torch.ones(4), CENTRE))
-    assert torch.isfinite(found.steps).all()
-    assert not found.numbers.any()
+    found = quantize_weight(torch.zeros(3, 4), InputScales(torch.ones(4), CENTRE))
+    assert torch.isfinite(found.scales).all()
+    assert not found.integers.any()
 
 
-def test_a_channel_of_large_values_does_not_cost_the_others_their_steps() -> None:
-    inputs, weight = numbers(200, 32), numbers(24, 32, seed=1)
+def test_a_channel_of_large_values_does_not_cost_the_others_their_resolution() -> None:
+    inputs, weight = drawn(200, 32), drawn(24, 32, seed=1)
     inputs[:, 5] *= 100
     weight[:, 5] /= 100
-    one_for_all = InputSteps(inputs.abs().amax() / 127 * torch.ones(32), CENTRE)
-    chosen = centred_steps(inputs, weight)
+    one_for_all = InputScales(inputs.abs().amax() / 127 * torch.ones(32), CENTRE)
+    chosen = centred_scales(inputs, weight)
     assert product_error(inputs, weight, chosen) < 0.02
     assert product_error(inputs, weight, one_for_all) > 0.1
 
 
-def test_zero_is_a_number_of_its_own_behind_gelu() -> None:
-    inputs = torch.nn.functional.gelu(numbers(100, 64) * 3)
-    steps = activation_steps(inputs, numbers(16, 64, seed=1))
-    assert steps.rounded(torch.zeros(1)).item() == 0.0
-    assert 0 < steps.zero_point < 64
-    assert product_error(inputs, numbers(16, 64, seed=1), steps) < 0.02
+def test_zero_has_an_integer_of_its_own_behind_gelu() -> None:
+    inputs = torch.nn.functional.gelu(drawn(100, 64) * 3)
+    scales = activation_scales(inputs, drawn(16, 64, seed=1))
+    assert scales.rounded(torch.zeros(1)).item() == 0.0
+    assert 0 < scales.zero_point < 64
+    assert product_error(inputs, drawn(16, 64, seed=1), scales) < 0.02
 
 
 def test_rare_large_values_are_cut_off_for_the_sake_of_the_rest() -> None:
-    inputs = torch.nn.functional.gelu(numbers(256, 64))
+    inputs = torch.nn.functional.gelu(drawn(256, 64))
     inputs[7, 3] = 500.0
-    weight = numbers(16, 64, seed=1)
+    weight = drawn(16, 64, seed=1)
     weight[:, 3] = 0.0
-    steps = activation_steps(inputs, weight)
-    assert float(steps.steps) * 255 < 0.5 * 500
+    scales = activation_scales(inputs, weight)
+    assert float(scales.scales) * 255 < 0.5 * 500

@@ -144,9 +144,9 @@ def test_a_window_has_the_same_numbers_where_products_depend_on_rows(
 def test_eight_bits_that_depend_on_rows_come_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     run = Int8Product._run
 
-    def other(self: Int8Product, numbers: torch.Tensor, *given: object) -> torch.Tensor:
-        found = run(self, numbers, *given)  # type: ignore[arg-type]
-        return found if len(numbers) > 64 or not found.is_floating_point() else found * 1.01
+    def other(self: Int8Product, integers: torch.Tensor, *given: object) -> torch.Tensor:
+        found = run(self, integers, *given)  # type: ignore[arg-type]
+        return found if len(integers) > 64 or not found.is_floating_point() else found * 1.01
 
     monkeypatch.setattr(Int8Product, "_run", other)
     engine = made("int8")

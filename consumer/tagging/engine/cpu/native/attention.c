@@ -79,15 +79,15 @@ INLINE void pack_values(const Head *head, int head_size, float *panels) {
 }
 
 /* The products of ROWS rows with one panel. */
-INLINE void multiply(const float *rows, size_t stride, const float *panel, int steps,
+INLINE void multiply(const float *rows, size_t stride, const float *panel, int depth,
                      __m256 sums[ROWS][2]) {
     UNROLLED for (int row = 0; row < ROWS; row++)
         sums[row][0] = sums[row][1] = _mm256_setzero_ps();
-    for (int step = 0; step < steps; step++) {
-        __m256 left = _mm256_loadu_ps(panel + (size_t)step * COLUMNS);
-        __m256 right = _mm256_loadu_ps(panel + (size_t)step * COLUMNS + LANES);
+    for (int place = 0; place < depth; place++) {
+        __m256 left = _mm256_loadu_ps(panel + (size_t)place * COLUMNS);
+        __m256 right = _mm256_loadu_ps(panel + (size_t)place * COLUMNS + LANES);
         UNROLLED for (int row = 0; row < ROWS; row++) {
-            __m256 factor = _mm256_broadcast_ss(rows + row * stride + step);
+            __m256 factor = _mm256_broadcast_ss(rows + row * stride + place);
             sums[row][0] = _mm256_fmadd_ps(factor, left, sums[row][0]);
             sums[row][1] = _mm256_fmadd_ps(factor, right, sums[row][1]);
         }

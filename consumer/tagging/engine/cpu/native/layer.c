@@ -1,9 +1,9 @@
-/* An encoder's layer beside its attention, with products of 16-bit numbers, for processors with
+/* An encoder's layer beside its attention, with products of 16-bit integers, for processors with
  * AVX2 and no better: one instruction multiplies 16 pairs of them and adds each to its neighbour,
  * where a float32 one multiplies 8.
  *
- * A product's inputs become whole numbers row by row, the largest of a row ROW_LIMIT; its weights
- * have a step for each output, so large that no sum can leave 32 bits. Everything else is float32.
+ * A product's inputs are quantized row by row, the largest of a row to ROW_LIMIT; its weights have
+ * a scale for each output, so large that no sum can leave 32 bits. Everything else is float32.
  * The tokens go through the layer a block at a time, which stays in the caches meanwhile.
  *
  * consumer/tagging/engine/cpu/native_layer.py calls it, and checks what it is called with.
@@ -14,7 +14,7 @@
 
 typedef struct {
     const int16_t *panels; /* (outputs / COLUMNS, inputs / 2, COLUMNS, 2) */
-    const float *steps;    /* (outputs) */
+    const float *scales;   /* (outputs) */
     const float *bias;     /* (outputs) */
     int32_t inputs, outputs;
 } Product;
@@ -38,25 +38,25 @@ enum { BLOCK = 192 };
 
 enum { ROW_LIMIT = 4095 };
 
-/* Rows whose largest number is smaller have none: one over their step would be too large. */
+/* Rows whose largest value is smaller become zeros: one over their scale would be too large. */
 static const float SMALLEST = 1e-30f;
 
 typedef enum { AS_IT_IS, WITH_GELU, PLUS } Ending;
 
 /* The memory that a block works in. */
 typedef struct {
-    float *wide;      /* (BLOCK, widest): outputs of the product in the middle */
-    float *steps;     /* (BLOCK) */
-    int16_t *numbers; /* (BLOCK, widest) */
+    float *wide;       /* (BLOCK, widest): outputs of the product in the middle */
+    float *scales;     /* (BLOCK) */
+    int16_t *integers; /* (BLOCK, widest) */
 } Work;
 
-/* Rows to numbers and the step of each; a row that holds what is no number gets such a step. The
- * last tile is filled up with zeros. */
-INLINE void to_numbers(const float *inputs, int rows, int width, const Work *work) {
+/* Rows to integers and the scale of each; a row that holds what is no number gets such a scale.
+ * The last ROWS rows are filled up with zeros. */
+INLINE void quantize(const float *inputs, int rows, int width, const Work *work) {
     const __m256 unsigned_bits = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));
     for (int row = 0; row < rows; row++) {
         const float *from = inputs + (size_t)row * width;
-        int16_t *to = work->numbers + (size_t)row * width;
+        int16_t *to = work->integers + (size_t)row * width;
         __m256 most = _mm256_setzero_ps(), none = _mm256_setzero_ps();
         for (int place = 0; place < width; place += LANES) {
             __m256 values = _mm256_loadu_ps(from + place);
@@ -64,19 +64,19 @@ INLINE void to_numbers(const float *inputs, int rows, int width, const Work *wor
             none = _mm256_fmadd_ps(values, _mm256_setzero_ps(), none);
         }
         float high = largest(most);
-        work->steps[row] = high / ROW_LIMIT + total(none);
-        __m256 scale = _mm256_set1_ps(high >= SMALLEST ? ROW_LIMIT / high : 0.0f);
+        work->scales[row] = high / ROW_LIMIT + total(none);
+        __m256 inverse = _mm256_set1_ps(high >= SMALLEST ? ROW_LIMIT / high : 0.0f);
         for (int place = 0; place < width; place += COLUMNS) {
-            __m256 left = _mm256_mul_ps(_mm256_loadu_ps(from + place), scale);
-            __m256 right = _mm256_mul_ps(_mm256_loadu_ps(from + place + LANES), scale);
+            __m256 left = _mm256_mul_ps(_mm256_loadu_ps(from + place), inverse);
+            __m256 right = _mm256_mul_ps(_mm256_loadu_ps(from + place + LANES), inverse);
             __m256i both = _mm256_packs_epi32(_mm256_cvtps_epi32(left), _mm256_cvtps_epi32(right));
             _mm256_storeu_si256((__m256i *)(to + place), _mm256_permute4x64_epi64(both, 0xd8));
         }
     }
     int filling = (ROWS - rows % ROWS) % ROWS;
-    memset(work->numbers + (size_t)rows * width, 0, (size_t)filling * width * sizeof(int16_t));
+    memset(work->integers + (size_t)rows * width, 0, (size_t)filling * width * sizeof(int16_t));
     for (int row = rows; row < rows + filling; row++)
-        work->steps[row] = 0.0f;
+        work->scales[row] = 0.0f;
 }
 
 /* The sums of ROWS rows with one panel. In the processor's own words, since compilers run out of
@@ -122,7 +122,7 @@ INLINE __m256 gelu(__m256 values) {
     return _mm256_fnmadd_ps(size, tail, _mm256_max_ps(_mm256_setzero_ps(), values));
 }
 
-/* What the numbers at hand give. `addend` has the shape of the outputs, which it may be. */
+/* What the integers at hand give. `addend` has the shape of the outputs, which it may be. */
 INLINE void run(const Product *product, const Work *work, int rows, const Ending ending,
                 const float *addend, float *outputs) {
     size_t width = (size_t)product->inputs;
@@ -130,16 +130,16 @@ INLINE void run(const Product *product, const Work *work, int rows, const Ending
         const int16_t *panel = product->panels + column * width;
         for (int first = 0; first < rows; first += ROWS) {
             __m256i sums[ROWS][2];
-            multiply(work->numbers + first * width, width, panel, sums);
+            multiply(work->integers + first * width, width, panel, sums);
             UNROLLED for (int row = 0; row < ROWS; row++) {
                 if (first + row >= rows)
                     continue;
-                __m256 step = _mm256_set1_ps(work->steps[first + row]);
+                __m256 scale = _mm256_set1_ps(work->scales[first + row]);
                 size_t place = (size_t)(first + row) * product->outputs + column;
                 UNROLLED for (int half = 0; half < 2; half++) {
                     int at = column + half * LANES;
-                    __m256 steps = _mm256_mul_ps(step, _mm256_loadu_ps(product->steps + at));
-                    __m256 found = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums[row][half]), steps,
+                    __m256 scales = _mm256_mul_ps(scale, _mm256_loadu_ps(product->scales + at));
+                    __m256 found = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums[row][half]), scales,
                                                    _mm256_loadu_ps(product->bias + at));
                     if (ending == WITH_GELU)
                         found = gelu(found);
@@ -183,8 +183,8 @@ INLINE void normalize(const Norm *norm, int rows, int width, float *values) {
 
 static Work work_of(void *memory, int32_t widest) {
     Work work = {.wide = memory};
-    work.steps = work.wide + (size_t)BLOCK * widest;
-    work.numbers = (int16_t *)(work.steps + BLOCK);
+    work.scales = work.wide + (size_t)BLOCK * widest;
+    work.integers = (int16_t *)(work.scales + BLOCK);
     return work;
 }
 
@@ -196,7 +196,7 @@ EXPORTED int32_t nerstream_can_multiply(void) {
     return has_instructions();
 }
 
-/* Whether products of 16-bit numbers are known to be faster here than those of float32: measured
+/* Whether products of 16-bit integers are known to be faster here than those of float32: measured
  * on AMD's Zen 3, which begins two of these multiplications at a time. A processor that begins one
  * gains nothing by them, and one with AVX-512 has float32 at twice the width. */
 EXPORTED int32_t nerstream_multiplies_fast(void) {
@@ -213,7 +213,7 @@ EXPORTED int32_t nerstream_width_step(void) {
     return COLUMNS;
 }
 
-/* Largest number of a row. */
+/* Largest integer of a row. */
 EXPORTED int32_t nerstream_row_limit(void) {
     return ROW_LIMIT;
 }
@@ -235,7 +235,7 @@ EXPORTED TARGET void nerstream_multiply(const Product *product, const float *inp
     Work work = work_of(memory, product->inputs);
     for (int32_t first = 0; first < tokens; first += BLOCK) {
         int rows = rows_of(tokens, first);
-        to_numbers(inputs + (size_t)first * product->inputs, rows, product->inputs, &work);
+        quantize(inputs + (size_t)first * product->inputs, rows, product->inputs, &work);
         run(product, &work, rows, AS_IT_IS, NULL, outputs + (size_t)first * product->outputs);
     }
 }
@@ -256,12 +256,12 @@ EXPORTED TARGET void nerstream_finish(const Layer *layer, const float *attended,
     for (int32_t first = 0; first < tokens; first += BLOCK) {
         int rows = rows_of(tokens, first);
         float *values = outputs + (size_t)first * width;
-        to_numbers(attended + (size_t)first * out->inputs, rows, out->inputs, &work);
+        quantize(attended + (size_t)first * out->inputs, rows, out->inputs, &work);
         run(out, &work, rows, PLUS, hidden + (size_t)first * width, values);
         normalize(&layer->attention_norm, rows, width, values);
-        to_numbers(values, rows, width, &work);
+        quantize(values, rows, width, &work);
         run(up, &work, rows, WITH_GELU, NULL, work.wide);
-        to_numbers(work.wide, rows, up->outputs, &work);
+        quantize(work.wide, rows, up->outputs, &work);
         run(down, &work, rows, PLUS, values, values);
         normalize(&layer->output_norm, rows, width, values);
     }
