@@ -73,8 +73,8 @@ def model_claims(machine: str = USUAL) -> list[str]:
         share = model["share_of_ceiling"][precision]
         rows.append(
             (
-                f"{model['model']}, share of the products",
-                f"nerstream {precision} / {precision} products",
+                f"{model['model']}, share of the matmul",
+                f"nerstream {precision} / {precision} matmul",
                 f"{share:.0%}{verdict(share, 0.85)}",
                 "at least 85%",
             )
@@ -99,7 +99,7 @@ def _engines(name: str) -> list[str]:
         for engine in sorted(model["engines"], key=lambda one: one["tokens_per_s"])
     ]
     rows += [
-        (f"*products alone, {precision}*", f"{rate:,.0f}", f"{rate / best:.2f}", "", "")
+        (f"*matmul alone, {precision}*", f"{rate:,.0f}", f"{rate / best:.2f}", "", "")
         for precision, rate in model["ceiling"].items()
     ]
     head = ("", "tokens/s", "of the fastest", "entities as float32", "dev F1")

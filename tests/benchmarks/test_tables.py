@@ -63,7 +63,7 @@ def test_a_run_of_the_model_becomes_a_table(
     assert model_tables.model_bundled() == []
     assert model_tables.model_bert_base()[-2:] == [
         "| A bfloat16 (n) | 1,234 | 1.00 | 99.95% |  |",
-        "| *products alone, bfloat16* | 2,469 | 2.00 |  |  |",
+        "| *matmul alone, bfloat16* | 2,469 | 2.00 |  |  |",
     ]
     assert "| A bfloat16 / B bfloat16 | 1.15 | at least 1.15 |" in model_tables.model_claims()[2]
     assert "| 50%, not reached | at least 85% |" in model_tables.model_claims()[4]

@@ -8,7 +8,7 @@ import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from consumer.tagging.tokenize.tokenizer_process import TokenizerSpec, pack, text_tokenizer_of
+from consumer.tagging.tokenize.tokenizer_process import TokenizerSpec, serialise, text_tokenizer_of
 
 
 def serve_poisoned(connection: Connection, spec: TokenizerSpec) -> None:
@@ -19,7 +19,7 @@ def serve_poisoned(connection: Connection, spec: TokenizerSpec) -> None:
         articles = pickle.loads(connection.recv_bytes())
         if any("poison" in text for texts in articles for text in texts):
             os._exit(134)
-        answer = pack(text_tokenizer_of(spec).encode(articles))
+        answer = serialise(text_tokenizer_of(spec).encode(articles))
         connection.send_bytes(pickle.dumps(answer))
 
 

@@ -97,8 +97,8 @@ class Arithmetic:
 
 
 def arithmetic(config: Any) -> Arithmetic:
-    """Of an encoder of BERT's form: four products of hidden by hidden and two of hidden by
-    intermediate a layer, and two products with each attended token."""
+    """Of an encoder of BERT's form: four matmuls of hidden by hidden and two of hidden by
+    intermediate a layer, and two matmuls with each attended token."""
     hidden, layers = config.hidden_size, config.num_hidden_layers
     return Arithmetic(
         per_token=2.0 * layers * (4 * hidden * hidden + 2 * hidden * config.intermediate_size),

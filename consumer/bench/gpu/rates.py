@@ -22,8 +22,8 @@ Passes = Sequence[Sequence[NDArray[np.int32]]]
 
 
 def matrix_rate(seconds: float, size: int = 8192) -> tuple[float, float]:
-    """Floating-point operations a second of a bf16 product of two square matrices: of the first
-    thirty products, and of so many as take `seconds`. A large GPU lowers its clock within a second
+    """Floating-point operations a second of a bf16 matmul of two square matrices: of the first
+    thirty matmuls, and of so many as take `seconds`. A large GPU lowers its clock within a second
     of such work, so that the first rate is one that no program keeps up.
 
     Random numbers, since zeros are faster than any data.

@@ -12,27 +12,27 @@ from torch.nn.functional import linear
 from consumer.bench.model.contest import Clock
 from consumer.contracts.errors import ModelError
 from consumer.tagging.engine.cpu.engine import part_tokens
-from consumer.tagging.engine.cpu.fused_layer import PackedProduct
+from consumer.tagging.engine.cpu.fused_layer import PrepackedLinear
 from consumer.tagging.engine.cpu.native_layer import load_layer_kernel
 from consumer.tagging.engine.cpu.quantization import CENTRE, InputScales
-from consumer.tagging.engine.cpu.quantized_product import Int8Product
+from consumer.tagging.engine.cpu.quantized_linear import Int8Linear
 from consumer.tagging.engine.encoder_layers import find_layers, read_layer
 from consumer.tagging.model.device import fast_precisions
 from consumer.tagging.model.loaded_model import LoadedModel
 
-_Product = Callable[[torch.Tensor], object]
+_Matmul = Callable[[torch.Tensor], object]
 
 
 def ceiling_precisions() -> tuple[str, ...]:
-    """Precisions whose products this processor has."""
+    """Precisions whose matmuls this processor has."""
     return ("float32", *(str(one) for one in fast_precisions(torch.device("cpu"))))
 
 
 class Ceiling:
-    """The products of all layers on tokens that are ready for them; nothing between, no attention.
+    """The matmuls of all layers on tokens that are ready for them; nothing between, no attention.
 
-    In the fastest form that we know: torch's own for float32, packed weights for bfloat16,
-    oneDNN's quantised product for int8, our own for int16, which quantizes its inputs on the way
+    In the fastest form that we know: torch's own for float32, prepacked weights for bfloat16,
+    oneDNN's quantised matmul for int8, our own for int16, which quantizes its inputs on the way
     (2 to 3 % of it). Inputs are as long as a pass of the CPU engine.
 
     Args:
@@ -47,11 +47,11 @@ class Ceiling:
         self._clock = clock
         layers = find_layers(model.network)
         if layers is None:
-            raise ModelError(f"model {model.info.name}: the products of its layers are not known")
+            raise ModelError(f"model {model.info.name}: the matmuls of its layers are not known")
         # As many on each core.
         cores = torch.get_num_threads() if precision == "int16" else 1
         self._tokens = cores * part_tokens(model, precision)
-        self._products: list[tuple[_Product, torch.Tensor]] = []
+        self._matmuls: list[tuple[_Matmul, torch.Tensor]] = []
         inputs: dict[int, torch.Tensor] = {}
         for layer in layers:
             weights = read_layer(layer)
@@ -64,9 +64,9 @@ class Ceiling:
             ):
                 if size not in inputs:
                     inputs[size] = _inputs(self._tokens, size, precision)
-                # Weights of its own for each product: they come from memory as a model's do.
-                product = _product(torch.randn(outputs, size) / size**0.5, precision)
-                self._products.append((product, inputs[size]))
+                # Weights of its own for each matmul: they come from memory as a model's do.
+                matmul = _matmul(torch.randn(outputs, size) / size**0.5, precision)
+                self._matmuls.append((matmul, inputs[size]))
 
     @torch.inference_mode()
     def seconds(self, tokens: int) -> float:
@@ -74,8 +74,8 @@ class Ceiling:
         passes = max(1, round(tokens / self._tokens))
         begin = self._clock()
         for _ in range(passes):
-            for product, inputs in self._products:
-                product(inputs)
+            for matmul, inputs in self._matmuls:
+                matmul(inputs)
         return (self._clock() - begin) / passes * tokens / self._tokens
 
 
@@ -86,25 +86,25 @@ def _inputs(tokens: int, size: int, precision: str) -> torch.Tensor:
     return torch.randn(tokens, size, dtype=dtype)
 
 
-def _product(weight: torch.Tensor, precision: str) -> _Product:
+def _matmul(weight: torch.Tensor, precision: str) -> _Matmul:
     bias = torch.zeros(len(weight))
     if precision == "float32":
         return lambda inputs: linear(inputs, weight, bias)
     if precision == "bfloat16":
-        return PackedProduct(weight.to(torch.bfloat16), bias.to(torch.bfloat16))
+        return PrepackedLinear(weight.to(torch.bfloat16), bias.to(torch.bfloat16))
     if precision == "int16":
         kernel = load_layer_kernel()
         assert kernel is not None
-        return _on_all_threads(partial(kernel.multiply, kernel.product(weight, bias)))
+        return _on_all_threads(partial(kernel.multiply, kernel.linear(weight, bias)))
     scales = InputScales(torch.tensor(0.01), CENTRE)
-    return Int8Product(weight, bias, scales).of_integers
+    return Int8Linear(weight, bias, scales).of_integers
 
 
-def _on_all_threads(product: _Product) -> _Product:
-    """A product that is one thread's own, on a share of the tokens in each: torch's are shared by
+def _on_all_threads(matmul: _Matmul) -> _Matmul:
+    """A matmul that is one thread's own, on a share of the tokens in each: torch's are shared by
     as many."""
     pool = _threads(torch.get_num_threads())
-    return lambda inputs: list(pool.map(product, inputs.tensor_split(torch.get_num_threads())))
+    return lambda inputs: list(pool.map(matmul, inputs.tensor_split(torch.get_num_threads())))
 
 
 @cache

@@ -56,7 +56,7 @@ class Field:
 
     Attributes:
         contestants: the first is the worker's float32, the reference of all entities.
-        ceilings: products alone, by precision.
+        ceilings: matmul alone, by precision.
         left_out: who does not run, and why.
         auto: the precision that the worker takes by itself.
         tokens: of the articles, special tokens and overlaps included.

@@ -52,5 +52,5 @@ def _bars(model: Mapping[str, Any]) -> list[tuple[str, float, str, str]]:
         color = _OURS if engine["is_ours"] else _OTHERS
         bars.append((f"{engine['name']} {engine['precision']}", rate, color, mark))
     for precision, rate in model["ceiling"].items():
-        bars.append((f"products alone, {precision}", rate, _CEILING, f"{rate:,.0f}"))
+        bars.append((f"matmul alone, {precision}", rate, _CEILING, f"{rate:,.0f}"))
     return sorted(bars, key=lambda bar: bar[1])

@@ -20,7 +20,7 @@ class LayerWeights:
     """One layer: attention and feed-forward part, each with a residual and a normalisation.
 
     Attributes:
-        query, key, value, out: the products of the attention.
+        query, key, value, out: the linear layers of the attention.
         up, down: those of the feed-forward part; between them stands `activation`.
         attention_norm, output_norm: behind the residuals.
         heads: attention heads.
@@ -61,10 +61,10 @@ def read_layer(layer: Any) -> LayerWeights | None:
         weights = _bert(layer) if hasattr(layer, "intermediate") else _distilbert(layer)
     except AttributeError:
         return None
-    products = (weights.query, weights.key, weights.value, weights.out, weights.up, weights.down)
+    linears = (weights.query, weights.key, weights.value, weights.out, weights.up, weights.down)
     norms = (weights.attention_norm, weights.output_norm)
     if (
-        all(type(product) is torch.nn.Linear for product in products)
+        all(type(linear) is torch.nn.Linear for linear in linears)
         and all(type(norm) is torch.nn.LayerNorm for norm in norms)
         and _is_gelu(weights.activation)
     ):

@@ -44,8 +44,8 @@ class Failed(NamedTuple):
     message: str
 
 
-class PackedEncodings(NamedTuple):
-    """The encodings of some articles.
+class SerialisedEncodings(NamedTuple):
+    """The encodings of some articles, laid end to end.
 
     Attributes:
         ids, starts, ends, begins_unit: those of all fields, end to end; shape (tokens,).
@@ -102,7 +102,7 @@ def serve(connection: Connection, spec: TokenizerSpec) -> None:
     behind by a worker that was killed.
 
     The first message out says that the next one may come; after it each call is a pickled list of
-    articles, each a list of texts, and each answer pickled `PackedEncodings` or `Failed`.
+    articles, each a list of texts, and each answer pickled `SerialisedEncodings` or `Failed`.
     """
     # One process, one core: there are others beside it.
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
@@ -118,17 +118,17 @@ def serve(connection: Connection, spec: TokenizerSpec) -> None:
 
 def _answer(
     text_tokenizer: TextTokenizer, articles: Sequence[Sequence[str]]
-) -> PackedEncodings | Failed:
+) -> SerialisedEncodings | Failed:
     try:
-        return pack(text_tokenizer.encode(articles))
+        return serialise(text_tokenizer.encode(articles))
     except Exception as failure:  # what a tokenizer raises depends on its parts
         return Failed(repr(failure))
 
 
-def pack(encodings: Sequence[ArticleEncoding]) -> PackedEncodings:
+def serialise(encodings: Sequence[ArticleEncoding]) -> SerialisedEncodings:
     """Lay the arrays of all fields end to end."""
     fields = [field for encoding in encodings for field in encoding.fields]
-    return PackedEncodings(
+    return SerialisedEncodings(
         ids=np.concatenate([np.zeros(0, np.int32), *(field.ids for field in fields)]),
         starts=np.concatenate([np.zeros(0, np.int32), *(field.starts for field in fields)]),
         ends=np.concatenate([np.zeros(0, np.int32), *(field.ends for field in fields)]),
@@ -143,28 +143,28 @@ def pack(encodings: Sequence[ArticleEncoding]) -> PackedEncodings:
     )
 
 
-def unpack(packed: PackedEncodings) -> list[ArticleEncoding]:
-    """Undo `pack`; the arrays of the fields are views."""
+def deserialise(serialised: SerialisedEncodings) -> list[ArticleEncoding]:
+    """Undo `serialise`; the arrays of the fields are views."""
     fields = []
     token = window = 0
     for tokens, windows in zip(
-        packed.field_tokens.tolist(), packed.field_windows.tolist(), strict=True
+        serialised.field_tokens.tolist(), serialised.field_windows.tolist(), strict=True
     ):
         end, last = token + tokens, window + windows
         fields.append(
             FieldEncoding(
-                packed.ids[token:end],
-                packed.starts[token:end],
-                packed.ends[token:end],
-                packed.begins_unit[token:end],
-                packed.windows[window:last],
+                serialised.ids[token:end],
+                serialised.starts[token:end],
+                serialised.ends[token:end],
+                serialised.begins_unit[token:end],
+                serialised.windows[window:last],
             )
         )
         token, window = end, last
     encodings = []
     first = 0
     for count, tokens in zip(
-        packed.article_fields.tolist(), packed.article_tokens.tolist(), strict=True
+        serialised.article_fields.tolist(), serialised.article_tokens.tolist(), strict=True
     ):
         encodings.append(ArticleEncoding(tuple(fields[first : first + count]), tokens))
         first += count

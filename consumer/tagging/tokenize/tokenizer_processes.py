@@ -18,10 +18,10 @@ from consumer.tagging.tokenize.encoding import ArticleEncoding
 from consumer.tagging.tokenize.tokenizer_child import Serve, TokenizerChild
 from consumer.tagging.tokenize.tokenizer_process import (
     Failed,
-    PackedEncodings,
+    SerialisedEncodings,
     TokenizerSpec,
+    deserialise,
     serve,
-    unpack,
 )
 
 #: Processes that a call may outlive before its texts are given up. One may be killed for want of
@@ -91,10 +91,10 @@ class TokenizerProcesses:
         finally:
             self._idle.put(process)
         # Here, so that the process works for another thread meanwhile.
-        found: PackedEncodings | Failed = pickle.loads(answer)
+        found: SerialisedEncodings | Failed = pickle.loads(answer)
         if isinstance(found, Failed):
             raise RuntimeError(found.message)
-        return unpack(found)
+        return deserialise(found)
 
     def close(self) -> None:
         """End the processes. No call may be under way."""

@@ -26,10 +26,10 @@ from consumer.tagging.tokenize.tokenizer_child import Serve
 from consumer.tagging.tokenize.tokenizer_options import TokenizerOptions
 from consumer.tagging.tokenize.tokenizer_process import (
     TokenizerSpec,
-    pack,
+    deserialise,
+    serialise,
     spec_of,
     text_tokenizer_of,
-    unpack,
 )
 from consumer.tagging.tokenize.tokenizer_processes import TextsEndTheProcess, TokenizerProcesses
 from tests.support.faulty_tokenizers import (
@@ -100,13 +100,13 @@ def test_what_travels_is_what_the_tokenizer_gives(family: str, strategy: Aggrega
     there = pickle.loads(pickle.dumps(spec(family, strategy)))
     expected = text_tokenizer_of(spec(family, strategy)).encode(ARTICLES)
     travelled = pickle.loads(
-        pickle.dumps(pack(text_tokenizer_of(there).encode(ARTICLES)), protocol=5)
+        pickle.dumps(serialise(text_tokenizer_of(there).encode(ARTICLES)), protocol=5)
     )
-    assert same(unpack(travelled), expected)
+    assert same(deserialise(travelled), expected)
 
 
 def test_nothing_to_encode() -> None:
-    assert unpack(pack([])) == []
+    assert deserialise(serialise([])) == []
 
 
 def test_a_process_gives_the_encodings_of_the_tokenizer(pair: TokenizerProcesses) -> None:

@@ -15,7 +15,7 @@ from consumer.tagging.model.processor import read_processor
 #: Longest window whose scores are held all at once: 24 MB in a base model.
 LONGEST_SCORES = 1_024
 
-#: Queries and keys of a window are filled up to a multiple of so many: oneDNN prepares a product
+#: Queries and keys of a window are filled up to a multiple of so many: oneDNN prepares a matmul
 #: anew for each shape that it has not met lately, which takes as long as that of a short window.
 FILLED_TO = 16
 
@@ -49,8 +49,8 @@ def attend(
 ) -> torch.Tensor:
     """Attention within each window.
 
-    By two products and powers of two between them, or by torch's own attention for the CPU. That
-    one cuts the products into blocks. With tiles it has kernels of its own for them and takes
+    By two matmuls and powers of two between them, or by torch's own attention for the CPU. That
+    one cuts the matmuls into blocks. With tiles it has kernels of its own for them and takes
     about half the time; without, the blocks are too small for oneDNN's bfloat16 kernels, and it
     takes twice the time. It takes no memory for all scores, though, so the longest windows always
     go to it.
@@ -104,7 +104,7 @@ def _attend_by_powers(
     attended: torch.Tensor,
 ) -> Sequence[tuple[_Window, torch.Tensor]]:
     """Attention with the softmax undone into its powers, which are divided by their sums only
-    after the product with the values: that has as many columns as a head is wide, where the scores
+    after the matmul with the values: that has as many columns as a head is wide, where the scores
     have as many as the window has tokens. What a softmax does besides, subtracting the largest
     score, keeps the powers small; here their sums tell afterwards whether they were.
 
@@ -145,7 +145,7 @@ def _attend_by_powers(
             own_keys_values[:, :, keys:] = 0
         own_key, own_value = own_keys_values
         torch.bmm(own_query, own_key.mT, out=powers).exp2_()
-        # What fills up counts nothing. As a product, a sum takes less time than by itself.
+        # What fills up counts nothing. As a matmul, a sum takes less time than by itself.
         counts = ones_then_zeros[:, longest - keys : longest - keys + columns, None]
         sums = torch.bmm(powers, counts)[:, :queries]
         found = torch.bmm(powers, own_value)[:, :queries]

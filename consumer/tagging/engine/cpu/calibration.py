@@ -67,16 +67,16 @@ def quantize_layers(model: LoadedModel) -> None:
         [len(window) for window in windows],
         model.first_position,
     )
-    int8_products = 0
+    int8_linears = 0
     for index, layer in enumerate(layers):
         assert isinstance(layer, _Calibrating)
         assert layer.quantized is not None
         layers[index] = layer.quantized
-        int8_products += layer.quantized.int8_products
+        int8_linears += layer.quantized.int8_linears
     _log.info(
-        "model %s: %d of %d products in eight bits, by %d tokens of the samples",
+        "model %s: %d of %d matmuls in eight bits, by %d tokens of the samples",
         model.info.name,
-        int8_products,
+        int8_linears,
         4 * len(layers),
         sum(map(len, windows)),
     )

@@ -103,7 +103,7 @@ class CpuEngine(PackedEngine):
 
     def steady(self) -> None:
         """Have a window's answer not depend on the number of tokens in its pass, see
-        `steady_rows`, and say whether it does. Blocks for a few products of each kind."""
+        `steady_rows`, and say whether it does. Blocks for a few matmuls of each kind."""
         name = self._model.info.name
         blocks = steady_rows(self._model.network, self._part_tokens, self._streams.map)
         self.is_exact = blocks is not None
@@ -177,7 +177,7 @@ class CpuEngine(PackedEngine):
 
     def _filling(self, tokens: int) -> list[NDArray[np.int32]]:
         """Windows of so many tokens together, which nobody reads: of few rows, libraries compute
-        products otherwise than of many, and oneDNN prepares anew for each number of rows that it
+        matmuls otherwise than of many, and oneDNN prepares anew for each number of rows that it
         has not met lately."""
         filling = np.zeros(tokens, dtype=np.int32)
         longest = self._model.max_tokens

@@ -1,8 +1,8 @@
-"""FusedLayer: an encoder's layer in four products, with weights packed for the processor.
+"""FusedLayer: an encoder's layer in four matmuls, with weights prepacked for the processor.
 
-Module by module, a layer reads and writes its activations a dozen times between the products. On
+Module by module, a layer reads and writes its activations a dozen times between the matmuls. On
 a CPU that memory traffic, and the pages for each new tensor, cost as much as a fifth of the whole.
-Here query, key and value are one product, GELU is applied while the product's result is still in
+Here query, key and value are one matmul, GELU is applied while the matmul's result is still in
 registers, and so is the residual's addition; oneDNN keeps the weights in the order in which its
 kernels read them.
 """
@@ -22,11 +22,11 @@ from consumer.tagging.engine.cpu.packed_layer import LayerMaker, PackedLayer
 from consumer.tagging.engine.cpu.row_blocks import RowProbe, RowProbes, noise
 from consumer.tagging.engine.encoder_layers import LayerWeights
 
-#: Tokens for which the weights are packed. oneDNN orders them the same for any larger number.
-PACKED_FOR_TOKENS = 1_024
+#: Tokens for which the weights are prepacked. oneDNN orders them the same for any larger number.
+PREPACKED_FOR_TOKENS = 1_024
 
 
-class _Product:
+class _Linear:
     """What a linear layer is, whatever computes it.
 
     Args:
@@ -58,7 +58,7 @@ class _Product:
         return {(type(self), use, *self.form): make}
 
 
-class PackedProduct(_Product):
+class PrepackedLinear(_Linear):
     """A linear layer, its weights in oneDNN's own order.
 
     Args:
@@ -69,7 +69,7 @@ class PackedProduct(_Product):
     def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
         super().__init__(weight, bias)
         self._weight = torch.ops.mkldnn._reorder_linear_weight(
-            weight.detach().contiguous(), PACKED_FOR_TOKENS
+            weight.detach().contiguous(), PREPACKED_FOR_TOKENS
         )
         self._bias = None if bias is None else bias.detach().clone()
 
@@ -95,12 +95,12 @@ class PackedProduct(_Product):
         return found
 
 
-class PlainProduct(_Product):
-    """The same in float32 as torch has it, which is 5 to 10 % faster than packed ones without
-    AVX-512; with GELU inside those take a quarter longer, where GELU is a twelfth.
+class PlainLinear(_Linear):
+    """The same in float32 as torch has it, which is 5 to 10 % faster than prepacked weights
+    without AVX-512. With GELU inside those take a quarter longer, where GELU is a twelfth.
 
     Args:
-        weight, bias: as `PackedProduct`.
+        weight, bias: as `PrepackedLinear`.
     """
 
     def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
@@ -109,16 +109,16 @@ class PlainProduct(_Product):
         self._bias = None if bias is None else bias.detach()
 
     def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
-        """See `PackedProduct`."""
+        """See `PrepackedLinear`."""
         return linear(inputs, self._weight, self._bias)
 
     def gelu(self, inputs: torch.Tensor) -> torch.Tensor:
-        """See `PackedProduct.gelu`."""
+        """See `PrepackedLinear.gelu`."""
         found: torch.Tensor = torch.ops.aten.gelu_(self(inputs))
         return found
 
     def plus(self, inputs: torch.Tensor, residual: torch.Tensor) -> torch.Tensor:
-        """See `PackedProduct.plus`."""
+        """See `PrepackedLinear.plus`."""
         return self(inputs).add_(residual)
 
 
@@ -141,12 +141,12 @@ class Norm:
 
 
 class FusedLayer(PackedLayer):
-    """Four products, normalisation and attention in one precision.
+    """Four matmuls, normalisation and attention in one precision.
 
     Args:
         weights: the layer's; with a kernel some of them are shared, else they are copied.
         dtype: float32 or bfloat16.
-        kernel: has the attention, in float32, if there is one, and torch the products.
+        kernel: has the attention, in float32, if there is one, and torch the matmuls.
     """
 
     def __init__(
@@ -155,11 +155,11 @@ class FusedLayer(PackedLayer):
         super().__init__()
         self._heads = weights.heads
         self._attend = attend if kernel is None else kernel.attend
-        product = PackedProduct if kernel is None else PlainProduct
-        self._attention_inputs = product(*joined(weights, dtype))
-        self._out = product(*_cast(weights.out, dtype))
-        self._up = product(*_cast(weights.up, dtype))
-        self._down = product(*_cast(weights.down, dtype))
+        make = PrepackedLinear if kernel is None else PlainLinear
+        self._attention_inputs = make(*joined(weights, dtype))
+        self._out = make(*_cast(weights.out, dtype))
+        self._up = make(*_cast(weights.up, dtype))
+        self._down = make(*_cast(weights.down, dtype))
         self._attention_norm = Norm(weights.attention_norm)
         self._output_norm = Norm(weights.output_norm)
 
@@ -191,7 +191,7 @@ def fused(dtype: torch.dtype, kernel: Kernel | None = None) -> LayerMaker:
 
 
 def joined(weights: LayerWeights, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Weight and bias of query, key and value as one product, with queries such that products with
+    """Weight and bias of query, key and value as one matmul, with queries such that products with
     keys are the scores as exponents of two."""
     factors = (weights.scaling / LN_2, 1.0, 1.0)
     parts = list(zip((weights.query, weights.key, weights.value), factors, strict=True))

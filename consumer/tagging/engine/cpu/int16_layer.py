@@ -1,4 +1,4 @@
-"""Int16Layer: an encoder's layer whose products are of 16-bit integers, by kernels of our own."""
+"""Int16Layer: an encoder's layer whose matmuls are of 16-bit integers, by kernels of our own."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Int16Layer(PackedLayer):
         self._kernel = kernel
         takes_heads = attention is not None and attention.takes(weights.head_size)
         self._attend = attention.attend if attention is not None and takes_heads else attend
-        self._attention_inputs = kernel.product(*joined(weights, torch.float32))
+        self._attention_inputs = kernel.linear(*joined(weights, torch.float32))
         self._finished = kernel.finished_layer(weights)
 
     def compute(

@@ -10,7 +10,7 @@ import torch
 from consumer.tagging.engine.cpu.quantization import QuantizedWeight
 from consumer.tagging.engine.encoder_layers import LayerWeights
 
-#: Largest sum of products.
+#: Largest sum of products of an input and a weight.
 _LARGEST_SUM = 2**31 - 1
 
 #: Largest integer of a weight.
@@ -19,7 +19,7 @@ _LARGEST_INTEGER = 2**15 - 1
 _TINY = 1e-30
 
 
-class ProductFields(ctypes.Structure):
+class LinearFields(ctypes.Structure):
     _fields_ = (
         ("panels", ctypes.c_void_p),
         ("scales", ctypes.c_void_p),
@@ -39,9 +39,9 @@ class _NormFields(ctypes.Structure):
 
 class LayerFields(ctypes.Structure):
     _fields_ = (
-        ("out", ProductFields),
-        ("up", ProductFields),
-        ("down", ProductFields),
+        ("out", LinearFields),
+        ("up", LinearFields),
+        ("down", LinearFields),
         ("attention_norm", _NormFields),
         ("output_norm", _NormFields),
     )
@@ -64,7 +64,7 @@ def int16_weight(weight: torch.Tensor, row_limit: int) -> QuantizedWeight:
     return QuantizedWeight(integers, scales)
 
 
-class Int16Product:
+class Int16Linear:
     """A linear layer in 16 bits, as the kernel reads it.
 
     Args:
@@ -88,7 +88,7 @@ class Int16Product:
         self._bias = torch.zeros(self.outputs)
         if bias is not None:
             self._bias.copy_(bias.detach())
-        self.fields = ProductFields(
+        self.fields = LinearFields(
             self._panels.data_ptr(),
             self._scales.data_ptr(),
             self._bias.data_ptr(),
@@ -109,17 +109,16 @@ class FinishedLayer:
 
     Args:
         weights: copied.
-        product: makes one of a weight and a bias.
+        make: makes one of a weight and a bias.
     """
 
     def __init__(
         self,
         weights: LayerWeights,
-        product: Callable[[torch.Tensor, torch.Tensor | None], Int16Product],
+        make: Callable[[torch.Tensor, torch.Tensor | None], Int16Linear],
     ) -> None:
         self.out, self.up, self.down = (
-            product(linear.weight, linear.bias)
-            for linear in (weights.out, weights.up, weights.down)
+            make(part.weight, part.bias) for part in (weights.out, weights.up, weights.down)
         )
         self._norms = [_NativeNorm(norm) for norm in (weights.attention_norm, weights.output_norm)]
         self.fields = LayerFields(

@@ -1,4 +1,4 @@
-"""The layer beside its attention, by a kernel of our own, with products of 16-bit integers.
+"""The layer beside its attention, by a kernel of our own, with matmuls of 16-bit integers.
 
 The kernel is `native/layer.c`; see docs/decisions/0015. Inputs are quantized row by row, so a
 token's answer depends on nobody else's. Weights have a scale for each output. Nothing is
@@ -15,9 +15,9 @@ import torch
 
 from consumer.tagging.engine.cpu.int16_weights import (
     FinishedLayer,
-    Int16Product,
+    Int16Linear,
     LayerFields,
-    ProductFields,
+    LinearFields,
 )
 from consumer.tagging.engine.cpu.native_library import load_from_library
 from consumer.tagging.engine.encoder_layers import LayerWeights
@@ -39,7 +39,7 @@ class LayerKernel:
         pointer, count = ctypes.c_void_p, ctypes.c_int32
         self._multiply, self._finish = functions.nerstream_multiply, functions.nerstream_finish
         self._multiply.restype = self._finish.restype = None
-        self._multiply.argtypes = [ctypes.POINTER(ProductFields), pointer, pointer, count, pointer]
+        self._multiply.argtypes = [ctypes.POINTER(LinearFields), pointer, pointer, count, pointer]
         self._finish.argtypes = [
             ctypes.POINTER(LayerFields),
             *[pointer] * 3,
@@ -57,10 +57,10 @@ class LayerKernel:
         self.is_fast = bool(functions.nerstream_multiplies_fast())
 
     def takes(self, *widths: int) -> bool:
-        """Whether it has products with so many inputs and outputs, on this processor."""
+        """Whether it has matmuls with so many inputs and outputs, on this processor."""
         return self.runs and all(width % self._width_step == 0 for width in widths)
 
-    def product(self, weight: torch.Tensor, bias: torch.Tensor | None) -> Int16Product:
+    def linear(self, weight: torch.Tensor, bias: torch.Tensor | None) -> Int16Linear:
         """A linear layer for it.
 
         Raises:
@@ -68,7 +68,7 @@ class LayerKernel:
         """
         if not self.takes(*weight.shape):
             raise ValueError(f"the kernel does not take a weight of {tuple(weight.shape)}")
-        return Int16Product(weight, bias, self._row_limit, self._width_step)
+        return Int16Linear(weight, bias, self._row_limit, self._width_step)
 
     def finished_layer(self, weights: LayerWeights) -> FinishedLayer:
         """What comes after a layer's attention, for it.
@@ -76,19 +76,19 @@ class LayerKernel:
         Raises:
             ValueError: it does not take its widths.
         """
-        return FinishedLayer(weights, self.product)
+        return FinishedLayer(weights, self.linear)
 
-    def multiply(self, product: Int16Product, inputs: torch.Tensor) -> torch.Tensor:
+    def multiply(self, linear: Int16Linear, inputs: torch.Tensor) -> torch.Tensor:
         """Shape (tokens, inputs) to (tokens, outputs).
 
         Raises:
             ValueError: it is called with what it does not take.
         """
-        inputs = _checked(inputs, product.inputs)
-        outputs = inputs.new_empty(len(inputs), product.outputs)
-        memory = self._memory(product.inputs)
+        inputs = _checked(inputs, linear.inputs)
+        outputs = inputs.new_empty(len(inputs), linear.outputs)
+        memory = self._memory(linear.inputs)
         self._multiply(
-            product.fields,
+            linear.fields,
             inputs.data_ptr(),
             outputs.data_ptr(),
             len(inputs),

@@ -1,7 +1,7 @@
 """Quantization to eight bits: scales are found once, on a few articles, and hold for every text.
 
 Scales found anew for each batch would make an article's answer depend on its neighbours. Scales for
-each token cost more than the products gain from them here, see docs/decisions/0009. A weight has a
+each token cost more than the matmuls gain from them here, see docs/decisions/0009. A weight has a
 scale for each output (per channel). Inputs have one scale for the tensor, after a division by a
 factor for each channel that the weights take up (SmoothQuant, Xiao et al. 2023). So a few channels
 with large values do not take the resolution of all others.
@@ -27,7 +27,7 @@ _SMOOTHINGS = (0.5, 0.75)
 #: ones are cut off there, for the sake of finer scales.
 _CUTS = (1.0, 0.85, 0.7, 0.55, 0.4, 0.3)
 
-#: Tokens of the calibration, and outputs of the product, on which the choice is tried.
+#: Tokens of the calibration, and outputs of the matmul, on which the choice is tried.
 _TRIED_TOKENS = 256
 _TRIED_OUTPUTS = 192
 
@@ -36,7 +36,7 @@ _TINY = 1e-9
 
 @dataclass(frozen=True, slots=True, eq=False)
 class InputScales:
-    """How a product's inputs become eight-bit integers: round(input / scale) + zero_point, cut off
+    """How a matmul's inputs become eight-bit integers: round(input / scale) + zero_point, cut off
     at 0 and 255. VNNI multiplies unsigned inputs by signed weights; for signed inputs oneDNN 3.13
     takes its reference code, a thousand times slower.
 
@@ -93,7 +93,7 @@ def quantize_weight(weight: torch.Tensor, inputs: InputScales) -> QuantizedWeigh
 
 
 def centred_scales(inputs: torch.Tensor, weight: torch.Tensor) -> InputScales:
-    """The scales that change a product least, for inputs around zero.
+    """The scales that change a matmul least, for inputs around zero.
 
     Args:
         inputs: float32, shape (tokens, inputs), of the calibration.
@@ -119,8 +119,8 @@ def activation_scales(inputs: torch.Tensor, weight: torch.Tensor) -> InputScales
     return _best(candidates, inputs, weight)
 
 
-def product_error(inputs: torch.Tensor, weight: torch.Tensor, scales: InputScales) -> float:
-    """How far a product lies from its own in float32: root mean square, relative to it; of some
+def matmul_error(inputs: torch.Tensor, weight: torch.Tensor, scales: InputScales) -> float:
+    """How far a matmul lies from its own in float32: root mean square, relative to it; of some
     tokens and outputs, evenly drawn."""
     tried = inputs[:: max(1, len(inputs) // _TRIED_TOKENS)]
     weight = weight[:: max(1, len(weight) // _TRIED_OUTPUTS)]
@@ -132,4 +132,4 @@ def product_error(inputs: torch.Tensor, weight: torch.Tensor, scales: InputScale
 
 
 def _best(candidates: list[InputScales], inputs: torch.Tensor, weight: torch.Tensor) -> InputScales:
-    return min(candidates, key=lambda scales: product_error(inputs, weight, scales))
+    return min(candidates, key=lambda scales: matmul_error(inputs, weight, scales))

@@ -1,6 +1,6 @@
-"""QuantizedLayer: an encoder's layer whose products are of eight-bit integers.
+"""QuantizedLayer: an encoder's layer whose matmuls are of eight-bit integers.
 
-Between the products values are float32, attention is bfloat16. A product that eight bits
+Between the matmuls values are float32, attention is bfloat16. A matmul that eight bits
 change too much stays bfloat16, layer by layer, so the same code serves models of any temper.
 """
 
@@ -21,17 +21,17 @@ from consumer.tagging.engine.cpu.quantization import (
     centred_scales,
     quantize_scaled,
 )
-from consumer.tagging.engine.cpu.quantized_product import Int8Product, Product, choose_product
+from consumer.tagging.engine.cpu.quantized_linear import Int8Linear, Linear, choose_linear
 from consumer.tagging.engine.cpu.row_blocks import RowProbes
 from consumer.tagging.engine.encoder_layers import LayerWeights
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Products:
-    attention_inputs: Product
-    out: Product
-    up: Product
-    down: Product
+class _Linears:
+    attention_inputs: Linear
+    out: Linear
+    up: Linear
+    down: Linear
 
 
 class QuantizedLayer(PackedLayer):
@@ -39,32 +39,30 @@ class QuantizedLayer(PackedLayer):
 
     Args:
         weights: the layer's, float32; copied.
-        products: the four.
-        quantizes_attended: whether attention gives its answer divided by the scales of the product
+        linears: the four linear layers.
+        quantizes_attended: whether attention gives its answer divided by the scales of the matmul
             that reads it, see `_fold_into_values`.
     """
 
-    def __init__(
-        self, weights: LayerWeights, products: _Products, quantizes_attended: bool
-    ) -> None:
+    def __init__(self, weights: LayerWeights, linears: _Linears, quantizes_attended: bool) -> None:
         super().__init__()
         self._heads = weights.heads
-        self._products = products
+        self._linears = linears
         self._quantizes_attended = quantizes_attended
         self._attention_norm = Norm(weights.attention_norm)
         self._output_norm = Norm(weights.output_norm)
 
     @property
-    def int8_products(self) -> int:
+    def int8_linears(self) -> int:
         """How many of the four are in eight bits."""
-        four = self._products
-        products = (four.attention_inputs, four.out, four.up, four.down)
-        return sum(isinstance(product, Int8Product) for product in products)
+        four = self._linears
+        linears = (four.attention_inputs, four.out, four.up, four.down)
+        return sum(isinstance(one, Int8Linear) for one in linears)
 
     def compute(
         self, hidden: torch.Tensor, window_lengths: Sequence[int], kept: torch.Tensor | None
     ) -> torch.Tensor:
-        inputs = self.blocks.run(self._products.attention_inputs, hidden)
+        inputs = self.blocks.run(self._linears.attention_inputs, hidden)
         attended = attend(inputs, window_lengths, self._heads, kept)
         if self._quantizes_attended:
             attended = quantize_scaled(attended)
@@ -73,18 +71,18 @@ class QuantizedLayer(PackedLayer):
         return self.blocks.run(self._finish, attended, hidden)
 
     def _finish(self, attended: torch.Tensor, hidden: torch.Tensor) -> torch.Tensor:
-        products = self._products
-        hidden = self._attention_norm(products.out.plus(attended, hidden))
-        activated = products.up.gelu(hidden, products.down.scales)
-        return self._output_norm(products.down.plus(activated, hidden))
+        linears = self._linears
+        hidden = self._attention_norm(linears.out.plus(attended, hidden))
+        activated = linears.up.gelu(hidden, linears.down.scales)
+        return self._output_norm(linears.down.plus(activated, hidden))
 
     def row_probes(self) -> RowProbes:
-        products = self._products
+        linears = self._linears
         return {
-            **products.attention_inputs.row_probes("__call__"),
-            **products.out.row_probes("plus"),
-            **products.up.row_probes("gelu", products.down.scales),
-            **products.down.row_probes("plus"),
+            **linears.attention_inputs.row_probes("__call__"),
+            **linears.out.row_probes("plus"),
+            **linears.up.row_probes("gelu", linears.down.scales),
+            **linears.down.row_probes("plus"),
         }
 
 
@@ -104,16 +102,16 @@ def quantize_layer(
     middle = weights.attention_norm(weights.out(attended) + hidden)
     activated = gelu(weights.up(middle))
     output = weights.output_norm(weights.down(activated) + middle)
-    out = choose_product("attention output", *_of(weights.out), attended, centred_scales)
+    out = choose_linear("attention output", *_of(weights.out), attended, centred_scales)
     if out.scales is not None:
         _fold_into_values(out.scales, joined_weight, joined_bias)
-    products = _Products(
-        choose_product("attention inputs", joined_weight, joined_bias, hidden, centred_scales),
+    linears = _Linears(
+        choose_linear("attention inputs", joined_weight, joined_bias, hidden, centred_scales),
         out,
-        choose_product("up", *_of(weights.up), middle, centred_scales),
-        choose_product("down", *_of(weights.down), activated, activation_scales),
+        choose_linear("up", *_of(weights.up), middle, centred_scales),
+        choose_linear("down", *_of(weights.down), activated, activation_scales),
     )
-    return QuantizedLayer(weights, products, quantizes_attended=out.scales is not None), output
+    return QuantizedLayer(weights, linears, quantizes_attended=out.scales is not None), output
 
 
 def _fold_into_values(scales: InputScales, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
@@ -130,5 +128,5 @@ def _fold_into_values(scales: InputScales, weight: torch.Tensor, bias: torch.Ten
         bias[values] /= scales.scales
 
 
-def _of(product: torch.nn.Linear) -> tuple[torch.Tensor, torch.Tensor | None]:
-    return product.weight.detach(), None if product.bias is None else product.bias.detach().clone()
+def _of(layer: torch.nn.Linear) -> tuple[torch.Tensor, torch.Tensor | None]:
+    return layer.weight.detach(), None if layer.bias is None else layer.bias.detach().clone()

@@ -1,6 +1,6 @@
-"""RowBlocks: how many rows go through a product at a time, so that each has its own answer.
+"""RowBlocks: how many rows go through a matmul at a time, so that each has its own answer.
 
-A library chooses its kernel by the shape of a product, and kernels sum in different orders: on some
+A library chooses its kernel by the shape of a matmul, and kernels sum in different orders: on some
 processors the last digits of a token's answer then depend on how many tokens share the pass. Which
 shapes agree is found out by trying: docs/decisions/0009.
 """
@@ -110,7 +110,7 @@ def _filled_up(part: torch.Tensor, rows: int) -> torch.Tensor:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RowProbe:
-    """A product to try.
+    """A matmul to try.
 
     Attributes:
         function: shape (rows, width) to (rows, outputs).
@@ -121,14 +121,14 @@ class RowProbe:
     rows: torch.Tensor
 
 
-#: Products by what a library may choose a kernel by; those of one key are alike.
+#: Matmuls by what a library may choose a kernel by; those of one key are alike.
 RowProbes = Mapping[tuple[object, ...], Callable[[], RowProbe]]
 
 
 def noise(
     outputs: int, width: int, dtype: torch.dtype, biased: bool = True
 ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor]:
-    """Weight, bias and rows whose product is nothing but what rounding leaves of it: each number is
+    """Weight, bias and rows whose matmul is nothing but what rounding leaves of it: each number is
     there twice, with either sign. So another order of summing shows in nearly every answer, where
     it would in one of thousands, after rounding to bfloat16.
 
@@ -171,7 +171,7 @@ def sizes_to_try(pass_tokens: int) -> list[int]:
 
 @torch.inference_mode()
 def try_rows(probe: RowProbe, pass_tokens: int) -> Kinds:
-    """Tries one product. Must run as passes do, on as many threads; blocks.
+    """Tries one matmul. Must run as passes do, on as many threads; blocks.
 
     Args:
         pass_tokens: see `sizes_to_try`.
@@ -201,11 +201,11 @@ def try_rows(probe: RowProbe, pass_tokens: int) -> Kinds:
 
 
 def choose_blocks(tried: Sequence[Kinds], pass_tokens: int) -> RowBlocks | None:
-    """The cheapest blocks with which all products give a row the same answer in any company; None
+    """The cheapest blocks with which all matmuls give a row the same answer in any company; None
     where there are none.
 
     Args:
-        tried: what `try_rows` gave for each product.
+        tried: what `try_rows` gave for each matmul.
         pass_tokens: see `sizes_to_try`.
     """
     sizes = sizes_to_try(pass_tokens)

@@ -1,4 +1,4 @@
-"""Has a network's products give a token the same answer whatever else is in its pass."""
+"""Has a network's matmuls give a token the same answer whatever else is in its pass."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from consumer.tagging.engine.cpu.row_blocks import (
     try_rows,
 )
 
-#: Calls a function for each product, as passes are computed: on as many threads.
+#: Calls a function for each matmul, as passes are computed: on as many threads.
 TryAll = Callable[
     [Callable[[Callable[[], RowProbe]], Kinds], Iterable[Callable[[], RowProbe]]], Iterable[Kinds]
 ]
@@ -48,7 +48,7 @@ class BlockedLinear(torch.nn.Module):
 
 
 def steady_rows(network: Any, pass_tokens: int, try_all: TryAll) -> RowBlocks | None:
-    """Try a network's products, and have their rows come in blocks, in place, where a row's answer
+    """Try a network's matmuls, and have their rows come in blocks, in place, where a row's answer
     would depend on how many there are.
 
     Args:

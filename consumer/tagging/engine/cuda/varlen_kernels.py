@@ -35,7 +35,7 @@ EmbedKernel = Callable[
 
 @dataclass(frozen=True, slots=True)
 class Kernels:
-    """What stands between the products.
+    """What stands between the matmuls.
 
     Attributes:
         attend: attention within each window.

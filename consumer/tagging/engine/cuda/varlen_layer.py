@@ -1,11 +1,11 @@
 """VarlenLayer: an encoder's layer in seven kernels, for passes that lie on a GPU.
 
-Module by module, a layer is a dozen kernels and more, and what stands between the products reads
+Module by module, a layer is a dozen kernels and more, and what stands between the matmuls reads
 and writes every activation again: biases, residual sums, GELU. Here query, key and value are one
-product, GELU is applied while the product's result is still in registers, and the residual is the
-matrix that a product adds to. A product that adds a matrix has no place for a bias, so biases
+matmul, GELU is applied while the matmul's result is still in registers, and the residual is the
+matrix that a matmul adds to. A matmul that adds a matrix has no place for a bias, so biases
 behind attention and feed-forward part go into the normalisation before: what it gives out is
-hidden + bias, the residual as it is needed; and the products that read it take the bias away
+hidden + bias, the residual as it is needed; and the matmuls that read it take the bias away
 again, by a constant in their own.
 """
 
@@ -21,7 +21,7 @@ from consumer.tagging.engine.cuda.varlen_kernels import EmbedKernel, Kernels, No
 from consumer.tagging.engine.encoder_layers import LayerWeights, find_layers, read_layer
 from consumer.tagging.engine.packed_attention import CannotPack
 
-#: Columns of a product that the device loads together.
+#: Columns of a matmul that the device loads together.
 _WIDTH = 8
 
 
@@ -54,7 +54,7 @@ class VarlenLayer(torch.nn.Module):
 
     Args:
         weights: the layer's; copied.
-        kernels: what stands between the products.
+        kernels: what stands between the matmuls.
         dtype: precision of weights and activations.
         adds_shift: whether what comes in is not larger by `entry_shift` yet.
         following: `entry_shift` of the layer behind it, zeros behind the last; shape
@@ -117,7 +117,7 @@ class VarlenLayer(torch.nn.Module):
 
 
 class WideClassifier(torch.nn.Module):
-    """A classifier whose product has a multiple of eight columns: of an odd number of halves the
+    """A classifier whose matmul has a multiple of eight columns: of an odd number of halves the
     device can load none together, and takes four times as long."""
 
     def __init__(self, own: torch.nn.Linear, dtype: torch.dtype) -> None:
@@ -189,7 +189,7 @@ def _fused_embeddings(
     base: Any, shift: torch.Tensor, dtype: torch.dtype, kernel: EmbedKernel | None
 ) -> VarlenEmbeddings | None:
     """None where there is no kernel, where the model's have a form of their own, and where a
-    product stands between them and the first layer."""
+    matmul stands between them and the first layer."""
     if kernel is None or hasattr(base, "embeddings_project"):
         return None
     try:
@@ -199,7 +199,7 @@ def _fused_embeddings(
 
 
 def _weight(parts: Sequence[torch.nn.Linear], dtype: torch.dtype) -> torch.Tensor:
-    """As a product reads it: shape (inputs, outputs), the transpose of what a module keeps."""
+    """As a matmul reads it: shape (inputs, outputs), the transpose of what a module keeps."""
     return torch.cat([part.weight.detach() for part in parts]).to(dtype).t()
 
 
@@ -212,7 +212,7 @@ def _bias(part: torch.nn.Linear) -> torch.Tensor:
 def _without_shift(
     parts: Sequence[torch.nn.Linear], shift: torch.Tensor, dtype: torch.dtype
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Weight and bias of products that read what is larger by `shift` than it should be."""
+    """Weight and bias of matmuls that read what is larger by `shift` than it should be."""
     weight = _weight(parts, dtype)
     bias = torch.cat([_bias(part) for part in parts])
     return weight, (bias - shift.to(dtype).float() @ weight.float()).to(dtype)

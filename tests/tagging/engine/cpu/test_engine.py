@@ -36,7 +36,7 @@ from consumer.tagging.engine.cpu.native_layer import LayerKernel
 from consumer.tagging.engine.cpu.packed_layer import PackedLayer, can_fuse
 from consumer.tagging.engine.cpu.passes import parts
 from consumer.tagging.engine.cpu.quantized_layer import QuantizedLayer, quantize_layer
-from consumer.tagging.engine.cpu.quantized_product import Int8Product
+from consumer.tagging.engine.cpu.quantized_linear import Int8Linear
 from consumer.tagging.engine.encoder_layers import find_layers, read_layer
 from consumer.tagging.engine.engine import Answer, Engine, PackedEngine
 from consumer.tagging.engine.packed_attention import CannotPack
@@ -508,7 +508,7 @@ def test_layers_in_eight_bits_answer_nearly_as_the_model_does(family: str) -> No
     layers = layers_of(engine)
     assert len(layers) == 2
     quantized = [layer for layer in layers if isinstance(layer, QuantizedLayer)]
-    assert sum(layer.int8_products for layer in quantized) >= 4
+    assert sum(layer.int8_linears for layer in quantized) >= 4
     found = engine.run(windows())
     assert found.probabilities is not None
     assert expected.probabilities is not None
@@ -588,7 +588,7 @@ def test_a_window_gives_the_same_numbers_in_eight_bits_in_any_company() -> None:
 def test_a_layer_in_eight_bits_gives_nearly_its_float32_answer(
     monkeypatch: pytest.MonkeyPatch, has_bias: bool
 ) -> None:
-    monkeypatch.setattr("consumer.tagging.engine.cpu.quantized_product.MOST_ERROR", 1.0)
+    monkeypatch.setattr("consumer.tagging.engine.cpu.quantized_linear.MOST_ERROR", 1.0)
     layers = find_layers(load("bert-cased", "float32").network)
     assert layers is not None
     weights = read_layer(layers[0])
@@ -604,7 +604,7 @@ def test_a_layer_in_eight_bits_gives_nearly_its_float32_answer(
                 part.register_parameter("bias", None)
     hidden = torch.randn(57, weights.value.in_features, generator=draw)
     layer, expected = quantize_layer(weights, hidden, (50, 7))
-    assert layer.int8_products == 4
+    assert layer.int8_linears == 4
     for kept in (None, torch.arange(3, 55, 2)):
         found = layer.compute(hidden, (50, 7), kept)
         wanted = expected if kept is None else expected[kept]
@@ -612,12 +612,12 @@ def test_a_layer_in_eight_bits_gives_nearly_its_float32_answer(
 
 
 @needs_int8
-def test_a_product_that_eight_bits_change_too_much_stays_in_sixteen(
+def test_a_matmul_that_eight_bits_change_too_much_stays_in_sixteen(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("consumer.tagging.engine.cpu.quantized_product.MOST_ERROR", 0.0)
+    monkeypatch.setattr("consumer.tagging.engine.cpu.quantized_linear.MOST_ERROR", 0.0)
     engine = make_engine(load("bert-cased", "int8"), with_probabilities=True)
-    assert [layer.int8_products for layer in layers_of(engine)] == [0, 0]
+    assert [layer.int8_linears for layer in layers_of(engine)] == [0, 0]
     expected = plain_engine("bert-cased").run(windows())
     found = engine.run(windows())
     assert found.probabilities is not None
@@ -770,7 +770,7 @@ def test_attention_takes_scores_of_any_size(
     expected = (shares @ value).transpose(0, 1).reshape(12, -1)
     found = attend(inputs, (12,), 2).float()
     # Scores of hundreds are whole numbers in bfloat16, in which torch's own attention has them
-    # between its products too.
+    # between its matmuls too.
     assert found.isfinite().all()
     if dtype == torch.float32:
         assert torch.allclose(found, expected, atol=1e-3)
@@ -827,7 +827,7 @@ def test_the_c_library_is_asked_to_keep_memory_and_others_are_left_alone(
 
 
 def test_not_a_number_stays_one_in_eight_bits() -> None:
-    """The residual carries it past the products, which have no number for it."""
+    """The residual carries it past the matmuls, which have no number for it."""
     if not read_processor().has_int8:
         pytest.skip("needs a processor with AVX-512 VNNI")
     model = load("bert-cased", "int8")
@@ -842,7 +842,7 @@ def test_not_a_number_stays_one_in_eight_bits() -> None:
 
 @pytest.mark.instructions
 @needs_int8
-def test_products_are_those_of_the_rounded_integers() -> None:
+def test_matmuls_are_those_of_the_rounded_integers() -> None:
     from consumer.tagging.engine.cpu.quantization import centred_scales, quantize_weight
 
     generator = torch.Generator().manual_seed(1)
@@ -853,16 +853,16 @@ def test_products_are_those_of_the_rounded_integers() -> None:
     quantized = quantize_weight(weight, scales)
     rounded_weight = quantized.integers.float() * quantized.scales[:, None] / scales.scales
     expected = scales.rounded(inputs) @ rounded_weight.T + bias
-    product = Int8Product(weight, bias, scales)
-    found = product(inputs)
+    linear = Int8Linear(weight, bias, scales)
+    found = linear(inputs)
     assert found.dtype == torch.bfloat16
     assert torch.allclose(found.float(), expected, rtol=2**-7, atol=1e-2)
     residual = torch.randn(20, 48, generator=generator)
-    assert torch.allclose(product.plus(inputs, residual), expected + residual, atol=1e-4)
-    activated = product.gelu(inputs, None)
+    assert torch.allclose(linear.plus(inputs, residual), expected + residual, atol=1e-4)
+    activated = linear.gelu(inputs, None)
     exact = torch.nn.functional.gelu(expected)
     assert torch.allclose(activated.float(), exact, rtol=2**-7, atol=2e-2)
     into = replace(scales, scales=torch.tensor(0.05), zero_point=10)
-    coded = product.gelu(inputs, into)
+    coded = linear.gelu(inputs, into)
     assert coded.dtype == torch.uint8
     assert ((coded.float() - 10) * 0.05 - exact.clamp(-0.5, 12.25)).abs().max() < 0.06

@@ -1,4 +1,4 @@
-"""Products of 16-bit integers by our own kernel: their values, what it refuses, its memory."""
+"""Matmuls of 16-bit integers by our own kernel: their values, what it refuses, its memory."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_no_sum_of_products_leaves_32_bits(inputs: int, level: float, kind: str)
 @needs_kernel
 @pytest.mark.parametrize("tokens", [1, 5, 6, 7, 13, 191, 192, 193, 390])
 @pytest.mark.parametrize(("inputs", "outputs"), [(16, 16), (32, 48), (400, 16), (64, 256)])
-def test_a_product_is_that_of_the_rounded_integers(
+def test_a_matmul_is_that_of_the_rounded_integers(
     kernel: LayerKernel, tokens: int, inputs: int, outputs: int
 ) -> None:
     rows, weight, bias = drawn(tokens, inputs), drawn(outputs, inputs, seed=2), drawn(outputs)
@@ -78,12 +78,12 @@ def test_a_product_is_that_of_the_rounded_integers(
     integers, scales = quantized(rows)
     rounded = int16_weight(weight, ROW_LIMIT)
     expected = integers @ rounded.integers.double().T * scales * rounded.scales.double() + bias
-    found = kernel.multiply(kernel.product(weight, bias), rows)
+    found = kernel.multiply(kernel.linear(weight, bias), rows)
     assert found.shape == (tokens, outputs)
     assert torch.allclose(found.double(), expected, rtol=1e-5, atol=1e-5)
     exact = linear(rows, weight, bias)
     assert float((found - exact).norm() / exact.norm()) < 1e-3
-    without = kernel.multiply(kernel.product(weight, None), rows)
+    without = kernel.multiply(kernel.linear(weight, None), rows)
     assert torch.allclose(without + bias, found, atol=1e-5)
 
 
@@ -92,7 +92,7 @@ def test_a_product_is_that_of_the_rounded_integers(
 def test_sums_of_the_largest_integers_are_right(kernel: LayerKernel, inputs: int) -> None:
     """All inputs and weights at their limits, all of one sign: the largest sum that there is."""
     rows = torch.ones(7, inputs) * torch.tensor([1.0, -1.0, 3e7, -2e-9, 5.0, 1e20, -1.0])[:, None]
-    found = kernel.multiply(kernel.product(torch.ones(16, inputs), None), rows)
+    found = kernel.multiply(kernel.linear(torch.ones(16, inputs), None), rows)
     expected = rows.sum(dim=1, keepdim=True).expand(7, 16)
     # So many weights have integers of 128, if they are all as large.
     assert torch.allclose(found, expected, rtol=5e-3)
@@ -100,15 +100,15 @@ def test_sums_of_the_largest_integers_are_right(kernel: LayerKernel, inputs: int
 
 @needs_kernel
 def test_a_row_has_the_same_numbers_in_any_company(kernel: LayerKernel) -> None:
-    """Bit for bit, in products and in the rest of the layer."""
+    """Bit for bit, in matmuls and in the rest of the layer."""
     weights = layer_weights()
     layer = kernel.finished_layer(weights)
-    product = kernel.product(weights.up.weight, weights.up.bias)
+    up = kernel.linear(weights.up.weight, weights.up.bias)
     hidden, attended = drawn(400, 32) * 3, drawn(400, 32, seed=2)
-    multiplied, finished = kernel.multiply(product, hidden), kernel.finish(layer, attended, hidden)
+    multiplied, finished = kernel.multiply(up, hidden), kernel.finish(layer, attended, hidden)
     for begin, end in ((0, 1), (3, 9), (100, 305), (399, 400)):
         part = slice(begin, end)
-        assert torch.equal(kernel.multiply(product, hidden[part]), multiplied[part])
+        assert torch.equal(kernel.multiply(up, hidden[part]), multiplied[part])
         alone = kernel.finish(layer, attended[part], hidden[part])
         assert torch.equal(alone, finished[part])
 
@@ -118,15 +118,15 @@ def test_a_row_has_the_same_numbers_in_any_company(kernel: LayerKernel) -> None:
 def test_what_is_no_number_stays_none_and_where_it_is(kernel: LayerKernel, bad: float) -> None:
     weights = layer_weights()
     layer = kernel.finished_layer(weights)
-    product = kernel.product(weights.up.weight, weights.up.bias)
+    up = kernel.linear(weights.up.weight, weights.up.bias)
     for place in (0, 7, 31):
         hidden, attended = drawn(40, 32), drawn(40, 32, seed=2)
-        multiplied = kernel.multiply(product, hidden)
+        multiplied = kernel.multiply(up, hidden)
         finished = kernel.finish(layer, attended, hidden)
         others = torch.arange(40) != 9
         spoilt = hidden.clone()
         spoilt[9, place] = bad
-        found = kernel.multiply(product, spoilt)
+        found = kernel.multiply(up, spoilt)
         assert not found[9].isfinite().any()
         assert torch.equal(found[others], multiplied[others])
         for parts in ((spoilt, hidden), (attended, spoilt)):
@@ -142,12 +142,12 @@ def test_rows_of_nothing_and_of_next_to_nothing(kernel: LayerKernel) -> None:
     rows[2, 3] = 1e-44
     rows[3] = 1e-25
     bias = drawn(16)
-    found = kernel.multiply(kernel.product(torch.ones(16, 32), bias), rows)
+    found = kernel.multiply(kernel.linear(torch.ones(16, 32), bias), rows)
     assert torch.allclose(found, bias.expand(4, 16))
-    apart = kernel.multiply(kernel.product(torch.ones(16, 32), None), rows)
+    apart = kernel.multiply(kernel.linear(torch.ones(16, 32), None), rows)
     assert torch.allclose(apart[3], torch.full((16,), 32e-25), rtol=1e-3)
     # One over their scale is too large for a float32; they count nothing, rather than anything.
-    large = kernel.multiply(kernel.product(torch.eye(16, 32) * 1e30, None), rows)
+    large = kernel.multiply(kernel.linear(torch.eye(16, 32) * 1e30, None), rows)
     assert float(large[:3].abs().max()) <= 1.01e-8
 
 
@@ -209,28 +209,28 @@ def test_gelu_is_the_exact_one(kernel: LayerKernel) -> None:
 @needs_kernel
 def test_it_refuses_what_would_lead_it_astray(kernel: LayerKernel) -> None:
     with pytest.raises(ValueError, match=r"does not take a weight of \(16, 24\)"):
-        kernel.product(drawn(16, 24), None)
+        kernel.linear(drawn(16, 24), None)
     with pytest.raises(ValueError, match=r"does not take a weight of \(20, 16\)"):
-        kernel.product(drawn(20, 16), None)
-    product = kernel.product(drawn(16, 32), None)
+        kernel.linear(drawn(20, 16), None)
+    up = kernel.linear(drawn(16, 32), None)
     layer = kernel.finished_layer(layer_weights())
     with pytest.raises(ValueError, match=r"float32 on the CPU, not torch\.bfloat16"):
-        kernel.multiply(product, drawn(4, 32).bfloat16())
+        kernel.multiply(up, drawn(4, 32).bfloat16())
     with pytest.raises(ValueError, match=r"32 columns, not a shape of \(4, 16\)"):
-        kernel.multiply(product, drawn(4, 16))
+        kernel.multiply(up, drawn(4, 16))
     with pytest.raises(ValueError, match=r"32 columns, not a shape of \(32,\)"):
-        kernel.multiply(product, drawn(32))
+        kernel.multiply(up, drawn(32))
     with pytest.raises(ValueError, match="4 tokens attended, of 5"):
         kernel.finish(layer, drawn(4, 32), drawn(5, 32))
-    assert kernel.multiply(product, drawn(0, 32)).shape == (0, 16)
+    assert kernel.multiply(up, drawn(0, 32)).shape == (0, 16)
 
 
 @needs_kernel
 def test_rows_may_lie_apart(kernel: LayerKernel) -> None:
-    product, rows = kernel.product(drawn(16, 32), None), drawn(60, 32)
+    up, rows = kernel.linear(drawn(16, 32), None), drawn(60, 32)
     apart = torch.full((60, 100), torch.nan)
     apart[:, 20:52] = rows
-    assert torch.equal(kernel.multiply(product, apart[:, 20:52]), kernel.multiply(product, rows))
+    assert torch.equal(kernel.multiply(up, apart[:, 20:52]), kernel.multiply(up, rows))
 
 
 def test_without_the_library_there_is_no_kernel(
@@ -256,14 +256,14 @@ static float *floats(int32_t count) {
     return found;
 }
 
-static Product product(int32_t inputs, int32_t outputs) {
+static Linear linear(int32_t inputs, int32_t outputs) {
     int16_t *panels = malloc(sizeof(int16_t) * inputs * outputs);
     for (int32_t i = 0; i < inputs * outputs; i++) panels[i] = (int16_t)(i % 11 - 5);
-    Product found = {panels, floats(outputs), floats(outputs), inputs, outputs};
+    Linear found = {panels, floats(outputs), floats(outputs), inputs, outputs};
     return found;
 }
 
-static void drop(Product *one) {
+static void drop(Linear *one) {
     free((void *)one->panels), free((void *)one->scales), free((void *)one->bias);
 }
 
@@ -272,7 +272,7 @@ int main(void) {
     int calls = 0;
     for (int32_t width = 16; width <= 48; width += 16)
         for (int32_t wide = 16; wide <= 80; wide += 32) {
-            Layer layer = {product(width, width), product(width, wide), product(wide, width),
+            Layer layer = {linear(width, width), linear(width, wide), linear(wide, width),
                            {floats(width), floats(width), 1e-12f},
                            {floats(width), floats(width), 1e-12f}};
             for (int32_t tokens = 1; tokens <= 400; tokens += tokens < 14 ? 1 : 43) {

@@ -9,7 +9,7 @@ from consumer.tagging.engine.cpu.quantization import (
     InputScales,
     activation_scales,
     centred_scales,
-    product_error,
+    matmul_error,
     quantize_weight,
 )
 
@@ -27,7 +27,7 @@ def test_inputs_are_rounded_to_the_nearest_integer_and_cut_off() -> None:
 
 
 def test_one_scale_holds_for_bfloat16_as_for_float32() -> None:
-    """A product of the two in bfloat16 would round 200.5 to 200 or 201 at random."""
+    """A multiplication in bfloat16 would round 200.5 to 200 or 201 at random."""
     inputs = torch.arange(0, 12, 0.0625)
     scales = InputScales(torch.tensor(0.0625), 3)
     assert torch.equal(
@@ -58,8 +58,8 @@ def test_a_channel_of_large_values_does_not_cost_the_others_their_resolution() -
     weight[:, 5] /= 100
     one_for_all = InputScales(inputs.abs().amax() / 127 * torch.ones(32), CENTRE)
     chosen = centred_scales(inputs, weight)
-    assert product_error(inputs, weight, chosen) < 0.02
-    assert product_error(inputs, weight, one_for_all) > 0.1
+    assert matmul_error(inputs, weight, chosen) < 0.02
+    assert matmul_error(inputs, weight, one_for_all) > 0.1
 
 
 def test_zero_has_an_integer_of_its_own_behind_gelu() -> None:
@@ -67,7 +67,7 @@ def test_zero_has_an_integer_of_its_own_behind_gelu() -> None:
     scales = activation_scales(inputs, drawn(16, 64, seed=1))
     assert scales.rounded(torch.zeros(1)).item() == 0.0
     assert 0 < scales.zero_point < 64
-    assert product_error(inputs, drawn(16, 64, seed=1), scales) < 0.02
+    assert matmul_error(inputs, drawn(16, 64, seed=1), scales) < 0.02
 
 
 def test_rare_large_values_are_cut_off_for_the_sake_of_the_rest() -> None:

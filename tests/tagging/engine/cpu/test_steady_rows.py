@@ -1,4 +1,4 @@
-"""A token's answer on processors whose products depend on how many rows they have."""
+"""A token's answer on processors whose matmuls depend on how many rows they have."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import torch
 
 from consumer.tagging.engine.cpu import engine as cpu_engine
 from consumer.tagging.engine.cpu.engine import make_cpu_engine
-from consumer.tagging.engine.cpu.fused_layer import PackedProduct
-from consumer.tagging.engine.cpu.quantized_product import Int8Product
+from consumer.tagging.engine.cpu.fused_layer import PrepackedLinear
+from consumer.tagging.engine.cpu.quantized_linear import Int8Linear
 from consumer.tagging.engine.cpu.row_blocks import (
     WHOLE,
     RowBlocks,
@@ -38,7 +38,7 @@ Linear = Callable[[torch.Tensor, torch.Tensor, torch.Tensor | None], torch.Tenso
 
 
 def summed_apart(rows: int) -> int:
-    """In how many parts a made-up processor sums the products of so many rows."""
+    """In how many parts a made-up processor sums a matmul of so many rows."""
     return 1 if rows <= 64 else 2 if rows <= 300 else 4
 
 
@@ -65,21 +65,21 @@ def dependent(parts: Callable[[int], int]) -> Linear:
 
 
 def use(monkeypatch: pytest.MonkeyPatch, linear: Linear) -> None:
-    """Compute every product of float32 and bfloat16 so."""
-    own = PackedProduct.__init__
+    """Compute every matmul of float32 and bfloat16 so."""
+    own = PrepackedLinear.__init__
 
-    def keeping(self: PackedProduct, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
+    def keeping(self: PrepackedLinear, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
         own(self, weight, bias)
         self.plain = (weight.detach(), bias)  # type: ignore[attr-defined]
 
-    def call(self: PackedProduct, inputs: torch.Tensor) -> torch.Tensor:
+    def call(self: PrepackedLinear, inputs: torch.Tensor) -> torch.Tensor:
         return linear(inputs, *self.plain)  # type: ignore[attr-defined]
 
-    monkeypatch.setattr(PackedProduct, "__init__", keeping)
-    monkeypatch.setattr(PackedProduct, "__call__", call)
+    monkeypatch.setattr(PrepackedLinear, "__init__", keeping)
+    monkeypatch.setattr(PrepackedLinear, "__call__", call)
     gelu = torch.nn.functional.gelu
-    monkeypatch.setattr(PackedProduct, "gelu", lambda self, rows: gelu(call(self, rows)))
-    monkeypatch.setattr(PackedProduct, "plus", lambda self, rows, more: call(self, rows) + more)
+    monkeypatch.setattr(PrepackedLinear, "gelu", lambda self, rows: gelu(call(self, rows)))
+    monkeypatch.setattr(PrepackedLinear, "plus", lambda self, rows, more: call(self, rows) + more)
     for module in ("torch.nn.functional", "consumer.tagging.engine.cpu.steady_rows"):
         monkeypatch.setattr(f"{module}.linear", linear)
     monkeypatch.setattr("consumer.tagging.engine.cpu.fused_layer.linear", linear)
@@ -126,11 +126,11 @@ def test_a_window_has_the_same_numbers_in_any_company(dtype: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", *(one for one in FUSED if one.values[0] != "int16")])
-def test_a_window_has_the_same_numbers_where_products_depend_on_rows(
+def test_a_window_has_the_same_numbers_where_matmuls_depend_on_rows(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, dtype: str
 ) -> None:
     use(monkeypatch, dependent(summed_apart))
-    monkeypatch.setattr("consumer.tagging.engine.cpu.quantized_product.MOST_ERROR", 0.0)
+    monkeypatch.setattr("consumer.tagging.engine.cpu.quantized_linear.MOST_ERROR", 0.0)
     with caplog.at_level(logging.INFO):
         engine = made(dtype)
     assert "numbers of tokens, from 320 to 9216" in caplog.text
@@ -142,13 +142,13 @@ def test_a_window_has_the_same_numbers_where_products_depend_on_rows(
 
 
 def test_eight_bits_that_depend_on_rows_come_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    run = Int8Product._run
+    run = Int8Linear._run
 
-    def other(self: Int8Product, integers: torch.Tensor, *given: object) -> torch.Tensor:
+    def other(self: Int8Linear, integers: torch.Tensor, *given: object) -> torch.Tensor:
         found = run(self, integers, *given)  # type: ignore[arg-type]
         return found if len(integers) > 64 or not found.is_floating_point() else found * 1.01
 
-    monkeypatch.setattr(Int8Product, "_run", other)
+    monkeypatch.setattr(Int8Linear, "_run", other)
     engine = made("int8")
     assert [layer.blocks for layer in engine._model.network.bert.encoder.layer] == (
         [RowBlocks(tuple(size for size in MANY_SIZES if size > 64))] * 2
@@ -227,7 +227,7 @@ def test_the_cheapest_sizes_that_agree_are_taken(
     assert blocks == RowBlocks(tuple(size for size in SIZES if least <= size <= most))
 
 
-def test_products_must_agree_on_their_sizes() -> None:
+def test_matmuls_must_agree_on_their_sizes() -> None:
     first, second = dict.fromkeys(SIZES, b"a"), dict.fromkeys(SIZES, b"a")
     first[32] = b"b"
     second[1_024] = b"b"

@@ -51,7 +51,7 @@ INLINE void transpose(const __m256 in[LANES], __m256 out[LANES]) {
 }
 
 /* Keys as columns. Those that fill up the last panel are zeros. */
-INLINE void pack_keys(const Head *head, int head_size, float *panels) {
+INLINE void copy_keys(const Head *head, int head_size, float *panels) {
     int padded = (int)padded_keys((size_t)head->keys);
     for (int first = 0; first < padded; first += LANES)
         for (int part = 0; part < head_size; part += LANES) {
@@ -70,7 +70,7 @@ INLINE void pack_keys(const Head *head, int head_size, float *panels) {
         }
 }
 
-INLINE void pack_values(const Head *head, int head_size, float *panels) {
+INLINE void copy_values(const Head *head, int head_size, float *panels) {
     size_t padded = padded_keys((size_t)head->keys);
     for (int part = 0; part < head_size; part += COLUMNS)
         for (int key = 0; key < head->keys; key++)
@@ -146,8 +146,8 @@ INLINE void raise(const Head *head, const Work *work, const float most[ROWS], fl
 
 TARGET static void attend_head(const Head *head, int head_size, const Work *work) {
     size_t padded = padded_keys((size_t)head->keys);
-    pack_keys(head, head_size, work->keys);
-    pack_values(head, head_size, work->values);
+    copy_keys(head, head_size, work->keys);
+    copy_values(head, head_size, work->values);
     for (int first = 0; first < head->queries; first += ROWS) {
         int rows = head->queries - first < ROWS ? head->queries - first : ROWS;
         /* The first query stands for those that the last tile lacks; their answers are dropped. */

@@ -1,8 +1,8 @@
-/* An encoder's layer beside its attention, with products of 16-bit integers, for processors with
+/* An encoder's layer beside its attention, with matmuls of 16-bit integers, for processors with
  * AVX2 and no better: one instruction multiplies 16 pairs of them and adds each to its neighbour,
  * where a float32 one multiplies 8.
  *
- * A product's inputs are quantized row by row, the largest of a row to ROW_LIMIT; its weights have
+ * A matmul's inputs are quantized row by row, the largest of a row to ROW_LIMIT; its weights have
  * a scale for each output, so large that no sum can leave 32 bits. Everything else is float32.
  * The tokens go through the layer a block at a time, which stays in the caches meanwhile.
  *
@@ -17,7 +17,7 @@ typedef struct {
     const float *scales;   /* (outputs) */
     const float *bias;     /* (outputs) */
     int32_t inputs, outputs;
-} Product;
+} Linear;
 
 typedef struct {
     const float *weight, *bias; /* (width) */
@@ -25,7 +25,7 @@ typedef struct {
 } Norm;
 
 typedef struct {
-    Product out, up, down;
+    Linear out, up, down;
     Norm attention_norm, output_norm;
 } Layer;
 
@@ -45,7 +45,7 @@ typedef enum { AS_IT_IS, WITH_GELU, PLUS } Ending;
 
 /* The memory that a block works in. */
 typedef struct {
-    float *wide;       /* (BLOCK, widest): outputs of the product in the middle */
+    float *wide;       /* (BLOCK, widest): outputs of the matmul in the middle */
     float *scales;     /* (BLOCK) */
     int16_t *integers; /* (BLOCK, widest) */
 } Work;
@@ -123,11 +123,11 @@ INLINE __m256 gelu(__m256 values) {
 }
 
 /* What the integers at hand give. `addend` has the shape of the outputs, which it may be. */
-INLINE void run(const Product *product, const Work *work, int rows, const Ending ending,
+INLINE void run(const Linear *linear, const Work *work, int rows, const Ending ending,
                 const float *addend, float *outputs) {
-    size_t width = (size_t)product->inputs;
-    for (int column = 0; column < product->outputs; column += COLUMNS) {
-        const int16_t *panel = product->panels + column * width;
+    size_t width = (size_t)linear->inputs;
+    for (int column = 0; column < linear->outputs; column += COLUMNS) {
+        const int16_t *panel = linear->panels + column * width;
         for (int first = 0; first < rows; first += ROWS) {
             __m256i sums[ROWS][2];
             multiply(work->integers + first * width, width, panel, sums);
@@ -135,12 +135,12 @@ INLINE void run(const Product *product, const Work *work, int rows, const Ending
                 if (first + row >= rows)
                     continue;
                 __m256 scale = _mm256_set1_ps(work->scales[first + row]);
-                size_t place = (size_t)(first + row) * product->outputs + column;
+                size_t place = (size_t)(first + row) * linear->outputs + column;
                 UNROLLED for (int half = 0; half < 2; half++) {
                     int at = column + half * LANES;
-                    __m256 scales = _mm256_mul_ps(scale, _mm256_loadu_ps(product->scales + at));
+                    __m256 scales = _mm256_mul_ps(scale, _mm256_loadu_ps(linear->scales + at));
                     __m256 found = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums[row][half]), scales,
-                                                   _mm256_loadu_ps(product->bias + at));
+                                                   _mm256_loadu_ps(linear->bias + at));
                     if (ending == WITH_GELU)
                         found = gelu(found);
                     if (ending == PLUS)
@@ -196,7 +196,7 @@ EXPORTED int32_t nerstream_can_multiply(void) {
     return has_instructions();
 }
 
-/* Whether products of 16-bit integers are known to be faster here than those of float32: measured
+/* Whether matmuls of 16-bit integers are known to be faster here than those of float32: measured
  * on AMD's Zen 3, which begins two of these multiplications at a time. A processor that begins one
  * gains nothing by them, and one with AVX-512 has float32 at twice the width. */
 EXPORTED int32_t nerstream_multiplies_fast(void) {
@@ -208,7 +208,7 @@ EXPORTED int32_t nerstream_multiplies_fast(void) {
     return memcmp(vendor, "AuthenticAMD", sizeof vendor) == 0 && family >= 0x19;
 }
 
-/* Inputs and outputs of a product are a multiple of so many. */
+/* Inputs and outputs of a matmul are a multiple of so many. */
 EXPORTED int32_t nerstream_width_step(void) {
     return COLUMNS;
 }
@@ -220,37 +220,37 @@ EXPORTED int32_t nerstream_row_limit(void) {
 
 /* Bytes of the memory that a call works in, which is nobody else's meanwhile.
  *
- * widest: most inputs or outputs of a product.
+ * widest: most inputs or outputs of a matmul.
  */
 EXPORTED int64_t nerstream_layer_work(int32_t widest) {
     return (int64_t)BLOCK * (widest * (sizeof(float) + sizeof(int16_t)) + sizeof(float));
 }
 
-/* One product: (tokens, inputs) to (tokens, outputs).
+/* One matmul: (tokens, inputs) to (tokens, outputs).
  *
  * work: nerstream_layer_work() of its inputs.
  */
-EXPORTED TARGET void nerstream_multiply(const Product *product, const float *inputs, float *outputs,
+EXPORTED TARGET void nerstream_multiply(const Linear *linear, const float *inputs, float *outputs,
                                         int32_t tokens, void *memory) {
-    Work work = work_of(memory, product->inputs);
+    Work work = work_of(memory, linear->inputs);
     for (int32_t first = 0; first < tokens; first += BLOCK) {
         int rows = rows_of(tokens, first);
-        quantize(inputs + (size_t)first * product->inputs, rows, product->inputs, &work);
-        run(product, &work, rows, AS_IT_IS, NULL, outputs + (size_t)first * product->outputs);
+        quantize(inputs + (size_t)first * linear->inputs, rows, linear->inputs, &work);
+        run(linear, &work, rows, AS_IT_IS, NULL, outputs + (size_t)first * linear->outputs);
     }
 }
 
-/* What comes after attention: its product, residual and normalisation, and the feed-forward part.
+/* What comes after attention: its matmul, residual and normalisation, and the feed-forward part.
  *
  * attended: (tokens, out->inputs).
  * hidden: what came into the layer, (tokens, out->outputs).
  * outputs: what goes out, as large; elsewhere.
- * work: nerstream_layer_work() of the widest product.
+ * work: nerstream_layer_work() of the widest matmul.
  */
 EXPORTED TARGET void nerstream_finish(const Layer *layer, const float *attended,
                                       const float *hidden, float *outputs, int32_t tokens,
                                       void *memory) {
-    const Product *out = &layer->out, *up = &layer->up, *down = &layer->down;
+    const Linear *out = &layer->out, *up = &layer->up, *down = &layer->down;
     int32_t width = out->outputs;
     Work work = work_of(memory, up->outputs > out->inputs ? up->outputs : out->inputs);
     for (int32_t first = 0; first < tokens; first += BLOCK) {
@@ -292,9 +292,9 @@ EXPORTED int64_t nerstream_layer_work(int32_t widest) {
     return 0;
 }
 
-EXPORTED void nerstream_multiply(const Product *product, const float *inputs, float *outputs,
+EXPORTED void nerstream_multiply(const Linear *linear, const float *inputs, float *outputs,
                                  int32_t tokens, void *memory) {
-    (void)product, (void)inputs, (void)outputs, (void)tokens, (void)memory;
+    (void)linear, (void)inputs, (void)outputs, (void)tokens, (void)memory;
 }
 
 EXPORTED void nerstream_finish(const Layer *layer, const float *attended, const float *hidden,

@@ -8,17 +8,17 @@ from typing import Any, Protocol
 
 import torch
 
-from consumer.tagging.engine.cpu.fused_layer import PACKED_FOR_TOKENS, PackedProduct
-from consumer.tagging.engine.cpu.quantization import InputScales, product_error, quantize_weight
+from consumer.tagging.engine.cpu.fused_layer import PREPACKED_FOR_TOKENS, PrepackedLinear
+from consumer.tagging.engine.cpu.quantization import InputScales, matmul_error, quantize_weight
 from consumer.tagging.engine.cpu.row_blocks import DIFFERENT_ROWS, RowProbe, RowProbes
 
-#: A product stays bfloat16 where eight bits change it by more than this share of itself.
+#: A layer stays bfloat16 where eight bits change it by more than this share of itself.
 MOST_ERROR = 0.05
 
 _log = logging.getLogger(__name__)
 
 
-class Product(Protocol):
+class Linear(Protocol):
     """One linear layer."""
 
     @property
@@ -48,32 +48,32 @@ class Product(Protocol):
         ...
 
 
-class HalfProduct:
+class HalfLinear:
     """In bfloat16."""
 
     scales: InputScales | None = None
 
     def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
         half = None if bias is None else bias.to(torch.bfloat16)
-        self._product = PackedProduct(weight.to(torch.bfloat16), half)
+        self._linear = PrepackedLinear(weight.to(torch.bfloat16), half)
 
     def __call__(self, inputs: torch.Tensor) -> torch.Tensor:
-        return self._product(inputs.to(torch.bfloat16))
+        return self._linear(inputs.to(torch.bfloat16))
 
     def gelu(self, inputs: torch.Tensor, scales: InputScales | None) -> torch.Tensor:
-        found = self._product.gelu(inputs.to(torch.bfloat16))
+        found = self._linear.gelu(inputs.to(torch.bfloat16))
         return found if scales is None else scales.quantize(found)
 
     def plus(self, inputs: torch.Tensor, residual: torch.Tensor) -> torch.Tensor:
-        return self._product(inputs.to(torch.bfloat16)) + residual
+        return self._linear(inputs.to(torch.bfloat16)) + residual
 
     def row_probes(self, use: str, _scales: InputScales | None = None) -> RowProbes:
-        # The residual is added after the product.
-        return self._product.row_probes("gelu" if use == "gelu" else "__call__")
+        # The residual is added after the matmul.
+        return self._linear.row_probes("gelu" if use == "gelu" else "__call__")
 
 
-class Int8Product:
-    """In eight bits, summed in 32, by oneDNN's quantised product.
+class Int8Linear:
+    """In eight bits, summed in 32, by oneDNN's quantised matmul.
 
     The zero point of the inputs is in the bias, since oneDNN would take it off each sum anew.
     """
@@ -84,7 +84,7 @@ class Int8Product:
         quantized = quantize_weight(weight, scales)
         self.scales = scales
         self._integers = torch.ops.onednn.qlinear_prepack(
-            quantized.integers, [PACKED_FOR_TOKENS, weight.shape[1]]
+            quantized.integers, [PREPACKED_FOR_TOKENS, weight.shape[1]]
         )
         self._form = tuple(weight.shape)
         self._weight_scales = quantized.scales
@@ -96,7 +96,7 @@ class Int8Product:
         return self.of_integers(self.scales.quantize(inputs))
 
     def of_integers(self, integers: torch.Tensor) -> torch.Tensor:
-        """The product of inputs that are quantized already, bfloat16."""
+        """The matmul of inputs that are quantized already, bfloat16."""
         return self._run(integers, torch.bfloat16)
 
     def gelu(self, inputs: torch.Tensor, scales: InputScales | None) -> torch.Tensor:
@@ -176,14 +176,14 @@ class Int8Product:
         return found
 
 
-def choose_product(
+def choose_linear(
     name: str,
     weight: torch.Tensor,
     bias: torch.Tensor | None,
     inputs: torch.Tensor,
     find_scales: Any,
-) -> Product:
-    """The product in eight bits, unless they change it too much.
+) -> Linear:
+    """The layer in eight bits, unless they change it too much.
 
     Args:
         name: for the log.
@@ -192,7 +192,7 @@ def choose_product(
         find_scales: (inputs, weight) -> the scales for such inputs.
     """
     scales = find_scales(inputs, weight)
-    error = product_error(inputs, weight, scales)
+    error = matmul_error(inputs, weight, scales)
     _log.debug("%s: eight bits change it by %.2f%%", name, 100 * error)
     # Written so that what is not a number stays bfloat16.
-    return Int8Product(weight, bias, scales) if error <= MOST_ERROR else HalfProduct(weight, bias)
+    return Int8Linear(weight, bias, scales) if error <= MOST_ERROR else HalfLinear(weight, bias)
