@@ -146,7 +146,7 @@ def test_an_article_has_the_same_entities_and_scores_in_any_company(dtype: str) 
 
 def test_auto_is_what_the_model_says_that_it_keeps_its_entities_in() -> None:
     processor = read_processor()
-    fast = processor.has_int8 and processor.has_bfloat16 and not processor.has_tiles
+    fast = processor.has_int8 and processor.has_bfloat16 and not processor.has_amx
     plain = "int16" if processor.prefers_int16 else "float32"
     expected = "int8" if fast else "bfloat16" if processor.has_bfloat16 else plain
     assert tagger("word", "auto").info.dtype == expected

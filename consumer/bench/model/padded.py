@@ -92,9 +92,9 @@ def rectangles(lengths: Sequence[int], most_tokens: int) -> Iterator[list[int]]:
 
 def reduce_logits(logits: NDArray[np.float32]) -> Answer:
     """Label ids and scores of logits, shape (tokens, outputs)."""
-    powers = np.exp(logits.astype(np.float32) - logits.max(axis=1, keepdims=True))
+    exponentials = np.exp(logits.astype(np.float32) - logits.max(axis=1, keepdims=True))
     return Answer(
         label_ids=logits.argmax(axis=1).astype(np.int16),
-        scores=(1.0 / powers.sum(axis=1)).astype(np.float32),
+        scores=(1.0 / exponentials.sum(axis=1)).astype(np.float32),
         probabilities=None,
     )

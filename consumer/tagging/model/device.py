@@ -132,8 +132,8 @@ def precision_of_model(
         processor: None takes this machine's.
     """
     processor = processor or read_processor()
-    # With tiles eight bits are no faster than sixteen; without bfloat16 nobody has measured it.
-    is_faster = processor.has_int8 and processor.has_bfloat16 and not processor.has_tiles
+    # With AMX eight bits are no faster than sixteen; without bfloat16 nobody has measured it.
+    is_faster = processor.has_int8 and processor.has_bfloat16 and not processor.has_amx
     if device.type == "cpu" and is_faster and Dtype.INT8 in faithful_dtypes:
         return _PRECISIONS[Dtype.INT8]
     return precision

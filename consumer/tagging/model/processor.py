@@ -28,7 +28,7 @@ _TOP_PAD_BYTES = 128 * 2**20
 #: that matters here. It ignores what it does not know.
 _WITHOUT_VNNI = ("sse41", "avx", "avx2", "avx2_vnni", "avx2_vnni_2", "avx512_core")
 _WITHOUT_BFLOAT16 = (*_WITHOUT_VNNI, "avx512_core_vnni")
-_WITHOUT_TILES = (
+_WITHOUT_AMX = (
     *(*_WITHOUT_BFLOAT16, "avx512_core_bf16", "avx512_core_fp16"),
     *("avx10_1_512", "avx10_2", "avx10_2_512"),
 )
@@ -45,7 +45,7 @@ class Processor:
             they are converted one by one, slower than float32.
         has_int8: whether it sums products of eight-bit numbers in 32 bits (VNNI). Without it the
             sums overflow 16 bits. False too where this torch has no such product.
-        has_tiles: whether it multiplies whole tiles of bfloat16 numbers (AMX).
+        has_amx: whether it multiplies matrices of bfloat16 numbers in one instruction (AMX).
         has_int16: whether it runs our own products of 16-bit numbers (AVX2), and this installation
             has them.
         prefers_int16: whether those are known to be faster than float32 on it, and it has nothing
@@ -54,7 +54,7 @@ class Processor:
 
     has_bfloat16: bool
     has_int8: bool
-    has_tiles: bool
+    has_amx: bool
     has_int16: bool = False
     prefers_int16: bool = False
 
@@ -67,16 +67,16 @@ def read_processor() -> Processor:
     is_fast_in_int16 = kernel is not None and kernel.is_fast
     capabilities = _capabilities() if torch.backends.mkldnn.is_available() else {}
     most = _restriction()
-    has_tiles = bool(capabilities.get("amx_bf16")) and most not in _WITHOUT_TILES
+    has_amx = bool(capabilities.get("amx_bf16")) and most not in _WITHOUT_AMX
     has_bfloat16 = most not in _WITHOUT_BFLOAT16 and (
-        has_tiles or bool(capabilities.get("avx512_bf16"))
+        has_amx or bool(capabilities.get("avx512_bf16"))
     )
     return Processor(
         has_bfloat16=has_bfloat16,
         has_int8=bool(capabilities.get("avx512_vnni"))
         and most not in _WITHOUT_VNNI
         and hasattr(torch.ops.onednn, "qlinear_pointwise"),
-        has_tiles=has_tiles,
+        has_amx=has_amx,
         has_int16=has_int16,
         prefers_int16=is_fast_in_int16 and not has_bfloat16,
     )

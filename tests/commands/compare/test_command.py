@@ -231,9 +231,9 @@ def test_a_wrong_nerstream_json_is_told_before_the_work(
 @pytest.mark.parametrize(
     ("processor", "dtypes"),
     [
-        (Processor(has_bfloat16=True, has_int8=True, has_tiles=False), ("bfloat16", "int8")),
-        (Processor(has_bfloat16=True, has_int8=False, has_tiles=False), ("bfloat16",)),
-        (Processor(has_bfloat16=False, has_int8=True, has_tiles=False), ("int8",)),
+        (Processor(has_bfloat16=True, has_int8=True, has_amx=False), ("bfloat16", "int8")),
+        (Processor(has_bfloat16=True, has_int8=False, has_amx=False), ("bfloat16",)),
+        (Processor(has_bfloat16=False, has_int8=True, has_amx=False), ("int8",)),
         (Processor(False, False, False, has_int16=True, prefers_int16=True), ("int16",)),
         (Processor(False, False, False, has_int16=True), ()),
     ],

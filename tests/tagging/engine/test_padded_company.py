@@ -211,7 +211,7 @@ def test_a_precision_that_a_model_does_not_run_in_is_named(
         tagger_of("FNet", dtype="bfloat16")
     monkeypatch.setattr(
         "consumer.tagging.model.device.read_processor",
-        lambda: Processor(has_bfloat16=True, has_int8=False, has_tiles=False),
+        lambda: Processor(has_bfloat16=True, has_int8=False, has_amx=False),
     )
     tagger = tagger_of("FNet", dtype="auto")
     assert tagger.info.dtype == "float32"

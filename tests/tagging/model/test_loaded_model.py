@@ -84,9 +84,9 @@ def test_two_folders_of_one_name_differ_by_their_revision(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("own", "dtype"),
     [
-        (Processor(has_bfloat16=True, has_int8=True, has_tiles=False), "bfloat16"),
-        (Processor(has_bfloat16=False, has_int8=True, has_tiles=False), "float32"),
-        (Processor(has_bfloat16=False, has_int8=False, has_tiles=False), "float32"),
+        (Processor(has_bfloat16=True, has_int8=True, has_amx=False), "bfloat16"),
+        (Processor(has_bfloat16=False, has_int8=True, has_amx=False), "float32"),
+        (Processor(has_bfloat16=False, has_int8=False, has_amx=False), "float32"),
         (Processor(False, False, False, has_int16=True), "float32"),
         (Processor(False, False, False, has_int16=True, prefers_int16=True), "int16"),
         (Processor(True, True, False, has_int16=True), "bfloat16"),
@@ -103,7 +103,7 @@ def test_auto_on_the_cpu_is_what_the_processor_multiplies(
     assert load(tiny_folder(), dtype="float32").info.dtype == "float32"
 
 
-EIGHT_BITS = Processor(has_bfloat16=True, has_int8=True, has_tiles=False)
+EIGHT_BITS = Processor(has_bfloat16=True, has_int8=True, has_amx=False)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ EIGHT_BITS = Processor(has_bfloat16=True, has_int8=True, has_tiles=False)
         (EIGHT_BITS, '{"faithful_dtypes": ["bfloat16", "int8"]}', "int8"),
         (EIGHT_BITS, '{"faithful_dtypes": ["bfloat16"]}', "bfloat16"),
         (EIGHT_BITS, "{}", "bfloat16"),
-        (replace(EIGHT_BITS, has_tiles=True), '{"faithful_dtypes": ["int8"]}', "bfloat16"),
+        (replace(EIGHT_BITS, has_amx=True), '{"faithful_dtypes": ["int8"]}', "bfloat16"),
         (replace(EIGHT_BITS, has_int8=False), '{"faithful_dtypes": ["int8"]}', "bfloat16"),
         (replace(EIGHT_BITS, has_bfloat16=False), '{"faithful_dtypes": ["int8"]}', "float32"),
     ],
@@ -234,7 +234,7 @@ def test_a_processor_has_no_more_than_its_library_may_use(
     everything = dict.fromkeys(("avx512_bf16", "amx_bf16", "avx512_vnni"), True)
     monkeypatch.setattr(processor, "_capabilities", lambda: everything)
     found = processor.read_processor.__wrapped__()
-    assert (found.has_bfloat16, found.has_int8, found.has_tiles) == has
+    assert (found.has_bfloat16, found.has_int8, found.has_amx) == has
 
 
 def test_weights_of_another_precision_are_converted(folder: Path) -> None:

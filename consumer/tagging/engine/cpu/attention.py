@@ -19,12 +19,12 @@ LONGEST_SCORES = 1_024
 #: anew for each shape that it has not met lately, which takes as long as that of a short window.
 FILLED_TO = 16
 
-#: Makes exponents of e of exponents of two.
+#: Turns exponents of two into exponents of e.
 LN_2 = math.log(2.0)
 
-#: Of a row's powers, and one over it the smallest sum: a score 18 lower than the row's largest
-#: still has a power above zero, and products with values of any model stay finite; sums beyond it
-#: are looked at, see `_are_of_use`.
+#: Of a row's exponentials, and one over it the smallest sum. A score 18 lower than the row's
+#: largest still has an exponential above zero, and products with values of any model stay finite.
+#: Sums beyond it are looked at, see `_are_of_use`.
 _LARGEST_SUM = 2.0**90
 
 
@@ -49,9 +49,9 @@ def attend(
 ) -> torch.Tensor:
     """Attention within each window.
 
-    By two matmuls and powers of two between them, or by torch's own attention for the CPU. That
-    one cuts the matmuls into blocks. With tiles it has kernels of its own for them and takes
-    about half the time; without, the blocks are too small for oneDNN's bfloat16 kernels, and it
+    By two matmuls and exponentials of two between them, or by torch's own attention for the CPU.
+    That one cuts the matmuls into blocks. With AMX it has kernels of its own for them and takes
+    about half the time. Without AMX the blocks are too small for oneDNN's bfloat16 kernels, and it
     takes twice the time. It takes no memory for all scores, though, so the longest windows always
     go to it.
 
@@ -79,8 +79,8 @@ def attend(
     ]
     attended = inputs.new_empty(query.shape[1], heads, query.shape[-1])
     by_head = attended.transpose(0, 1)
-    has_tiles = inputs.dtype == torch.bfloat16 and read_processor().has_tiles
-    longest_scores = 0 if has_tiles else LONGEST_SCORES
+    has_amx = inputs.dtype == torch.bfloat16 and read_processor().has_amx
+    longest_scores = 0 if has_amx else LONGEST_SCORES
     short = [window for window in windows if window.shape[1] <= longest_scores]
     for window in windows:
         if window.shape[1] > longest_scores:
@@ -90,23 +90,23 @@ def attend(
                 value[None, :, window.keys],
                 scale=LN_2,
             )[0]
-    for window, bad in _attend_by_powers(query, parts[1:], short, by_head):
+    for window, bad in _attend_by_exponentials(query, parts[1:], short, by_head):
         by_head[bad, window.queries] = _attend_by_softmax(
             query[bad, window.queries], key[bad, window.keys], value[bad, window.keys]
         )
     return attended.view(len(attended), -1)
 
 
-def _attend_by_powers(
+def _attend_by_exponentials(
     query: torch.Tensor,
     keys_values: torch.Tensor,
     windows: Sequence[_Window],
     attended: torch.Tensor,
 ) -> Sequence[tuple[_Window, torch.Tensor]]:
-    """Attention with the softmax undone into its powers, which are divided by their sums only
-    after the matmul with the values: that has as many columns as a head is wide, where the scores
-    have as many as the window has tokens. What a softmax does besides, subtracting the largest
-    score, keeps the powers small; here their sums tell afterwards whether they were.
+    """Attention whose softmax is divided by its denominators last, after the matmul with the
+    values. That one's answer has as many columns as a head is wide, where the scores have as many
+    as the window has tokens. A softmax also subtracts the largest score, which keeps exponentials
+    small. Here the denominators tell afterwards whether they were.
 
     Args:
         query: shape (heads, queries, head size).
@@ -115,7 +115,7 @@ def _attend_by_powers(
 
     Returns:
         The windows and their heads whose answers are of no use, since their scores lie too far from
-        zero: of some models one head does that in nearly all windows.
+        zero. Some models have one head that does so in nearly all windows.
     """
     if not windows:
         return ()
@@ -126,11 +126,11 @@ def _attend_by_powers(
     memory = [query.new_empty(heads * longest * width) for width in (longest, size, 2 * size)]
     ones_then_zeros = query.new_ones(heads, longest + FILLED_TO)
     ones_then_zeros[:, longest:] = 0
-    all_sums = query.new_ones(heads, query.shape[1], 1)
+    all_denominators = query.new_ones(heads, query.shape[1], 1)
     for window in windows:
         queries, keys = window.shape
         rows, columns = _filled_up(queries), _filled_up(keys)
-        powers, own_query, own_keys_values = (
+        exponentials, own_query, own_keys_values = (
             part[: math.prod(shape)].view(shape)
             for part, shape in zip(
                 memory,
@@ -144,14 +144,14 @@ def _attend_by_powers(
             # What lies there may be no number, and that of another article.
             own_keys_values[:, :, keys:] = 0
         own_key, own_value = own_keys_values
-        torch.bmm(own_query, own_key.mT, out=powers).exp2_()
-        # What fills up counts nothing. As a matmul, a sum takes less time than by itself.
+        torch.bmm(own_query, own_key.mT, out=exponentials).exp2_()
+        # What fills up counts nothing. A sum takes less time as a matmul than by itself.
         counts = ones_then_zeros[:, longest - keys : longest - keys + columns, None]
-        sums = torch.bmm(powers, counts)[:, :queries]
-        found = torch.bmm(powers, own_value)[:, :queries]
-        torch.div(found, sums, out=attended[:, window.queries])
-        all_sums[:, window.queries] = sums
-    is_of_use = _are_of_use(all_sums[..., 0], attended)
+        denominators = torch.bmm(exponentials, counts)[:, :queries]
+        found = torch.bmm(exponentials, own_value)[:, :queries]
+        torch.div(found, denominators, out=attended[:, window.queries])
+        all_denominators[:, window.queries] = denominators
+    is_of_use = _are_of_use(all_denominators[..., 0], attended)
     if bool(is_of_use.all()):
         return ()
     found_bad = [
@@ -160,22 +160,23 @@ def _attend_by_powers(
     return [(window, bad) for window, bad in found_bad if len(bad)]
 
 
-def _are_of_use(sums: torch.Tensor, attended: torch.Tensor) -> torch.Tensor:
-    """Whether the powers of each row were neither too small nor too large, shape (heads, queries).
+def _are_of_use(denominators: torch.Tensor, attended: torch.Tensor) -> torch.Tensor:
+    """Whether the exponentials of each row were neither too small nor too large, shape (heads,
+    queries).
 
     Args:
-        sums: of the powers, the same shape.
+        denominators: sums of the exponentials, the same shape.
         attended: what came of them, shape (heads, queries, head size).
     """
     # Written so that what is not a number is of no use.
-    is_of_use = (sums >= 1 / _LARGEST_SUM) & (sums <= _LARGEST_SUM)
+    is_of_use = (denominators >= 1 / _LARGEST_SUM) & (denominators <= _LARGEST_SUM)
     if bool(is_of_use.all()):
         return is_of_use
-    # Where values are not large too, products of larger powers are numbers as well, which a look
-    # at those few heads says: the bundled model has one whose scores go up to 105.
+    # Where values are not large too, products of larger exponentials are still numbers. A look at
+    # those few heads says so: the bundled model has one whose scores go up to 105.
     heads = (~is_of_use).any(dim=1).nonzero()[:, 0]
-    are_numbers = attended[heads].isfinite().all(dim=-1) & sums[heads].isfinite()
-    is_of_use[heads] |= are_numbers & (sums[heads] > 1)
+    are_numbers = attended[heads].isfinite().all(dim=-1) & denominators[heads].isfinite()
+    is_of_use[heads] |= are_numbers & (denominators[heads] > 1)
     return is_of_use
 
 

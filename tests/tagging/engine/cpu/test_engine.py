@@ -339,7 +339,7 @@ def test_layers_of_our_own_answer_in_float32_as_the_model_does(family: str) -> N
 def test_float32_is_the_models_own_to_the_last_digit_for_who_asks_and_faster_by_itself(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    plain = Processor(has_bfloat16=False, has_int8=False, has_tiles=False)
+    plain = Processor(has_bfloat16=False, has_int8=False, has_amx=False)
     monkeypatch.setattr("consumer.tagging.model.device.read_processor", lambda: plain)
     monkeypatch.setattr(layer_choice, "read_processor", lambda: plain)
 
@@ -722,7 +722,7 @@ def test_attention_asks_for_few_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "bmm", seen)
     lengths = range(1, 65)
     inputs = torch.randn(sum(lengths), 3 * 24, generator=torch.Generator().manual_seed(2))
-    # A head whose answers by powers are of no use.
+    # A head whose answers by exponentials are of no use.
     inputs[:, 0], inputs[:, 24] = -300.0, 1.0
     attend(inputs, lengths, 4)
     assert len(shapes) == 4 * 3 + 4 * 2, "three of four lengths, and two of the one head alone"
@@ -757,8 +757,8 @@ def test_passes_have_few_numbers_of_tokens() -> None:
 def test_attention_takes_scores_of_any_size(
     monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, level: float
 ) -> None:
-    """All scores of a row may be far below zero, or above: their powers have no number then."""
-    own = Processor(has_bfloat16=True, has_int8=True, has_tiles=False)
+    """All scores of a row may be far from zero: their exponentials have no number then."""
+    own = Processor(has_bfloat16=True, has_int8=True, has_amx=False)
     monkeypatch.setattr("consumer.tagging.engine.cpu.attention.read_processor", lambda: own)
     draw = torch.Generator().manual_seed(4)
     query, key, value = torch.randn(3, 12, 2, 8, generator=draw)
@@ -777,7 +777,7 @@ def test_attention_takes_scores_of_any_size(
 
 
 @pytest.mark.parametrize(("value_size", "redone"), [(1.0, 0), (1e9, 1)])
-def test_large_powers_are_of_use_while_their_products_are_numbers(
+def test_large_exponentials_are_of_use_while_their_products_are_numbers(
     monkeypatch: pytest.MonkeyPatch, value_size: float, redone: int
 ) -> None:
     calls: list[int] = []
@@ -789,8 +789,8 @@ def test_large_powers_are_of_use_while_their_products_are_numbers(
 
     monkeypatch.setattr(cpu_attention, "_attend_by_softmax", counted)
     inputs = torch.randn(30, 3 * 16, generator=torch.Generator().manual_seed(4))
-    # One head of the two; scores of about 110, whose powers are a quarter of a million below the
-    # largest number.
+    # One head of the two; scores of about 110, whose exponentials are a quarter of a million below
+    # the largest number.
     inputs[:, :8] *= 0.3
     inputs[:, 0], inputs[:, 16] = 11.0, 10.0
     inputs[:, 32:] *= value_size
@@ -801,11 +801,11 @@ def test_large_powers_are_of_use_while_their_products_are_numbers(
 
 @pytest.mark.instructions
 @needs_bfloat16
-@pytest.mark.parametrize("has_tiles", [False, True])
-def test_attention_is_the_same_with_tiles_and_without(
-    monkeypatch: pytest.MonkeyPatch, has_tiles: bool
+@pytest.mark.parametrize("has_amx", [False, True])
+def test_attention_is_the_same_with_amx_and_without(
+    monkeypatch: pytest.MonkeyPatch, has_amx: bool
 ) -> None:
-    own = Processor(has_bfloat16=True, has_int8=True, has_tiles=has_tiles)
+    own = Processor(has_bfloat16=True, has_int8=True, has_amx=has_amx)
     monkeypatch.setattr("consumer.tagging.engine.cpu.attention.read_processor", lambda: own)
     lengths = (1, 7, 64, 300)
     inputs = torch.randn(372, 3 * 64, generator=torch.Generator().manual_seed(3))

@@ -1,7 +1,7 @@
 /* Attention within windows, of float32 numbers, for processors with AVX2 and FMA.
  *
  * Head by head of a window: keys and values are copied into panels of 16 columns, then for six
- * queries at a time their scores with all keys, the powers of two of those, and the mean of the
+ * queries at a time their scores with all keys, the exponentials of two of those, and the mean of the
  * values, while all of it is in the caches. No score is ever written for more than six queries.
  *
  * consumer/tagging/engine/cpu/native_attention.py calls it, and checks what it is called with.
@@ -125,7 +125,7 @@ INLINE void score(const Head *head, int head_size, const Work *work, float most[
         most[row] = largest(highest[row]);
 }
 
-/* Scores to powers, the largest of a row to 1, and one over each row's sum. */
+/* Scores to exponentials, the largest of a row to 1, and one over each row's softmax denominator. */
 INLINE void raise(const Head *head, const Work *work, const float most[ROWS], float shares[ROWS]) {
     size_t padded = padded_keys((size_t)head->keys);
     for (int row = 0; row < ROWS; row++) {
@@ -133,8 +133,8 @@ INLINE void raise(const Head *head, const Work *work, const float most[ROWS], fl
         __m256 level = _mm256_set1_ps(most[row]);
         __m256 left = _mm256_setzero_ps(), right = left;
         for (size_t place = 0; place < padded; place += COLUMNS) {
-            __m256 one = powers(_mm256_sub_ps(_mm256_loadu_ps(scores + place), level));
-            __m256 two = powers(_mm256_sub_ps(_mm256_loadu_ps(scores + place + LANES), level));
+            __m256 one = exponentials(_mm256_sub_ps(_mm256_loadu_ps(scores + place), level));
+            __m256 two = exponentials(_mm256_sub_ps(_mm256_loadu_ps(scores + place + LANES), level));
             _mm256_storeu_ps(scores + place, one);
             _mm256_storeu_ps(scores + place + LANES, two);
             left = _mm256_add_ps(left, one);
@@ -150,7 +150,7 @@ TARGET static void attend_head(const Head *head, int head_size, const Work *work
     copy_values(head, head_size, work->values);
     for (int first = 0; first < head->queries; first += ROWS) {
         int rows = head->queries - first < ROWS ? head->queries - first : ROWS;
-        /* The first query stands for those that the last tile lacks; their answers are dropped. */
+        /* The first query stands for those that the last six lack; their answers are dropped. */
         for (int row = 0; row < ROWS; row++)
             memcpy(work->queries + (size_t)row * head_size,
                    head->query + (size_t)head->rows[first + (row < rows ? row : 0)] * head->stride,

@@ -19,7 +19,7 @@
 #define INLINE TARGET static inline __attribute__((always_inline))
 #define UNROLLED _Pragma("GCC unroll 8")
 
-/* A tile of sums is 6 rows of 2 vectors: 12 of the 16 registers. */
+/* Sums of 6 rows of 2 vectors are kept at a time: 12 of the 16 registers. */
 enum { ROWS = 6, LANES = 8, COLUMNS = 2 * LANES };
 
 /* Whether this processor has what the kernels are made of. */
@@ -28,10 +28,10 @@ static inline int32_t has_instructions(void) {
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 }
 
-/* Powers of two of exponents up to 0: the polynomial of the part behind the point (Taylor's, wrong
- * by 2e-7 at most), its exponent raised by the part before it. What is below -126 counts as that,
- * and what is no number stays none. */
-INLINE __m256 powers(__m256 exponents) {
+/* Exponentials of two, of exponents up to 0: the polynomial of the part behind the point (Taylor's,
+ * wrong by 2e-7 at most), its exponent raised by the part before it. What is below -126 counts as
+ * that, and what is no number stays none. */
+INLINE __m256 exponentials(__m256 exponents) {
     /* In this order: of a number and none, the second is taken. */
     exponents = _mm256_max_ps(_mm256_set1_ps(-126.0f), exponents);
     __m256 whole = _mm256_round_ps(exponents, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);

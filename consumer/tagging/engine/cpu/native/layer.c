@@ -115,9 +115,9 @@ INLINE __m256 gelu(__m256 values) {
     sum = _mm256_fmadd_ps(sum, t, _mm256_set1_ps(0.5f * 1.421413741f));
     sum = _mm256_fmadd_ps(sum, t, _mm256_set1_ps(0.5f * -0.284496736f));
     sum = _mm256_fmadd_ps(sum, t, _mm256_set1_ps(0.5f * 0.254829592f));
-    /* e to the power of -x^2/2. */
+    /* The exponential of -x^2/2. */
     __m256 square = _mm256_mul_ps(size, _mm256_mul_ps(size, _mm256_set1_ps(-0.72134752f)));
-    __m256 tail = _mm256_mul_ps(_mm256_mul_ps(sum, t), powers(square));
+    __m256 tail = _mm256_mul_ps(_mm256_mul_ps(sum, t), exponentials(square));
     /* In this order: of a number and none, the second is taken. */
     return _mm256_fnmadd_ps(size, tail, _mm256_max_ps(_mm256_setzero_ps(), values));
 }
