@@ -1,10 +1,9 @@
 """The weights of an encoder's layers, read from the modules that transformers makes of them.
 
-What is read is the layer of the original transformer encoder (Vaswani et al. 2017), with the
-normalisation behind each residual: BERT, RoBERTa, XLM-R, ELECTRA, CamemBERT and their kin, and
-DistilBERT. A layer of another structure lacks one of the names; whether one that has them all
-also computes what they promise is found out by trying, see
-`consumer.tagging.engine.cpu.packed_layer`.
+The layer read is that of the original transformer encoder (Vaswani et al. 2017), with the
+normalisation behind each residual. BERT, RoBERTa, XLM-R, ELECTRA, CamemBERT and their kin have it,
+and DistilBERT. A layer of another structure lacks one of the names. Whether one that has them all
+also computes what they promise is tried, see `consumer.tagging.engine.cpu.packed_layer`.
 """
 
 from __future__ import annotations

@@ -35,10 +35,10 @@ class _Started:
 class Forward:
     """Owns the device: forward passes of at most so many tokens, fewer once memory ran out.
 
-    Passes begin and end in order, those of one batch before those of the next; but for those for
-    which there was no memory. Where memory is given out when a pass is started, a GPU, they are
-    begun again at once, in halves; where a pass finds out while it runs, behind those that have
-    begun meanwhile.
+    Passes begin and end in order, those of one batch before those of the next. Passes for which
+    there was no memory are begun again in halves. On a GPU memory is given out when a pass is
+    started, so they are begun at once. On a CPU a pass finds out while it runs, so they are begun
+    behind those that have begun meanwhile.
 
     Args:
         batch_tokens: most tokens of a pass; a single longer window is a pass of its own.
@@ -86,7 +86,7 @@ class Forward:
     def begin(
         self, articles: Sequence[ArticleEncoding], progress: Callable[[], None]
     ) -> ForwardRun:
-        """Start as many passes as may be under way at once; waits for those of earlier batches
+        """Start as many passes as may be under way at once. Waits for passes of earlier batches
         that are in their place, not for its own.
 
         Args:
@@ -128,8 +128,8 @@ class Forward:
         return run.result()
 
     def await_room(self) -> None:
-        """Where passes overlap, block until one of another batch would be computed as soon as it
-        is begun: until all of the latest batch's have begun, and none waits for others.
+        """Where passes overlap, block until a pass of another batch would be computed as soon as
+        it is begun. Then all of the latest batch's have begun, and none waits for others.
 
         Raises:
             DeviceFailed: as `begin`.
@@ -195,9 +195,9 @@ class Forward:
         run.progress()
 
     def _failed(self, error: RuntimeError) -> DeviceFailed:
-        """CUDA refuses every later call after most of its errors (a device-side assert, an illegal
-        address, memory that cannot be corrected): none of these articles, and no neighbour, is
-        known to be the reason."""
+        """After most of its errors CUDA refuses every later call: a device-side assert, an illegal
+        address, memory that cannot be corrected. So no article is known to be the reason, neither
+        of these nor a neighbour."""
         return DeviceFailed(f"a forward pass failed on {self._model.device}: {first_line(error)}")
 
     def _without_memory(self, tokens: int) -> RejectedMessage:

@@ -1,9 +1,9 @@
 """Attention within each window over the concatenated tokens of many windows.
 
-Registered by a name, it takes the place of a model's attention function: all
-else in an encoder works on single tokens, so windows laid end to end need no padding. A model
-that does not hand `window_lengths` through, or wants a mask, a bias or a sliding window, cannot
-be packed; `can_pack` finds out by trying.
+Registered by a name, it takes the place of a model's attention function. All else in an encoder
+works on single tokens, so windows laid end to end need no padding. A model cannot be packed if it
+does not hand `window_lengths` through, or wants a mask, a bias or a sliding window. `can_pack`
+finds out by trying.
 """
 
 from __future__ import annotations

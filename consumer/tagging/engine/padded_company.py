@@ -1,9 +1,9 @@
 """Which windows of a model that cannot be packed may run together, found out by trying.
 
-Side by side, the shorter of two windows is filled up, and told so by a mask. Not every model heeds
-it: convolutions reach across (ConvBERT, MobileBERT), tokens are pooled (Funnel) or mixed without a
-mask (FNet), and a long neighbour may switch to another attention (BigBird). Such windows run one
-length at a time, or alone.
+Side by side, the shorter of two windows is filled up, and a mask tells the model so. Not every
+model heeds it. Convolutions reach across (ConvBERT, MobileBERT), and tokens are pooled (Funnel) or
+mixed without a mask (FNet). A long neighbour may switch to another attention (BigBird). Such
+windows run one length at a time, or alone.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from consumer.tagging.model.loaded_model import LoadedModel, count_tokens
 #: Tokens of the shorter windows that are tried.
 _SHORT = 23
 
-#: Tokens of the longer one: for models of 512 tokens, and for longer ones, which may look at text
-#: of more than 704 tokens otherwise (BigBird).
+#: Tokens of the longer one, for models of 512 tokens and for longer ones. The latter may look at
+#: text of more than 704 tokens otherwise (BigBird).
 _LONG, _LONGER = 200, 736
 
 #: Largest difference of logits in float32 that rounding explains, relative to the largest logit.

@@ -1,7 +1,7 @@
 """The windows of many articles at once: where their tokens are taken from and where answers go.
 
-A batch has some two windows an article, each of a hundred tokens; a handful of numpy calls for each
-of them takes longer than a GPU takes to run them. So all that can be is done once a pass, on the
+A batch has some two windows an article, each of a hundred tokens. A handful of numpy calls for each
+window takes longer than a GPU takes to run it. So as much as possible is done once a pass, on the
 tokens of all fields laid end to end. Plain arrays, no torch.
 """
 

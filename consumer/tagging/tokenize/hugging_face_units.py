@@ -1,9 +1,9 @@
 """What Hugging Face's token-classification pipeline takes for a word, as a rule on arrays.
 
 The strategies `first`, `average` and `max` must give that pipeline's answers, so their words are
-its words, which are not those of `consumer.tagging.tokenize.words`: where the tokenizer marks the
-tokens that continue a word (WordPiece's `##`), a token continues one if its name is longer or
-shorter than the text it covers; elsewhere if no space stands at its first character or before it.
+its words, not those of `consumer.tagging.tokenize.words`. Some tokenizers mark the tokens that
+continue a word (WordPiece's `##`). There a token continues one if its name is longer or shorter
+than the text it covers. Elsewhere it does if no space stands at its first character or before it.
 An unknown token is always a word of its own. (transformers, pipelines/token_classification.py,
 gather_pre_entities.)
 """

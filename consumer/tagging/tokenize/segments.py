@@ -2,8 +2,8 @@
 
 A tokenizer needs some hundred bytes for each token while it works, so a text of 10 MB goes
 through it in parts. A cut before a space between two letters or digits changes nothing for the
-tokenizers in use: WordPiece drops the space, byte-level and SentencePiece tokenizers make it the
-beginning of the next word, and neither normalisation nor a pre-tokenizer's pattern reaches across.
+tokenizers in use. WordPiece drops the space; byte-level and SentencePiece tokenizers make it the
+beginning of the next word. Neither normalisation nor a pre-tokenizer's pattern reaches across.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 #: A text is cut at the last good place before this many characters.
 SEGMENT_CHARACTERS = 65_536
 
-#: A run of so many characters without a good place is cut where it stands; its tokens at the cut
+#: A run of so many characters without a good place is cut where it stands. Its tokens at the cut
 #: may differ from those of the whole. Far above any word, and any sentence of unspaced script.
 LONGEST_SEGMENT_CHARACTERS = 262_144
 

@@ -98,11 +98,11 @@ def main() -> None:
 
 
 def serve(connection: Connection, spec: TokenizerSpec) -> None:
-    """Answer calls until the other end closes the pipe, as its own end does too: nothing is left
-    behind by a worker that was killed.
+    """Answer calls until the other end closes the pipe. The end of the other process closes it
+    too, so nothing is left behind by a worker that was killed.
 
-    The first message out says that the next one may come; after it each call is a pickled list of
-    articles, each a list of texts, and each answer pickled `SerialisedEncodings` or `Failed`.
+    The first message out says that the next one may come. After it each call is a pickled list of
+    articles, each a list of texts. Each answer is pickled `SerialisedEncodings` or `Failed`.
     """
     # One process, one core: there are others beside it.
     os.environ["TOKENIZERS_PARALLELISM"] = "false"

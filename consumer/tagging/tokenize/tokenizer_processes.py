@@ -1,8 +1,8 @@
 """TokenizerProcesses: tokenising in processes beside the worker's own.
 
-A tokenizer works outside the interpreter's lock, but what it found is fetched under it, which is
-more than half of what a worker does in Python for an article. On a GPU that is what bounds one
-worker: docs/decisions/0013.
+A tokenizer works outside the interpreter's lock, but its answers are fetched under the lock. That
+is more than half of what a worker does in Python for an article. On a GPU it bounds one worker:
+docs/decisions/0013.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class TokenizerProcesses:
         self._idle: SimpleQueue[TokenizerChild] = SimpleQueue()
         try:
             # All are started before the first is waited for, and told what to do before the first
-            # has done it: so their imports and tokenizers are loaded side by side.
+            # has done it. So they import and load their tokenizers side by side.
             for _ in range(count):
                 self._processes.append(TokenizerChild(spec, serve))
             for process in self._processes:

@@ -1,12 +1,12 @@
 """Where words begin, in tokens: plain arrays, no torch, no tokenizer.
 
 A word is a run of characters without white space and without punctuation, the same for every
-tokenizer: `Jean-Pierre` is three words, `G20` is one, and a combining mark belongs to the
+tokenizer. `Jean-Pierre` is three words, `G20` is one, and a combining mark belongs to the
 character before it. Control characters, the zero-width space and the byte order mark are white
 space (`readable` says why). Punctuation is what BERT's pre-tokenizer takes for it: category P, and
-every ASCII character that is neither letter, digit nor white space. In scripts that put no space
-between words (Han, Kana, Thai, Lao, Myanmar, Khmer, Tibetan) the token is the word, since nothing
-in the text says more.
+every ASCII character that is neither letter, digit nor white space. Some scripts put no space
+between words (Han, Kana, Thai, Lao, Myanmar, Khmer, Tibetan). There the token is the word, since
+nothing in the text says more.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ _UNSPACED_BLOCKS = (
     (0x20000, 0x323AF),  # CJK extensions B to H
 )
 
-#: Code points from here on are of class 0 (planes 4 to 16 hold private use and variation
-#: selectors; the latter are marks, but follow no letter in practice).
+#: Code points from here on are of class 0. Planes 4 to 16 hold private use and variation
+#: selectors; the latter are marks, but follow no letter in practice.
 _CLASSES_END = 0x40000
 _UNCLASSED = chr(_CLASSES_END)
 
@@ -77,10 +77,10 @@ def readable(
 ) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
     """A text that every tokenizer reads with offsets that are true: as long as the given one.
 
-    A control character becomes a space. Normalizers take it away, which joins the words beside it
-    (BERT's) and moves every offset behind it where the text begins with it (SentencePiece's
-    character map). What is a space to one tokenizer and nothing to another, U+200B and U+FEFF,
-    becomes one too. A lone surrogate is no character, and becomes U+FFFD.
+    A control character becomes a space. Normalizers take it away. BERT's thereby joins the words
+    beside it. SentencePiece's character map moves every offset behind it where the text begins with
+    it. What is a space to one tokenizer and nothing to another, U+200B and U+FEFF, becomes one too.
+    A lone surrogate is no character, and becomes U+FFFD.
 
     Returns:
         The text and its classes, as `code_points` and `character_classes` give them.
@@ -152,9 +152,9 @@ def _of_bases(classes: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def whole_words(text: str, start: int, end: int) -> tuple[int, int]:
     """A span of tokens, moved to the edges of the words that it begins and ends in.
 
-    A normalizer that strips accents leaves a word's last combining mark outside of its tokens; one
-    that composes characters (Hangul from jamo, Kana with a half-width sound mark) gives the
-    composed one the place of a part; what it takes away belongs to no token at all.
+    A normalizer that strips accents leaves a word's last combining mark outside of its tokens. One
+    that composes characters gives the composed one the place of a part (Hangul from jamo, Kana with
+    a half-width sound mark). What a normalizer takes away belongs to no token at all.
     """
     while start < end < len(text) and _is_one_word(text, end):
         end += 1

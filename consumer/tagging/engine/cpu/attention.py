@@ -15,8 +15,9 @@ from consumer.tagging.model.processor import read_processor
 #: Longest window whose scores are held all at once: 24 MB in a base model.
 LONGEST_SCORES = 1_024
 
-#: Queries and keys of a window are filled up to a multiple of so many: oneDNN prepares a matmul
-#: anew for each shape that it has not met lately, which takes as long as that of a short window.
+#: Queries and keys of a window are filled up to a multiple of so many. oneDNN prepares a matmul
+#: anew for each shape that it has not met lately. That takes as long as the matmul of a short
+#: window.
 FILLED_TO = 16
 
 #: Turns exponents of two into exponents of e.
@@ -56,8 +57,8 @@ def attend(
     go to it.
 
     Args:
-        inputs: queries, keys and values side by side, shape (tokens, 3 x hidden size); of queries
-            that are scaled so that their products with keys are exponents of two.
+        inputs: queries, keys and values side by side, shape (tokens, 3 x hidden size). Queries are
+            scaled so that their products with keys are exponents of two.
         kept: places of the tokens whose attention is wanted, ascending, shape (kept,); None for
             that of all.
 
@@ -121,8 +122,8 @@ def _attend_by_exponentials(
         return ()
     heads, size = len(query), query.shape[-1]
     longest = _filled_up(max(max(window.shape) for window in windows))
-    # The same memory for each, so that it stays in the caches. oneDNN reads a head's rows a third
-    # slower from between those of the other heads.
+    # All windows use the same memory, so that it stays in the caches. From between the rows of
+    # other heads oneDNN reads a head's rows a third slower.
     memory = [query.new_empty(heads * longest * width) for width in (longest, size, 2 * size)]
     ones_then_zeros = query.new_ones(heads, longest + FILLED_TO)
     ones_then_zeros[:, longest:] = 0

@@ -1,7 +1,8 @@
 """Finding the eight-bit scales of a model's layers on the sample articles.
 
 The samples travel with the package, so the scales of a model are the same on every machine and at
-every start. Layer by layer: what comes into a layer is what its float32 forerunners give.
+every start. Layers are quantized one by one: what comes into a layer is what the float32
+layers before it give.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from consumer.tagging.engine.packed_attention import PACKED, CannotPack, packed_
 from consumer.tagging.model.attention_functions import use_attention
 from consumer.tagging.model.loaded_model import LoadedModel
 
-#: Tokens of the samples that are used; more changed no scale by much on the models we tried, and
+#: Tokens of the samples that are used. More changed no scale by much on the models we tried, and
 #: each costs a pass in float32 at the start.
 CALIBRATION_TOKENS = 2_048
 

@@ -26,12 +26,12 @@ from consumer.tagging.model.loaded_model import LoadedModel
 from consumer.tagging.model.processor import keep_freed_memory
 
 #: Numbers of the widest activations of one pass through the layers, those of the feed-forward
-#: part: 25 MB in bfloat16, 4,096 tokens of a base model. Smaller passes read the weights more
-#: often, and each has new shapes that oneDNN prepares for; larger ones gain nothing more.
+#: part. They are 25 MB in bfloat16, 4,096 tokens of a base model. Smaller passes read the weights
+#: more often, and each has new shapes that oneDNN prepares for. Larger ones gain nothing more.
 PART_NUMBERS = 4_096 * 3_072
 
-#: The same in 16 bits, whose kernel takes the weights a block of tokens at a time in any pass:
-#: 12 MB stay in the caches, and were 5 to 15 % faster than 50 for a small model; of a base model
+#: The same in 16 bits, whose kernel takes the weights a block of tokens at a time in any pass.
+#: 12 MB stay in the caches, and were 5 to 15 % faster than 50 for a small model. For a base model
 #: passes of any length are alike.
 INT16_PART_NUMBERS = 2_048 * 1_536
 
@@ -155,9 +155,9 @@ class CpuEngine(PackedEngine):
     def _pass(
         self, windows: Sequence[NDArray[np.int32]], is_read: NDArray[np.bool_] | None
     ) -> Answer:
-        """One pass. Its last layer needs keys and values of all tokens; the rest of it is a tenth
-        of a pass of six layers, and is left out for tokens that nobody reads: a third of them, the
-        later parts of words and what windows share."""
+        """One pass. Its last layer needs keys and values of all tokens. The rest of that layer is a
+        tenth of a pass of six layers, and is left out for tokens that nobody reads. Those are a
+        third: the later parts of words, and what windows share."""
         tokens = sum(map(len, windows))
         filling = self._blocks.filled(tokens) - tokens
         if is_read is None or not self.skips_unread:
@@ -176,9 +176,9 @@ class CpuEngine(PackedEngine):
         return _spread(answer_of(logits[: len(read)], self._with_probabilities), read, tokens)
 
     def _filling(self, tokens: int) -> list[NDArray[np.int32]]:
-        """Windows of so many tokens together, which nobody reads: of few rows, libraries compute
-        matmuls otherwise than of many, and oneDNN prepares anew for each number of rows that it
-        has not met lately."""
+        """Windows of so many tokens together, which nobody reads. Libraries compute matmuls of few
+        rows otherwise than of many. oneDNN prepares anew for each number of rows that it has not
+        met lately."""
         filling = np.zeros(tokens, dtype=np.int32)
         longest = self._model.max_tokens
         return [filling[start : start + longest] for start in range(0, tokens, longest)]
@@ -189,8 +189,8 @@ def _single_threads(count: int) -> ThreadPoolExecutor:
     all_there = Barrier(count)
 
     def begin() -> None:
-        # The first question makes the thread take over the number that holds for all; without
-        # it that would happen at the first pass, and undo the second line.
+        # The first call makes the thread take over the number that holds for all. Otherwise that
+        # happens at the first pass, and undoes the second line.
         torch.get_num_threads()
         torch.set_num_threads(1)
         all_there.wait()

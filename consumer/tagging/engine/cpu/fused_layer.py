@@ -2,8 +2,8 @@
 
 Module by module, a layer reads and writes its activations a dozen times between the matmuls. On
 a CPU that memory traffic, and the pages for each new tensor, cost as much as a fifth of the whole.
-Here query, key and value are one matmul, GELU is applied while the matmul's result is still in
-registers, and so is the residual's addition; oneDNN keeps the weights in the order in which its
+Here query, key and value are one matmul. GELU is applied while the matmul's result is still in
+registers, and so is the residual's addition. oneDNN keeps the weights in the order in which its
 kernels read them.
 """
 
@@ -125,7 +125,7 @@ class PlainLinear(_Linear):
 class Norm:
     """Layer normalisation with weights of its own.
 
-    They are float32 whatever the values are: torch computes in that, and takes an eighth longer
+    They are float32 whatever the values are. torch computes in float32, and takes an eighth longer
     where it has to widen the weights for each row.
     """
 
@@ -146,7 +146,7 @@ class FusedLayer(PackedLayer):
     Args:
         weights: the layer's; with a kernel some of them are shared, else they are copied.
         dtype: float32 or bfloat16.
-        kernel: has the attention, in float32, if there is one, and torch the matmuls.
+        kernel: computes the attention, in float32, where there is one; torch computes the matmuls.
     """
 
     def __init__(

@@ -16,7 +16,7 @@ from consumer.tagging.engine.cpu.packed_layer import LayerMaker, PackedLayer
 from consumer.tagging.engine.encoder_layers import LayerWeights, find_layers, read_layer
 
 #: Largest difference from float32, relative to the largest value, that 16-bit integers explain in
-#: what a layer gives; the models that we tried have 7e-4 at most.
+#: what a layer gives. The models that we tried have 7e-4 at most.
 TOLERANCE = 1e-2
 
 

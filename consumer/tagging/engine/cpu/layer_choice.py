@@ -25,8 +25,8 @@ def int16_layers(model: LoadedModel) -> LayerMaker | None:
 
 
 def choose_layers(model: LoadedModel) -> LayerMaker | None:
-    """Makes the layers that a model is computed by in place of its own, if there are better ones;
-    in eight bits they are made otherwise, where there are any."""
+    """Makes the layers that a model is computed by in place of its own, if there are better ones.
+    Layers in eight bits are made by `quantize_layers`, wherever this gives any."""
     network, dtype = model.network, model.info.dtype
     if dtype == "int16":
         return int16_layers(model)

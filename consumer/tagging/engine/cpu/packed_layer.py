@@ -64,8 +64,8 @@ class PackedLayer(torch.nn.Module, ABC):
         """Shape (tokens, hidden size) to (tokens, or kept, hidden size)."""
 
     def row_probes(self) -> RowProbes:
-        """Its matmuls for `steady_rows`; none, where a token's answer has nothing to do with the
-        number of tokens."""
+        """Its matmuls for `steady_rows`; none where a token's answer does not depend on the number
+        of tokens."""
         return {}
 
 
@@ -77,9 +77,9 @@ LayerMaker = Callable[[LayerWeights], PackedLayer]
 def can_fuse(network: Any, make: LayerMaker, tolerance: float = PROBE_TOLERANCE) -> bool:
     """Whether packed layers of a network's weights compute what its own layers compute.
 
-    Tried on the layers at hand, so that a model with something of its own between the matmuls is
-    never fused, and neither is one whose layers a kernel has wrong on this machine. Leaves the
-    network as it was.
+    Tried on the layers at hand. So a model with something of its own between the matmuls is never
+    fused, and neither is one whose layers a kernel has wrong on this machine. Leaves the network
+    as it was.
 
     Args:
         make: makes a packed layer of the weights of one.

@@ -14,8 +14,9 @@ from consumer.tagging.engine.engine import Answer
 def parts(lengths: Sequence[int], most_tokens: int, streams: int = 1) -> list[list[int]]:
     """Indices of windows in groups of about as many tokens each, about `most_tokens` at most.
 
-    The longest are dealt out first, each to the group that has the fewest tokens so far: so all
-    have as many, and long ones, whose attention takes longer for each token, are everywhere.
+    The longest are dealt out first, each to the group that has the fewest tokens so far. So all
+    groups have about as many tokens. Each has long windows too, whose attention takes longer for
+    each token.
 
     Args:
         lengths: tokens of each window.

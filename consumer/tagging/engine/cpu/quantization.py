@@ -2,9 +2,9 @@
 
 Scales found anew for each batch would make an article's answer depend on its neighbours. Scales for
 each token cost more than the matmuls gain from them here, see docs/decisions/0009. A weight has a
-scale for each output (per channel). Inputs have one scale for the tensor, after a division by a
-factor for each channel that the weights take up (SmoothQuant, Xiao et al. 2023). So a few channels
-with large values do not take the resolution of all others.
+scale for each output (per channel). Inputs have one scale for the tensor. Before that each
+channel is divided by a factor, which the weights take up (SmoothQuant, Xiao et al. 2023). So a few
+channels with large values do not take the resolution of all others.
 """
 
 from __future__ import annotations
@@ -120,8 +120,8 @@ def activation_scales(inputs: torch.Tensor, weight: torch.Tensor) -> InputScales
 
 
 def matmul_error(inputs: torch.Tensor, weight: torch.Tensor, scales: InputScales) -> float:
-    """How far a matmul lies from its own in float32: root mean square, relative to it; of some
-    tokens and outputs, evenly drawn."""
+    """How far a quantized matmul lies from float32: root mean square, relative to it. Tried on
+    some tokens and outputs, evenly drawn."""
     tried = inputs[:: max(1, len(inputs) // _TRIED_TOKENS)]
     weight = weight[:: max(1, len(weight) // _TRIED_OUTPUTS)]
     quantized = quantize_weight(weight, scales)

@@ -1,7 +1,7 @@
 """QuantizedLayer: an encoder's layer whose matmuls are of eight-bit integers.
 
 Between the matmuls values are float32, attention is bfloat16. A matmul that eight bits
-change too much stays bfloat16, layer by layer, so the same code serves models of any temper.
+change too much stays bfloat16, so the same code serves models of any kind.
 """
 
 from __future__ import annotations

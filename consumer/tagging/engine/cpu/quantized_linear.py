@@ -155,7 +155,7 @@ class Int8Linear:
         dtype: torch.dtype,
         function: str = "none",
         algorithm: str = "",
-        output_step: float = 1.0,
+        output_scale: float = 1.0,
         output_zero_point: int = 0,
     ) -> torch.Tensor:
         found: torch.Tensor = torch.ops.onednn.qlinear_pointwise(
@@ -166,7 +166,7 @@ class Int8Linear:
             self._weight_scales,
             self._weight_zeros,
             self._bias,
-            output_step,
+            output_scale,
             output_zero_point,
             dtype,
             function,

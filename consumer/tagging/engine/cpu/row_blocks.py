@@ -1,7 +1,7 @@
 """RowBlocks: how many rows go through a matmul at a time, so that each has its own answer.
 
-A library chooses its kernel by the shape of a matmul, and kernels sum in different orders: on some
-processors the last digits of a token's answer then depend on how many tokens share the pass. Which
+A library chooses its kernel by the shape of a matmul, and kernels sum in different orders. So on
+some processors the last digits of a token's answer depend on how many tokens share the pass. Which
 shapes agree is found out by trying: docs/decisions/0009.
 """
 
@@ -17,11 +17,11 @@ import torch
 #: Passes have multiples of so many tokens.
 STEP = 32
 
-#: Up to so many rows there is a size that can be tried every so many; a full pass is filled up by
-#: 2 % of it in the mean.
+#: Sizes that are tried: up to so many rows, one every so many. A full pass is filled up by 2 % of
+#: it in the mean.
 _STEPS = ((512, STEP), (1_024, 64), (4_096, 128), (9_216, 256))
 
-#: Passes of more than these are not tried, which would take longer: those of a few cores have less.
+#: Passes of more rows are not tried, which would take longer. Passes of a few cores have fewer.
 _MOST_ROWS = _STEPS[-1][0]
 
 #: Rows beyond the most that a pass should have: it ends with a whole window.
@@ -128,9 +128,9 @@ RowProbes = Mapping[tuple[object, ...], Callable[[], RowProbe]]
 def noise(
     outputs: int, width: int, dtype: torch.dtype, biased: bool = True
 ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor]:
-    """Weight, bias and rows whose matmul is nothing but what rounding leaves of it: each number is
-    there twice, with either sign. So another order of summing shows in nearly every answer, where
-    it would in one of thousands, after rounding to bfloat16.
+    """Weight, bias and rows whose matmul is nothing but what rounding leaves of it. Each number is
+    there twice, with either sign. So another order of summing shows in nearly every answer; with
+    other numbers, after rounding to bfloat16, it shows in one of thousands.
 
     Args:
         outputs, width: the weight's shape.

@@ -1,4 +1,4 @@
-"""Has a network's matmuls give a token the same answer whatever else is in its pass."""
+"""Makes a network's matmuls give a token the same answer whatever else is in its pass."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ class BlockedLinear(torch.nn.Module):
 
 
 def steady_rows(network: Any, pass_tokens: int, try_all: TryAll) -> RowBlocks | None:
-    """Try a network's matmuls, and have their rows come in blocks, in place, where a row's answer
-    would depend on how many there are.
+    """Try a network's matmuls. Where a row's answer depends on how many rows there are, make the
+    rows come in blocks, in place.
 
     Args:
         network: whose layers are replaced already, if they are.

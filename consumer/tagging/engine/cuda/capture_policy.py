@@ -23,8 +23,8 @@ class CapturePolicy:
     """Captures a shape when it comes back, and keeps the graphs that were used last.
 
     A capture costs several passes, so a shape that was seen once is not worth it. Graphs share one
-    pool of memory, which passes without a graph cannot use; so where memory ran out the graphs are
-    let go, and each time it takes twice as many passes of a shape until it is captured again.
+    pool of memory, which passes without a graph cannot use. So where memory ran out the graphs are
+    let go. Each time it takes twice as many passes of a shape until it is captured again.
 
     Args:
         sightings: the pass of a shape, counted from 1, that captures it.

@@ -1,8 +1,8 @@
 """CudaDevice: passes on three CUDA streams, with pinned memory and captured graphs.
 
-Uploads, computation and downloads have a stream each. One stream for both directions would not do:
-the next upload would queue behind the download of the pass before it, which waits for the whole
-computation.
+Uploads, computation and downloads have a stream each. With one stream for both directions
+the next upload would queue behind the download of the pass before it. That download waits for the
+whole computation.
 """
 
 from __future__ import annotations

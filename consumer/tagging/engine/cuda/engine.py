@@ -25,8 +25,8 @@ from consumer.tagging.model.loaded_model import LoadedModel
 #: Tokens of the windows that are tried, at most.
 _PROBE_TOKENS = (200, 7, 64)
 
-#: Largest difference of logits that rounding explains, relative to the largest logit. bfloat16
-#: keeps eight bits, and twelve layers add up; another attention's answers lie further away.
+#: Largest difference of logits that rounding explains, relative to the largest logit. The eight
+#: bits of bfloat16 add up over twelve layers; another attention's answers lie further away.
 _PROBE_TOLERANCE = {torch.float32: 1e-3, torch.float16: 2**-6, torch.bfloat16: 2**-4}
 
 _log = logging.getLogger(__name__)

@@ -1,8 +1,8 @@
 """How the windows of one pass lie in one array of int32, which travels to the device in one piece.
 
-The array holds, one after the other: the ids of all tokens, windows end to end; their positions,
-counted from the beginning of each window; and the bounds, that is where each window begins and,
-last, where the last one ends (`cu_seqlens` in the words of flash attention). Each part is filled up
+The array holds three parts. The ids of all tokens come first, windows end to end. Their positions
+follow, counted from the beginning of each window. Last come the bounds: where each window begins,
+and where the last one ends (`cu_seqlens` in the words of flash attention). Each part is filled up
 to a rung of its ladder, so that a pass has one of few shapes. Tokens beyond the last bound belong
 to no window: no window attends to them, and their answers are not read. Windows that fill up have
 no tokens.
@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 
 from consumer.tagging.engine.cuda.size_ladder import SizeLadder
 
-#: Passes of fewer tokens take as long as these. The step between rungs, an eighth of the power of
-#: two below, keeps the rows of a matrix product a multiple of 32, as tensor cores have them.
+#: Passes of fewer tokens take as long as these. The step between rungs is an eighth of the power of
+#: two below. It keeps the rows of a matmul a multiple of 32, as tensor cores take them.
 TOKEN_LADDER = SizeLadder(smallest=256, rungs_per_octave=8)
 
-#: Attention plans blocks for each window and head, as many as the longest window has: what fills
-#: windows and length up are empty blocks, cheap but not free.
+#: Attention plans blocks for each window and head, as many as the longest window has. What fills
+#: up windows and length are empty blocks, cheap but not free.
 WINDOW_LADDER = SizeLadder(smallest=16, rungs_per_octave=4)
 LENGTH_LADDER = SizeLadder(smallest=64, rungs_per_octave=4)
 

@@ -1,11 +1,11 @@
 """Kernels for a GPU, written in Triton: attention within windows, normalisation, embeddings.
 
-torch's flash attention for windows end to end is that of the generation before Hopper, and its
-normalisation gives a block of threads to each short row: both take twice the time that the device
+torch's flash attention for windows end to end is that of the generation before Hopper. Its
+normalisation gives a block of threads to each short row. Both take twice the time that the device
 needs. Triton compiles at the first call, which takes seconds and a C compiler; where it cannot,
 torch's own are used, see `consumer.tagging.engine.cuda.engine`.
 
-A window's result depends on nothing but the window: its blocks begin at its first token, and what
+A window's result depends on nothing but the window. Its blocks begin at its first token, and what
 lies beyond its last one is masked before it is read.
 """
 

@@ -2,7 +2,7 @@
 
 `packed_attention` runs one operator a window, and needs the lengths on the host; that suits a CPU.
 On a GPU it would be thousands of small kernels. Here one operator takes the whole token stream and
-the bounds of its windows, so that a pass is the same kernels whatever windows it holds, and can be
+the bounds of its windows. So a pass is the same kernels whatever windows it holds, and can be
 captured. Two operators have one signature: flash attention's, and a plain one for devices and
 precisions that flash attention does not take.
 """
@@ -30,8 +30,8 @@ VarlenOperator = Callable[
 FLASH = "nerstream_varlen_flash"
 PADDED = "nerstream_varlen_padded"
 
-#: Sizes of a head that the operator in Triton takes: powers of two, and what a matrix product of
-#: the device has at least.
+#: Sizes of a head that the operator in Triton takes: powers of two, and what a matmul of the
+#: device has at least.
 TRITON_HEAD_SIZES = (16, 32, 64, 128)
 
 #: The operator of each name that `register_varlen` was given.

@@ -1,10 +1,10 @@
 """VarlenEngine: passes in two slots, so that one travels while the other is computed.
 
-This decides the order of events; a `PassDevice` carries them out. In each slot the order is: the
-host writes the inputs, they are uploaded, computed, the answer is downloaded, the host waits for it
+This decides the order of events; a `PassDevice` carries them out. In each slot the host writes the
+inputs, which are uploaded and computed. Then the answer is downloaded, and the host waits for it
 and reads it. Pass k+1 is written and uploaded while pass k is computed, in the other slot. A slot
-is written again only after its answer was waited for, which is behind everything else in it, so
-nothing else is ever waited for: one synchronisation a pass.
+is written again only after the host has waited for its answer, which is behind everything else in
+the slot. So the host waits for nothing else: one synchronisation a pass.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ SLOTS = 2
 
 
 class PassDevice(Protocol):
-    """What carries passes out. Only `wait` and `settle` block; what the others begin on a slot is
-    done in the order of the calls, and does not wait for the other slot's transfers."""
+    """What carries passes out. Only `wait` and `settle` block. What the others begin on a slot is
+    done in the order of the calls. It does not wait for the other slot's transfers."""
 
     def host_inputs(self, slot: int, shape: PassShape) -> NDArray[np.int32]:
         """Memory of `shape.inputs` numbers, from which `upload` reads; the slot must be free."""

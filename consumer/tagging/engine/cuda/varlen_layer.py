@@ -1,12 +1,13 @@
 """VarlenLayer: an encoder's layer in seven kernels, for passes that lie on a GPU.
 
-Module by module, a layer is a dozen kernels and more, and what stands between the matmuls reads
-and writes every activation again: biases, residual sums, GELU. Here query, key and value are one
-matmul, GELU is applied while the matmul's result is still in registers, and the residual is the
-matrix that a matmul adds to. A matmul that adds a matrix has no place for a bias, so biases
-behind attention and feed-forward part go into the normalisation before: what it gives out is
-hidden + bias, the residual as it is needed; and the matmuls that read it take the bias away
-again, by a constant in their own.
+Module by module, a layer is a dozen kernels and more. Those between the matmuls read and write
+every activation again: biases, residual sums, GELU. Here query, key and value are one matmul. GELU
+is applied while the matmul's result is still in registers, and the residual is the matrix that a
+matmul adds to.
+
+A matmul that adds a matrix has no place for a bias. So the biases behind attention and feed-forward
+part go into the normalisation before. It gives hidden + bias, the residual as it is needed. The
+matmuls that read this take the bias away again, by a constant in their own.
 """
 
 from __future__ import annotations
@@ -117,7 +118,7 @@ class VarlenLayer(torch.nn.Module):
 
 
 class WideClassifier(torch.nn.Module):
-    """A classifier whose matmul has a multiple of eight columns: of an odd number of halves the
+    """A classifier whose matmul has a multiple of eight columns. Of an odd number of halves the
     device can load none together, and takes four times as long."""
 
     def __init__(self, own: torch.nn.Linear, dtype: torch.dtype) -> None:
@@ -141,8 +142,8 @@ def entry_shift(weights: LayerWeights) -> torch.Tensor:
 
 @torch.inference_mode()
 def fuse_network(network: Any, kernels: Kernels) -> Callable[[], None]:
-    """Put such layers, a `WideClassifier`, and embeddings where there is a kernel for them, in the
-    place of a network's own; its layers are those that `find_layers` finds.
+    """Put such layers and a `WideClassifier` in the place of a network's own, and embeddings where
+    there is a kernel for them. Its layers are those that `find_layers` finds.
 
     Returns:
         A function that undoes it.
@@ -188,8 +189,8 @@ def fuse_network(network: Any, kernels: Kernels) -> Callable[[], None]:
 def _fused_embeddings(
     base: Any, shift: torch.Tensor, dtype: torch.dtype, kernel: EmbedKernel | None
 ) -> VarlenEmbeddings | None:
-    """None where there is no kernel, where the model's have a form of their own, and where a
-    matmul stands between them and the first layer."""
+    """None where there is no kernel, or the model's have a form of their own, or a matmul stands
+    between them and the first layer."""
     if kernel is None or hasattr(base, "embeddings_project"):
         return None
     try:
