@@ -32,7 +32,7 @@ class Ceiling:
     """The matmuls of all layers on tokens that are ready for them; nothing between, no attention.
 
     In the fastest form that we know: torch's own for float32, prepacked weights for bfloat16,
-    oneDNN's quantised matmul for int8, our own for int16, which quantizes its inputs on the way
+    oneDNN's quantized matmul for int8, our own for int16, which quantizes its inputs on the way
     (2 to 3 % of it). Inputs are as long as a pass of the CPU engine.
 
     Args:

@@ -157,7 +157,7 @@ def release_memory(model: LoadedModel) -> None:
 
 
 def answer_of(logits: torch.Tensor, with_probabilities: bool) -> Answer:
-    """On the device, so that two numbers a token come back, not all its probabilities."""
+    """The answer, reduced on the device: two numbers a token come back, not all probabilities."""
     probabilities = logits.float().softmax(dim=-1)
     probabilities = probabilities.masked_fill(
         ~logits.isfinite().all(dim=-1, keepdim=True), torch.nan

@@ -60,7 +60,7 @@ class Forward:
         self._limit = PassLimit(batch_tokens)
         self._longest_fitted = 0
         self._outputs = outputs
-        # Who answers for all tokens need not be told, which takes time between passes.
+        # An engine that answers for all tokens need not be told: that takes time between passes.
         self._reads_all = reads_all or not engine.skips_unread
         self._prefix = np.array(model.prefix_ids, dtype=np.int32)
         self._suffix = np.array(model.suffix_ids, dtype=np.int32)

@@ -54,7 +54,7 @@ class Starter:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        # Asked once: what it asks for takes longer to find out than a window takes to lay out.
+        # Asked once: the check of a protocol takes longer than laying out a window.
         self._overlapping = engine if isinstance(engine, OverlappingEngine) else None
         self.passes = 1 if self._overlapping is None else 2
 

@@ -73,7 +73,7 @@ def find_company(model: LoadedModel) -> Company:
             return False
         return bool(((found - expected).abs() <= tolerance).all())
 
-    # Written so that what is not a number is no answer that would be lost.
+    # Written so that answers that are not numbers do not count as different.
     if bool(((again - expected).abs() > tolerance).any()):
         raise ModelError(
             f"model {name}: it gives the same text another answer each time, which no message can "

@@ -70,7 +70,7 @@ class WindowBatch:
         self._lengths = lengths
         self._owned_from = rows[:, OWN_START]
         self._owned = rows[:, OWN_END] - rows[:, OWN_START]
-        # Of the first token that is kept, counted from the first of the window.
+        # Where the first kept token stands, counted from the window's first.
         self._skipped = len(prefix) + rows[:, OWN_START] - rows[:, START]
         self._spans: list[list[int]] = rows[:, : END + 1].tolist()
         self.articles: list[int] = self._field_articles[field_of_window].tolist()

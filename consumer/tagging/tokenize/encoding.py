@@ -24,7 +24,7 @@ from consumer.tagging.tokenize.words import (
 #: Characters that one call of the tokenizer takes; bounds its memory, some hundred bytes a token.
 CALL_CHARACTERS = 524_288
 
-#: Stands between two texts that are looked at together: of the class that the end of a text has.
+#: Stands between two texts that are looked at together. Its class is that of the end of a text.
 _BETWEEN = "x"
 
 #: What a SentencePiece tokenizer puts in the place of a space; may be a token of its own.

@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 
 class _Calibrating(torch.nn.Module):
-    """Takes the place of a float32 layer for one pass, and makes its quantised form."""
+    """Takes the place of a float32 layer for one pass, and makes its quantized form."""
 
     def __init__(self, layer: torch.nn.Module) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class _Calibrating(torch.nn.Module):
 
 @torch.inference_mode()
 def quantize_layers(model: LoadedModel) -> None:
-    """Put quantised layers in the place of a model's own. Blocks for a pass in float32.
+    """Put quantized layers in the place of a model's own. Blocks for a pass in float32.
 
     Args:
         model: packed and float32, its layers such as `can_fuse` accepts.

@@ -102,8 +102,8 @@ class CpuEngine(PackedEngine):
         self._latest: list[Future[Answer]] = []
 
     def steady(self) -> None:
-        """Have a window's answer not depend on the number of tokens in its pass, see
-        `steady_rows`, and say whether it does. Blocks for a few matmuls of each kind."""
+        """Make a window's answer independent of the number of tokens in its pass, see
+        `steady_rows`, and log where it is not. Blocks for a few matmuls of each kind."""
         name = self._model.info.name
         blocks = steady_rows(self._model.network, self._part_tokens, self._streams.map)
         self.is_exact = blocks is not None
@@ -164,8 +164,8 @@ class CpuEngine(PackedEngine):
             return _first(super().run([*windows, *self._filling(filling)]), tokens)
         read = np.flatnonzero(is_read)
         kept = self._blocks.filled(max(1, len(read)))
-        # Rows that fill up are of a window of their own: of what lies in an article's window,
-        # the number would depend on its company.
+        # Rows that fill up are of a window of their own. In an article's window their number
+        # would depend on its company.
         if not filling and kept > len(read):
             filling = self._blocks.filled(tokens + 1) - tokens
         rows = np.full(kept, tokens + filling - 1)

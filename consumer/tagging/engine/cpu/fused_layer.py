@@ -191,8 +191,8 @@ def fused(dtype: torch.dtype, kernel: Kernel | None = None) -> LayerMaker:
 
 
 def joined(weights: LayerWeights, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Weight and bias of query, key and value as one matmul, with queries such that products with
-    keys are the scores as exponents of two."""
+    """Weight and bias of query, key and value as one matmul. Queries are scaled so that their
+    products with keys are the scores, as exponents of two."""
     factors = (weights.scaling / LN_2, 1.0, 1.0)
     parts = list(zip((weights.query, weights.key, weights.value), factors, strict=True))
     biases = [part.bias.detach() * factor for part, factor in parts if part.bias is not None]

@@ -25,8 +25,8 @@ class Int16Layer(PackedLayer):
 
     Args:
         weights: the layer's; copied.
-        kernel: what it is computed by, but for its attention.
-        attention: has that, in float32, if it takes the heads; else torch has it.
+        kernel: computes all but the attention.
+        attention: computes that, in float32, if it takes the heads; else torch does.
     """
 
     def __init__(

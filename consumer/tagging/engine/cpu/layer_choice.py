@@ -40,8 +40,8 @@ def choose_layers(model: LoadedModel) -> LayerMaker | None:
 
 
 def _kernel_for(model: LoadedModel) -> Kernel | None:
-    """What fused layers in float32 are for: they gain by its attention alone. None for another
-    precision, for who wants the model's own roundings, and where it does not take the heads."""
+    """The kernel for attention in float32, by which alone fused layers gain there. None in another
+    precision, where the model's own roundings are wanted, and where it does not take the heads."""
     if model.info.dtype != "float32" or model.is_exact:
         return None
     kernel, layers = load_kernel(), find_layers(model.network)

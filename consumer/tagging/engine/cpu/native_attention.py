@@ -51,7 +51,8 @@ class Kernel:
         heads: int,
         kept: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """As `cpu_attention.attend`, for scores of any size. Others may run Python meanwhile.
+        """As `consumer.tagging.engine.cpu.attention.attend`, for scores of any size. Releases the
+        interpreter lock.
 
         Raises:
             ValueError: it is called with what it does not take.
@@ -67,7 +68,7 @@ class Kernel:
         if kept is not None:
             rows = kept.numpy().astype(np.int32)
             row_ends = np.searchsorted(rows, ends).astype(np.int32)
-        # It reads and writes where these say, so they are looked at once more.
+        # The kernel reads and writes where these say, so they are checked.
         lengths_fit = min(window_lengths, default=0) > 0 and int(ends[-1]) == tokens
         rows_fit = not len(rows) or (rows[0] >= 0 and rows[-1] < tokens)
         if not lengths_fit or not rows_fit or bool((np.diff(rows) < 0).any()):

@@ -24,7 +24,7 @@ from consumer.tagging.engine.encoder_layers import LayerWeights
 
 
 class LayerKernel:
-    """The compiled kernel, for float32 in and out on the CPU. Others may run Python meanwhile.
+    """The compiled kernel, for float32 in and out on the CPU. Releases the interpreter lock.
 
     Args:
         library: the file.
@@ -52,8 +52,8 @@ class LayerKernel:
         self.runs = bool(functions.nerstream_can_multiply())
         self._row_limit = int(functions.nerstream_row_limit())
         self._width_step = int(functions.nerstream_width_step())
-        #: Whether this processor is known to multiply nothing faster that keeps the entities, but
-        #: for what `consumer.tagging.model.processor` finds.
+        #: Whether nothing faster that keeps the entities is known on this processor, but for what
+        #: `consumer.tagging.model.processor` finds.
         self.is_fast = bool(functions.nerstream_multiplies_fast())
 
     def takes(self, *widths: int) -> bool:
@@ -129,7 +129,7 @@ class LayerKernel:
 
 
 def _checked(values: torch.Tensor, width: int) -> torch.Tensor:
-    """It reads and writes where these say."""
+    """The values, checked: the kernel reads and writes where they lie."""
     if values.dtype != torch.float32 or values.device.type != "cpu":
         raise ValueError(f"the kernel takes float32 on the CPU, not {values.dtype}")
     if values.dim() != 2 or values.shape[1] != width:

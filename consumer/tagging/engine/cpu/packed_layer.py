@@ -27,7 +27,7 @@ class PackedLayer(torch.nn.Module, ABC):
     Attributes:
         is_last: whether it may leave out tokens: what follows is the classifier, which sees each
             token by itself.
-        blocks: in which tokens go through what computes each by itself.
+        blocks: those in which tokens go through the parts that compute each token by itself.
     """
 
     def __init__(self) -> None:
@@ -116,7 +116,7 @@ def fuse_layers(network: Any, make: LayerMaker) -> None:
     """Put packed layers in the place of a network's own, which are let go one by one.
 
     Args:
-        make: makes one of the weights of another.
+        make: makes a packed layer of the weights of one.
     """
     layers = find_layers(network)
     assert layers is not None

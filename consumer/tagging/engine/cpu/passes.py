@@ -47,7 +47,7 @@ class CpuPass:
 
     def answer(self) -> Answer:
         """See `StartedPass.answer`."""
-        # What fails leaves nothing of it running behind, which the next attempt would meet.
+        # All of them have ended when one fails, so that the next attempt meets none that runs.
         wait(self._passes)
         answers = [one.result() for one in self._passes]
         if len(answers) == 1:

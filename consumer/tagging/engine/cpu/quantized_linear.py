@@ -1,4 +1,4 @@
-"""The linear layers of a quantised layer: in eight bits, or in bfloat16 where those are too few."""
+"""The linear layers of a quantized layer: in eight bits, or in bfloat16 where those are too few."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class HalfLinear:
 
 
 class Int8Linear:
-    """In eight bits, summed in 32, by oneDNN's quantised matmul.
+    """In eight bits, summed in 32, by oneDNN's quantized matmul.
 
     The zero point of the inputs is in the bias, since oneDNN would take it off each sum anew.
     """

@@ -62,7 +62,7 @@ class RowBlocks:
         return sum(self.cut(rows)) if self.sizes else -(-rows // STEP) * STEP
 
     def cost(self, rows: int) -> float:
-        """Of so many rows, in rows."""
+        """What so many rows cost, in rows."""
         blocks = self.cut(rows)
         together = _TOGETHER * rows if len(blocks) > 1 else 0.0
         return sum(blocks) + _CALL_ROWS * len(blocks) + together
@@ -121,7 +121,7 @@ class RowProbe:
     rows: torch.Tensor
 
 
-#: Matmuls by what a library may choose a kernel by; those of one key are alike.
+#: Matmuls by what a library may choose its kernel by. Those with one key are alike.
 RowProbes = Mapping[tuple[object, ...], Callable[[], RowProbe]]
 
 
@@ -151,7 +151,8 @@ def noise(
     return weight.to(dtype), bias, rows.to(dtype)
 
 
-#: Sizes whose answers are the same wherever a row stands, each with what tells them apart.
+#: Sizes of blocks whose answers are the same wherever a row stands, each with the bytes of an
+#: answer: sizes with the same bytes agree.
 Kinds = Mapping[int, bytes]
 
 

@@ -228,7 +228,7 @@ class CudaDevice:
         # Not of the pool: a graph that runs in between may write over what is in it.
         inputs = torch.zeros(shape.inputs, dtype=torch.int32, device=self._device)
         graph = torch.cuda.CUDAGraph()
-        # Other threads may call CUDA meanwhile; it is no error of theirs.
+        # Other threads may call CUDA meanwhile, which is no error.
         with torch.cuda.graph(
             graph, pool=self._pool, stream=self._compute, capture_error_mode="thread_local"
         ):

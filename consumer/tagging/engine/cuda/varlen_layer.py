@@ -57,7 +57,7 @@ class VarlenLayer(torch.nn.Module):
         weights: the layer's; copied.
         kernels: what stands between the matmuls.
         dtype: precision of weights and activations.
-        adds_shift: whether what comes in is not larger by `entry_shift` yet.
+        adds_shift: whether it has to add `entry_shift` to what comes in.
         following: `entry_shift` of the layer behind it, zeros behind the last; shape
             (hidden size,), float32.
     """
@@ -136,7 +136,7 @@ class WideClassifier(torch.nn.Module):
 
 
 def entry_shift(weights: LayerWeights) -> torch.Tensor:
-    """By how much the hidden states that a layer takes are larger than those of its own form."""
+    """What is added to the hidden states that a layer takes, beside the model's own."""
     return _bias(weights.out)
 
 
@@ -213,7 +213,7 @@ def _bias(part: torch.nn.Linear) -> torch.Tensor:
 def _without_shift(
     parts: Sequence[torch.nn.Linear], shift: torch.Tensor, dtype: torch.dtype
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Weight and bias of matmuls that read what is larger by `shift` than it should be."""
+    """Weight and bias of matmuls whose inputs have `shift` added; the bias takes it away."""
     weight = _weight(parts, dtype)
     bias = torch.cat([_bias(part) for part in parts])
     return weight, (bias - shift.to(dtype).float() @ weight.float()).to(dtype)
