@@ -99,12 +99,12 @@ def unlike(engine: Engine) -> int:
             found += not (
                 np.array_equal(alone.scores, together.scores[own])
                 and np.array_equal(alone.label_ids, together.label_ids[own])
-                and _same_rows(alone, together, own)
+                and _same_probabilities(alone, together, own)
             )
     return found
 
 
-def _same_rows(alone: Answer, together: Answer, own: slice) -> bool:
+def _same_probabilities(alone: Answer, together: Answer, own: slice) -> bool:
     assert alone.probabilities is not None
     assert together.probabilities is not None
     return np.array_equal(alone.probabilities, together.probabilities[own])

@@ -1,8 +1,8 @@
 /* Attention within windows, of float32 numbers, for processors with AVX2 and FMA.
  *
- * Head by head of a window: keys and values are copied into panels of 16 columns, then for six
- * queries at a time their scores with all keys, the exponentials of two of those, and the mean of the
- * values, while all of it is in the caches. No score is ever written for more than six queries.
+ * A window is computed head by head. Keys and values are copied into panels of 16 columns. Then six
+ * queries at a time go all the way while all of it is in the caches: scores with all keys,
+ * exponentials of two, the mean of the values. No score is ever written for more than six queries.
  *
  * consumer/tagging/engine/cpu/native_attention.py calls it, and checks what it is called with.
  */
@@ -125,7 +125,7 @@ INLINE void score(const Head *head, int head_size, const Work *work, float most[
         most[row] = largest(highest[row]);
 }
 
-/* Scores to exponentials, the largest of a row to 1, and one over each row's softmax denominator. */
+/* Scores to exponentials, the largest of a row to 1, and one over each row's denominator. */
 INLINE void raise(const Head *head, const Work *work, const float most[ROWS], float shares[ROWS]) {
     size_t padded = padded_keys((size_t)head->keys);
     for (int row = 0; row < ROWS; row++) {

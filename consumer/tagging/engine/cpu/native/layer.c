@@ -1,16 +1,16 @@
 /* An encoder's layer beside its attention, with matmuls of 16-bit integers, for processors with
- * AVX2 and no better: one instruction multiplies 16 pairs of them and adds each to its neighbour,
- * where a float32 one multiplies 8.
+ * AVX2 and no better. One instruction multiplies 16 pairs of integers and adds each product to its
+ * neighbour, where one for float32 multiplies 8.
  *
- * A matmul's inputs are quantized row by row, the largest of a row to ROW_LIMIT; its weights have
- * a scale for each output, so large that no sum can leave 32 bits. Everything else is float32.
+ * A matmul's inputs are quantized row by row, the largest of a row to ROW_LIMIT. Its weights have a
+ * scale for each output, so large that no sum can leave 32 bits. Everything else is float32.
  * The tokens go through the layer a block at a time, which stays in the caches meanwhile.
  *
  * consumer/tagging/engine/cpu/native_layer.py calls it, and checks what it is called with.
  */
 #include "kernels.h"
 
-/* These as consumer/tagging/engine/cpu/native_layer.py has them too: */
+/* consumer/tagging/engine/cpu/int16_weights.py has the same structures: */
 
 typedef struct {
     const int16_t *panels; /* (outputs / COLUMNS, inputs / 2, COLUMNS, 2) */
@@ -50,7 +50,7 @@ typedef struct {
     int16_t *integers; /* (BLOCK, widest) */
 } Work;
 
-/* Rows to integers and the scale of each; a row that holds what is no number gets such a scale.
+/* Rows to integers, and the scale of each. A row with what is no number gets a scale that is none.
  * The last ROWS rows are filled up with zeros. */
 INLINE void quantize(const float *inputs, int rows, int width, const Work *work) {
     const __m256 unsigned_bits = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));
@@ -79,8 +79,8 @@ INLINE void quantize(const float *inputs, int rows, int width, const Work *work)
         work->scales[row] = 0.0f;
 }
 
-/* The sums of ROWS rows with one panel. In the processor's own words, since compilers run out of
- * registers otherwise: 12 for sums, two for the columns, one for the row, one for the products. */
+/* The sums of ROWS rows with one panel. It is written in the processor's own words, since compilers
+ * run out of registers: 12 for sums, two for the columns, one for the row, one for the products. */
 INLINE void multiply(const int16_t *rows, size_t width, const int16_t *panel,
                      __m256i sums[ROWS][2]) {
     UNROLLED for (int row = 0; row < ROWS; row++)
@@ -196,9 +196,9 @@ EXPORTED int32_t nerstream_can_multiply(void) {
     return has_instructions();
 }
 
-/* Whether matmuls of 16-bit integers are known to be faster here than those of float32: measured
- * on AMD's Zen 3, which begins two of these multiplications at a time. A processor that begins one
- * gains nothing by them, and one with AVX-512 has float32 at twice the width. */
+/* Whether matmuls of 16-bit integers are known to be faster here than those of float32. They were
+ * measured on AMD's Zen 3, which begins two of these multiplications at a time. A processor that
+ * begins one gains nothing by them, and one with AVX-512 has float32 at twice the width. */
 EXPORTED int32_t nerstream_multiplies_fast(void) {
     uint32_t most, vendor[3], signature, others[3];
     if (!has_instructions() || !__get_cpuid(0, &most, &vendor[0], &vendor[2], &vendor[1]) ||
