@@ -26,7 +26,7 @@ def settle_precision(model: LoadedModel) -> LoadedModel:
         return model
     if can_pack(model) and int16_layers(model) is not None:
         return replace(model, is_settled=True)
-    return replace(model, info=replace(model.info, dtype=Dtype.FLOAT32))
+    return replace(model, info=replace(model.info, dtype=Dtype.FLOAT32.value))
 
 
 def make_engine(model: LoadedModel, with_probabilities: bool) -> Engine:

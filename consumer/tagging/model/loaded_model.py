@@ -168,7 +168,7 @@ def load_model(
             name=folder.name,
             revision=folder.revision,
             device=str(torch_device),
-            dtype=precision.name,
+            dtype=precision.name.value,
             types=labels.types,
             scheme=labels.scheme,
             outside=labels.outside,
