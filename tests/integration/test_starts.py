@@ -10,8 +10,8 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka import TopicPartition as ClientPartition
 
 from consumer.contracts.messages import RawMessage, TopicPartition
-from consumer.kafka.source import topic_watch
 from consumer.kafka.source.source import KafkaSource
+from consumer.kafka.source.topics import topic_watch
 from consumer.settings.schema import Settings
 from tests.conftest import TopicFactory
 from tests.integration import helpers

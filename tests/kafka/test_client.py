@@ -128,7 +128,7 @@ def test_brokers_that_do_not_answer_are_named(
 def test_brokers_that_do_not_answer_are_named_where_only_patterns_are_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("consumer.kafka.source.input_topics.OPEN_TIMEOUT_S", 1.0)
+    monkeypatch.setattr("consumer.kafka.source.topics.input_topics.OPEN_TIMEOUT_S", 1.0)
     address = closed_port()
     source = KafkaSource(Settings(bootstrap_servers=address, input_topics=("^news-.*",)))
     with pytest.raises(KafkaProblem, match=f"no broker answers at {address}.*check bootstrap"):

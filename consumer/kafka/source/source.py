@@ -16,16 +16,16 @@ from consumer.kafka.client import await_topics, make_client
 from consumer.kafka.source.assigned import AssignedPartitions
 from consumer.kafka.source.end_offsets import CLIENT_PROPERTIES, EndOffsets
 from consumer.kafka.source.errands import Errands
-from consumer.kafka.source.input_topics import InputTopics
 from consumer.kafka.source.joining import Joining
 from consumer.kafka.source.member import Member
 from consumer.kafka.source.properties import session_s
 from consumer.kafka.source.reading import Reading
 from consumer.kafka.source.rebalance import Listener, client_partitions
 from consumer.kafka.source.starts import Starts
-from consumer.kafka.source.topic_ids import TopicIds
-from consumer.kafka.source.topic_watch import TopicWatch
-from consumer.kafka.source.vouching import Vouching
+from consumer.kafka.source.topics.input_topics import InputTopics
+from consumer.kafka.source.topics.topic_ids import TopicIds
+from consumer.kafka.source.topics.topic_watch import TopicWatch
+from consumer.kafka.source.topics.vouching import Vouching
 from consumer.settings.schema import Settings
 
 _log = logging.getLogger(__name__)

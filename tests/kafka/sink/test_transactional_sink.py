@@ -16,7 +16,7 @@ from consumer.kafka.bounded import bounded
 from consumer.kafka.retry import OutOfTime
 from consumer.kafka.sink import transactional_sink
 from consumer.kafka.sink.transactional_sink import TransactionalSink
-from consumer.kafka.source.vouching import Vouching
+from consumer.kafka.source.topics.vouching import Vouching
 from consumer.settings.schema import Settings
 
 

@@ -24,8 +24,8 @@ from consumer.tagging.engine.cpu.row_blocks import (
 )
 from consumer.tagging.engine.engine import Answer, Engine
 from consumer.tagging.model.loaded_model import LoadedModel
+from tests.support.cpu_models import FUSED, load, windows
 from tests.support.tiny_models import tiny_tagger
-from tests.tagging.engine.cpu.test_engine import FUSED, load, windows
 
 #: Of many sizes, and so that passes have many numbers of rows.
 LENGTHS = (60, 3, 41, 60, 7, 60, 60, 22, 60, 60, 60, 1)

@@ -18,8 +18,8 @@ from consumer.contracts.messages import TopicPartition
 from consumer.kafka.source.assigned import AssignedPartitions
 from consumer.kafka.source.rebalance import Rebalance
 from consumer.kafka.source.starts import Starts
-from consumer.kafka.source.topic_watch import INTERVAL_S, SOON_S, TopicWatch
-from consumer.kafka.source.vouching import Vouching
+from consumer.kafka.source.topics.topic_watch import INTERVAL_S, SOON_S, TopicWatch
+from consumer.kafka.source.topics.vouching import Vouching
 from consumer.settings.schema import Settings
 from tests.integration.reading import Heard
 from tests.support.fakes import P0, P1, ManualClock

@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from consumer.contracts.messages import TopicPartition
 from consumer.kafka.client import ClientWatch
-from consumer.kafka.source.input_topics import InputTopics
+from consumer.kafka.source.topics.input_topics import InputTopics
 from consumer.settings.schema import Settings
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from consumer.contracts.errors import AbortableError
 from consumer.contracts.messages import TopicPartition
-from consumer.kafka.source.stamps import stamped
-from consumer.kafka.source.topic_watch import ANSWER_S, TopicWatch
+from consumer.kafka.source.topics.stamps import stamped
+from consumer.kafka.source.topics.topic_watch import ANSWER_S, TopicWatch
 
 
 class Vouching:
