@@ -1,4 +1,4 @@
-"""Tiny models in the precisions for which a CPU's engine has layers of its own; windows for them."""
+"""Tiny models in the precisions that a CPU's engine has layers of its own for; their windows."""
 
 from __future__ import annotations
 
