@@ -6,6 +6,7 @@ A thread feeds the input topic while the calling thread reads the outcomes under
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 import threading
 import time
@@ -21,7 +22,7 @@ from tests.faults.process_figures import Figures, figures_of
 from tests.faults.traffic import Traffic, placed
 from tests.integration import helpers
 from tests.integration.helpers import Record
-from tests.integration.worker_process import WorkerProcess
+from tests.integration.worker_process import EndedEarly, WorkerProcess
 
 #: The run is over when nothing comes for so long.
 STALL_S = 60.0
@@ -98,7 +99,10 @@ def pass_through(
             feeder.wait_backlog(ahead)
             started = time.monotonic()
             with WorkerProcess(wanted, folder, command=command, variables=variables) as worker:
-                worker.wait_ready()
+                # One may die between its first messages and the look that would find it ready;
+                # `_end` tells of it.
+                with contextlib.suppress(EndedEarly):
+                    worker.wait_ready()
                 passage = Passage(outcomes.kinds, outcomes.faults)
                 _pass(ground, traffic, worker, feeder, outcomes, passage, started, progress)
                 _end(worker, outcomes)

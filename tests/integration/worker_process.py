@@ -25,6 +25,10 @@ PATIENCE_S = 300.0
 _WITH_MODEL = (("-m", "consumer", "run"), ("-m", "tests.faults.device_worker"))
 
 
+class EndedEarly(AssertionError):
+    """The worker ended before it was ready."""
+
+
 class WorkerProcess:
     """Starts on entry, is killed on exit if it still runs. Its log lines are JSON in `log`.
 
@@ -109,10 +113,15 @@ class WorkerProcess:
         return [event for event in events if isinstance(event, dict)]
 
     def wait_ready(self) -> Self:
-        """Until `/readyz` is green; fails with the log if the process ends before."""
+        """Until `/readyz` is green.
+
+        Raises:
+            EndedEarly: the process ended before, with its log.
+        """
         deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
-            assert self.process.poll() is None, f"ended early:\n{self.log.read_text()}"
+            if self.process.poll() is not None:
+                raise EndedEarly(f"ended early:\n{self.log.read_text()}")
             status, _ = self.get("/readyz")
             if status == 200:
                 return self
