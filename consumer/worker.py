@@ -14,14 +14,14 @@ from consumer.contracts.messages import Batch, ModelInfo, RawMessage
 from consumer.contracts.observer import Observer
 from consumer.contracts.ports import Codec, Sink, Source, Tagger
 from consumer.pipeline.batching import BatchBuilder
+from consumer.pipeline.bookkeeping.commit_policy import CommitPolicy
+from consumer.pipeline.bookkeeping.in_flight import InFlight
+from consumer.pipeline.bookkeeping.ownership import Ownership
 from consumer.pipeline.channel import Channel, wake
-from consumer.pipeline.commit_policy import CommitPolicy
 from consumer.pipeline.dead_letters import DeadLetterLimit
 from consumer.pipeline.dispatch import Dispatcher, Route
 from consumer.pipeline.drain import Drain
-from consumer.pipeline.in_flight import InFlight
 from consumer.pipeline.inbox import LetGo, PublishMessage
-from consumer.pipeline.ownership import Ownership
 from consumer.pipeline.poll import PollStage
 from consumer.pipeline.prepare import PrepareStage
 from consumer.pipeline.publish import OUTCOMES, PublishStage

@@ -12,11 +12,11 @@ from consumer.contracts.choices import JumpReason, RebalanceEvent
 from consumer.contracts.messages import RawMessage, TopicPartition
 from consumer.contracts.observer import Observer
 from consumer.contracts.ports import Source
+from consumer.pipeline.bookkeeping.in_flight import InFlight
+from consumer.pipeline.bookkeeping.offsets import Rewind
+from consumer.pipeline.bookkeeping.ownership import Ownership, lags
 from consumer.pipeline.channel import Channel
-from consumer.pipeline.in_flight import InFlight
 from consumer.pipeline.inbox import Assigned, Lost, PublishMessage, Revoked
-from consumer.pipeline.offsets import Rewind
-from consumer.pipeline.ownership import Ownership, lags
 from consumer.pipeline.stage import Stage
 
 #: Messages taken from the client at once; more only lengthens the way of the first of them.

@@ -12,16 +12,16 @@ from consumer.contracts.errors import AbortableError, GroupMoved, KafkaProblem
 from consumer.contracts.messages import Outcome, RawMessage, Rejected, TaggedBatch, TopicPartition
 from consumer.contracts.observer import Observer
 from consumer.contracts.ports import Sink
+from consumer.pipeline.bookkeeping.commit_policy import CommitPolicy
+from consumer.pipeline.bookkeeping.in_flight import InFlight
+from consumer.pipeline.bookkeeping.offsets import OffsetTracker, Rewind
+from consumer.pipeline.bookkeeping.ownership import Ownership
+from consumer.pipeline.bookkeeping.transaction import Transaction
 from consumer.pipeline.channel import Channel, ChannelAborted, ChannelClosed
-from consumer.pipeline.commit_policy import CommitPolicy
 from consumer.pipeline.dead_letters import DeadLetterLimit
 from consumer.pipeline.dispatch import Dispatcher
-from consumer.pipeline.in_flight import InFlight
 from consumer.pipeline.inbox import Assigned, LetGo, Lost, PublishMessage, Revoked
-from consumer.pipeline.offsets import OffsetTracker, Rewind
-from consumer.pipeline.ownership import Ownership
 from consumer.pipeline.stage import Stage
-from consumer.pipeline.transaction import Transaction
 
 #: Longest pause after an abort. The first of a row has none, the second 0.2 s, then it doubles.
 MAX_ABORT_PAUSE_S = 5.0

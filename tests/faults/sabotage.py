@@ -19,8 +19,8 @@ from consumer.kafka.sink.transactional_sink import TransactionalSink
 from consumer.kafka.source.errands import Errands
 from consumer.kafka.source.rebalance import client_offsets, client_partitions
 from consumer.kafka.source.source import KafkaSource
+from consumer.pipeline.bookkeeping.offsets import OffsetTracker
 from consumer.pipeline.dispatch import Dispatcher
-from consumer.pipeline.offsets import OffsetTracker
 from consumer.pipeline.publish import PublishStage
 from tests.faults.light_tagger import LightTagger
 

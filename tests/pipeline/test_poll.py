@@ -8,8 +8,8 @@ import pytest
 
 from consumer.contracts.choices import JumpReason, RebalanceEvent
 from consumer.contracts.errors import KafkaProblem
+from consumer.pipeline.bookkeeping.offsets import Rewind
 from consumer.pipeline.inbox import Assigned, Lost, Revoked
-from consumer.pipeline.offsets import Rewind
 from consumer.pipeline.poll import LAG_INTERVAL_S, LONGEST_STOP_S, PAUSE_AFTER_S
 from tests.support.fakes import P0, P1, PATIENCE_S, eventually, in_thread
 from tests.support.poll_rig import REVOKE_TIMEOUT_S, PollRig

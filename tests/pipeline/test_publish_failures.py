@@ -13,9 +13,9 @@ from consumer.contracts.errors import (
     GroupMoved,
     KafkaProblem,
 )
+from consumer.pipeline.bookkeeping.offsets import Rewind
 from consumer.pipeline.channel import ChannelAborted
 from consumer.pipeline.dead_letters import DeadLetterLimit
-from consumer.pipeline.offsets import Rewind
 from consumer.pipeline.publish import MAX_ABORT_PAUSE_S
 from tests.support.fakes import P0, P1, PATIENCE_S, eventually, tagged
 from tests.support.publish_rig import PublishRig, publishing, rejected

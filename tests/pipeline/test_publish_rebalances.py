@@ -10,8 +10,8 @@ import pytest
 from consumer.contracts.choices import ReleaseReason
 from consumer.contracts.errors import AbortableError
 from consumer.contracts.messages import TaggedBatch
+from consumer.pipeline.bookkeeping.offsets import Rewind
 from consumer.pipeline.inbox import LetGo, Lost, Revoked
-from consumer.pipeline.offsets import Rewind
 from tests.support.fakes import P0, P1, PATIENCE_S, eventually, tagged
 from tests.support.publish_rig import PublishRig, publishing
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 
 from consumer.contracts.messages import RawMessage
+from consumer.pipeline.bookkeeping.in_flight import InFlight
+from consumer.pipeline.bookkeeping.ownership import Ownership
 from consumer.pipeline.channel import Channel, ChannelClosed
-from consumer.pipeline.in_flight import InFlight
 from consumer.pipeline.inbox import Assigned, PublishMessage
-from consumer.pipeline.ownership import Ownership
 from consumer.pipeline.poll import PollStage
 from tests.support.fake_kafka import FakeBroker, FakeSource
 from tests.support.fake_observer import FakeObserver

@@ -8,14 +8,14 @@ from contextlib import contextmanager
 
 from consumer.contracts.choices import RejectCode, RejectStage
 from consumer.contracts.messages import Outcome, Rejected, TaggedBatch, TopicPartition
+from consumer.pipeline.bookkeeping.commit_policy import CommitPolicy
+from consumer.pipeline.bookkeeping.in_flight import InFlight
+from consumer.pipeline.bookkeeping.offsets import Rewind
+from consumer.pipeline.bookkeeping.ownership import Ownership
 from consumer.pipeline.channel import Channel
-from consumer.pipeline.commit_policy import CommitPolicy
 from consumer.pipeline.dead_letters import DeadLetterLimit
 from consumer.pipeline.dispatch import Dispatcher, Route
-from consumer.pipeline.in_flight import InFlight
 from consumer.pipeline.inbox import Assigned, PublishMessage
-from consumer.pipeline.offsets import Rewind
-from consumer.pipeline.ownership import Ownership
 from consumer.pipeline.publish import PublishStage
 from tests.support.fake_kafka import FakeBroker
 from tests.support.fake_observer import FakeObserver

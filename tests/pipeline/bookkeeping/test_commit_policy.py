@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from consumer.pipeline.commit_policy import CommitPolicy
+from consumer.pipeline.bookkeeping.commit_policy import CommitPolicy
 
 
 @pytest.mark.parametrize(

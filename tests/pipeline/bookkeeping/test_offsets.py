@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from consumer.contracts.choices import ReleaseReason
 from consumer.contracts.messages import RawMessage, TopicPartition
-from consumer.pipeline.offsets import OffsetTracker, Rewind
+from consumer.pipeline.bookkeeping.offsets import OffsetTracker, Rewind
 from tests.support.fakes import P0, P1, raw
 
 

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from consumer.pipeline.in_flight import InFlight
+from consumer.pipeline.bookkeeping.in_flight import InFlight
 
 
 def test_counts_what_comes_and_goes() -> None:

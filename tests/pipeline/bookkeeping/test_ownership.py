@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from consumer.contracts.messages import TopicPartition
-from consumer.pipeline.ownership import Ownership, lags
+from consumer.pipeline.bookkeeping.ownership import Ownership, lags
 from tests.support.fakes import P0, P1, raw
 
 
