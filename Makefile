@@ -51,17 +51,17 @@ test: $(VENV)/.installed-dev ## every test, on Apache Kafka (WORKERS=4 processes
 test-fast: $(VENV)/.installed-dev ## the tests that need neither Kafka nor seconds, in two minutes
 	@$(BIN)/python -m pytest -n 3 -m "not kafka and not slow" --durations=20
 
-faults: $(VENV)/.installed-dev ## the fault matrix, half an hour; docs/faults.md (ROWS="killed cut" for some)
+faults: $(VENV)/.installed-dev ## the fault matrix, half an hour; docs/notes/faults.md (ROWS="killed cut" for some)
 	@bash tests/integration/kafka/install.sh $(KAFKA_DIR) --if-possible
 	@$(BIN)/python -m tests.faults $(if $(ROWS),--rows $(ROWS))
 
-fuzz: $(VENV)/.installed-dev ## 100,000 bad and odd messages through one worker; docs/fuzz.md
+fuzz: $(VENV)/.installed-dev ## 100,000 bad and odd messages through one worker; docs/notes/fuzz.md
 	@bash tests/integration/kafka/install.sh $(KAFKA_DIR) --if-possible
-	@$(BIN)/python -m tests.faults.fuzz --messages 100000 --seed 1 --record docs/fuzz.md
+	@$(BIN)/python -m tests.faults.fuzz --messages 100000 --seed 1 --record docs/notes/fuzz.md
 
-soak: $(VENV)/.installed-dev ## five million small messages through one worker; docs/soak.md
+soak: $(VENV)/.installed-dev ## five million small messages through one worker; docs/notes/soak.md
 	@bash tests/integration/kafka/install.sh $(KAFKA_DIR) --if-possible
-	@$(BIN)/python -m tests.faults.soak --messages 5000000 --record docs/soak.md
+	@$(BIN)/python -m tests.faults.soak --messages 5000000 --record docs/notes/soak.md
 
 peers: $(BIN)/uv ## .venv-peers: what `python -m benchmarks.overhead` compares with
 	@$(PYTHON) -m venv .venv-peers
@@ -73,8 +73,8 @@ check: $(VENV)/.installed-dev ## ruff, mypy --strict (tests and benchmarks too),
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-docs: $(VENV)/.installed-dev ## generate the references in docs/
-	@$(BIN)/python -m consumer.commands.references docs
+docs: $(VENV)/.installed-dev ## generate the references in docs/reference/
+	@$(BIN)/python -m consumer.commands.references docs/reference
 
 pictures: $(VENV)/.installed ## the pictures in docs/pictures (Graphviz's dot)
 	@$(BIN)/python docs/pictures/make.py

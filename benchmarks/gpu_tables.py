@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.tables import fill, markdown, recorded, verdict
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance-gpu.md"
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "notes" / "performance-gpu.md"
 
 #: The recorded runs: the model alone, and workers by how many there are.
 MODEL = "gpu-model"

@@ -20,11 +20,11 @@ MACHINES = USUAL, AMX, PLAIN = "", "tiles", "plain"
 
 def main() -> None:
     """Write all tables into the page, and a plot beside it for each run."""
-    page = DOCS / "performance.md"
+    page = DOCS / "notes" / "performance.md"
     page.write_text(filled(page.read_text("utf-8")), "utf-8")
     for name in RUNS:
         if (run := recorded(name)) is not None:
-            plot(run, DOCS / f"{name}.svg")
+            plot(run, DOCS / "pictures" / f"{name}.svg")
 
 
 def filled(page: str) -> str:

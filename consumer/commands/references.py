@@ -1,4 +1,4 @@
-"""Writes the references in docs/ from the code: `python -m consumer.commands.references docs`."""
+"""Writes the references in docs/reference from the code: `make docs`."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ within one worker and up to what changes during the scrape itself.
 
 
 def settings_reference() -> str:
-    """The text of docs/settings.md."""
+    """The text of docs/reference/settings.md."""
     parts = [_SETTINGS_HEAD, _GENERATED]
     for name, field in Settings.model_fields.items():
         if name in GROUPS:
@@ -98,7 +98,7 @@ def settings_reference() -> str:
 
 
 def metrics_reference() -> str:
-    """The text of docs/metrics.md."""
+    """The text of docs/reference/metrics.md."""
     return "\n".join([_METRICS_HEAD, _GENERATED, *(_metric(item) for item in ALL)])
 
 
@@ -179,4 +179,4 @@ def main(folder: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else "docs")
+    main(sys.argv[1] if len(sys.argv) > 1 else "docs/reference")

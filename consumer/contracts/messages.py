@@ -155,7 +155,7 @@ class ModelInfo:
         scheme: the scheme in which its labels were read (`consumer.contracts.schemes.Scheme`).
         outside: its labels for words in no entity, as it spells them.
         answers: `exact` where an article's scores are the same to the last bit whatever else is in
-            its batch, `rounded` where their last digits may differ. See docs/accuracy.md.
+            its batch, `rounded` where their last digits may differ. See docs/reference/accuracy.md.
     """
 
     name: str

@@ -1,8 +1,8 @@
 """Settings: every option once, with type, default, unit and doc.
 
-Flags, `NERSTREAM_*` variables, the TOML file, the generated reference in `docs/settings.md` and
-the deploy files are all made from, or held against, this class. `consumer.settings.sources`
-reads the values and names the source of a wrong one.
+Flags, `NERSTREAM_*` variables, the TOML file, the deploy files and the generated reference in
+`docs/reference/settings.md` are all made from, or held against, this class.
+`consumer.settings.sources` reads the values and names the source of a wrong one.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Declaration: what a metric is called, counts and warns of, before there is a registry.
 
 `consumer.telemetry.declarations` lists them all; `Metrics` makes the live ones from them, and
-`docs/metrics.md` is generated from them.
+`docs/reference/metrics.md` is generated from them.
 """
 
 from __future__ import annotations

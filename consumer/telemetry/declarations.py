@@ -1,6 +1,7 @@
 """Every metric, once: the comment says why it is cut as it is, `worry` when to look closer.
 
-`docs/metrics.md`, the dashboard and the alert rules are made from, or held against, this list.
+`docs/reference/metrics.md`, the dashboard and the alert rules are made from, or held against, this
+list.
 """
 
 from __future__ import annotations

@@ -16,7 +16,9 @@ DOCS = Path(__file__).parents[2] / "docs"
 def test_the_page_has_the_figures_of_the_runs() -> None:
     pages = [
         text
-        for text in (page.read_text("utf-8") for page in sorted(DOCS.glob("performance*.md")))
+        for text in (
+            page.read_text("utf-8") for page in sorted((DOCS / "notes").glob("performance*.md"))
+        )
         if "<!-- begin end_to_end -->" in text
     ]
     assert pages
@@ -40,7 +42,7 @@ def test_the_tables_of_the_gpu_are_those_of_its_runs() -> None:
 
 
 def test_the_tables_of_the_model_are_those_of_its_runs() -> None:
-    page = (DOCS / "performance.md").read_text("utf-8")
+    page = (DOCS / "notes" / "performance.md").read_text("utf-8")
     assert page.count("<!-- begin model_") == 9
     assert model_tables.filled(page) == page
 

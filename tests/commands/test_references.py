@@ -12,7 +12,7 @@ from consumer.settings.reserved import RESERVED_KAFKA_PROPERTIES
 from consumer.settings.schema import GROUPS, Settings
 from consumer.telemetry.declarations import ALL
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[2] / "docs" / "reference"
 
 
 @pytest.mark.parametrize("name", ["settings.md", "metrics.md"])

@@ -1,4 +1,4 @@
-"""The commands of docs/accuracy.md are understood, and its examples are what the model says."""
+"""The commands of the accuracy page are understood, and its examples are what the model says."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from consumer.commands.evaluate import command as evaluate
 from consumer.tagging.tagger import Tagger, load_tagger
 from tests.support.tiny_models import entities_of
 
-PAGE = (Path(__file__).parents[2] / "docs" / "accuracy.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "accuracy.md").read_text(
+    encoding="utf-8"
+)
 EXAMPLES = re.findall(
     r"^\| (.+?) \| (.+?) \| .+? \|$",
     PAGE.split("| text | it finds |", 1)[1].split("\n## ", 1)[0],

@@ -1,4 +1,4 @@
-"""The examples of docs/messages.md, run as they stand where node and java are there."""
+"""The examples of docs/reference/messages.md, run as they stand where node and java are there."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-PAGE = (Path(__file__).parents[2] / "docs" / "messages.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "messages.md").read_text(
+    encoding="utf-8"
+)
 
 
 def block(language: str) -> str:

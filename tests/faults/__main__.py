@@ -1,4 +1,4 @@
-"""`make faults`: the whole matrix, with progress; writes `docs/faults.md` when all rows were run.
+"""`make faults`: the whole matrix, with progress; writes its page when all rows were run.
 
 `python -m tests.faults [--rows NAME ...] [--again] [--delivery MODE] [--rate N] [--messages N]`
 """
@@ -75,11 +75,11 @@ def main() -> int:
         f"{minutes:.1f} minutes"
     )
     if len(runs) == sum(len(row.deliveries) for row in ROWS):
-        write(ROOT / "docs", entries, datetime.now(UTC).strftime("%Y-%m-%d"))
-        console.print("written: docs/faults.md")
+        write(ROOT / "docs" / "notes", entries, datetime.now(UTC).strftime("%Y-%m-%d"))
+        console.print("written: docs/notes/faults.md")
     elif arguments.again:
-        write_again(ROOT / "docs", entries, datetime.now(UTC).strftime("%Y-%m-%d"))
-        console.print("written: docs/faults.md, with these rows run again")
+        write_again(ROOT / "docs" / "notes", entries, datetime.now(UTC).strftime("%Y-%m-%d"))
+        console.print("written: docs/notes/faults.md, with these rows run again")
     return 1 if red else 0
 
 

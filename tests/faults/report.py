@@ -1,5 +1,5 @@
 # ruff: noqa: E501 (a paragraph of Markdown is a line)
-"""The results of a matrix run: the table of `docs/faults.md`, and the short one of `docs/guarantees.md`."""
+"""The results of a matrix run: the table of `docs/notes/faults.md`, and the short one of `docs/guarantees.md`."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ Written by `make faults`; do not edit. `make faults ROWS="killed cut"` runs some
 _NOTES = """
 Recovery is the time from the fault until every partition shows the outcome of an input that was fed when its cause was over: the killed worker gone, the broker up again. It holds what the fault itself lasts: a broker needs some seconds to start, a killed member is missed after its session timeout (2.5 s here), a transaction that nobody ends after its timeout (4 s here; both are longer in production). `doubled` under `at_least_once` counts the outcomes beyond the first of their input, as that mode allows.
 
-The tagger of these workers answers at once, from a pattern; all else is `nerstream run`. A device that fails (out of memory, logits that are not numbers, a forward pass that hangs) is in `tests/faults/test_device.py`, mutated messages in `docs/fuzz.md`, five million messages in `docs/soak.md`.
+The tagger of these workers answers at once, from a pattern; all else is `nerstream run`. A device that fails (out of memory, logits that are not numbers, a forward pass that hangs) is in `tests/faults/test_device.py`, mutated messages in `docs/notes/fuzz.md`, five million messages in `docs/notes/soak.md`.
 
 The checker is checked: workers that commit before they produce, drop rejected messages, skip the abort, take offsets from the client's position, break the order or send twice are found out (`tests/faults/test_checker.py`).
 """
@@ -140,7 +140,7 @@ def write_again(folder: Path, entries: Sequence[Entry], at: str) -> None:
 
 
 def page(document: Mapping[str, object]) -> str:
-    """`docs/faults.md` from `docs/faults.json`."""
+    """`docs/notes/faults.md` from `docs/notes/faults.json`."""
     rows = document["rows"]
     assert isinstance(rows, list)
     where = document["machine"]

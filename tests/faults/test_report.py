@@ -15,12 +15,12 @@ from tests.integration.kafka_server import ROOT
 
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
-    recorded: dict[str, Any] = json.loads((ROOT / "docs/faults.json").read_text("utf-8"))
+    recorded: dict[str, Any] = json.loads((ROOT / "docs/notes/faults.json").read_text("utf-8"))
     return recorded
 
 
 def test_the_page_is_the_recorded_run(document: dict[str, Any]) -> None:
-    assert (ROOT / "docs/faults.md").read_text("utf-8") == page(document)
+    assert (ROOT / "docs/notes/faults.md").read_text("utf-8") == page(document)
 
 
 def test_the_page_of_guarantees_shows_the_recorded_run(document: dict[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 A processor can be told to use no more than another has: oneDNN, torch and MKL each read a variable
 of their own, once, so that each set takes a process. What this one cannot be restricted to, or is
-anyway, is skipped and says so. docs/accuracy.md names what is promised on all of them.
+anyway, is skipped and says so. docs/reference/accuracy.md names what is promised on all of them.
 """
 
 from __future__ import annotations

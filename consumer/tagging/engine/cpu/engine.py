@@ -111,7 +111,7 @@ class CpuEngine(PackedEngine):
         if blocks is None:
             _log.warning(
                 "model %s: on this processor the last digits of a score depend on what else is in "
-                "the batch, in %s; see docs/accuracy.md",
+                "the batch, in %s; see docs/reference/accuracy.md",
                 name,
                 self._model.info.dtype,
             )
