@@ -167,11 +167,11 @@ def load_tagger(
     tagger = loaded.result()
     # The model's libraries bring log handlers of their own when they are first imported.
     adopt_library_loggers()
-    metrics.model_loaded(tagger.info)
+    metrics.models_loaded(tagger.models)
     # Imported here: it imports torch, which the line above has done by now.
     from consumer.tagging.engine.device_memory import device_memory_reader
 
-    memory = device_memory_reader(tagger.info.device)
+    memory = device_memory_reader(tagger.models[0].device)
     if memory is not None:
         metrics.watch_device_memory(memory)
     return tagger

@@ -70,7 +70,7 @@ class Worker:
         self._clock = clock
         self._began_at = clock() if began_at is None else began_at
         self._waiting: Waiting | None = Waiting(clock)
-        self._model = tagger.info
+        self._models = tagger.models
         self._ended = threading.Event()
         self._ready = threading.Event()
         self._drained = threading.Event()
@@ -114,7 +114,7 @@ class Worker:
         self._tag = TagStage(
             batches=batches, tagged=tagged, tagger=tagger, observer=observer, clock=clock
         )
-        route = Route(settings.output_topic, settings.dead_letter_topic, tagger.info, __version__)
+        route = Route(settings.output_topic, settings.dead_letter_topic, __version__)
         self._publish = PublishStage(
             tagged=tagged,
             sink=sink,
@@ -213,9 +213,9 @@ class Worker:
             raise failure
 
     @property
-    def model(self) -> ModelInfo:
-        """The model that answers."""
-        return self._model
+    def models(self) -> tuple[ModelInfo, ...]:
+        """The models that answer."""
+        return self._models
 
     @property
     def failed(self) -> bool:

@@ -60,8 +60,8 @@ class Codec:
         #: Names of the fields that hold text.
         self.text_fields = tuple(text_fields)
         self._validator = jsonschema_rs.Draft202012Validator(article_schema(self.text_fields))
-        # Hundreds of messages leave within a millisecond; the same object for all of them.
-        self._tagging: tuple[ModelInfo | None, int, bytes] = (None, 0, b"")
+        # Hundreds of messages leave within a millisecond; the same object for all of one model.
+        self._tagging: dict[int, tuple[ModelInfo, int, bytes]] = {}
 
     def decode(self, raw: RawMessage) -> Article | Tombstone:
         """The article that a message holds, or its tombstone.
@@ -85,12 +85,11 @@ class Codec:
         is_tagged = not RESERVED_FIELDS.isdisjoint(document)
         return Article(raw, document["id"], tuple(fields), is_tagged)
 
-    def encode(self, tagged: TaggedArticle, info: ModelInfo, tagged_at_ms: int) -> bytes:
+    def encode(self, tagged: TaggedArticle, tagged_at_ms: int) -> bytes:
         """The article's own bytes with `entities` and `tagging` at the end of the object.
 
         Args:
-            tagged: an article that `decode` gave, with its entities.
-            info: the model that found them.
+            tagged: an article that `decode` gave, with its entities and the model that found them.
             tagged_at_ms: when, in milliseconds since the epoch.
         """
         value = tagged.raw.value
@@ -108,13 +107,20 @@ class Codec:
             }
             for field, kind, text, start, end, score in tagged.entities
         ]
-        model, at_ms, tagging = self._tagging
-        if model is not info or at_ms != tagged_at_ms:
-            tagging = _tagging(info, tagged_at_ms)
-            self._tagging = (info, tagged_at_ms, tagging)
-        additions = b'"entities":%b,"tagging":%b' % (orjson.dumps(entities), tagging)
+        additions = b'"entities":%b,"tagging":%b' % (
+            orjson.dumps(entities),
+            self._tagging_of(tagged.model, tagged_at_ms),
+        )
         replacing = RESERVED_FIELDS if tagged.article.has_reserved_fields else frozenset()
         return json_text.with_members(value, additions, replacing)
+
+    def _tagging_of(self, model: ModelInfo, tagged_at_ms: int) -> bytes:
+        # By identity: to hash its fields takes longer than to write them.
+        _, at_ms, tagging = self._tagging.get(id(model), (model, -1, b""))
+        if at_ms != tagged_at_ms:
+            tagging = _tagging(model, tagged_at_ms)
+            self._tagging[id(model)] = (model, tagged_at_ms, tagging)
+        return tagging
 
     def _explain(self, document: Any) -> RejectedMessage:
         """Why the schema refuses this document: the first reason, in the order of the codes."""

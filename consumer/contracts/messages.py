@@ -78,13 +78,15 @@ class Article(NamedTuple):
     """A checked article: its id and its non-empty text fields, in the order of `text_fields`.
 
     `has_reserved_fields` says that the document already holds `entities` or `tagging`, which
-    the output replaces.
+    the output replaces. `language` is a BCP 47 tag as it was given or detected, empty where none is
+    known.
     """
 
     raw: RawMessage
     id: str
     fields: tuple[TextField, ...]
     has_reserved_fields: bool = False
+    language: str = ""
 
 
 class Encoding(Protocol):
@@ -127,23 +129,6 @@ class Entity(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class TaggingResult:
-    """What one run of the tagger gives for a list of prepared articles.
-
-    Attributes:
-        answers: one for each article, in order: its entities, or why it cannot be tagged.
-        tokens: tokens that the articles have (overlaps and special tokens included).
-        computed_tokens: tokens that the device computed; the rest above `tokens` is padding.
-        out_of_memory_splits: how often a batch had to be halved.
-    """
-
-    answers: tuple[tuple[Entity, ...] | RejectedMessage, ...]
-    tokens: int
-    computed_tokens: int
-    out_of_memory_splits: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class ModelInfo:
     """Which model answers, for the `tagging` object of a message and for the metrics.
 
@@ -168,12 +153,70 @@ class ModelInfo:
     answers: str = "exact"
 
 
+#: What a tagger says of one article: its entities, or why it cannot be tagged.
+Answer: TypeAlias = tuple[Entity, ...] | RejectedMessage
+
+
+@dataclass(frozen=True, slots=True)
+class ModelShare:
+    """What one model did in one run of the tagger.
+
+    Attributes:
+        model: which.
+        tokens: tokens that its articles have (overlaps and special tokens included).
+        computed_tokens: tokens that the device computed; the rest above `tokens` is padding.
+        out_of_memory_splits: how often its windows had to be run in halves.
+    """
+
+    model: ModelInfo
+    tokens: int
+    computed_tokens: int
+    out_of_memory_splits: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TaggingResult:
+    """What one run of the tagger gives for a list of prepared articles.
+
+    Attributes:
+        answers: one for each article, in order.
+        models: which model answered, one for each article, in order.
+        shares: what each model did that had an article, each once.
+    """
+
+    answers: tuple[Answer, ...]
+    models: tuple[ModelInfo, ...]
+    shares: tuple[ModelShare, ...]
+
+    @classmethod
+    def of_one_model(cls, answers: tuple[Answer, ...], share: ModelShare) -> TaggingResult:
+        """The result where one model answered for all articles."""
+        return cls(answers, (share.model,) * len(answers), (share,))
+
+    @property
+    def tokens(self) -> int:
+        """Those of all models, as in `ModelShare`."""
+        return sum(share.tokens for share in self.shares)
+
+    @property
+    def computed_tokens(self) -> int:
+        """Those of all models, as in `ModelShare`."""
+        return sum(share.computed_tokens for share in self.shares)
+
+    @property
+    def out_of_memory_splits(self) -> int:
+        """Those of all models, as in `ModelShare`."""
+        return sum(share.out_of_memory_splits for share in self.shares)
+
+
 class TaggedArticle(NamedTuple):
-    """An article with its entities, in the order of its fields and of their text."""
+    """An article with its entities, in the order of its fields and of their text, and the model
+    that found them."""
 
     article: Article
     entities: tuple[Entity, ...]
     tokens: int
+    model: ModelInfo
 
     @property
     def raw(self) -> RawMessage:

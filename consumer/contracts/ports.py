@@ -20,7 +20,6 @@ from consumer.contracts.messages import (
     RawMessage,
     TaggedArticle,
     TaggingResult,
-    TextField,
     Tombstone,
     TopicPartition,
 )
@@ -41,7 +40,7 @@ class Deserializer(Protocol):
 class Serializer(Protocol):
     """A tagged article to bytes: the half of the codec that the publish stage needs."""
 
-    def encode(self, tagged: TaggedArticle, info: ModelInfo, tagged_at_ms: int) -> bytes:
+    def encode(self, tagged: TaggedArticle, tagged_at_ms: int) -> bytes:
         """The value of the enriched message."""
         ...
 
@@ -230,8 +229,8 @@ class Tagger(Protocol):
     it gives to the tag thread."""
 
     @property
-    def info(self) -> ModelInfo:
-        """The model that answers."""
+    def models(self) -> tuple[ModelInfo, ...]:
+        """The models that answer, each once; all on one device."""
         ...
 
     @property
@@ -253,8 +252,8 @@ class Tagger(Protocol):
         """Calls of `encode` that are worth having under way at once, each from a thread."""
         ...
 
-    def encode(self, texts: Sequence[Sequence[TextField]]) -> Sequence[Encoding]:
-        """Tokenise articles, each a list of text fields; releases the interpreter lock.
+    def encode(self, articles: Sequence[Article]) -> Sequence[Encoding]:
+        """Tokenise articles; releases the interpreter lock.
 
         Memory is bounded by the tokens of the articles, whatever the length of their text.
 

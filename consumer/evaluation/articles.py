@@ -39,7 +39,7 @@ A = TypeVar("A")
 class Tagger(Protocol):
     """The part of `consumer.tagging.tagger.Tagger` that is used here."""
 
-    def encode(self, texts: Sequence[Sequence[TextField]]) -> Sequence[Encoding]:
+    def encode(self, articles: Sequence[Article]) -> Sequence[Encoding]:
         """Tokenise articles."""
         ...
 
@@ -103,7 +103,7 @@ def evaluate_tagger(
     correct = found = wanted = tokens = done = 0
     for call in calls_of(articles, lambda article: len(article.text), CALL_CHARACTERS):
         texts = [_as_article(article, done + index) for index, article in enumerate(call)]
-        encodings = tagger.encode([text.fields for text in texts])
+        encodings = tagger.encode(texts)
         prepared = [PreparedArticle(*pair) for pair in zip(texts, encodings, strict=True)]
         result = tagger.tag(prepared, lambda: None)
         for article, answer in zip(call, result.answers, strict=True):

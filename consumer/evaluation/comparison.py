@@ -105,7 +105,7 @@ class Comparison:
         Returns:
             Those that one of the precisions cannot tag; they count nowhere.
         """
-        encodings = self._taggers[0].encode([article.fields for article in articles])
+        encodings = self._taggers[0].encode(articles)
         prepared = [PreparedArticle(*pair) for pair in zip(articles, encodings, strict=True)]
         answers: list[Sequence[Sequence[Entity] | RejectedMessage]] = [()] * len(self._taggers)
         for place in range(len(self._taggers)):

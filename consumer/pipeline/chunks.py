@@ -82,7 +82,7 @@ class ChunkPreparer:
         if not articles:
             return []
         try:
-            return list(self._tagger.encode([article.fields for article in articles]))
+            return list(self._tagger.encode(articles))
         except NerstreamError:
             raise
         except Exception as failure:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from consumer.contracts.choices import RejectCode, RejectStage
 from consumer.contracts.errors import KafkaProblem, RejectedMessage
 from consumer.contracts.messages import (
-    ModelInfo,
     Outcome,
     Outgoing,
     RawMessage,
@@ -41,7 +40,6 @@ class Route:
 
     output_topic: str
     dead_letter_topic: str
-    model: ModelInfo
     version: str
 
 
@@ -116,9 +114,7 @@ class Dispatcher:
         raw = outcome.raw
         value = None
         if isinstance(outcome, TaggedArticle):
-            value = self._serializer.encode(
-                outcome, self._route.model, int(self._wall_clock() * 1000)
-            )
+            value = self._serializer.encode(outcome, int(self._wall_clock() * 1000))
         topic = self._route.output_topic
         partition = self._partition(raw, topic)
         # By place: names cost a third more, and there is one of these a message.

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from consumer.contracts.choices import RejectCode, RejectStage
 from consumer.contracts.errors import RejectedMessage
 from consumer.contracts.messages import (
+    Answer,
     Batch,
-    Entity,
+    ModelInfo,
     Outcome,
     PreparedArticle,
     Rejected,
@@ -113,7 +114,7 @@ class TagStage(Stage):
         self._observer.queue_depth("tagged", len(self._tagged))
 
     def _outcomes(self, under_way: _UnderWay) -> tuple[Outcome, ...]:
-        answers: tuple[tuple[Entity, ...] | RejectedMessage, ...] = ()
+        answers: Iterator[tuple[Answer, ModelInfo]] = iter(())
         if under_way.answers is not None:
             started = self._clock()
             result = under_way.answers()
@@ -122,10 +123,9 @@ class TagStage(Stage):
             self.batch_s = max(self._latest_s)
             self._observer.stage_seconds(self.name, worked_s)
             self._observer.batch_tagged(result)
-            answers = result.answers
-        remaining = iter(answers)
+            answers = zip(result.answers, result.models, strict=True)
         return tuple(
-            _outcome(item, next(remaining)) if isinstance(item, PreparedArticle) else item
+            _outcome(item, *next(answers)) if isinstance(item, PreparedArticle) else item
             for item in under_way.batch.items
         )
 
@@ -144,7 +144,7 @@ class _UnderWay:
     worked_s: float
 
 
-def _outcome(item: PreparedArticle, answer: tuple[Entity, ...] | RejectedMessage) -> Outcome:
+def _outcome(item: PreparedArticle, answer: Answer, model: ModelInfo) -> Outcome:
     if isinstance(answer, RejectedMessage):
         return Rejected(item.raw, RejectCode(answer.code), answer.message, RejectStage.TAG)
-    return TaggedArticle(item.article, answer, item.encoding.tokens)
+    return TaggedArticle(item.article, answer, item.encoding.tokens, model)

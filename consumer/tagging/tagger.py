@@ -11,13 +11,14 @@ from itertools import chain, islice
 from tokenizers import Tokenizer
 
 from consumer.contracts.choices import Aggregation
-from consumer.contracts.errors import ModelError, RejectedMessage, SettingsError, first_line
+from consumer.contracts.errors import ModelError, SettingsError, first_line
 from consumer.contracts.messages import (
-    Entity,
+    Answer,
+    Article,
     ModelInfo,
+    ModelShare,
     PreparedArticle,
     TaggingResult,
-    TextField,
 )
 from consumer.tagging.engine.engine import Engine, is_out_of_memory
 from consumer.tagging.engine.forward import Forward
@@ -160,16 +161,21 @@ class Tagger:
         return self._info
 
     @property
+    def models(self) -> tuple[ModelInfo, ...]:
+        """The same, as `consumer.contracts.ports.Tagger` has it."""
+        return (self._info,)
+
+    @property
     def tokenizer(self) -> Tokenizer:
         """The tokenizer, without truncation and padding."""
         return self._model.tokenizer
 
-    def encode(self, texts: Sequence[Sequence[TextField]]) -> list[ArticleEncoding]:
-        """Tokenise articles, each a list of text fields; releases the interpreter lock.
+    def encode(self, articles: Sequence[Article]) -> list[ArticleEncoding]:
+        """Tokenise articles; releases the interpreter lock.
 
         A field of white space alone has no tokens and costs nothing.
         """
-        return self._text_tokenizer.encode([[f.text for f in fields] for fields in texts])
+        return self._text_tokenizer.encode([[f.text for f in one.fields] for one in articles])
 
     @property
     def encodings_at_once(self) -> int:
@@ -249,18 +255,19 @@ class Tagger:
                 self._strategy,
             )
         )
-        answers: list[tuple[Entity, ...] | RejectedMessage] = [
+        answers: list[Answer] = [
             tuple(chain.from_iterable(islice(found, len(encoding.fields))))
             for encoding in encodings
         ]
         for number, rejection in result.rejected.items():
             answers[number] = rejection
-        return TaggingResult(
-            answers=tuple(answers),
+        share = ModelShare(
+            self._info,
             tokens=sum([encoding.tokens for encoding in encodings]),
             computed_tokens=result.computed_tokens,
             out_of_memory_splits=result.out_of_memory_splits,
         )
+        return TaggingResult.of_one_model(tuple(answers), share)
 
 
 def _own_encoding(article: PreparedArticle) -> ArticleEncoding:

@@ -78,8 +78,9 @@ class Declaration:
         """An empty family, for a collector that reads its values when it is scraped."""
         return GaugeMetricFamily(self.name, self.doc, labels=self.labels)
 
-    def info_family(self, values: Sequence[str]) -> InfoMetricFamily:
-        """The info sample, with one value for each of the labels."""
+    def info_family(self, *samples: Sequence[str]) -> InfoMetricFamily:
+        """The info samples, each with one value for each of the labels."""
         family = InfoMetricFamily(self.name.removesuffix("_info"), self.doc, labels=self.labels)
-        family.add_metric(values, {})
+        for values in samples:
+            family.add_metric(values, {})
         return family

@@ -72,15 +72,17 @@ ENTITIES = _counter(
 TOKENS = _counter(
     "nerstream_tokens_total",
     "tokens",
-    "Tokens of the articles that went through the model, overlaps and special tokens included.",
+    "Tokens of the articles that went through a model, overlaps and special tokens included.",
     "Its rate is what the device does; it falls while the batches stay full.",
+    labels=("model", "revision"),
 )
 #: Beside `TOKENS`: their ratio over time is the padding, whatever the batches were.
 COMPUTED_TOKENS = _counter(
     "nerstream_computed_tokens_total",
     "tokens",
-    "Tokens that the device computed, padding included.",
+    "Tokens that the device computed, padding included, by model.",
     "It grows much faster than `nerstream_tokens_total`: the device is busy with padding.",
+    labels=("model", "revision"),
 )
 OUT_OF_MEMORY_SPLITS = _counter(
     "nerstream_out_of_memory_splits_total",
@@ -265,7 +267,8 @@ DEVICE_MEMORY = _gauge(
 MODEL_INFO = _info(
     "nerstream_model_info",
     "",
-    "The model that answers; always 1. `answers` is `exact` where an article's scores are the same "
+    "A model that answers; always 1. A worker with a model for each language has one of these for "
+    "each. `answers` is `exact` where an article's scores are the same "
     "to the last bit whatever else is in its batch, `rounded` where their last digits may differ.",
     "Workers of one group differ in it for longer than a roll-out takes.",
     labels=("name", "revision", "device", "dtype", "answers"),

@@ -79,8 +79,8 @@ class Metrics:
         self._rejected = declarations.MESSAGES_REJECTED.counter(registry)
         self._released = declarations.MESSAGES_RELEASED.counter(registry)
         self._entities = declarations.ENTITIES.counter(registry)
-        self._tokens = declarations.TOKENS.counter(registry)
-        self._computed_tokens = declarations.COMPUTED_TOKENS.counter(registry)
+        self._tokens = cache(declarations.TOKENS.counter(registry).labels)
+        self._computed_tokens = cache(declarations.COMPUTED_TOKENS.counter(registry).labels)
         self._splits = declarations.OUT_OF_MEMORY_SPLITS.counter(registry)
         self._batch_articles = declarations.BATCH_ARTICLES.histogram(registry)
         self._batch_tokens = declarations.BATCH_TOKENS.histogram(registry)
@@ -110,14 +110,17 @@ class Metrics:
 
     # --- Told once, by the worker
 
-    def model_loaded(self, info: ModelInfo) -> None:
-        """The model that answers, and with it the entity types, which then start at 0."""
+    def models_loaded(self, models: Sequence[ModelInfo]) -> None:
+        """The models that answer; with them come the entity types, which then start at 0."""
         family = declarations.MODEL_INFO.info_family(
-            [info.name, info.revision, info.device, info.dtype, info.answers]
+            *([one.name, one.revision, one.device, one.dtype, one.answers] for one in models)
         )
         self._registry.register(_Info(family))
-        for entity_type in info.types:
-            self._entities.labels(entity_type)
+        for model in models:
+            self._tokens(model.name, model.revision)
+            self._computed_tokens(model.name, model.revision)
+            for entity_type in model.types:
+                self._entities.labels(entity_type)
 
     def watch_device_memory(self, read: Callable[[], Mapping[str, int]]) -> None:
         """Ask `read` at every scrape for bytes by kind: `allocated`, `reserved`.
@@ -141,11 +144,14 @@ class Metrics:
         self._batch_wait.observe(max(0.0, waited_s))
 
     def batch_tagged(self, result: TaggingResult) -> None:
-        self._tokens.inc(result.tokens)
-        self._computed_tokens.inc(result.computed_tokens)
-        self._splits.inc(result.out_of_memory_splits)
-        if result.computed_tokens > 0:
-            self._batch_padding.observe(max(0.0, 1 - result.tokens / result.computed_tokens))
+        for share in result.shares:
+            model = share.model
+            self._tokens(model.name, model.revision).inc(share.tokens)
+            self._computed_tokens(model.name, model.revision).inc(share.computed_tokens)
+            self._splits.inc(share.out_of_memory_splits)
+        computed_tokens = result.computed_tokens
+        if computed_tokens > 0:
+            self._batch_padding.observe(max(0.0, 1 - result.tokens / computed_tokens))
 
     def committed(
         self,

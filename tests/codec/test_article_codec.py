@@ -60,7 +60,7 @@ def rejected(value: bytes | str, codec: Codec = CODEC) -> tuple[str, str]:
 
 
 def encode(value: bytes | str, *entities: Entity) -> bytes:
-    return CODEC.encode(TaggedArticle(decode(value), entities, 3), INFO, AT_MS)
+    return CODEC.encode(TaggedArticle(decode(value), entities, 3, INFO), AT_MS)
 
 
 def nested(levels: int, inner: str = "") -> str:
@@ -348,15 +348,18 @@ def test_own_entities_and_tagging_are_replaced_and_the_rest_stays(
 def test_a_tombstone_cannot_be_encoded() -> None:
     article = decode('{"id": "7", "title": "x"}')._replace(raw=raw(None))
     with pytest.raises(ValueError, match="tombstone"):
-        CODEC.encode(TaggedArticle(article, (), 1), INFO, AT_MS)
+        CODEC.encode(TaggedArticle(article, (), 1, INFO), AT_MS)
 
 
 def test_each_article_names_its_own_model_and_time() -> None:
     codec = Codec(("title",))
-    article = TaggedArticle(decode('{"id": "7", "title": "x"}', codec), (), 1)
+    article = TaggedArticle(decode('{"id": "7", "title": "x"}', codec), (), 1, INFO)
     other = dataclasses.replace(INFO, name="other")
     calls = [(INFO, AT_MS), (INFO, AT_MS), (INFO, AT_MS + 1), (other, AT_MS + 1), (INFO, AT_MS)]
-    written = [orjson.loads(codec.encode(article, *call))["tagging"] for call in calls]
+    written = [
+        orjson.loads(codec.encode(article._replace(model=model), at_ms))["tagging"]
+        for model, at_ms in calls
+    ]
     later = "2026-11-23T06:40:02.319Z"
     assert written == [
         TAGGING,
@@ -371,7 +374,7 @@ def test_ten_megabytes_are_copied_once() -> None:
     article = decode(b'{"id": "7", "title": "' + b"x" * 10_000_000 + b'"}')
     tracemalloc.start()
     try:
-        out = CODEC.encode(TaggedArticle(article, (), 1), INFO, AT_MS)
+        out = CODEC.encode(TaggedArticle(article, (), 1, INFO), AT_MS)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -436,7 +439,7 @@ def test_what_is_read_can_be_written_and_is_the_same(
         (name, document[name]) for name in ("title", "body") if document[name]
     ]
     entity = Entity("body", "PER", document["body"], 0, len(document["body"]), math.pi / 4)
-    out = CODEC.encode(TaggedArticle(article, (entity,), 1), INFO, at_ms)
+    out = CODEC.encode(TaggedArticle(article, (entity,), 1, INFO), at_ms)
     written = orjson.loads(out)
     assert OUTPUT.is_valid(written)
     assert written.pop("entities") == [

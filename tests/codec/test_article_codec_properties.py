@@ -54,7 +54,7 @@ def decode(value: bytes) -> Article:
 
 
 def encode(article: Article, *entities: Entity) -> bytes:
-    return CODEC.encode(TaggedArticle(article, entities, 1), light_tagger.INFO, AT_MS)
+    return CODEC.encode(TaggedArticle(article, entities, 1, light_tagger.INFO), AT_MS)
 
 
 @cache

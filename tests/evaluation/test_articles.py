@@ -11,11 +11,19 @@ from hypothesis import strategies as st
 
 from consumer.contracts.choices import RejectCode
 from consumer.contracts.errors import ModelError, RejectedMessage
-from consumer.contracts.messages import Encoding, Entity, PreparedArticle, TaggingResult, TextField
+from consumer.contracts.messages import (
+    Article,
+    Encoding,
+    Entity,
+    ModelShare,
+    PreparedArticle,
+    TaggingResult,
+)
 from consumer.evaluation.articles import evaluate_tagger, joined, sentences_apart, word_labels
 from consumer.evaluation.conll import LabelledArticle, Sentence, to_iob2
 from consumer.evaluation.scoring import Score, entity_spans, score_labels
-from tests.support.tiny_models import SENTENCES, tiny_tagger
+from tests.support.fakes import MODEL
+from tests.support.tiny_models import SENTENCES, article, tiny_tagger
 
 LABELS = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC", "B-work-of-art", "I-work-of-art")
 
@@ -38,8 +46,8 @@ class GivenTagger:
         self._answers = answers
         self.calls: list[int] = []
 
-    def encode(self, texts: Sequence[Sequence[TextField]]) -> list[Encoding]:
-        return [_Encoding(len(field.text.split())) for (field,) in texts]
+    def encode(self, articles: Sequence[Article]) -> list[Encoding]:
+        return [_Encoding(len(one.fields[0].text.split())) for one in articles]
 
     def tag(
         self, articles: Sequence[PreparedArticle], progress: Callable[[], None]
@@ -48,7 +56,7 @@ class GivenTagger:
         progress()
         answers = tuple(self._answers[item.article.fields[0].text] for item in articles)
         tokens = sum(item.encoding.tokens for item in articles)
-        return TaggingResult(answers, tokens, tokens)
+        return TaggingResult.of_one_model(answers, ModelShare(MODEL, tokens, tokens))
 
 
 class _Encoding:
@@ -176,11 +184,10 @@ def test_the_tagger_of_the_worker_is_what_is_scored() -> None:
     tagger = tiny_tagger()
     found = evaluate_tagger(tagger, articles, lambda _: None)
     expected: list[tuple[str, ...]] = []
-    for article in articles:
-        fields = [TextField("body", article.text)]
-        (encoding,) = tagger.encode([fields])
+    for labelled in articles:
+        (encoding,) = tagger.encode([article(0, labelled.text)])
         assert len(encoding.fields[0].windows) > 1
-        result = evaluate_tagger(tagger, [article], lambda _: None)
+        result = evaluate_tagger(tagger, [labelled], lambda _: None)
         expected += result.predicted
     assert list(found.predicted) == expected
     assert sum(label.startswith("B-") for labels in found.predicted for label in labels) > 20

@@ -12,12 +12,13 @@ from consumer.contracts.messages import (
     Article,
     Encoding,
     Entity,
+    ModelShare,
     PreparedArticle,
     TaggingResult,
     TextField,
 )
 from consumer.evaluation.comparison import ENOUGH_ENTITIES, Comparison, Difference
-from tests.support.fakes import FakeEncoding, raw
+from tests.support.fakes import MODEL, FakeEncoding, raw
 
 TEXT = "Marta Lindqvist of Nordbank met Jean Okafor in Lisbon on Tuesday."
 
@@ -40,8 +41,8 @@ class Scripted:
         self._asked = asked
         self._answers = answers
 
-    def encode(self, texts: Sequence[Sequence[TextField]]) -> list[Encoding]:
-        return [FakeEncoding(10) for _ in texts]
+    def encode(self, articles: Sequence[Article]) -> list[Encoding]:
+        return [FakeEncoding(10) for _ in articles]
 
     def tag(
         self, articles: Sequence[PreparedArticle], _progress: Callable[[], None]
@@ -51,7 +52,7 @@ class Scripted:
             one if isinstance(one, RejectedMessage) else tuple(one)
             for one in self._answers[: len(articles)]
         )
-        return TaggingResult(answers, 0, 0, 0)
+        return TaggingResult.of_one_model(answers, ModelShare(MODEL, 0, 0))
 
 
 def articles(count: int) -> list[Article]:

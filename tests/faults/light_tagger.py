@@ -8,7 +8,15 @@ from dataclasses import dataclass
 
 from consumer.contracts.choices import RejectCode
 from consumer.contracts.errors import RejectedMessage
-from consumer.contracts.messages import Entity, ModelInfo, PreparedArticle, TaggingResult, TextField
+from consumer.contracts.messages import (
+    Article,
+    Entity,
+    ModelInfo,
+    ModelShare,
+    PreparedArticle,
+    TaggingResult,
+    TextField,
+)
 
 INFO = ModelInfo("light", "1", "cpu", "float32", ("NAME",))
 
@@ -41,12 +49,12 @@ class LightTagger:
     encodings_at_once = 1
 
     @property
-    def info(self) -> ModelInfo:
-        return INFO
+    def models(self) -> tuple[ModelInfo, ...]:
+        return (INFO,)
 
-    def encode(self, texts: Sequence[Sequence[TextField]]) -> list[LightEncoding]:
+    def encode(self, articles: Sequence[Article]) -> list[LightEncoding]:
         return [
-            LightEncoding(1 + sum(len(field.text) for field in fields) // 5) for fields in texts
+            LightEncoding(1 + sum(len(field.text) for field in one.fields) // 5) for one in articles
         ]
 
     def await_room(self) -> None:
@@ -63,7 +71,8 @@ class LightTagger:
     ) -> TaggingResult:
         tokens = sum(article.encoding.tokens for article in articles)
         progress()
-        return TaggingResult(tuple(_answer(article) for article in articles), tokens, tokens)
+        answers = tuple(_answer(article) for article in articles)
+        return TaggingResult.of_one_model(answers, ModelShare(INFO, tokens, tokens))
 
 
 def _answer(article: PreparedArticle) -> tuple[Entity, ...] | RejectedMessage:

@@ -158,7 +158,7 @@ def test_no_memory_and_no_numbers_cost_only_the_articles_that_cannot_be_tagged(
         length
         for text in texts
         for length in sound._forward.begin(
-            sound.encode([article(0, text).fields]),
+            sound.encode([article(0, text)]),
             lambda: None,
         ).windows.lengths
     ]

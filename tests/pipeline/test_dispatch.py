@@ -13,7 +13,7 @@ from consumer.contracts.messages import Outcome, Outgoing, Rejected, Tombstone, 
 from consumer.pipeline.dispatch import Dispatcher, Route
 from tests.support.fake_kafka import FakeBroker
 from tests.support.fake_sink import FakeSink
-from tests.support.fakes import MODEL, FakeCodec, raw, tagged
+from tests.support.fakes import FakeCodec, raw, tagged
 
 
 class Desk:
@@ -24,7 +24,7 @@ class Desk:
         self.sink = FakeSink(self.broker)
         self.sink.open()
         self.sink.begin()
-        route = Route("out", "dead", MODEL, "1.2.3")
+        route = Route("out", "dead", "1.2.3")
         self._dispatcher = Dispatcher(self.sink, FakeCodec(), route, lambda: 5.0)
         self._sent: list[Outcome] = []
 

@@ -10,11 +10,11 @@ import pytest
 from consumer.contracts.choices import RejectCode, RejectStage
 from consumer.contracts.errors import TokenizerFailed
 from consumer.contracts.messages import (
+    Article,
     Batch,
     PreparedArticle,
     RawMessage,
     Rejected,
-    TextField,
     Tombstone,
 )
 from consumer.pipeline.batching import BatchBuilder
@@ -271,8 +271,8 @@ def test_an_aborted_channel_ends_the_stage_without_a_word_to_the_next(rig: Rig) 
 class Lost(FakeTagger):
     """Cannot tokenise any more, whatever the article."""
 
-    def encode(self, texts: Sequence[Sequence[TextField]]) -> list[FakeEncoding]:
-        raise TokenizerFailed(f"processes end by themselves, {len(texts)} articles wait")
+    def encode(self, articles: Sequence[Article]) -> list[FakeEncoding]:
+        raise TokenizerFailed(f"processes end by themselves, {len(articles)} articles wait")
 
 
 @pytest.mark.parametrize("at_once", [1, 3])
@@ -298,12 +298,12 @@ class SlowFirst(FakeTagger):
         self.another = threading.Event()
         self.waited = False
 
-    def encode(self, texts: Sequence[Sequence[TextField]]) -> list[FakeEncoding]:
-        if texts[0][0].text.startswith("first"):
+    def encode(self, articles: Sequence[Article]) -> list[FakeEncoding]:
+        if articles[0].fields[0].text.startswith("first"):
             self.waited = self.another.wait(PATIENCE_S)
         else:
             self.another.set()
-        return super().encode(texts)
+        return super().encode(articles)
 
 
 def test_chunks_are_tokenised_at_once_beside_a_device_and_keep_their_order() -> None:

@@ -15,6 +15,7 @@ from consumer.contracts.messages import (
     Article,
     Entity,
     ModelInfo,
+    ModelShare,
     Position,
     PreparedArticle,
     RawMessage,
@@ -93,7 +94,7 @@ def tagged(offset: int, types: Sequence[str] = ("PER",), **kwargs: Any) -> Tagge
     """An article with one entity of each of these types."""
     article = prepared(offset, **kwargs).article
     entities = tuple(Entity("title", type_, "Ada", 0, 3, 1.0) for type_ in types)
-    return TaggedArticle(article, entities, 1)
+    return TaggedArticle(article, entities, 1, MODEL)
 
 
 class ManualClock:
@@ -122,11 +123,11 @@ class FakeCodec:
             raise RejectedMessage(RejectCode.INVALID_JSON, "the value is not JSON")
         return Article(raw, "id", (TextField("body", raw.value.decode()),))
 
-    def encode(self, tagged: TaggedArticle, info: ModelInfo, tagged_at_ms: int) -> bytes:
+    def encode(self, tagged: TaggedArticle, tagged_at_ms: int) -> bytes:
         assert tagged.raw.value is not None
         assert tagged_at_ms > 0
         names = ",".join(entity.text for entity in tagged.entities)
-        return tagged.raw.value + f"|{names}|{info.name}".encode()
+        return tagged.raw.value + f"|{names}|{tagged.model.name}".encode()
 
 
 class FakeTagger:
@@ -148,7 +149,7 @@ class FakeTagger:
     encodings_at_once = 1
 
     def __init__(self) -> None:
-        self.info = MODEL
+        self.models = (MODEL,)
         self.gate = threading.Event()
         self.gate.set()
         self.shut_after = 0
@@ -158,8 +159,8 @@ class FakeTagger:
         self.batches: list[list[str]] = []
         self.chunks: list[list[str]] = []
 
-    def encode(self, texts: Sequence[Sequence[TextField]]) -> list[FakeEncoding]:
-        joined = [" ".join(field.text for field in fields) for fields in texts]
+    def encode(self, articles: Sequence[Article]) -> list[FakeEncoding]:
+        joined = [" ".join(field.text for field in one.fields) for one in articles]
         self.chunks.append(joined)
         if any("untokenizable" in text for text in joined):
             raise ValueError("no such symbol")
@@ -189,7 +190,8 @@ class FakeTagger:
             assert self.fuse.wait(PATIENCE_S), "the fuse did not burn"
             raise ArithmeticError("the device broke")
         tokens = sum(article.encoding.tokens for article in articles)
-        return TaggingResult(tuple(_answer(text) for text in texts), tokens, tokens + 1)
+        answers = tuple(_answer(text) for text in texts)
+        return TaggingResult.of_one_model(answers, ModelShare(MODEL, tokens, tokens + 1))
 
 
 def _answer(text: str) -> tuple[Entity, ...] | RejectedMessage:

@@ -21,7 +21,6 @@ from tests.support.fake_kafka import FakeBroker
 from tests.support.fake_observer import FakeObserver
 from tests.support.fake_sink import FakeSink
 from tests.support.fakes import (
-    MODEL,
     PATIENCE_S,
     FakeCodec,
     ManualClock,
@@ -51,9 +50,7 @@ class PublishRig:
         self.stage = PublishStage(
             tagged=self.tagged,
             sink=self.sink,
-            dispatcher=Dispatcher(
-                self.sink, FakeCodec(), Route("out", "dead", MODEL, "1"), lambda: 5.0
-            ),
+            dispatcher=Dispatcher(self.sink, FakeCodec(), Route("out", "dead", "1"), lambda: 5.0),
             policy=CommitPolicy(INTERVAL_S),
             limit=limit or DeadLetterLimit(1.0, 100),
             in_flight=self.in_flight,

@@ -333,7 +333,7 @@ def article(number: int, *texts: str) -> Article:
 
 def tag(tagger: Tagger, articles: Sequence[Article]) -> TaggingResult:
     """Encode and tag articles together."""
-    encodings = tagger.encode([item.fields for item in articles])
+    encodings = tagger.encode(articles)
     prepared = [PreparedArticle(*pair) for pair in zip(articles, encodings, strict=True)]
     return tagger.tag(prepared, lambda: None)
 

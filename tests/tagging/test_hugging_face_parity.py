@@ -215,7 +215,7 @@ def test_fault_punctuation_sticks_to_words_of_tokenizers_without_word_marks(stra
     text = "Kotor,Tokyo;Lisbon"
     _, under_their_name = theirs_and_ours("roberta", text, strategy)
     assert all(entity.text == text for entity in under_their_name)
-    encoding = shared_tagger("roberta", MAX_LENGTH).encode([article(0, text).fields])[0]
+    encoding = shared_tagger("roberta", MAX_LENGTH).encode([article(0, text)])[0]
     field = encoding.fields[0]
     assert field.starts[field.begins_unit].tolist() == [0, 5, 6, 11, 12]
 
@@ -241,7 +241,7 @@ def test_fault_the_letters_of_a_special_token_are_not_read(family: str, text: st
     special = text.index(text.split()[1])
     within = range(special + 1, special + len(text.split()[1]))
     assert not any(found["start"] in within for found in theirs)
-    encoding = shared_tagger(family, MAX_LENGTH).encode([article(0, text).fields])[0]
+    encoding = shared_tagger(family, MAX_LENGTH).encode([article(0, text)])[0]
     field = encoding.fields[0]
     assert any(start in within for start in field.starts.tolist())
     assert all(entity.text == text[entity.start : entity.end] for entity in entities)
@@ -265,7 +265,7 @@ def test_fault_with_a_stride_an_entity_is_lost_where_windows_overlap() -> None:
     assert [span["entity_group"] for span in kept] == ["LOC"]
     tagger = tiny_tagger("bert-cased", aggregation="simple", window_overlap_tokens=30)
     text = " ".join(SENTENCES)
-    (encoding,) = tagger.encode([article(0, text).fields])
+    (encoding,) = tagger.encode([article(0, text)])
     field = encoding.fields[0]
     assert len(field.windows) > 3
     # Each token has its answer from one window, so nothing has to give way.

@@ -139,7 +139,7 @@ def test_an_article_does_not_depend_on_its_company(family: str, dtype: str) -> N
 def test_tokens_are_counted_with_padding_where_there_is_some() -> None:
     tagger = tiny_tagger("deberta-v3")
     articles = [article(0, "Lisbon"), article(1, SENTENCES[0])]
-    encodings = tagger.encode([item.fields for item in articles])
+    encodings = tagger.encode(articles)
     result = tag(tagger, articles)
     assert result.tokens == sum(encoding.tokens for encoding in encodings)
     assert result.computed_tokens == 2 * max(encoding.tokens for encoding in encodings)
@@ -149,7 +149,7 @@ def test_windows_of_a_long_text_give_words_their_best_context() -> None:
     """Each window on its own, as transformers sees it, gives the words that it owns."""
     text = " ".join(random.Random(1).choices(" ".join(SENTENCES).split(), k=400))
     tagger = tiny_tagger()
-    (encoding,) = tagger.encode([article(0, text).fields])
+    (encoding,) = tagger.encode([article(0, text)])
     network = transformers.AutoModelForTokenClassification.from_pretrained(tiny_folder()).eval()
     field = encoding.fields[0]
     assert len(field.windows) > 10
@@ -252,7 +252,7 @@ def test_neighbours_stay_apart_and_models_of_every_scheme_are_read(
     engine = GivenEngine(names, labels.split())
     tagger = Tagger(model, TaggingOptions(), engine)
     item = article(0, "Anna Lund Ivo to Oslo New Bergen")
-    (encoding,) = tagger.encode([item.fields])
+    (encoding,) = tagger.encode([item])
     engine.begins = encoding.fields[0].begins_unit
     (answer,) = tag(tagger, [item]).answers
     assert isinstance(answer, tuple)
@@ -262,7 +262,7 @@ def test_neighbours_stay_apart_and_models_of_every_scheme_are_read(
 @pytest.mark.parametrize("window_tokens", [20, 64, 9_999, 0])
 def test_the_longest_window_is_the_smaller_of_the_setting_and_the_model(window_tokens: int) -> None:
     tagger = tiny_tagger(window_tokens=window_tokens)
-    (encoding,) = tagger.encode([article(0, " ".join(SENTENCES)).fields])
+    (encoding,) = tagger.encode([article(0, " ".join(SENTENCES))])
     windows = encoding.fields[0].windows
     # Two special tokens; words may keep a window below its limit.
     limit = min(window_tokens or 64, 64) - 2
@@ -435,7 +435,7 @@ def test_logits_that_are_not_finite_reject_the_article_alone(
     tagger = tiny_tagger(family, aggregation=aggregation)
     articles = [article(0, SENTENCES[0]), article(1, "Fans 🎉 cheered"), article(2, SENTENCES[3])]
     expected = tag(tagger, articles)
-    (encoding,) = tagger.encode([article(1, "🎉").fields])
+    (encoding,) = tagger.encode([article(1, "🎉")])
     poisoned = int(encoding.fields[0].ids[-1])
     with torch.no_grad():
         tagger._model.network.get_input_embeddings().weight[poisoned, 0] = value
@@ -459,7 +459,7 @@ def test_a_single_infinite_logit_is_enough() -> None:
 
 def test_progress_is_told_after_every_pass() -> None:
     tagger = tiny_tagger(batch_tokens=64)
-    (encoding,) = tagger.encode([article(0, " ".join(SENTENCES)).fields])
+    (encoding,) = tagger.encode([article(0, " ".join(SENTENCES))])
     told: list[int] = []
     item = PreparedArticle(article(0, " ".join(SENTENCES)), encoding)
     tagger.tag([item], lambda: told.append(1))
@@ -539,7 +539,7 @@ def test_half_precision_gives_nearly_the_same_probabilities(family: str, dtype: 
     exact = tiny_tagger(family, aggregation="average")
     rough = tiny_tagger(family, aggregation="average", dtype=dtype)
     assert rough.info.dtype == dtype
-    encodings = exact.encode([article(0, SENTENCES[0]).fields])
+    encodings = exact.encode([article(0, SENTENCES[0])])
     assert isinstance(exact._forward, Forward)
     expected, found = (
         tagger._forward.run(encodings, lambda: None).predictions.probabilities

@@ -30,7 +30,7 @@ def test_known_labels_are_exactly_those_of_the_pipeline() -> None:
 
 
 def test_declared_and_exposed_are_the_same(scraped: Scraped) -> None:
-    scraped.metrics.model_loaded(BUNDLED)
+    scraped.metrics.models_loaded([BUNDLED])
     scraped.metrics.watch_device_memory(lambda: {"allocated": 1})
     exposed = {
         family.name: family
@@ -62,7 +62,7 @@ def test_declarations_follow_the_conventions() -> None:
 
 
 def test_both_formats_can_be_read_back(scraped: Scraped) -> None:
-    scraped.metrics.model_loaded(BUNDLED)
+    scraped.metrics.models_loaded([BUNDLED])
     scraped.metrics.lag({A0: 5})
     text = generate_openmetrics(scraped.registry).decode()
     names = {family.name for family in text_string_to_metric_families(text)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 
 import pytest
@@ -15,7 +16,7 @@ from consumer.contracts.choices import (
     ReleaseReason,
     TransactionOutcome,
 )
-from consumer.contracts.messages import ModelInfo, TaggingResult, TopicPartition
+from consumer.contracts.messages import ModelInfo, ModelShare, TaggingResult, TopicPartition
 from consumer.contracts.observer import Observer
 from consumer.telemetry.batch_histogram import BatchHistogram
 from tests.support.scraped import Scraped
@@ -23,6 +24,10 @@ from tests.support.scraped import Scraped
 A0 = TopicPartition("articles", 0)
 A1 = TopicPartition("articles", 1)
 BUNDLED = ModelInfo("bundled", "abc123", "cpu", "float32", ("LOC", "MISC", "ORG", "PER"))
+
+
+def result(*shares: ModelShare) -> TaggingResult:
+    return TaggingResult((), (), shares)
 
 
 @pytest.fixture
@@ -92,7 +97,7 @@ def test_every_message_is_accounted_for(scraped: Scraped) -> None:
 
 
 def test_commit_tells_entities_and_latencies(scraped: Scraped) -> None:
-    scraped.metrics.model_loaded(BUNDLED)
+    scraped.metrics.models_loaded([BUNDLED])
     scraped.metrics.committed(3, 0, {}, {"PER": 4, "ORG": 1}, [0.004, 0.3, 700.0])
     assert scraped.value("nerstream_entities_total", type="PER") == 4
     assert scraped.value("nerstream_entities_total", type="ORG") == 1
@@ -115,19 +120,43 @@ def test_latency_is_never_below_zero(scraped: Scraped) -> None:
 
 def test_a_batch_tells_its_size_wait_and_padding(scraped: Scraped) -> None:
     scraped.metrics.batch_closed(articles=12, tokens=3_000, waited_s=0.02)
-    scraped.metrics.batch_tagged(TaggingResult((), 3_000, 4_000, out_of_memory_splits=2))
+    scraped.metrics.batch_tagged(result(ModelShare(BUNDLED, 3_000, 4_000, out_of_memory_splits=2)))
     assert scraped.value("nerstream_batch_articles_sum") == 12
     assert scraped.value("nerstream_batch_tokens_bucket", le="2048.0") == 0
     assert scraped.value("nerstream_batch_tokens_bucket", le="4096.0") == 1
     assert scraped.value("nerstream_batch_wait_seconds_sum") == 0.02
-    assert scraped.value("nerstream_tokens_total") == 3_000
-    assert scraped.value("nerstream_computed_tokens_total") == 4_000
+    labels = {"model": "bundled", "revision": "abc123"}
+    assert scraped.value("nerstream_tokens_total", **labels) == 3_000
+    assert scraped.value("nerstream_computed_tokens_total", **labels) == 4_000
     assert scraped.value("nerstream_batch_padding_ratio_sum") == pytest.approx(0.25)
     assert scraped.value("nerstream_out_of_memory_splits_total") == 2
 
 
+def test_each_model_counts_its_tokens_and_a_batch_of_both_has_one_padding(
+    scraped: Scraped,
+) -> None:
+    other = dataclasses.replace(BUNDLED, name="german", revision="def456", types=("GRUPPE", "PER"))
+    scraped.metrics.models_loaded([BUNDLED, other])
+    labels = {"device": "cpu", "dtype": "float32", "answers": "exact"}
+    for model in (BUNDLED, other):
+        name = {"name": model.name, "revision": model.revision}
+        assert scraped.value("nerstream_model_info", **name, **labels) == 1
+        of_model = {"model": model.name, "revision": model.revision}
+        assert scraped.value("nerstream_tokens_total", **of_model) == 0
+    assert scraped.value("nerstream_entities_total", type="GRUPPE") == 0
+    scraped.metrics.batch_tagged(result(ModelShare(BUNDLED, 10, 20), ModelShare(other, 5, 5, 1)))
+    scraped.metrics.batch_tagged(result(ModelShare(other, 1, 1)))
+    german = {"model": "german", "revision": "def456"}
+    assert scraped.value("nerstream_tokens_total", **german) == 6
+    assert scraped.value("nerstream_computed_tokens_total", **german) == 6
+    assert scraped.value("nerstream_tokens_total", model="bundled", revision="abc123") == 10
+    assert scraped.value("nerstream_out_of_memory_splits_total") == 1
+    assert scraped.value("nerstream_batch_padding_ratio_count") == 2
+    assert scraped.value("nerstream_batch_padding_ratio_sum") == pytest.approx(0.4)
+
+
 def test_a_batch_without_articles_has_no_padding(scraped: Scraped) -> None:
-    scraped.metrics.batch_tagged(TaggingResult((), 0, 0))
+    scraped.metrics.batch_tagged(result(ModelShare(BUNDLED, 0, 0)))
     assert scraped.value("nerstream_batch_padding_ratio_count") == 0
 
 
@@ -185,7 +214,7 @@ def test_a_device_that_fails_costs_only_its_own_number(scraped: Scraped) -> None
 
 
 def test_model_and_build_are_told(scraped: Scraped) -> None:
-    scraped.metrics.model_loaded(BUNDLED)
+    scraped.metrics.models_loaded([BUNDLED])
     labels = {"name": "bundled", "revision": "abc123", "device": "cpu", "dtype": "float32"}
     labels["answers"] = "exact"
     assert scraped.value("nerstream_model_info", **labels) == 1

@@ -83,7 +83,7 @@ def tagger_rate(
     while not warm or tagging_s + encoding_s < seconds:
         for one in batches:
             begin = clock()
-            encodings = tagger.encode([article.fields for article in one])
+            encodings = tagger.encode(one)
             encoded = clock()
             prepared = [PreparedArticle(*pair) for pair in zip(one, encodings, strict=True)]
             counted = tagger.tag(prepared, lambda: None).tokens

@@ -109,7 +109,7 @@ def run_rounds(
 
 def prepare(tagger: Tagger, articles: Sequence[Article]) -> list[PreparedArticle]:
     """Articles with their tokens."""
-    encodings = tagger.encode([article.fields for article in articles])
+    encodings = tagger.encode(articles)
     return [PreparedArticle(*pair) for pair in zip(articles, encodings, strict=True)]
 
 

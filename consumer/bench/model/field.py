@@ -130,7 +130,7 @@ def gather(entrant: Entrant, on_progress: Callable[[str], None]) -> Field:
                 contestants.append(contestant)
     reference = contestants[0].tagger
     assert reference is not None
-    encodings = reference.encode([article.fields for article in entrant.articles])
+    encodings = reference.encode(entrant.articles)
     return Field(
         contestants,
         ceilings,

@@ -35,7 +35,7 @@ def prepared_batches(
     builder = BatchBuilder(settings.batch_tokens, settings.batch_articles, 0.0)
     batches = []
     for articles in _chunks(settings, values):
-        encodings = tagger.encode([article.fields for article in articles])
+        encodings = tagger.encode(articles)
         for article, encoding in zip(articles, encodings, strict=True):
             closed = builder.add(PreparedArticle(article, encoding), 0.0)
             batches += [closed] if closed is not None else []

@@ -57,7 +57,7 @@ def _loader(kind: TaggerKind) -> Callable[[Settings, Metrics], Tagger]:
     def load(settings: Settings, metrics: Metrics) -> Tagger:
         if kind is TaggerKind.NULL:
             tagger = NullTagger()
-            metrics.model_loaded(tagger.info)
+            metrics.models_loaded(tagger.models)
             return tagger
         real = load_tagger(settings, metrics)
         return real if kind is TaggerKind.MODEL else TokenizerTagger(real)

@@ -81,7 +81,11 @@ def throughput(readings: Sequence[Reading], seconds: float = 0.0) -> dict[str, A
     def grown(name: str, labels: str = "") -> float:
         return last.value(name, labels) - first.value(name, labels)
 
-    tokens, computed = grown("nerstream_tokens_total"), grown("nerstream_computed_tokens_total")
+    def grown_together(name: str) -> float:
+        return last.total(name) - first.total(name)
+
+    tokens = grown_together("nerstream_tokens_total")
+    computed = grown_together("nerstream_computed_tokens_total")
     batches = grown("nerstream_batch_articles_count")
     stage = "nerstream_stage_duration_seconds_sum"
     return {

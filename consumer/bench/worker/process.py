@@ -54,18 +54,19 @@ class Reading:
         """A sample; 0 where there is none."""
         return self.samples.get(f"{name}{labels}", 0.0)
 
+    def total(self, name: str) -> float:
+        """The sum of a metric's samples, whatever their labels."""
+        return sum(
+            value for sample, value in self.samples.items() if sample.partition("{")[0] == name
+        )
+
     @property
     def resolved(self) -> float:
         """Messages whose outcome is final."""
-        rejected = sum(
-            value
-            for name, value in self.samples.items()
-            if name.startswith("nerstream_messages_rejected_total{")
-        )
         return (
             self.value("nerstream_articles_published_total")
             + self.value("nerstream_tombstones_published_total")
-            + rejected
+            + self.total("nerstream_messages_rejected_total")
         )
 
 

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from consumer.contracts.messages import (
+    Article,
     Encoding,
     ModelInfo,
+    ModelShare,
     PreparedArticle,
     TaggingResult,
     TextField,
@@ -38,11 +40,13 @@ class NullTagger:
     encodings_at_once = 1
 
     def __init__(self) -> None:
-        self.info = ModelInfo("null", "0", "cpu", "float32", ())
+        self.models = (ModelInfo("null", "0", "cpu", "float32", ()),)
 
-    def encode(self, texts: Sequence[Sequence[TextField]]) -> Sequence[Encoding]:
+    def encode(self, articles: Sequence[Article]) -> Sequence[Encoding]:
         """A number for each article."""
-        return [NullEncoding(2 * len(texts[0]) + _characters(one) * 2 // 9) for one in texts]
+        return [
+            NullEncoding(2 * len(one.fields) + _characters(one.fields) * 2 // 9) for one in articles
+        ]
 
     def await_room(self) -> None:
         """There is."""
@@ -53,7 +57,8 @@ class NullTagger:
         """No entities."""
         tokens = sum(article.encoding.tokens for article in articles)
         progress()
-        result = TaggingResult(((),) * len(articles), tokens, tokens)
+        share = ModelShare(self.models[0], tokens, tokens)
+        result = TaggingResult.of_one_model(((),) * len(articles), share)
         return lambda: result
 
 
@@ -69,9 +74,9 @@ class TokenizerTagger(NullTagger):
         self._tagger = tagger
         self.encodings_at_once = max(2, tagger.encodings_at_once)
 
-    def encode(self, texts: Sequence[Sequence[TextField]]) -> Sequence[Encoding]:
+    def encode(self, articles: Sequence[Article]) -> Sequence[Encoding]:
         """As the real one."""
-        return self._tagger.encode(texts)
+        return self._tagger.encode(articles)
 
 
 def _characters(fields: Sequence[TextField]) -> int:

@@ -104,7 +104,7 @@ def _demo(
         broker.create_topics(*settings.input_topics)
         metrics = Metrics(registry)
         worker = build_worker(settings, metrics, load_tagger(settings, metrics))
-        screen.begin(worker.model, len(lines))
+        screen.begin(worker.models[0], len(lines))
         worker.start(signals)
         # The latency that is shown is the worker's, not the time that a group takes to form.
         while not (worker.state().ready or worker.failed or signals()):
@@ -126,7 +126,12 @@ def _demo(
         worker.wait(signals)
     screen.end(
         show.summary(
-            tokens=registry.get_sample_value("nerstream_tokens_total"),
+            tokens=sum(
+                sample.value
+                for family in registry.collect()
+                for sample in family.samples
+                if sample.name == "nerstream_tokens_total"
+            ),
             model_seconds=registry.get_sample_value(
                 "nerstream_stage_duration_seconds_sum", {"stage": "tag"}
             ),
@@ -193,7 +198,7 @@ class _Show:
             self._entities.update(one["type"] for one in orjson.loads(message.value)["entities"])
         self._screen.tagged(message)
 
-    def summary(self, tokens: float | None, model_seconds: float | None, rate: float) -> Summary:
+    def summary(self, tokens: float, model_seconds: float | None, rate: float) -> Summary:
         """The figures so far."""
         return Summary(
             articles=self.count - self._rejected,
@@ -201,7 +206,7 @@ class _Show:
             entities_by_type=self._entities,
             seconds=max(1e-9, self.last_at - self._started_at),
             model_seconds=model_seconds or 0.0,
-            tokens=int(tokens or 0),
+            tokens=int(tokens),
             latencies_s=self._latencies_s,
             offered_rate=rate,
         )

@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
     with opened(arguments.file) as stream:
         tagger = tagger_from(settings)
         codec = Codec(settings.text_fields)
-        output: Output = JsonLines(sys.stdout.buffer, codec, tagger.info)
+        output: Output = JsonLines(sys.stdout.buffer, codec)
         if arguments.pretty:
             output = Pretty(Console(file=sys.stdout, highlight=False))
         name = arguments.file
@@ -123,17 +123,18 @@ class _Tagging:
                 continue
             if isinstance(article, Article):
                 articles.append(article)
-        encodings = self._tagger.encode([article.fields for article in articles])
+        encodings = self._tagger.encode(articles)
         prepared = [
             PreparedArticle(article, encoding)
             for article, encoding in zip(articles, encodings, strict=True)
         ]
-        answers = self._tagger.tag(prepared, lambda: None).answers
-        for item, answer in zip(prepared, answers, strict=True):
+        result = self._tagger.tag(prepared, lambda: None)
+        for item, answer, model in zip(prepared, result.answers, result.models, strict=True):
             if isinstance(answer, RejectedMessage):
                 self._reject(item.raw.position.offset, answer)
             else:
-                self._output.write(TaggedArticle(item.article, answer, item.encoding.tokens))
+                tagged = TaggedArticle(item.article, answer, item.encoding.tokens, model)
+                self._output.write(tagged)
         self._output.flush()
         self._advance(len(articles), sum(item.encoding.tokens for item in prepared))
 

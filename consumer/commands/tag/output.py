@@ -11,7 +11,7 @@ from rich.text import Text
 
 from consumer.codec.article_codec import Codec
 from consumer.commands.entity_colors import style_of
-from consumer.contracts.messages import ModelInfo, TaggedArticle
+from consumer.contracts.messages import TaggedArticle
 
 
 class Output(Protocol):
@@ -27,14 +27,13 @@ class Output(Protocol):
 class JsonLines:
     """The articles as the worker would write them to the output topic, one a line."""
 
-    def __init__(self, stream: BinaryIO, codec: Codec, info: ModelInfo) -> None:
+    def __init__(self, stream: BinaryIO, codec: Codec) -> None:
         self._stream = stream
         self._codec = codec
-        self._info = info
 
     def write(self, tagged: TaggedArticle) -> None:
         tagged_at_ms = int(time.time() * 1000)
-        self._stream.write(self._codec.encode(tagged, self._info, tagged_at_ms) + b"\n")
+        self._stream.write(self._codec.encode(tagged, tagged_at_ms) + b"\n")
 
     def flush(self) -> None:
         self._stream.flush()

@@ -60,7 +60,7 @@ def test_windows_are_those_of_the_tagger() -> None:
     assert max(map(len, windows)) == 64
     assert all(window[0] == 2 and window[-1] == 3 for window in windows)
     tagger = tagger_on(varlen_engine(model), model)
-    encodings = tagger.encode([item.fields for item in gpu_ground.articles(SENTENCES)])
+    encodings = tagger.encode(gpu_ground.articles(SENTENCES))
     assert [len(window) for window in windows[:9]] == [encoding.tokens for encoding in encodings]
 
 

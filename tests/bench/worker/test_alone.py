@@ -9,9 +9,8 @@ import orjson
 import pytest
 
 from consumer.bench.worker.alone import measure_model, measure_tokenizer, prepared_batches
-from consumer.contracts.messages import TextField
 from consumer.settings.schema import Settings
-from tests.support.tiny_models import SENTENCES, tiny_tagger
+from tests.support.tiny_models import SENTENCES, article, tiny_tagger
 
 
 @pytest.mark.parametrize("at_once", [1, 3])
@@ -22,7 +21,7 @@ def test_the_tokenizer_alone(at_once: int) -> None:
     ]
     tagger = tiny_tagger()
     found = measure_tokenizer(Settings(), tagger, values, 0.2, at_once)
-    encodings = tagger.encode([[TextField("body", SENTENCES[n % 3])] for n in range(64)])
+    encodings = tagger.encode([article(n, SENTENCES[n % 3]) for n in range(64)])
     tokens = sum(one.tokens - 2 for one in encodings)
     assert found["tokens_per_s"] / found["articles_per_s"] == pytest.approx(tokens / 64)
     assert 0.2 <= found["seconds"] < 5.0

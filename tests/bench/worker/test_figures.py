@@ -19,8 +19,8 @@ def reading(at: float, published: int, cpu_s: float = 0.0, **samples: float) -> 
         cpu_s,
         {
             "nerstream_articles_published_total": published,
-            "nerstream_tokens_total": 100.0 * published,
-            "nerstream_computed_tokens_total": 125.0 * published,
+            'nerstream_tokens_total{model="m",revision="1"}': 100.0 * published,
+            'nerstream_computed_tokens_total{model="m",revision="1"}': 125.0 * published,
             'nerstream_stage_duration_seconds_sum{stage="tag"}': at * 0.75,
             "nerstream_batch_articles_count": published / 10,
             "nerstream_batch_articles_sum": published,
@@ -137,4 +137,4 @@ def test_the_table_names_what_was_measured() -> None:
 def test_workers_of_one_group_are_added_up() -> None:
     found = merged([reading(1, 10, cpu_s=0.5), reading(1.5, 30, cpu_s=0.25)])
     assert (found.at, found.cpu_s, found.resolved) == (1.5, 0.75, 40)
-    assert found.value("nerstream_tokens_total") == 4_000
+    assert found.total("nerstream_tokens_total") == 4_000

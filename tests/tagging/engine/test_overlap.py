@@ -72,7 +72,7 @@ def run(engine: Engine, sentences: int, batch_tokens: int) -> tuple[int, int]:
     model = load_tiny()
     tagger = tagger_on(engine, model, batch_tokens=batch_tokens, window_overlap_tokens=16)
     articles = [article(n, SENTENCES[n % 9]) for n in range(sentences)]
-    encodings = tagger.encode([item.fields for item in articles])
+    encodings = tagger.encode(articles)
     told: list[None] = []
     result = tagger._forward.run(encodings, lambda: told.append(None))
     return result.computed_tokens, len(told)
@@ -137,7 +137,7 @@ class Closing(Begun):
 
 def prepared(tagger: Tagger, sentences: int) -> list[PreparedArticle]:
     articles = [article(number, SENTENCES[number % 9]) for number in range(sentences)]
-    encodings = tagger.encode([item.fields for item in articles])
+    encodings = tagger.encode(articles)
     return [PreparedArticle(*pair) for pair in zip(articles, encodings, strict=True)]
 
 
@@ -220,7 +220,7 @@ def test_a_window_without_memory_for_it_is_rejected_beside_others(slots: type[Sl
     engine = slots(fits_tokens=40)
     tagger = tagger_on(engine, load_tiny(), batch_tokens=4_096)
     long = article(9, " ".join(SENTENCES))
-    (encoding,) = tagger.encode([long.fields])
+    (encoding,) = tagger.encode([long])
     mixed = [*prepared(tagger, 9), PreparedArticle(long, encoding), *prepared(tagger, 5)]
     first, second = tagger.begin(mixed, nothing), tagger.begin(prepared(tagger, 20), nothing)
     answers = first().answers
@@ -248,7 +248,7 @@ class Narrow(Plain):
 def test_a_last_pass_without_memory_ends_the_batch(engine: Plain) -> None:
     tagger = tagger_on(engine, load_tiny(), batch_tokens=64)
     last = article(99, " ".join(SENTENCES))
-    (encoding,) = tagger.encode([last.fields])
+    (encoding,) = tagger.encode([last])
     batch = [*prepared(tagger, 20), PreparedArticle(last, encoding)]
     answers = tagger.tag(batch, nothing).answers
     assert isinstance(answers[-1], RejectedMessage)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.contracts.messages import TextField
+from consumer.contracts.messages import Article, TextField
 from consumer.tagging.tagger import Tagger
 from consumer.tagging.tokenize import encoding as encoding_module
 from consumer.tagging.tokenize import segments as segments_module
 from consumer.tagging.tokenize.encoding import ArticleEncoding
 from consumer.tagging.tokenize.segments import Segment, cut_segments
-from tests.support.tiny_models import FAMILIES, SENTENCES, tiny_tagger
+from tests.support.tiny_models import FAMILIES, SENTENCES, article, tiny_tagger
 
 #: What is hard about white space, accents, scripts and single words.
 PIECES = (
@@ -40,8 +41,14 @@ PIECES = (
 )
 
 
+def of_fields(texts: Sequence[str]) -> Article:
+    """An article of any number of fields."""
+    fields = tuple(TextField(str(number), text) for number, text in enumerate(texts))
+    return article(0, "")._replace(fields=fields)
+
+
 def encode(tagger: Tagger, *texts: str) -> ArticleEncoding:
-    (encoding,) = tagger.encode([[TextField(str(i), text) for i, text in enumerate(texts)]])
+    (encoding,) = tagger.encode([of_fields(texts)])
     assert isinstance(encoding, ArticleEncoding)
     return encoding
 
@@ -157,7 +164,7 @@ def test_one_call_takes_all_fields_and_long_texts_are_taken_in_parts(
     tagger = tiny_tagger()
     monkeypatch.setattr(encoding_module, "CALL_CHARACTERS", 64)
     articles = [["Marta of Nordbank", "Lisbon " * 30], ["Kotor"], ["", "Tokyo"]]
-    together = tagger.encode([[TextField("f", t) for t in texts] for texts in articles])
+    together = tagger.encode([of_fields(texts) for texts in articles])
     for texts, encoding in zip(articles, together, strict=True):
         alone = encode(tagger, *texts)
         assert isinstance(encoding, ArticleEncoding)
