@@ -6,14 +6,12 @@ from collections import Counter, deque
 
 from consumer.contracts.choices import RejectCode
 from consumer.contracts.errors import DeadLetterLimitExceeded
+from consumer.contracts.headers import ERRORS, with_source
 from consumer.contracts.messages import Outgoing, Rejected
-
-#: Prefix of the headers that say why, after the manner of Kafka Connect and KIP-1034.
-HEADER_PREFIX = "__nerstream.errors."
 
 
 def dead_letter(rejected: Rejected, topic: str, partition: int | None, version: str) -> Outgoing:
-    """The dead letter of a rejected message: its bytes, key and headers, and the reason.
+    """The dead letter of a rejected message: its bytes, key and headers, where it stands and why.
 
     Headers of an earlier rejection, which a replayed message may carry, are replaced.
 
@@ -33,17 +31,17 @@ def dead_letter(rejected: Rejected, topic: str, partition: int | None, version: 
         "timestamp": "" if raw.timestamp_ms is None else str(raw.timestamp_ms),
         "version": version,
     }
-    kept = tuple(header for header in raw.headers if not header[0].startswith(HEADER_PREFIX))
+    kept = tuple(header for header in raw.headers if not header[0].startswith(ERRORS))
     added = tuple(
         # A message quotes from the input, which may hold lone surrogates.
-        (HEADER_PREFIX + name, text.encode("utf-8", "backslashreplace"))
+        (ERRORS + name, text.encode("utf-8", "backslashreplace"))
         for name, text in reasons.items()
     )
     return Outgoing(
         topic=topic,
         key=raw.key,
         value=raw.value,
-        headers=kept + added,
+        headers=with_source(kept, raw.position) + added,
         timestamp_ms=raw.timestamp_ms,
         partition=partition,
         position=raw.position,

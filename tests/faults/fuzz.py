@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from consumer.contracts.headers import source_in, without_source
 from tests.faults import message_oracle
 from tests.faults.ground import new_ground
 from tests.faults.large_articles import OUTPUT_LIMIT_BYTES
@@ -62,9 +63,9 @@ class FuzzTraffic:
             faults += message_oracle.faults_of_enriched(
                 sent.value or b"", outcome.record.value or b""
             )
-            faults += _changed("headers", sent.headers, outcome.record.headers)
-        elif outcome.kind == message_oracle.TOMBSTONE:
-            faults += _changed("headers", sent.headers, outcome.record.headers)
+        if outcome.kind in (message_oracle.ENRICHED, message_oracle.TOMBSTONE):
+            kept = without_source(sent.headers)
+            faults += _changed("headers", kept, without_source(outcome.record.headers))
         else:
             faults += _changed("bytes", sent.value, outcome.record.value)
             faults += _dead_letter_header_faults(sent, outcome.record)
@@ -72,8 +73,11 @@ class FuzzTraffic:
 
 
 def _envelope_faults(sent: Record, found: Record) -> list[str]:
-    """Key, timestamp and partition."""
+    """Key, timestamp, partition, and the input that it names."""
     faults = _changed("key", sent.key, found.key)
+    named = source_in(found.headers)
+    origin = None if named is None else (named.topic_partition.partition, named.offset)
+    faults += _changed("origin", (sent.partition, sent.offset), origin)
     if sent.timestamp_ms is not None:
         faults += _changed("timestamp", sent.timestamp_ms, found.timestamp_ms)
     wanted = sent.partition if sent.key is None else partition_of(sent.key, PARTITIONS)
@@ -81,9 +85,10 @@ def _envelope_faults(sent: Record, found: Record) -> list[str]:
 
 
 def _dead_letter_header_faults(sent: Record, found: Record) -> list[str]:
-    kept = tuple(one for one in sent.headers if not one[0].startswith(REASONS))
-    faults = _changed("headers", kept, found.headers[: len(kept)])
-    names = tuple(name for name, _ in found.headers[len(kept) :])
+    kept = tuple(one for one in without_source(sent.headers) if not one[0].startswith(REASONS))
+    headers = without_source(found.headers)
+    faults = _changed("headers", kept, headers[: len(kept)])
+    names = tuple(name for name, _ in headers[len(kept) :])
     return faults + _changed("reasons", tuple(REASONS + name for name in _REASON_NAMES), names)
 
 

@@ -193,6 +193,7 @@ def _headers(rng: Random, number: int) -> Headers:
         ("binary", rng.randbytes(8)),
         ("émoji 👋", "é".encode()),
         ("n" * 300, b"v" * 3_000),
+        ("__nerstream.source", b"articles/0/1"),
         ("__nerstream.errors.code", b"invalid_json"),
         ("__nerstream.errors.offset", b"-1"),
         ("__nerstream.errors.partition", b"no number"),

@@ -37,10 +37,12 @@ def test_it_costs_its_message_that_header_and_no_other_message_anything(
         done = helpers.wait_for_records(kafka, output, 2)
         (letter,) = helpers.wait_for_records(kafka, dead, 1)
         assert worker.terminate() == 0, worker.log.read_text()
-    assert [record.headers for record in done] == [good.headers, good.headers]
+    assert [record.headers for record in done] == [
+        (*good.headers, ("__nerstream.source", f"{taken}/0/{offset}".encode())) for offset in (0, 2)
+    ]
     assert (letter.value, letter.key) == (VALUE, b"key")
     reasons = dict(letter.headers)
     assert reasons["__nerstream.errors.code"] == b"invalid_header"
     assert reasons["__nerstream.errors.offset"] == b"1"
-    assert len(reasons) == 8 + 1
+    assert len(reasons) == 8 + 2
     assert letter.headers[0] == ("fine", b"v"), "the others cannot be carried"

@@ -19,7 +19,7 @@ from tests.integration.worker_process import WorkerProcess
 pytestmark = pytest.mark.kafka
 
 PARTITIONS = 3
-PREFIX = "__nerstream.errors."
+OURS, PREFIX = "__nerstream.", "__nerstream.errors."
 ODD = ((b"", b"e"), (b"a", b""), (b"a", None), (b"b", b"\0\xff"), ("é".encode(), b"1"))
 NOW_MS = 1_700_000_000_000
 
@@ -67,7 +67,7 @@ REJECTED = [
 
 
 def named(headers: helpers.Headers) -> tuple[tuple[bytes, bytes | None], ...]:
-    return tuple((name.encode(), value) for name, value in headers if not name.startswith(PREFIX))
+    return tuple((name.encode(), value) for name, value in headers if not name.startswith(OURS))
 
 
 @pytest.mark.parametrize("delivery", ["exactly_once", "at_least_once"])

@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from consumer.contracts.headers import source_in
+from consumer.contracts.messages import Position, TopicPartition
 from tests.conftest import TopicFactory
 from tests.integration import helpers
 from tests.integration.helpers import Record
@@ -136,8 +138,13 @@ def test_key_headers_timestamp_and_other_fields_travel_unchanged(
         got, passed = run.outcomes(2)
     assert got.value is not None
     assert got.value.startswith(value.rstrip(b" }"))
-    assert (got.key, got.headers, got.timestamp_ms) == (b"key-1", headers, 1_700_000_000_123)
-    assert (passed.value, passed.key, passed.headers) == (None, b"key-1", headers[:1])
+    assert (got.key, got.headers[:-1], got.timestamp_ms) == (b"key-1", headers, 1_700_000_000_123)
+    assert (passed.value, passed.key, passed.headers[:-1]) == (None, b"key-1", headers[:1])
+    inputs = helpers.read_all(run.bootstrap, run.input)
+    assert [source_in(one.headers) for one in (got, passed)] == [
+        Position(TopicPartition(run.input, one.partition or 0), offset)
+        for offset, one in enumerate(inputs)
+    ]
     assert passed.timestamp_ms == 1_700_000_000_456
     assert passed.partition == got.partition
 

@@ -9,6 +9,7 @@ import pytest
 
 from consumer.contracts.choices import RejectCode, RejectStage
 from consumer.contracts.errors import AbortableError, KafkaProblem
+from consumer.contracts.headers import SOURCE
 from consumer.contracts.messages import Outcome, Outgoing, Rejected, Tombstone, TopicPartition
 from consumer.pipeline.dispatch import Dispatcher, Route
 from tests.support.fake_kafka import FakeBroker
@@ -67,7 +68,7 @@ def test_an_article_goes_out_enriched_with_its_key_headers_and_timestamp(desk: D
             topic="out",
             key=b"key",
             value=b"Ada wrote|Ada|fake",
-            headers=(("traceparent", b"00-1"), ("a", None)),
+            headers=(("traceparent", b"00-1"), ("a", None), (SOURCE, b"articles/0/3")),
             timestamp_ms=77,
             partition=None,
             position=outcome.raw.position,
@@ -80,7 +81,7 @@ def test_a_tombstone_goes_out_as_it_is(desk: Desk) -> None:
     assert desk.send(outcome) is outcome
     (message,) = desk.final()
     assert (message.topic, message.value, message.key) == ("out", None, b"key")
-    assert message.headers == (("a", b"1"),)
+    assert message.headers == (("a", b"1"), (SOURCE, b"articles/0/3"))
 
 
 def test_a_rejected_message_goes_to_the_dead_letters(desk: Desk) -> None:
@@ -90,6 +91,7 @@ def test_a_rejected_message_goes_to_the_dead_letters(desk: Desk) -> None:
     assert (message.topic, message.value) == ("dead", b"Ada wrote")
     assert code_and_stage(message) == (b"no_text", b"prepare")
     assert dict(message.headers)["__nerstream.errors.version"] == b"1.2.3"
+    assert dict(message.headers)[SOURCE] == b"articles/0/3"
 
 
 @pytest.mark.parametrize(

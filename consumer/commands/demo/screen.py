@@ -14,8 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from consumer.commands.entity_colors import highlighted, style_of
+from consumer.contracts.headers import ERRORS
 from consumer.contracts.messages import ModelInfo, RawMessage
-from consumer.pipeline.dead_letters import HEADER_PREFIX
 
 #: Characters of a text field that the screen shows.
 EXCERPT_CHARACTERS = 200
@@ -183,4 +183,4 @@ class TerminalScreen:
 
 def _reason(message: RawMessage) -> tuple[str, str]:
     headers = {name: (value or b"").decode() for name, value in message.headers}
-    return headers.get(f"{HEADER_PREFIX}code", "?"), headers.get(f"{HEADER_PREFIX}message", "?")
+    return headers.get(f"{ERRORS}code", "?"), headers.get(f"{ERRORS}message", "?")

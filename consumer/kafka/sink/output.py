@@ -124,8 +124,10 @@ class Output:
             )
         delivered = partial(self._delivered, self._deliveries, message)
         while True:
-            self.raise_failure()
-            self._raise_if_stranded()
+            if not self._unserved:
+                # What has failed is heard of where callbacks run, and not between two messages.
+                self.raise_failure()
+                self._raise_if_stranded()
             try:
                 self.producer.produce(
                     topic,
@@ -238,6 +240,7 @@ class Output:
 
     def _flushed(self, timeout_s: float) -> int:
         """Wait for acknowledgements; how many are still due."""
+        self._unserved = 0
         try:
             waiting: int = self.producer.flush(timeout_s)
         except (KafkaException, SystemError) as failed:

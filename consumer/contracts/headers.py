@@ -1,0 +1,63 @@
+"""The headers that nerstream adds to what it writes, by name, and the one that names an input.
+
+All begin with `__nerstream.`; an input's own of these names are replaced, as `entities` and
+`tagging` are in its value.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from consumer.contracts.messages import Headers, Position, TopicPartition
+
+#: Names the input of an output: `topic/partition/offset`, in ASCII. Kafka lets no `/` into the name
+#: of a topic. In a chain of workers it names the input of the last one.
+SOURCE = "__nerstream.source"
+
+#: Prefix of the headers of a dead letter that say why, after the manner of Kafka Connect and
+#: KIP-1034.
+ERRORS = "__nerstream.errors."
+
+#: Digits that an offset has at most: it is a signed number of 64 bits.
+_DIGITS = 19
+
+
+def with_source(headers: Headers, position: Position) -> Headers:
+    """An input's headers and, last, the one that names it."""
+    partition, offset = position
+    named = (SOURCE, f"{_prefix(partition)}{offset}".encode())
+    if not headers:
+        return (named,)
+    return (*without_source(headers), named)
+
+
+def without_source(headers: Headers) -> Headers:
+    """Headers but for the one that names an input."""
+    for name, _ in headers:
+        if name == SOURCE:
+            return tuple(header for header in headers if header[0] != SOURCE)
+    return headers
+
+
+def source_in(headers: Headers) -> Position | None:
+    """The input that the last header of that name names; None where there is none, or no such."""
+    for name, value in reversed(headers):
+        if name == SOURCE:
+            return _position(value)
+    return None
+
+
+# There is one of these a message; to write out the partition takes longer than to find it again.
+@lru_cache(4_096)
+def _prefix(partition: TopicPartition) -> str:
+    return f"{partition.topic}/{partition.partition}/"
+
+
+def _position(value: bytes | None) -> Position | None:
+    topic, *numbers = (value or b"").rsplit(b"/", 2)
+    if len(numbers) != 2 or not topic or not topic.isascii():
+        return None
+    if not all(number.isdigit() and len(number) <= _DIGITS for number in numbers):
+        return None
+    partition, offset = map(int, numbers)
+    return Position(TopicPartition(topic.decode(), partition), offset)
