@@ -52,9 +52,15 @@ class RowGradientEmbedding(nn.Embedding):
             self.weight.grad[ids.flatten()] = 0
 
 
-def use_row_gradients(model: PreTrainedModel) -> RowGradientEmbedding:
-    """Exchange the model's input embedding in place; the weights stay the same tensor."""
+def use_row_gradients(model: PreTrainedModel) -> RowGradientEmbedding | None:
+    """Exchange the model's input embedding in place; the weights stay the same tensor.
+
+    Returns:
+        None for a table of another kind (I-BERT's is quantized), which stays as it is.
+    """
     old = model.get_input_embeddings()
+    if type(old) is not nn.Embedding:
+        return None
     new = RowGradientEmbedding(
         old.num_embeddings, old.embedding_dim, padding_idx=old.padding_idx, _weight=old.weight
     )

@@ -9,7 +9,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from consumer.tagging.engine.packed_attention import PACKED, packed_logits
 from consumer.tagging.model.attention_functions import use_attention
-from consumer.tagging.model.loaded_model import LoadedModel
+from consumer.tagging.model.loaded_model import LoadedModel, count_tokens
 
 
 def window_by_window(
@@ -26,7 +26,7 @@ def window_by_window(
 
 def probe(model: LoadedModel, lengths: list[int]) -> tuple[list[NDArray[np.int32]], torch.Tensor]:
     """Windows, and what the model says of them, attention running window by window."""
-    vocabulary = model.network.get_input_embeddings().num_embeddings
+    vocabulary = count_tokens(model.network)
     ids = np.random.default_rng(3).integers(5, vocabulary, sum(lengths)).astype(np.int32)
     use_attention(model.network, PACKED)
     flat = torch.from_numpy(ids).long()

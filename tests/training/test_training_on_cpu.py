@@ -12,6 +12,7 @@ from transformers import BertConfig, BertForTokenClassification
 from consumer.tagging.model.processor import keep_freed_memory
 from consumer.training.byte_dropout import DropoutMasks, use_byte_dropout
 from consumer.training.row_gradients import RowGradientEmbedding, use_row_gradients
+from tests.support.tiny_families import loaded
 
 IDS = torch.tensor([[1, 5, 9, 5], [1, 7, 0, 0]])
 MASK = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0]])
@@ -81,6 +82,7 @@ def test_without_dropout_the_gradients_are_those_of_the_plain_model() -> None:
     model = bert(0.0)
     use_byte_dropout(model)
     embedding = use_row_gradients(model)
+    assert embedding is not None
     found = gradients(model)
     assert found.keys() == expected.keys()
     for name, gradient in expected.items():
@@ -100,6 +102,14 @@ def test_a_copy_of_the_model_shares_nothing_that_is_trained() -> None:
     assert isinstance(other.get_input_embeddings(), RowGradientEmbedding)
     assert other.get_input_embeddings().weight is not model.get_input_embeddings().weight
     assert other.state_dict().keys() == bert(0.1).state_dict().keys()
+
+
+def test_a_table_of_another_kind_stays_as_it_is() -> None:
+    """I-BERT's is quantized: it has no `num_embeddings`, and gives two tensors."""
+    model = loaded("IBert").network
+    own = model.get_input_embeddings()
+    assert use_row_gradients(model) is None
+    assert model.get_input_embeddings() is own
 
 
 def test_the_allocator_is_told_where_it_listens() -> None:

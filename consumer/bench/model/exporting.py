@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from consumer.resources import sample_lines
-from consumer.tagging.model.loaded_model import LoadedModel
+from consumer.tagging.model.loaded_model import LoadedModel, count_tokens
 
 #: Windows of the samples on which a peer's quantisation is calibrated.
 CALIBRATION_WINDOWS = 64
@@ -50,7 +50,7 @@ class LogitsOf(torch.nn.Module):
 
 def example_inputs(model: LoadedModel) -> tuple[torch.Tensor, torch.Tensor]:
     """Two windows, one of them filled up, so that nothing is taken for a constant."""
-    ids = torch.arange(5, 29).reshape(2, 12) % model.network.get_input_embeddings().num_embeddings
+    ids = torch.arange(5, 29).reshape(2, 12) % count_tokens(model.network)
     mask = torch.ones_like(ids)
     mask[1, 8:] = 0
     return ids, mask

@@ -12,15 +12,17 @@ import copy
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
+from consumer.tagging.engine.probe_windows import probe_windows
 from consumer.tagging.model.attention_functions import (
     attention_of,
     register_attention,
     use_attention,
 )
-from consumer.tagging.model.loaded_model import LoadedModel, count_tokens
+from consumer.tagging.model.loaded_model import LoadedModel
 
 #: The name of the function, see `use_attention`.
 PACKED = "nerstream_packed"
@@ -124,11 +126,9 @@ def can_pack(model: LoadedModel) -> bool:
     if network.dtype != torch.float32:
         network = copy.deepcopy(network).float()
     plain_attention = attention_of(network)
-    vocabulary = count_tokens(network)
-    lengths = [min(tokens, model.max_tokens) for tokens in _PROBE_TOKENS]
-    # Any tokens will do, as long as none is padding, which some models number apart.
-    ids = torch.arange(sum(lengths), device=model.device) * 7919 % vocabulary
-    ids = torch.where(ids == model.pad_id, (model.pad_id + 1) % vocabulary, ids)
+    windows = probe_windows(model, _PROBE_TOKENS)
+    lengths = [len(window) for window in windows]
+    ids = torch.from_numpy(np.concatenate(windows)).to(model.device, torch.long)
     try:
         parts = ids.split(lengths)
         expected = torch.cat([network(input_ids=part[None]).logits[0] for part in parts])

@@ -9,7 +9,6 @@ windows run one length at a time, or alone.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,8 +17,9 @@ from numpy.typing import NDArray
 
 from consumer.contracts.errors import ModelError, first_line
 from consumer.tagging.engine.engine import is_out_of_memory, padded_logits
+from consumer.tagging.engine.probe_windows import probe_windows
 from consumer.tagging.engine.window_company import Company
-from consumer.tagging.model.loaded_model import LoadedModel, count_tokens
+from consumer.tagging.model.loaded_model import LoadedModel
 
 #: Tokens of the shorter windows that are tried.
 _SHORT = 23
@@ -51,7 +51,7 @@ def find_company(model: LoadedModel) -> Company:
     if model.network.dtype != torch.float32:
         in_float32 = replace(model, network=copy.deepcopy(model.network).float())
     longest = _LONGER if model.max_tokens >= _LONGER else min(_LONG, model.max_tokens)
-    short, other, long = _windows(model, (min(_SHORT, max(1, longest // 2)),) * 2 + (longest,))
+    short, other, long = probe_windows(model, (min(_SHORT, max(1, longest // 2)),) * 2 + (longest,))
     try:
         expected = padded_logits(in_float32, [short])
         again = padded_logits(in_float32, [short])
@@ -99,11 +99,3 @@ def _let_through(error: Exception) -> None:
     """Memory that ran out says nothing about the model."""
     if isinstance(error, RuntimeError) and is_out_of_memory(error):
         raise error
-
-
-def _windows(model: LoadedModel, lengths: Sequence[int]) -> list[NDArray[np.int32]]:
-    """Any tokens will do, as long as none is padding, which some models number apart."""
-    vocabulary = count_tokens(model.network)
-    ids = np.arange(sum(lengths), dtype=np.int64) * 7919 % vocabulary
-    ids[ids == model.pad_id] = (model.pad_id + 1) % vocabulary
-    return np.split(ids.astype(np.int32), np.cumsum(lengths)[:-1])

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from consumer.contracts.errors import first_line
 from consumer.tagging.engine.cuda.capture_policy import CapturePolicy
@@ -20,6 +19,7 @@ from consumer.tagging.engine.cuda.varlen_engine import VarlenEngine
 from consumer.tagging.engine.cuda.varlen_program import VarlenProgram
 from consumer.tagging.engine.encoder_layers import find_layers
 from consumer.tagging.engine.engine import is_out_of_memory
+from consumer.tagging.engine.probe_windows import probe_windows
 from consumer.tagging.model.loaded_model import LoadedModel
 
 #: Tokens of the windows that are tried, at most.
@@ -102,7 +102,7 @@ def try_way(model: LoadedModel, attention: str, fused: bool) -> str | None:
     """
     network = model.network
     layout = PassLayout(model.pad_id, model.first_position)
-    windows = _probe_windows(model)
+    windows = probe_windows(model, _PROBE_TOKENS)
     shape = layout.shape(windows)
     inputs = np.empty(shape.inputs, dtype=np.int32)
     layout.write(windows, shape, inputs)
@@ -127,11 +127,3 @@ def try_way(model: LoadedModel, attention: str, fused: bool) -> str | None:
     if not apart <= allowed:
         return f"its logits lie {apart:.3g} from the model's own, {allowed:.3g} are allowed"
     return None
-
-
-def _probe_windows(model: LoadedModel) -> list[NDArray[np.int32]]:
-    vocabulary = model.network.get_input_embeddings().num_embeddings
-    lengths = [min(tokens, model.max_tokens) for tokens in _PROBE_TOKENS]
-    ids = np.arange(sum(lengths), dtype=np.int64) * 7919 % vocabulary
-    ids[ids == model.pad_id] = (model.pad_id + 1) % vocabulary
-    return np.split(ids.astype(np.int32), np.cumsum(lengths)[:-1])

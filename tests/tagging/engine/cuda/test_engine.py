@@ -10,7 +10,7 @@ import torch
 
 from consumer.tagging import select as engines
 from consumer.tagging.engine.cuda import engine as cuda_engine
-from consumer.tagging.engine.cuda.engine import CudaOptions, make_cuda_engine
+from consumer.tagging.engine.cuda.engine import CudaOptions, make_cuda_engine, try_way
 from consumer.tagging.engine.cuda.support import AttentionChoice, CudaFacts
 from consumer.tagging.engine.cuda.varlen_attention import PADDED, register_varlen
 from consumer.tagging.engine.engine import PackedEngine, PaddedEngine
@@ -18,6 +18,7 @@ from consumer.tagging.engine.window_company import Company
 from consumer.tagging.select import make_engine
 from tests.support.fake_cuda import FakeCuda
 from tests.support.host_device import load_tiny
+from tests.support.tiny_families import loaded
 
 EAGER = CudaOptions(graphs=False)
 
@@ -81,3 +82,11 @@ def test_an_engine_of_the_device_goes_before_the_others(monkeypatch: pytest.Monk
     padded = make_engine(model, False)
     assert isinstance(padded, PaddedEngine)
     assert not padded.pads
+
+
+def test_a_model_whose_table_of_tokens_is_quantized_is_tried_too() -> None:
+    """I-BERT's table has no `num_embeddings`, and its attention no name to change."""
+    model = loaded("IBert")
+    reason = try_way(model, PADDED, False)
+    assert reason is not None
+    assert "num_embeddings" not in reason

@@ -1,0 +1,24 @@
+"""Windows on which an engine tries a model before it rests on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from consumer.tagging.model.loaded_model import LoadedModel, count_tokens
+
+#: A prime, so that neighbouring tokens are far apart in the vocabulary.
+_STEP = 7919
+
+
+def probe_windows(model: LoadedModel, lengths: Sequence[int]) -> list[NDArray[np.int32]]:
+    """Windows of so many tokens each, the same at every start. A length above the model's limit
+    gives a window at that limit."""
+    lengths = [min(length, model.max_tokens) for length in lengths]
+    vocabulary = count_tokens(model.network)
+    ids = np.arange(sum(lengths), dtype=np.int64) * _STEP % vocabulary
+    # Some models number padding apart.
+    ids[ids == model.pad_id] = (model.pad_id + 1) % vocabulary
+    return np.split(ids.astype(np.int32), np.cumsum(lengths)[:-1])
