@@ -5,6 +5,7 @@ Settings, metrics, the tagger and the references are made from these.
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 
 # --- Settings
@@ -58,6 +59,17 @@ class Dtype(StrEnum):
     FLOAT16 = "float16"
     INT16 = "int16"  # on a CPU alone
     INT8 = "int8"  # on a CPU alone
+
+
+#: What a device may be called, for who has called it otherwise.
+DEVICE_FORMS = "auto, cpu, cuda or cuda:N"
+
+_DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]{1,4})?")
+
+
+def is_device(name: str) -> bool:
+    """Whether a device may be called so, see `DEVICE_FORMS`; not whether it is there."""
+    return _DEVICE.fullmatch(name) is not None
 
 
 class Aggregation(StrEnum):

@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from consumer.contracts.choices import DEVICE_FORMS, is_device
 from consumer.settings import topic_patterns
 from consumer.settings.reserved import property_fault
 
@@ -29,7 +30,6 @@ _SECRET_WORDS = (
 _NAME_BYTES = 8_000
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]+)?")
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
 
@@ -130,8 +130,8 @@ def _text_field(name: str) -> str:
 
 
 def _device(value: str) -> str:
-    if not _DEVICE.fullmatch(value):
-        raise WrongValue(f'"{value}" is no device', "it must be auto, cpu, cuda or cuda:N")
+    if not is_device(value):
+        raise WrongValue(f'"{value}" is no device', f"it must be {DEVICE_FORMS}")
     return value
 
 

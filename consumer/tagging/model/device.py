@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from consumer.contracts.choices import Dtype
+from consumer.contracts.choices import DEVICE_FORMS, Dtype, is_device
 from consumer.contracts.errors import ModelError
 from consumer.tagging.model.processor import Processor, read_processor
 
@@ -44,7 +44,7 @@ CPU_ONLY = (Dtype.INT16, Dtype.INT8)
 
 
 def find_device(name: str, device: str) -> torch.device:
-    """The device that a setting names: `auto`, `cpu`, `cuda` or `cuda:N`.
+    """The device that a setting names, see `DEVICE_FORMS`.
 
     Args:
         name: the model, for the error.
@@ -52,24 +52,17 @@ def find_device(name: str, device: str) -> torch.device:
     Raises:
         ModelError: there is no such device here.
     """
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        found = torch.device(device)
-    except RuntimeError:
-        found = torch.device("meta")
-    if found.type not in ("cpu", "cuda"):
-        raise ModelError(
-            f"model {name}: unknown device {device!r}; --device takes auto, cpu, cuda or cuda:N"
-        )
-    if found.type == "cpu":
+    if not is_device(device):
+        raise ModelError(f"model {name}: unknown device {device!r}; --device takes {DEVICE_FORMS}")
+    if device == "cpu" or (device == "auto" and not torch.cuda.is_available()):
         return torch.device("cpu")
     if not torch.cuda.is_available():
         raise ModelError(
             f"model {name}: device {device} asked for, but torch finds no CUDA device here; "
             "use --device cpu or --device auto"
         )
-    index = torch.cuda.current_device() if found.index is None else found.index
+    _, _, number = device.partition(":")
+    index = int(number) if number else torch.cuda.current_device()
     if index >= torch.cuda.device_count():
         raise ModelError(
             f"model {name}: there is no device {device}; this machine has cuda:0 to "

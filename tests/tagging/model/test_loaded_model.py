@@ -419,6 +419,8 @@ def test_a_base_model_is_refused(tmp_path: Path) -> None:
         ({"device": "cuda:1"}, "finds no CUDA device here"),
         ({"device": "tpu"}, "unknown device 'tpu'; --device takes auto, cpu, cuda or cuda:N"),
         ({"device": "mps"}, "unknown device 'mps'"),
+        ({"device": "cuda:-1"}, "unknown device 'cuda:-1'"),
+        ({"device": "cuda:12345"}, "unknown device 'cuda:12345'"),
         ({"dtype": "float8"}, "unknown dtype 'float8'; --dtype takes auto, float32, bfloat16"),
     ],
 )
