@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 KAFKA_DIR := .kafka
+REGISTRY_DIR := .registry
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast faults fuzz soak peers check kafka docs pictures lock clean
+.PHONY: help install demo test test-fast faults fuzz soak peers check kafka registry docs pictures lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,11 +42,17 @@ kafka: $(KAFKA_DIR)/.installed ## Apache Kafka for the tests (Java 17, Maven)
 $(KAFKA_DIR)/.installed: tests/integration/kafka/pom.xml
 	@bash tests/integration/kafka/install.sh $(KAFKA_DIR)
 
+registry: $(REGISTRY_DIR)/.installed ## a schema registry for the tests: Apicurio's (Java 17, Maven)
+
+$(REGISTRY_DIR)/.installed: tests/integration/registry/pom.xml
+	@bash tests/integration/registry/install.sh $(REGISTRY_DIR)
+
 # More processes than the two cores of a small machine: the tests wait for Kafka half of their time.
 WORKERS ?= 4
 
 test: $(VENV)/.installed-dev ## every test, on Apache Kafka (WORKERS=4 processes at a time)
 	@bash tests/integration/kafka/install.sh $(KAFKA_DIR) --if-possible
+	@bash tests/integration/registry/install.sh $(REGISTRY_DIR) --if-possible
 	@$(BIN)/python -m pytest -n $(WORKERS) --durations=20
 
 test-fast: $(VENV)/.installed-dev ## the tests that need neither Kafka nor seconds, in two minutes
@@ -53,6 +60,7 @@ test-fast: $(VENV)/.installed-dev ## the tests that need neither Kafka nor secon
 
 faults: $(VENV)/.installed-dev ## the fault matrix, half an hour; docs/notes/faults.md (ROWS="killed cut" for some)
 	@bash tests/integration/kafka/install.sh $(KAFKA_DIR) --if-possible
+	@bash tests/integration/registry/install.sh $(REGISTRY_DIR) --if-possible
 	@$(BIN)/python -m tests.faults $(if $(ROWS),--rows $(ROWS))
 
 fuzz: $(VENV)/.installed-dev ## 100,000 bad and odd messages through one worker; docs/notes/fuzz.md
@@ -85,4 +93,4 @@ lock: $(BIN)/uv ## choose new versions: rewrites constraints.txt
 	@echo 'uv==$(shell $(BIN)/uv --version | cut -d" " -f2)' >> constraints.txt
 
 clean: ## remove the environment, Kafka and the caches
-	rm -rf $(VENV) $(KAFKA_DIR) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(KAFKA_DIR) $(REGISTRY_DIR) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

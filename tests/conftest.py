@@ -11,7 +11,8 @@ import pytest
 
 from tests.integration.helpers import create_topic, delete_topics
 from tests.integration.kafka_server import KafkaServer, KafkaUnavailable
-from tests.support.shared_kafka import SharedKafka
+from tests.integration.registry_server import RegistryMissing, RegistryServer
+from tests.support.shared_server import SharedServer
 from tests.support.slow import why_slow
 
 if TYPE_CHECKING:
@@ -51,12 +52,40 @@ def kafka(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory)
     named = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
     if named:
         return named
-    folder = tmp_path_factory.getbasetemp()
+    return _shared(pytestconfig, tmp_path_factory, "kafka", start_or_skip)
+
+
+def registry_or_skip() -> RegistryServer:
+    """A running schema registry of one's own; the caller stops it."""
+    try:
+        return RegistryServer().start()
+    except RegistryMissing as missing:
+        if os.environ.get("CI") == "true":
+            pytest.fail(str(missing), pytrace=False)
+        pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="session")
+def registry(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """URL of a running schema registry with Confluent's API: Apicurio's.
+
+    Tests that need it skip where it cannot be started, and fail under CI=true.
+    """
+    return _shared(pytestconfig, tmp_path_factory, "registry", registry_or_skip)
+
+
+def _shared(
+    config: pytest.Config,
+    folders: pytest.TempPathFactory,
+    name: str,
+    start: Callable[[], KafkaServer | RegistryServer],
+) -> str:
+    folder = folders.getbasetemp()
     # The processes of a parallel run have each a folder in a common one.
-    shared = SharedKafka(folder.parent if _in_parallel(pytestconfig) else folder, start_or_skip)
+    shared = SharedServer(folder.parent if _in_parallel(config) else folder, name, start)
     # After all tests: to wait for other processes is not the time of the last test.
-    pytestconfig.add_cleanup(shared.close)
-    return shared.bootstrap_servers()
+    config.add_cleanup(shared.close)
+    return shared.address()
 
 
 @pytest.fixture
@@ -87,10 +116,10 @@ def _in_parallel(config: pytest.Config) -> bool:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What uses the broker is marked `kafka`, so that `-m "not kafka"` leaves out just that; what
-    takes long without it, `slow`."""
+    """What uses the broker or the registry is marked `kafka`, so that `-m "not kafka"` leaves out
+    just that; what takes long without it, `slow`."""
     for item in items:
-        if "kafka" in getattr(item, "fixturenames", ()):
+        if {"kafka", "registry"}.intersection(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.kafka)
         reason = why_slow(item.nodeid)
         if reason is not None:

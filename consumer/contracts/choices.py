@@ -83,6 +83,33 @@ class Aggregation(StrEnum):
     MAX = "max"
 
 
+class InputFormat(StrEnum):
+    """How the values of messages are written; all but `json` need a schema registry."""
+
+    JSON = "json"
+    JSON_SCHEMA = "json-schema"
+    AVRO = "avro"
+    PROTOBUF = "protobuf"
+
+
+class OutputFormat(StrEnum):
+    """How the enriched messages are written."""
+
+    SAME = "same"  # as the input
+    JSON = "json"
+    JSON_SCHEMA = "json-schema"
+    AVRO = "avro"
+    PROTOBUF = "protobuf"
+
+
+class SubjectNameStrategy(StrEnum):
+    """Under which subject the schema of the output is registered; Confluent's strategies."""
+
+    TOPIC = "topic"  # <output topic>-value
+    RECORD = "record"  # <full name of the record>
+    TOPIC_RECORD = "topic-record"  # <output topic>-<full name of the record>
+
+
 # --- Rejections
 
 
@@ -93,6 +120,11 @@ class RejectCode(StrEnum):
     INVALID_JSON = "invalid_json"  # UTF-8, but not one JSON value
     NESTED_TOO_DEEP = "nested_too_deep"  # arrays or objects nested past the limit
     NOT_AN_OBJECT = "not_an_object"  # JSON, but a list, string, number, true, false or null
+    NOT_FRAMED = "not_framed"  # does not begin with a zero byte and the id of a schema
+    UNKNOWN_SCHEMA = "unknown_schema"  # the schema registry has no schema of this id
+    WRONG_SCHEMA = "wrong_schema"  # the schema is of another format, or takes no entities
+    INVALID_AVRO = "invalid_avro"  # the bytes are none that the schema could have written
+    INVALID_PROTOBUF = "invalid_protobuf"  # as `invalid_avro`
     MISSING_ID = "missing_id"  # no field `id`
     EMPTY_ID = "empty_id"  # `id` is the empty string
     WRONG_TYPE = "wrong_type"  # `id` or a text field is not a string

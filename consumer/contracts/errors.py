@@ -9,6 +9,8 @@
     ├── AbortableError           the transaction is lost, the worker is not: abort, rewind, go on
     │   └── GroupMoved           the same, because the group has shared out its partitions anew
     ├── KafkaProblem             Kafka refused something, and the worker cannot go on
+    ├── RegistryProblem          the schema registry refused something, and the worker cannot go on
+    ├── RegistryUnavailable      the schema registry does not answer; the worker waits for it
     ├── DeadLetterLimitExceeded  too large a share of the input is being rejected
     ├── StageFailed              a pipeline thread ended with an unexpected exception
     ├── StageStalled             the model has made no progress for `stall_timeout_s`
@@ -76,6 +78,14 @@ class AbortableError(NerstreamError):
 
 class GroupMoved(AbortableError):
     """The group shared out its partitions anew before the offsets were committed."""
+
+
+class RegistryProblem(NerstreamError):
+    """The schema registry refused something that a person must put right."""
+
+
+class RegistryUnavailable(NerstreamError):
+    """The schema registry gives no answer now; the same call may succeed later."""
 
 
 class DeadLetterLimitExceeded(NerstreamError):

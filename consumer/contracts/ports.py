@@ -197,8 +197,7 @@ class Sink(Protocol):
             still_owned: whether every partition of `offsets` is still assigned to this worker.
 
         Raises:
-            AbortableError: call `abort`, rewind the inputs, go on. It is a `GroupMoved` where a
-                partition is not owned any more.
+            AbortableError: call `abort`, rewind the inputs, go on.
             KafkaProblem: stop.
         """
 
@@ -222,7 +221,7 @@ class Sink(Protocol):
         ...
 
     def close(self) -> None:
-        """Release the producer; what was sent since `begin` is thrown away as by `abort`."""
+        """Release the producer; an open transaction is aborted."""
 
 
 class Tagger(Protocol):

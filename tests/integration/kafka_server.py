@@ -153,6 +153,11 @@ class KafkaServer:
         return f"127.0.0.1:{self._port}"
 
     @property
+    def address(self) -> str:
+        """The same, as `SharedServer` asks for it."""
+        return self.bootstrap_servers
+
+    @property
     def pid(self) -> int:
         """Process id of the running broker, for a test that stops it with a signal."""
         assert self._process is not None, "the broker is not running"

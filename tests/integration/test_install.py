@@ -1,4 +1,4 @@
-"""`install.sh`, where Apache Kafka cannot be had."""
+"""The servers' `install.sh`, where they cannot be had."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parent / "kafka" / "install.sh"
+SCRIPTS = {name: Path(__file__).parent / name / "install.sh" for name in ("kafka", "registry")}
 
 #: What the script calls beside Java and Maven.
 TOOLS = ("bash", "cat", "cmp", "cp", "dirname", "head", "mkdir", "mktemp", "rm", "sed", "touch")
@@ -34,12 +34,19 @@ def put(folder: Path, name: str, text: str) -> None:
     file.chmod(file.stat().st_mode | stat.S_IXUSR)
 
 
-def install(path: Path, to: Path, *options: str, ci: str = "") -> subprocess.CompletedProcess[str]:
+@pytest.fixture(params=SCRIPTS)
+def script(request: pytest.FixtureRequest) -> Path:
+    return SCRIPTS[request.param]
+
+
+def install(
+    script: Path, path: Path, to: Path, *options: str, ci: str = ""
+) -> subprocess.CompletedProcess[str]:
     bash = shutil.which("bash")
     assert bash is not None
     environment = {"PATH": str(path), "CI": ci, "TMPDIR": os.environ.get("TMPDIR", "/tmp")}
     return subprocess.run(
-        [bash, str(SCRIPT), str(to), *options],
+        [bash, str(script), str(to), *options],
         env=environment,
         capture_output=True,
         text=True,
@@ -61,36 +68,39 @@ JAVA_8 = "echo 'openjdk version \"1.8.0_392\"' >&2"
     ],
 )
 def test_what_is_missing_is_said_in_one_line(
-    path: Path, tmp_path: Path, java: str | None, maven: str | None, reason: str
+    script: Path, path: Path, tmp_path: Path, java: str | None, maven: str | None, reason: str
 ) -> None:
     for name, text in (("java", java), ("mvn", maven)):
         if text is not None:
             put(path, name, text)
-    to = tmp_path / "kafka"
+    to = tmp_path / "server"
 
-    may_skip = install(path, to, "--if-possible")
+    may_skip = install(script, path, to, "--if-possible")
     assert may_skip.returncode == 0
     assert reason in may_skip.stderr.splitlines()[-1]
     assert "will skip" in may_skip.stderr
-    for refused in (install(path, to), install(path, to, "--if-possible", ci="true")):
+    for refused in (
+        install(script, path, to),
+        install(script, path, to, "--if-possible", ci="true"),
+    ):
         assert refused.returncode == 1
         assert reason in refused.stderr.splitlines()[-1]
     assert not (to / ".installed").exists()
 
 
-def test_it_installs_once(path: Path, tmp_path: Path) -> None:
+def test_it_installs_once(script: Path, path: Path, tmp_path: Path) -> None:
     put(path, "java", JAVA_17)
     called = tmp_path / "called"
     put(path, "mvn", f"echo called >> {called}")
-    to = tmp_path / "kafka"
+    to = tmp_path / "server"
     for _ in range(3):
-        assert install(path, to, "--if-possible").returncode == 0
+        assert install(script, path, to, "--if-possible").returncode == 0
     assert called.read_text() == "called\n"
     # Another pin installs anew.
     (to / ".installed").write_text("an older pom")
-    assert install(path, to).returncode == 0
+    assert install(script, path, to).returncode == 0
     assert called.read_text() == "called\ncalled\n"
 
 
-def test_an_unknown_option_is_refused(path: Path, tmp_path: Path) -> None:
-    assert install(path, tmp_path, "--perhaps").returncode == 2
+def test_an_unknown_option_is_refused(script: Path, path: Path, tmp_path: Path) -> None:
+    assert install(script, path, tmp_path, "--perhaps").returncode == 2

@@ -1,38 +1,52 @@
-"""The one Apache Kafka of a test run, shared by all processes that the run has."""
+"""The one server of its kind in a test run, shared by all processes that the run has."""
 
 from __future__ import annotations
 
 import fcntl
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
-
-from tests.integration.kafka_server import KafkaServer
+from typing import IO, Protocol
 
 
-class SharedKafka:
+class Server(Protocol):
+    """A server that was started."""
+
+    @property
+    def address(self) -> str:
+        """Where it answers."""
+        ...
+
+    def kill(self) -> None:
+        """End it at once."""
+
+    def stop(self) -> None:
+        """Remove what is left of it."""
+
+
+class SharedServer:
     """Started by the process that asks first, and stopped by it when no other uses it any more.
 
     Args:
         folder: the same for all processes of the run.
+        name: of what it is.
         start: gives a running server, or raises.
     """
 
-    def __init__(self, folder: Path, start: Callable[[], KafkaServer]) -> None:
+    def __init__(self, folder: Path, name: str, start: Callable[[], Server]) -> None:
         self._start = start
-        self._address = folder / "kafka.address"
-        self._lock = folder / "kafka.lock"
-        self._users = folder / "kafka.users"
+        self._address = folder / f"{name}.address"
+        self._lock = folder / f"{name}.lock"
+        self._users = folder / f"{name}.users"
         self._own_use: IO[str] | None = None
-        self._server: KafkaServer | None = None
+        self._server: Server | None = None
 
-    def bootstrap_servers(self) -> str:
+    def address(self) -> str:
         """Where it answers until `close`. Blocks while it starts."""
         with self._lock.open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not self._address.exists():
                 self._server = self._start()
-                self._address.write_text(self._server.bootstrap_servers)
+                self._address.write_text(self._server.address)
             # The system takes a lock back when its process ends, however that ends.
             self._own_use = self._users.open("a")
             fcntl.flock(self._own_use, fcntl.LOCK_SH)

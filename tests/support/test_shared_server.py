@@ -1,4 +1,4 @@
-"""One Apache Kafka for all processes of a run: who starts it, and who stops it when."""
+"""One server for all processes of a run: who starts it, and who stops it when."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.fakes import PATIENCE_S, eventually, in_thread
-from tests.support.shared_kafka import SharedKafka
+from tests.support.shared_server import SharedServer
 
 
 class Servers:
@@ -22,23 +22,23 @@ class Servers:
 
 
 class Server:
-    """A `KafkaServer` that is none."""
+    """One that is none."""
 
-    def __init__(self, bootstrap_servers: str, stopped: list[str]) -> None:
-        self.bootstrap_servers = bootstrap_servers
+    def __init__(self, address: str, stopped: list[str]) -> None:
+        self.address = address
         self._stopped = stopped
 
     def kill(self) -> None:
         """It has no process."""
 
     def stop(self) -> None:
-        self._stopped.append(self.bootstrap_servers)
+        self._stopped.append(self.address)
 
 
 def test_the_first_starts_it_and_the_others_are_given_it(tmp_path: Path) -> None:
     servers = Servers()
-    first, second = (SharedKafka(tmp_path, servers.start) for _ in range(2))
-    assert first.bootstrap_servers() == second.bootstrap_servers() == "127.0.0.1:1"
+    first, second = (SharedServer(tmp_path, "server", servers.start) for _ in range(2))
+    assert first.address() == second.address() == "127.0.0.1:1"
     second.close()
     assert servers.stopped == []
     first.close()
@@ -47,13 +47,13 @@ def test_the_first_starts_it_and_the_others_are_given_it(tmp_path: Path) -> None
 
 def test_it_is_stopped_when_nobody_uses_it_any_more(tmp_path: Path) -> None:
     servers = Servers()
-    first, second, third = (SharedKafka(tmp_path, servers.start) for _ in range(3))
-    first.bootstrap_servers()
-    second.bootstrap_servers()
+    first, second, third = (SharedServer(tmp_path, "server", servers.start) for _ in range(3))
+    first.address()
+    second.address()
     closing = in_thread(first.close)
-    eventually(lambda: not (tmp_path / "kafka.address").exists(), "the end of the address")
+    eventually(lambda: not (tmp_path / "server.address").exists(), "the end of the address")
     # Who comes now is given another one.
-    assert third.bootstrap_servers() == "127.0.0.1:2"
+    assert third.address() == "127.0.0.1:2"
     assert not closing.done()
     assert servers.stopped == []
     third_closing = in_thread(third.close)
@@ -64,5 +64,5 @@ def test_it_is_stopped_when_nobody_uses_it_any_more(tmp_path: Path) -> None:
 
 
 def test_one_that_was_never_asked_for_is_not_closed(tmp_path: Path) -> None:
-    SharedKafka(tmp_path, Servers().start).close()
+    SharedServer(tmp_path, "server", Servers().start).close()
     assert list(tmp_path.iterdir()) == []

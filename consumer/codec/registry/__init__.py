@@ -1,0 +1,1 @@
+"""Messages whose schema stands in a schema registry: Avro, Protobuf, JSON with a schema."""

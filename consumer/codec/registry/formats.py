@@ -1,0 +1,150 @@
+"""Formats whose schema stands in a registry: what they have in common."""
+
+from __future__ import annotations
+
+import math
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from consumer.codec.registry import framing
+from consumer.codec.registry.shapes import Shape
+from consumer.codec.registry.subjects import Subjects
+from consumer.contracts.choices import RejectCode
+from consumer.contracts.errors import RejectedMessage
+from consumer.contracts.registry import RegisteredSchema, SchemaRegistry, SchemaType
+
+#: Ids without a schema that are remembered, so that the registry is not asked for each message.
+_UNKNOWN_IDS = 1_000
+#: For how long: a schema may be registered late.
+_UNKNOWN_S = 30.0
+
+Plan = TypeVar("Plan")
+
+
+class Parsed(NamedTuple):
+    """A message that was read.
+
+    Attributes:
+        tree: its values: dicts, lists, text, numbers; what paths address.
+        written_by: what `write` needs to know of how it was written.
+    """
+
+    tree: Any
+    written_by: Any
+
+
+class RegistryFormat(ABC, Generic[Plan]):
+    """Reads messages with the schema that each names, and makes the schema of the output from it.
+
+    A schema is fetched, and that of the output registered, with the first message that needs it.
+    That is when `parse` may wait for the registry; `write` never does. One thread parses, another
+    may write.
+
+    Args:
+        registry: where the schemas are.
+        subjects: under which names the schemas of the output are registered.
+        additions: the shape of each field that `write` adds.
+        clock: monotonic seconds.
+    """
+
+    #: The language of the schemas.
+    schema_type: SchemaType
+
+    def __init__(
+        self,
+        registry: SchemaRegistry,
+        subjects: Subjects,
+        additions: Mapping[str, Shape],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._registry = registry
+        self._subjects = subjects
+        self._additions = additions
+        self._plans: dict[int, Plan | RejectedMessage] = {}
+        self._clock = clock
+        self._unknown_until: dict[int, float] = {}
+
+    def open(self) -> None:
+        """Find out whether the registry answers.
+
+        Raises:
+            RegistryUnavailable: it does not answer now.
+            RegistryProblem: it refuses.
+        """
+        self._registry.check()
+
+    def _plan(self, value: bytes) -> Plan:
+        """What is known of the schema of a message.
+
+        Raises:
+            RejectedMessage: not_framed, unknown_schema, wrong_schema.
+            RegistryUnavailable, RegistryProblem: as the registry's.
+        """
+        schema_id = framing.schema_id_of(value)
+        plan = self._plans.get(schema_id)
+        if plan is None:
+            plan = self._fetched(schema_id)
+        if isinstance(plan, RejectedMessage):
+            # A new one each time: an exception that is raised again grows its traceback.
+            raise RejectedMessage(plan.code, plan.message)
+        return plan
+
+    def _fetched(self, schema_id: int) -> Plan | RejectedMessage:
+        if self._unknown_until.get(schema_id, -math.inf) > self._clock():
+            return _unknown(schema_id)
+        schema = self._registry.schema(schema_id)
+        if schema is None:
+            if len(self._unknown_until) >= _UNKNOWN_IDS:
+                del self._unknown_until[next(iter(self._unknown_until))]
+            self._unknown_until[schema_id] = self._clock() + _UNKNOWN_S
+            return _unknown(schema_id)
+        plan: Plan | RejectedMessage
+        if schema.type != self.schema_type:
+            plan = RejectedMessage(
+                RejectCode.WRONG_SCHEMA,
+                f"the schema {schema_id} is in {schema.type}, and input_format asks for"
+                f" {self.schema_type}",
+            )
+        else:
+            try:
+                plan = self._made(schema)
+            except RejectedMessage as fault:
+                plan = RejectedMessage(fault.code, f"schema {schema_id}: {fault.message}")
+        self._plans[schema_id] = plan
+        return plan
+
+    def _register(self, record: str, schema: RegisteredSchema) -> bytes:
+        """Register a schema of the output; gives what stands before its messages."""
+        return framing.prefix(self._registry.register(self._subjects.of(record), schema))
+
+    def _referenced(self, schema: RegisteredSchema) -> dict[str, RegisteredSchema]:
+        """The schemas that one uses, and those that they use, by the names they are called, those
+        that are used first."""
+        found: dict[str, RegisteredSchema] = {}
+        for reference in schema.references:
+            if reference.name in found:
+                continue
+            other = self._registry.referenced(reference)
+            for name, one in self._referenced(other).items():
+                found.setdefault(name, one)
+            found.setdefault(reference.name, other)
+        return found
+
+    @abstractmethod
+    def _made(self, schema: RegisteredSchema) -> Plan:
+        """Read a schema, and register that of the output.
+
+        Raises:
+            RejectedMessage: wrong_schema.
+            RegistryUnavailable, RegistryProblem: as the registry's.
+        """
+
+
+def _unknown(schema_id: int) -> RejectedMessage:
+    return RejectedMessage(
+        RejectCode.UNKNOWN_SCHEMA,
+        f"the schema registry has no schema {schema_id}; was the message written with another"
+        " registry?",
+    )

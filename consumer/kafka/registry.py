@@ -1,0 +1,227 @@
+"""A schema registry with Confluent's API, by Confluent's own client."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from consumer.contracts.errors import (
+    RegistryProblem,
+    RegistryUnavailable,
+    SettingsError,
+    first_line,
+)
+from consumer.contracts.registry import RegisteredSchema, SchemaReference, SchemaType
+
+#: Seconds that a request may take, unless the property `timeout` says otherwise.
+TIMEOUT_S = 10.0
+
+#: What the registry answers when there is no schema of an id.
+_NO_SUCH_SCHEMA = 40403
+#: What it answers when a subject, a version or a schema under a subject is missing.
+_NOT_REGISTERED = frozenset({40401, 40402, 40403})
+
+#: Answers after which the same request may do.
+_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+#: Files that schemas import without registering them, and the package that has them.
+_BUNDLED = {"google/": "", "confluent/": "confluent_kafka.schema_registry."}
+
+#: Properties that are the worker's own, and no client's.
+AUTO_REGISTER = "auto.register.schemas"
+NORMALIZE = "normalize.schemas"
+
+_NUMBERS = frozenset({"timeout", "bearer.auth.max.retries"})
+
+_EXTRA = "install nerstream[registry]"
+
+Answer = TypeVar("Answer")
+
+
+class ConfluentRegistry:
+    """Asks a registry. Every request is made once; who waits for the registry asks again.
+
+    Args:
+        properties: `url`, and those of Confluent's client; `auto.register.schemas=false` looks
+            schemas of the output up instead of registering them, `normalize.schemas=true` has the
+            registry bring them to one form first.
+
+    Raises:
+        SettingsError: the client does not take a property, or is not installed.
+    """
+
+    def __init__(self, properties: Mapping[str, str]) -> None:
+        try:
+            from confluent_kafka.schema_registry import SchemaRegistryClient
+        except ImportError as missing:
+            raise SettingsError(
+                "input_format", f"Confluent's schema registry client is missing ({missing})", _EXTRA
+            ) from missing
+        options: dict[str, Any] = dict(properties)
+        self._registers = options.pop(AUTO_REGISTER, "true") == "true"
+        self._normalizes = options.pop(NORMALIZE, "false") == "true"
+        for name in _NUMBERS & options.keys():
+            options[name] = _number(name, options[name])
+        options.setdefault("timeout", TIMEOUT_S)
+        # The client logs the address of each request, and a password must not stand in it.
+        options["url"], user_info = _without_user(options["url"])
+        if user_info:
+            options.setdefault("basic.auth.user.info", user_info)
+        try:
+            self._client = SchemaRegistryClient({**options, "max.retries": 0})
+        except (ValueError, TypeError, OSError) as fault:
+            raise SettingsError(
+                "registry", f"the client does not take it: {first_line(fault)}", "correct it"
+            ) from None
+        #: Where the registry is, without a password.
+        self.url: str = options["url"]
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._client.close()
+
+    def check(self) -> None:
+        """Find out whether a registry answers."""
+        self._asked(self._client.get_schema_types)
+
+    def schema(self, schema_id: int) -> RegisteredSchema | None:
+        """The schema of this id; None where there is none."""
+        return self._asked(
+            lambda: _schema(self._client.get_schema(schema_id, fmt="serialized")),
+            absent=frozenset({_NO_SUCH_SCHEMA}),
+        )
+
+    def referenced(self, reference: SchemaReference) -> RegisteredSchema:
+        """A schema that another one uses."""
+        return self._present(
+            self._asked(
+                lambda: _schema(
+                    self._client.get_version(
+                        reference.subject, reference.version, True, "serialized"
+                    ).schema
+                )
+            )
+        )
+
+    def register(self, subject: str, schema: RegisteredSchema) -> int:
+        """Register a schema, or find it registered; gives its id."""
+        from confluent_kafka.schema_registry import Schema
+        from confluent_kafka.schema_registry import SchemaReference as Reference
+
+        theirs = Schema(
+            schema.text, schema.type.value, [Reference(*one) for one in schema.references]
+        )
+        ask = self._client.register_schema_full_response
+        absent: frozenset[int] = frozenset()
+        if not self._registers:
+            ask, absent = self._client.lookup_schema, _NOT_REGISTERED
+        try:
+            found = self._asked(lambda: ask(subject, theirs, self._normalizes).schema_id, absent)
+        except RegistryProblem as problem:
+            raise RegistryProblem(
+                f"the schema of the output cannot be registered under {subject}: {problem}"
+            ) from problem
+        if found is None:
+            raise RegistryProblem(
+                f"the schema of the output is not registered under {subject} in the schema registry"
+                f" {self.url}, and {AUTO_REGISTER} is false; register it: {schema.text}"
+            )
+        return int(found)
+
+    def protobuf_file(self, name: str) -> bytes | None:
+        """A file that schemas in Protobuf may import without registering it."""
+        return bundled_protobuf_file(name)
+
+    def _asked(
+        self, ask: Callable[[], Answer], absent: frozenset[int] = frozenset()
+    ) -> Answer | None:
+        """What the registry answers; None where its code is one of those in `absent`."""
+        from confluent_kafka.schema_registry.error import OAuthTokenError, SchemaRegistryError
+
+        try:
+            return ask()
+        except SchemaRegistryError as fault:
+            if fault.error_code in absent:
+                return None
+            raise self._problem(fault.http_status_code, str(fault.error_message)) from None
+        except OAuthTokenError as fault:
+            raise self._unavailable(f"no token for it: {first_line(fault)}") from None
+        except ValueError as fault:
+            raise RegistryProblem(
+                f"what answers at registry.url={self.url} is no schema registry"
+                f" ({first_line(fault)}); give the address below which /schemas and /subjects are"
+            ) from None
+        except Exception as fault:  # whatever happened on the way there or back
+            raise self._unavailable(first_line(fault)) from None
+
+    def _present(self, schema: RegisteredSchema | None) -> RegisteredSchema:
+        assert schema is not None
+        return schema
+
+    def _unavailable(self, why: str) -> RegistryUnavailable:
+        return RegistryUnavailable(f"the schema registry {self.url} does not answer: {why}")
+
+    def _problem(self, status: int, said: str) -> RegistryProblem | RegistryUnavailable:
+        said = " ".join(said.split())
+        if status in _PASSING:
+            return self._unavailable(f"{said} (HTTP {status})")
+        if status in (401, 403):
+            return RegistryProblem(
+                f"the schema registry {self.url} refuses the worker (HTTP {status}: {said}); see"
+                " registry.basic.auth.user.info, registry.bearer.auth.* and"
+                " registry.ssl.certificate.location"
+            )
+        if status == 404:
+            return RegistryProblem(
+                f"what answers at registry.url={self.url} has no such page (HTTP 404: {said});"
+                " give the address below which /schemas and /subjects are"
+            )
+        return RegistryProblem(f"the schema registry {self.url} says (HTTP {status}): {said}")
+
+
+def bundled_protobuf_file(name: str) -> bytes | None:
+    """A file of Google's or Confluent's, as a serialised `FileDescriptorProto`; None if it is not
+    one of theirs."""
+    package = next((one for start, one in _BUNDLED.items() if name.startswith(start)), None)
+    if package is None or not name.endswith(".proto"):
+        return None
+    try:
+        found = importlib.import_module(
+            package + name.removesuffix(".proto").replace("/", ".") + "_pb2"
+        )
+    except ImportError:
+        return None
+    return bytes(found.DESCRIPTOR.serialized_pb)
+
+
+def _schema(found: Any) -> RegisteredSchema:
+    kind = found.schema_type or SchemaType.AVRO
+    references = tuple(
+        SchemaReference(one.name, one.subject, one.version) for one in found.references or ()
+    )
+    if kind not in set(SchemaType):
+        raise ValueError(f"a schema in {kind}")
+    return RegisteredSchema(SchemaType(kind), found.schema_str, references)
+
+
+def _without_user(addresses: str) -> tuple[str, str]:
+    """Addresses without a name and password in them, and these, as `name:password`."""
+    user_info = ""
+    cleaned = []
+    for address in addresses.split(","):
+        parts = urlsplit(address.strip())
+        if "@" in parts.netloc:
+            user, _, host = parts.netloc.rpartition("@")
+            user_info = user_info or unquote(user)
+            parts = parts._replace(netloc=host)
+        cleaned.append(urlunsplit(parts))
+    return ",".join(cleaned), user_info
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise SettingsError(f"registry.{name}", f'"{text}" is no number', "give seconds") from None
