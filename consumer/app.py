@@ -16,7 +16,6 @@ from typing import NoReturn
 import structlog
 
 from consumer import __version__
-from consumer.codec.article_codec import Codec
 from consumer.contracts.errors import (
     DeviceFailed,
     KafkaProblem,
@@ -29,7 +28,7 @@ from consumer.kafka.client_check import check_clients
 from consumer.kafka.internal_topics import InternalTopics
 from consumer.kafka.sink.sink import make_sink
 from consumer.kafka.source.source import KafkaSource
-from consumer.loading import tagger_from
+from consumer.loading import codec_from, tagger_from
 from consumer.settings.schema import Settings
 from consumer.telemetry.admin import AdminServer
 from consumer.telemetry.health import Health
@@ -194,7 +193,7 @@ def build_worker(
         source=source,
         sink=make_sink(settings, source),
         tagger=tagger,
-        codec=Codec(settings.text_fields),
+        codec=codec_from(settings),
         observer=metrics,
         began_at=began_at,
     )

@@ -1,9 +1,10 @@
-"""The tagger that the settings ask for."""
+"""The tagger and the codec that the settings ask for."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from consumer.codec.article_codec import Codec
 from consumer.settings.schema import Settings
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ TAGGER_SETTINGS = (
     "batch_tokens",
 )
 
+#: The settings that `codec_from` takes: those of every command that reads articles.
+MESSAGE_SETTINGS = ("text_fields", "id_field", "no_text", "output_field")
+
 #: Other than the worker, such a command needs nothing but what is installed.
 OFFLINE_DEFAULTS = {"model": "bundled"}
 
@@ -39,3 +43,13 @@ def tagger_from(settings: Settings) -> Tagger:
     from consumer.tagging.tagger import load_tagger
 
     return load_tagger(**{name: getattr(settings, name) for name in TAGGER_SETTINGS})
+
+
+def codec_from(settings: Settings) -> Codec:
+    """What reads and writes messages as the settings say."""
+    return Codec(
+        settings.text_fields,
+        id_field=settings.id_field,
+        no_text=settings.no_text,
+        output_field=settings.output_field,
+    )

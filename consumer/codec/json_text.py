@@ -7,6 +7,7 @@ the order of names and the white space of the sender stay as they are.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -48,7 +49,7 @@ def parse(value: bytes) -> Any:
     except orjson.JSONDecodeError as error:
         fault = _explain(value, error)
     else:
-        if not _is_too_deep(value, document):
+        if not _opens_often(value) or not _is_too_deep(document):
             return document
         fault = _too_deep()
     raise fault
@@ -58,7 +59,7 @@ def with_members(value: bytes, members: bytes, replacing: frozenset[str] = froze
     """A JSON object with further members at its end; all its other bytes stay as they are.
 
     Args:
-        value: a valid JSON object that keeps at least one member.
+        value: a valid JSON object.
         members: what to add, without braces: `"name":value,...`.
         replacing: names whose members, however often they stand there, are taken out first.
             Leave it empty where there are none: looking for them reads the whole object.
@@ -66,10 +67,61 @@ def with_members(value: bytes, members: bytes, replacing: frozenset[str] = froze
     end = value.rindex(b"}")
     view = memoryview(value)
     if not replacing:
-        return b"".join((view[:end], b",", members, view[end:]))
+        # Only an empty object ends with its brace and white space.
+        comma = b"" if value[end - 1] in b"{ \t\r\n" and _is_empty(value, end) else b","
+        return b"".join((view[:end], comma, members, view[end:]))
     start = value.index(b"{") + 1
-    kept = (view[first:last] for name, first, last in _members(value) if name not in replacing)
-    return b"".join((view[:start], b",".join(kept), b",", members, view[end:]))
+    kept = [view[first:last] for name, first, last in _members(value) if name not in replacing]
+    comma = b"," if kept else b""
+    return b"".join((view[:start], b",".join(kept), comma, members, view[end:]))
+
+
+def with_member_at(
+    value: bytes, names: Sequence[str], member: bytes, replacing: bool = False
+) -> bytes:
+    """A JSON object with a member in the object that names lead to; its other bytes stay.
+
+    Objects that are missing on the way are made, at the end of those that are there; a null on the
+    way is replaced by one.
+
+    Args:
+        value: a valid JSON object.
+        names: of the objects on the way, the outermost first, and then of the member.
+        member: the value of the member, as JSON.
+        replacing: whether something may stand there already, which is taken out.
+    """
+    name, *inner = names
+    last = None
+    if inner or replacing:
+        last = next((one for one in reversed(_members(value)) if one[0] == name), None)
+    if inner and last is not None:
+        begin = _value_at(value, last[1])
+        if value[begin : begin + 1] == b"{":
+            end = last[2]
+            within = with_member_at(value[begin:end], inner, member, replacing)
+            return b"".join((value[:begin], within, value[end:]))
+    for outer in reversed(inner):
+        member = b"{%b:%b}" % (orjson.dumps(outer), member)
+    added = b"%b:%b" % (orjson.dumps(name), member)
+    return with_members(value, added, frozenset() if last is None else frozenset({name}))
+
+
+def _is_empty(value: bytes, end: int) -> bool:
+    """Whether an object has no members, given where it ends."""
+    at = end - 1
+    while value[at] in b" \t\r\n":
+        at -= 1
+    return value[at] == ord("{")
+
+
+def _value_at(value: bytes, first: int) -> int:
+    """Where the value of a member begins, given where the member does."""
+    name = _STRUCTURE.search(value, first)
+    assert name is not None, "a member begins with its name"
+    at = value.index(b":", name.end()) + 1
+    while value[at] in b" \t\r\n":
+        at += 1
+    return at
 
 
 def _members(value: bytes) -> list[tuple[str, int, int]]:
@@ -88,17 +140,16 @@ def _members(value: bytes) -> list[tuple[str, int, int]]:
             if depth == 1:
                 first = match.end()
         elif depth == 1:  # a comma between members, or the end of the object
-            members.append((name[1:-1], first, match.start()))
+            if name:  # none where the object is empty
+                members.append((name[1:-1], first, match.start()))
             first, name = match.end(), ""
         else:
             depth -= byte in b"]}"
     return members
 
 
-def _is_too_deep(value: bytes, document: Any) -> bool:
+def _is_too_deep(document: Any) -> bool:
     """Whether containers stand more than MAX_DEPTH inside one another."""
-    if not _opens_often(value):
-        return False
     level = [document] if isinstance(document, (dict, list)) else []
     for _ in range(MAX_DEPTH):
         level = [

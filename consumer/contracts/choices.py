@@ -110,6 +110,23 @@ class SubjectNameStrategy(StrEnum):
     TOPIC_RECORD = "topic-record"  # <output topic>-<full name of the record>
 
 
+class NoText(StrEnum):
+    """What becomes of a message that holds no text to tag."""
+
+    REJECT = "reject"
+    PASS = "pass"
+
+
+# --- What passes without being tagged
+
+
+class SkipReason(StrEnum):
+    """Why a message passed without being tagged; the value of `tagging.skipped`."""
+
+    NO_TEXT = "no_text"  # it holds no text where the settings say that text is
+    LANGUAGE = "language"  # its language is none of those that are tagged
+
+
 # --- Rejections
 
 

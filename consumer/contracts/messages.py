@@ -1,7 +1,8 @@
 """What travels through the worker: immutable values, in the order in which they come to be.
 
 ``RawMessage`` -> ``Article`` -> ``PreparedArticle`` -> ``Batch`` -> ``TaggedArticle``, or at any
-point ``Rejected``; a ``Tombstone`` passes by. None of them knows Kafka, torch or a thread.
+point ``Rejected``; a ``Tombstone`` and what is ``Untagged`` pass by. None of them knows Kafka,
+torch or a thread.
 
 What there is one of for every message, or many, is a named tuple: made in a third of the time of a
 frozen dataclass, and hashed in a fifth.
@@ -10,9 +11,9 @@ frozen dataclass, and hashed in a fifth.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
-from consumer.contracts.choices import RejectCode, RejectStage
+from consumer.contracts.choices import RejectCode, RejectStage, SkipReason
 from consumer.contracts.errors import RejectedMessage
 
 #: Headers as Kafka has them: a name may repeat, a value may be null, the order counts.
@@ -67,19 +68,43 @@ class RawMessage(NamedTuple):
         return size
 
 
+class TextSource(Protocol):
+    """How the text of a field comes from what stands in the message: mark-up, references."""
+
+    def to_source(self, start: int, end: int) -> tuple[int, int]:
+        """Where a piece of the text stands in the field as it came in.
+
+        Args:
+            start, end: code points of the text; end is exclusive.
+        """
+        ...
+
+
 class TextField(NamedTuple):
-    """A non-empty text field of an article, exactly as it came in."""
+    """A non-empty piece of text of an article.
+
+    Attributes:
+        name: the field's name, or its JSON Pointer (RFC 6901) where the setting was a path.
+        text: what is tagged; exactly as it came in where `source` is None.
+        source: where the text stands in the field as it came in; None where it is that field.
+    """
 
     name: str
     text: str
+    source: TextSource | None = None
 
 
 class Article(NamedTuple):
-    """A checked article: its id and its non-empty text fields, in the order of `text_fields`.
+    """A checked article: its id and its non-empty texts, in the order of `text_fields` and then of
+    the message.
 
-    `has_reserved_fields` says that the document already holds `entities` or `tagging`, which
-    the output replaces. `language` is a BCP 47 tag as it was given or detected, empty where none is
-    known.
+    Attributes:
+        id: empty where the settings ask for none.
+        has_reserved_fields: whether something already stands where the output has `entities` and
+            `tagging`; it is replaced.
+        language: BCP 47 tag as it was given or detected; empty where none is known.
+        document: the parsed message, for formats that are written anew; None for JSON, whose
+            bytes are kept.
     """
 
     raw: RawMessage
@@ -87,6 +112,18 @@ class Article(NamedTuple):
     fields: tuple[TextField, ...]
     has_reserved_fields: bool = False
     language: str = ""
+    document: Any = None
+
+
+class Untagged(NamedTuple):
+    """A message that passes without being tagged: written with no entities and the reason."""
+
+    article: Article
+    reason: SkipReason
+
+    @property
+    def raw(self) -> RawMessage:
+        return self.article.raw
 
 
 class Encoding(Protocol):
@@ -113,7 +150,7 @@ class Entity(NamedTuple):
     """One named entity.
 
     Attributes:
-        field: name of the text field it stands in.
+        field: `TextField.name` of the text that it stands in.
         type: the model's label without its B-/I- prefix (PER, ORG, LOC, MISC).
         text: the surface, `field_text[start:end]`, always.
         start, end: Unicode code points of that field exactly as it came in; end is exclusive.
@@ -240,8 +277,8 @@ class Tombstone:
     raw: RawMessage
 
 
-BatchItem: TypeAlias = PreparedArticle | Rejected | Tombstone
-Outcome: TypeAlias = TaggedArticle | Rejected | Tombstone
+BatchItem: TypeAlias = PreparedArticle | Rejected | Tombstone | Untagged
+Outcome: TypeAlias = TaggedArticle | Rejected | Tombstone | Untagged
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +286,7 @@ class Batch:
     """Whole articles in the order in which they were read; one run of the tagger.
 
     Attributes:
-        items: prepared articles, and the rejected and null messages between them, in order.
+        items: prepared articles, and between them, in order, the messages that no model reads.
         tokens: sum over the prepared articles.
         opened_at: clock reading, in seconds, when the first item came.
         closed_at: clock reading, in seconds, when the batch was closed.

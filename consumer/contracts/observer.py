@@ -13,6 +13,7 @@ from consumer.contracts.choices import (
     RebalanceEvent,
     RejectCode,
     ReleaseReason,
+    SkipReason,
     TransactionOutcome,
 )
 from consumer.contracts.messages import TaggingResult, TopicPartition
@@ -38,11 +39,18 @@ class Observer(Protocol):
         published: int,
         tombstones: int,
         rejected: Mapping[RejectCode, int],
+        untagged: Mapping[SkipReason, int],
         entities_by_type: Mapping[str, int],
         latencies_s: Sequence[float],
     ) -> None:
-        """Outcomes became final; `latencies_s` run from Kafka's append time to the commit, and are
-        below zero where the broker's clock is ahead."""
+        """Outcomes became final.
+
+        Args:
+            published: enriched messages, `untagged` among them.
+            untagged: those that passed without being tagged, by reason.
+            latencies_s: from Kafka's append time to the commit; below zero where the broker's
+                clock is ahead.
+        """
 
     def released(self, reason: ReleaseReason, messages: int) -> None:
         """Messages in flight were let go; they will be consumed again, here or elsewhere."""

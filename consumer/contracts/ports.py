@@ -7,7 +7,7 @@ of their own.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from consumer.contracts.choices import JumpReason, RejectCode
 from consumer.contracts.messages import (
@@ -22,14 +22,44 @@ from consumer.contracts.messages import (
     TaggingResult,
     Tombstone,
     TopicPartition,
+    Untagged,
 )
+
+
+class MessageFormat(Protocol):
+    """How messages are spelled: the half of the codec that knows JSON, Avro or Protobuf."""
+
+    @property
+    def keeps_document(self) -> bool:
+        """Whether `write` needs `Article.document`."""
+        ...
+
+    def parse(self, value: bytes) -> Any:
+        """What a message holds, as dicts, lists, strings, numbers, booleans and None.
+
+        Raises:
+            RejectedMessage: it cannot be read.
+        """
+        ...
+
+    def shared(self, addition: Mapping[str, Any]) -> Any:
+        """An addition that many messages have, in the form in which `write` has least to do."""
+        ...
+
+    def write(self, article: Article, additions: Mapping[str, Any]) -> bytes:
+        """The article's message with these additions in the place that the settings say.
+
+        Args:
+            additions: by name, as `parse` gives values, or as `shared` gave them.
+        """
+        ...
 
 
 class Deserializer(Protocol):
     """Bytes to an article: the half of the codec that the prepare stage needs."""
 
-    def decode(self, raw: RawMessage) -> Article | Tombstone:
-        """Check a message.
+    def decode(self, raw: RawMessage) -> Article | Untagged | Tombstone:
+        """Check a message; what passes without being tagged is `Untagged`.
 
         Raises:
             RejectedMessage: the message is not an article.
@@ -40,7 +70,7 @@ class Deserializer(Protocol):
 class Serializer(Protocol):
     """A tagged article to bytes: the half of the codec that the publish stage needs."""
 
-    def encode(self, tagged: TaggedArticle, tagged_at_ms: int) -> bytes:
+    def encode(self, outcome: TaggedArticle | Untagged, tagged_at_ms: int) -> bytes:
         """The value of the enriched message."""
         ...
 

@@ -8,8 +8,8 @@ from consumer.contracts.messages import Batch, BatchItem, PreparedArticle
 class BatchBuilder:
     """Collects whole articles up to a budget of tokens and of articles.
 
-    An article larger than the token budget becomes a batch of its own. Rejected and null
-    messages count as articles of no tokens, so that order and memory stay bounded by them too.
+    An article larger than the token budget becomes a batch of its own. Messages that no model reads
+    count as articles of no tokens, so that order and memory stay bounded by them too.
 
     Args:
         max_tokens: `batch_tokens`.

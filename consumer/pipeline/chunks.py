@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeAlias
 
 import structlog
 
@@ -17,6 +18,7 @@ from consumer.contracts.messages import (
     RawMessage,
     Rejected,
     Tombstone,
+    Untagged,
 )
 from consumer.contracts.ports import Deserializer, Tagger
 
@@ -24,6 +26,8 @@ _UNREADABLE_HEADERS = (
     "the name of a header is not UTF-8 or has a NUL, so that it cannot be carried and this dead "
     "letter is without it; the topic, partition and offset say where the original stands"
 )
+
+_Decoded: TypeAlias = Article | Rejected | Tombstone | Untagged
 
 log = structlog.get_logger(__name__)
 
@@ -63,7 +67,7 @@ class ChunkPreparer:
         encoding = self._threads.submit(self._encode, articles)
         return lambda: _items(decoded, encoding.result())
 
-    def _decode(self, raw: RawMessage) -> Article | Rejected | Tombstone:
+    def _decode(self, raw: RawMessage) -> _Decoded:
         if raw.has_unreadable_headers:
             return Rejected(
                 raw, RejectCode.INVALID_HEADER, _UNREADABLE_HEADERS, RejectStage.PREPARE
@@ -92,9 +96,7 @@ class ChunkPreparer:
             return [one for article in articles for one in self._encode([article])]
 
 
-def _items(
-    decoded: Sequence[Article | Rejected | Tombstone], encoded: Sequence[Encoding | Exception]
-) -> list[BatchItem]:
+def _items(decoded: Sequence[_Decoded], encoded: Sequence[Encoding | Exception]) -> list[BatchItem]:
     encodings = iter(encoded)
     return [
         _prepared(item, next(encodings)) if isinstance(item, Article) else item for item in decoded

@@ -15,6 +15,7 @@ from consumer.contracts.messages import (
     Rejected,
     TaggedArticle,
     Tombstone,
+    Untagged,
 )
 from consumer.contracts.ports import Serializer, Sink
 from consumer.pipeline.dead_letters import dead_letter
@@ -111,10 +112,10 @@ class Dispatcher:
             raise RejectedMessage(code, _REFUSALS[code].format(topic=topic))
         self._sink.send(message)
 
-    def _enriched(self, outcome: TaggedArticle | Tombstone) -> Outgoing:
+    def _enriched(self, outcome: TaggedArticle | Untagged | Tombstone) -> Outgoing:
         raw = outcome.raw
         value = None
-        if isinstance(outcome, TaggedArticle):
+        if not isinstance(outcome, Tombstone):
             value = self._serializer.encode(outcome, int(self._wall_clock() * 1000))
         topic = self._route.output_topic
         partition = self._partition(raw, topic)

@@ -216,6 +216,7 @@ class PublishStage(Stage):
             transaction.published,
             transaction.tombstones,
             transaction.rejected,
+            transaction.untagged,
             transaction.entities,
             [now - timestamp_ms / 1000 for timestamp_ms in transaction.timestamps_ms],
         )

@@ -18,8 +18,10 @@ from consumer.contracts.choices import (
     GroupProtocol,
     LogFormat,
     LogLevel,
+    NoText,
     OffsetReset,
 )
+from consumer.settings.paths import member_names
 from consumer.settings.topic_patterns import takes_in
 from consumer.settings.values import (
     MASK,
@@ -30,6 +32,8 @@ from consumer.settings.values import (
     Milliseconds,
     Name,
     NonEmpty,
+    OptionalMember,
+    OptionalPath,
     Seconds,
     Share,
     TextFields,
@@ -102,7 +106,18 @@ class Settings(BaseModel):
 
     # --- Messages
     text_fields: TextFields = ("title", "body")
-    """Fields of an article that hold text, separated by commas, in the order of the entities."""
+    """Where an article's texts are, separated by commas, in the order of the entities: names of
+    fields, or paths in JMESPath (`payload.body`, `headlines[*].value`,
+    `bodies[?contenttype=='text/plain'].value`). What a path finds is a field each; its entities
+    name it by its JSON Pointer."""
+    id_field: OptionalPath = "id"
+    """Name or path of an article's id, a string or a whole number. Empty asks for none."""
+    no_text: NoText = NoText.REJECT
+    """What becomes of a message without text, such as a picture: `reject` makes it a dead letter,
+    `pass` publishes it with no entities and `"skipped": "no_text"` in `tagging`."""
+    output_field: OptionalMember = ""
+    """Member that `entities` and `tagging` are put into: a name, or names with dots between them
+    (`x.nerstream`). Empty puts them beside the article's own fields."""
 
     # --- Model
     model: NonEmpty = "dslim/bert-base-NER"
@@ -185,6 +200,22 @@ class Settings(BaseModel):
                         "the worker must not read what it writes",
                         ("input_topics", setting),
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _fields_differ(self) -> Self:
+        """A text is no id, and what the output replaces is no text."""
+        written = {"entities", "tagging"}
+        if self.output_field:
+            names = member_names(self.output_field)
+            written = set(names) if len(names) == 1 else set()
+        for name in self.text_fields:
+            if name == self.id_field or name in written:
+                raise WrongValue(
+                    f"{name} has a meaning of its own in the message",
+                    "it must name fields that hold text",
+                    ("text_fields",),
+                )
         return self
 
     def shown(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeAlias
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from consumer.contracts.choices import DEVICE_FORMS, is_device
-from consumer.settings import topic_patterns
+from consumer.settings import paths, topic_patterns
 from consumer.settings.reserved import property_fault
 
 #: What stands in the place of a secret wherever settings are shown.
@@ -102,10 +102,8 @@ def _topic_or_pattern(name: str) -> str:
     return name
 
 
-def _split(value: Any) -> Any:
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    return value
+def _split_paths(value: Any) -> Any:
+    return paths.split(value) if isinstance(value, str) else value
 
 
 def _split_topics(value: Any) -> Any:
@@ -121,12 +119,29 @@ def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
-def _text_field(name: str) -> str:
-    if name in ("id", "entities", "tagging"):
-        raise WrongValue(
-            f"{name} has a meaning of its own in the message", "it must name fields that hold text"
-        )
-    return name
+def _path(text: str) -> str:
+    """A name, or a path that names places in a message."""
+    if paths.is_path(text):
+        try:
+            paths.parsed(text)
+        except paths.PathFault as fault:
+            raise WrongValue(fault.problem, fault.remedy) from fault
+    return text
+
+
+def _optional_path(text: str) -> str:
+    return _path(text.strip())
+
+
+def _member(text: str) -> str:
+    """Names with dots between them, or nothing."""
+    text = text.strip()
+    if text:
+        try:
+            paths.member_names(text)
+        except paths.PathFault as fault:
+            raise WrongValue(fault.problem, fault.remedy) from fault
+    return text
 
 
 def _device(value: str) -> str:
@@ -156,9 +171,11 @@ Topics: TypeAlias = Annotated[
     AfterValidator(_each_once),
 ]
 TextFields: TypeAlias = Annotated[
-    tuple[Annotated[str, AfterValidator(_text_field)], ...],
-    BeforeValidator(_split),
+    tuple[Annotated[str, AfterValidator(_path)], ...],
+    BeforeValidator(_split_paths),
     AfterValidator(_each_once),
 ]
+OptionalPath: TypeAlias = Annotated[str, AfterValidator(_optional_path)]
+OptionalMember: TypeAlias = Annotated[str, AfterValidator(_member)]
 Device: TypeAlias = Annotated[str, AfterValidator(_device)]
 KafkaProperties: TypeAlias = Annotated[Mapping[str, str], AfterValidator(_passed_through)]

@@ -115,7 +115,7 @@ def _cut_out(
 ) -> list[Entity]:
     """The entities of one field, each found as its start, its end, the index of its type and its
     score. This runs once an entity: nothing else of the tagger does."""
-    name, text = field
+    name, text, _ = field
     # No normalizer takes an ASCII letter away or makes another of it.
     takes_words = takes_words and not text.isascii()
     new = tuple.__new__

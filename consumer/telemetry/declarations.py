@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from consumer.contracts.choices import JumpReason, RejectCode
+from consumer.contracts.choices import JumpReason, RejectCode, SkipReason
 from consumer.telemetry.declaration import Declaration, Kind
 
 _counter = partial(Declaration, Kind.COUNTER)
@@ -29,6 +29,16 @@ ARTICLES_PUBLISHED = _counter(
     "articles",
     "Articles whose enriched message is committed.",
     "Its rate is below the rate at which articles are produced: add workers.",
+)
+#: Of `ARTICLES_PUBLISHED`, not beside it: each has an enriched message like any other.
+ARTICLES_UNTAGGED = _counter(
+    "nerstream_articles_untagged_total",
+    "articles",
+    "Published messages that no model read, by reason: they hold no text, or their language is "
+    "not tagged. Their enriched message has no entities and says the reason.",
+    "Its share of what is published leaps: `text_fields` or `languages` no longer fit the topic.",
+    labels=("reason",),
+    known=tuple(reason.value for reason in SkipReason),
 )
 TOMBSTONES_PUBLISHED = _counter(
     "nerstream_tombstones_published_total",

@@ -17,7 +17,7 @@ from prometheus_client.core import InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from consumer import __version__
-from consumer.contracts.choices import JumpReason, RejectCode
+from consumer.contracts.choices import JumpReason, RejectCode, SkipReason
 from consumer.contracts.messages import ModelInfo, TaggingResult, TopicPartition
 from consumer.telemetry import declarations
 from consumer.telemetry.freshness import Freshness
@@ -75,6 +75,7 @@ class Metrics:
         self._consumed = declarations.MESSAGES_CONSUMED.counter(registry)
         self._consumed_bytes = declarations.CONSUMED_BYTES.counter(registry)
         self._published = declarations.ARTICLES_PUBLISHED.counter(registry)
+        self._untagged = declarations.ARTICLES_UNTAGGED.counter(registry)
         self._tombstones = declarations.TOMBSTONES_PUBLISHED.counter(registry)
         self._rejected = declarations.MESSAGES_REJECTED.counter(registry)
         self._released = declarations.MESSAGES_RELEASED.counter(registry)
@@ -158,6 +159,7 @@ class Metrics:
         published: int,
         tombstones: int,
         rejected: Mapping[RejectCode, int],
+        untagged: Mapping[SkipReason, int],
         entities_by_type: Mapping[str, int],
         latencies_s: Sequence[float],
     ) -> None:
@@ -165,6 +167,8 @@ class Metrics:
         self._tombstones.inc(tombstones)
         for code, messages in rejected.items():
             self._rejected.labels(code).inc(messages)
+        for reason, messages in untagged.items():
+            self._untagged.labels(reason).inc(messages)
         for entity_type, entities in entities_by_type.items():
             self._entities.labels(entity_type).inc(entities)
         # The broker's clock may be ahead of ours; no article is committed before its append.

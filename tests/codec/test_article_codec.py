@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consumer import __version__, resources
-from consumer.codec.article_codec import Codec, article_schema, rfc3339
+from consumer.codec.article_codec import Codec, rfc3339
+from consumer.codec.fields.names import article_schema
 from consumer.contracts.choices import RejectCode
 from consumer.contracts.errors import RejectedMessage
 from consumer.contracts.messages import (
@@ -167,10 +168,10 @@ def test_reserved_fields_are_noticed(value: str, reserved: bool) -> None:
         ("false", "not_an_object", "the value is false;"),
         ("null", "not_an_object", "the value is null;"),
         ("{}", "missing_id", 'field "id" is missing; the object is empty;'),
-        ('{"Id": "7", "title": "x"}', "missing_id", 'there is "Id", "title"; an article has an'),
+        ('{"Id": "7", "title": "x"}', "missing_id", 'there is "Id", "title"; an article has "id"'),
         (json.dumps(dict.fromkeys("abcdefghij")), "missing_id", '"h" and 2 more;'),
         ('{"id": "", "title": "x"}', "empty_id", 'field "id" is the empty string'),
-        ('{"id": 42, "title": "x"}', "wrong_type", 'field "id" is a number (42); it must be'),
+        ('{"id": 4.2, "title": "x"}', "wrong_type", 'field "id" is a number (4.2); it must be'),
         ('{"id": null, "title": "x"}', "wrong_type", 'field "id" is null; it must be'),
         ('{"id": true, "title": "x"}', "wrong_type", 'field "id" is true;'),
         ('{"id": {"a": 1}, "title": "x"}', "wrong_type", 'field "id" is an object;'),
@@ -198,7 +199,7 @@ def test_what_is_no_article_is_rejected_and_says_why(
 def test_the_first_fault_in_the_order_of_the_codes_is_named() -> None:
     assert rejected('{"title": 5}')[0] == "missing_id"
     assert rejected('{"id": "", "title": 5}')[0] == "empty_id"
-    assert rejected('{"id": 1, "title": 5}')[1].startswith('field "id"')
+    assert rejected('{"id": 1.5, "title": 5}')[1].startswith('field "id"')
 
 
 def test_codes_are_those_of_the_dead_letters() -> None:
@@ -211,7 +212,8 @@ def test_messages_stay_short_whatever_they_quote() -> None:
     long = "x" * 100_000
     values = [
         json.dumps({long: 1}),
-        json.dumps({"id": 1, "title": long}),
+        json.dumps({"id": 1.5, "title": long}),
+        json.dumps({"id": [], "title": long}),
         json.dumps({"id": "7", long: long}),
         json.dumps(long),
         '{"id": "7", "title": ' + "9" * 300 + "}",

@@ -23,6 +23,7 @@ from consumer.contracts.messages import (
     TaggedArticle,
     Tombstone,
     TopicPartition,
+    Untagged,
 )
 from consumer.pipeline.dead_letters import dead_letter
 from consumer.tagging.tagger import Tagger
@@ -39,7 +40,7 @@ def raw(value: bytes | None, key: bytes | None = None, headers: Headers = ()) ->
     return RawMessage(Position(TopicPartition("articles", 0), 7), key, value, headers, 1, 0)
 
 
-def decoded(value: bytes | None) -> Article | Tombstone | RejectedMessage:
+def decoded(value: bytes | None) -> Article | Untagged | Tombstone | RejectedMessage:
     """What the codec says, its refusal too; any other exception fails the test."""
     try:
         return CODEC.decode(raw(value))
@@ -140,6 +141,7 @@ def test_a_mutated_message_becomes_what_the_standard_library_and_the_schema_say(
     elif isinstance(found, Tombstone):
         assert value is None
     else:
+        assert isinstance(found, Article)
         assert right == {message_oracle.ENRICHED}
         out = encode(found, *light_tagger.entities_of(found.fields))
         assert message_oracle.faults_of_enriched(value or b"", out) == []

@@ -9,7 +9,7 @@ import pytest
 
 from consumer import resources
 from consumer.codec.article_codec import Codec
-from consumer.contracts.choices import RejectCode
+from consumer.contracts.choices import RejectCode, SkipReason
 from consumer.contracts.errors import RejectedMessage
 from consumer.contracts.messages import Article, Position, RawMessage, TopicPartition
 
@@ -113,6 +113,8 @@ def _output(**changes: Any) -> dict[str, Any]:
         _output(tagging={"tagged_at": "2026-11-23T06:40:02Z"}),
         _output(tagging={"tagged_at": 1795416002}),
         _output(tagging={"device": "cpu"}),
+        _output(tagging={"skipped": "no_text"}),
+        _output(tagging={"skipped": "tired", "model": None}),
         {"id": "7", "title": "x", "entities": []},
         {"id": "7", "title": "x", "tagging": _output()["tagging"]},
     ],
@@ -121,6 +123,16 @@ def test_the_output_schema_refuses_what_nerstream_never_writes(document: Any) ->
     validator = jsonschema_rs.validator_for(resources.schema("tagged_article.v1"))
     assert validator.is_valid(_output())
     assert not validator.is_valid(document)
+
+
+@pytest.mark.parametrize("reason", list(SkipReason))
+def test_the_output_schema_takes_what_passes_untagged(reason: SkipReason) -> None:
+    validator = jsonschema_rs.validator_for(resources.schema("tagged_article.v1"))
+    tagging = {"skipped": reason, "version": "1", "tagged_at": "2026-11-23T06:40:02.000Z"}
+    document = {**_output(), "entities": [], "tagging": tagging}
+    assert validator.is_valid(document)
+    assert not validator.is_valid({**document, "tagging": {**tagging, "model": "m"}})
+    assert not validator.is_valid({**document, "tagging": {**tagging, "skipped": "tired"}})
 
 
 def test_the_copy_inside_a_package_is_found_before_the_repository(tmp_path: Path) -> None:

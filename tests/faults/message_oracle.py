@@ -26,6 +26,7 @@ TEXT_FIELDS = ("title", "body")
 _MAX_DEPTH = 128
 _ARTICLE = jsonschema_rs.validator_for(json.loads((SCHEMAS / "article.v1.json").read_text()))
 _TAGGED = jsonschema_rs.validator_for(json.loads((SCHEMAS / "tagged_article.v1.json").read_text()))
+_ID = jsonschema_rs.validator_for({"type": ["string", "integer"]})
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 #: Outcomes beside the codes.
@@ -184,7 +185,8 @@ def _reason(document: Any) -> RejectCode:
     if document["id"] == "":
         return RejectCode.EMPTY_ID
     texts = [document.get(name) for name in TEXT_FIELDS]
-    if isinstance(document["id"], str) and all(isinstance(text, str | None) for text in texts):
+    is_id = _ID.is_valid(document["id"])
+    if is_id and all(isinstance(text, str | None) for text in texts):
         return RejectCode.NO_TEXT
     return RejectCode.WRONG_TYPE
 

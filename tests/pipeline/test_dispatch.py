@@ -14,7 +14,7 @@ from consumer.contracts.messages import Outcome, Outgoing, Rejected, Tombstone, 
 from consumer.pipeline.dispatch import Dispatcher, Route
 from tests.support.fake_kafka import FakeBroker
 from tests.support.fake_sink import FakeSink
-from tests.support.fakes import FakeCodec, raw, tagged
+from tests.support.fakes import FakeCodec, raw, tagged, untagged
 
 
 class Desk:
@@ -82,6 +82,13 @@ def test_a_tombstone_goes_out_as_it_is(desk: Desk) -> None:
     (message,) = desk.final()
     assert (message.topic, message.value, message.key) == ("out", None, b"key")
     assert message.headers == (("a", b"1"), (SOURCE, b"articles/0/3"))
+
+
+def test_what_no_model_read_goes_out_with_the_reason(desk: Desk) -> None:
+    outcome = untagged(3)
+    assert desk.send(outcome) is outcome
+    (message,) = desk.final()
+    assert (message.topic, message.value) == ("out", b"picture|no_text")
 
 
 def test_a_rejected_message_goes_to_the_dead_letters(desk: Desk) -> None:

@@ -31,6 +31,7 @@ from tests.support.fakes import (
     eventually,
     in_thread,
     raw,
+    untagged,
 )
 
 #: Longer than any test: only the manual clock can bring this about.
@@ -114,6 +115,17 @@ def test_good_rejected_and_null_messages_keep_their_order(rig: Rig) -> None:
     assert isinstance(last, PreparedArticle)
     assert (last.raw, last.encoding.tokens) == (raw(4, b"so did Grace"), 3)
     assert batch.tokens == 5
+
+
+def test_what_no_model_reads_passes_in_its_place_and_is_not_tokenised(rig: Rig) -> None:
+    rig.put(b"Ada wrote", b"picture", b"Grace")
+    rig.incoming.close()
+    rig.start()
+    batch = rig.batches.get(PATIENCE_S)
+    assert batch is not None
+    assert batch.items[1] == untagged(1)
+    assert (len(batch.items), batch.tokens) == (3, 3)
+    assert rig.tagger.chunks == [["Ada wrote", "Grace"]]
 
 
 @pytest.mark.parametrize("value", [b"Ada wrote", None])

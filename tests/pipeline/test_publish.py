@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from consumer.contracts.choices import RejectCode, TransactionOutcome
+from consumer.contracts.choices import RejectCode, SkipReason, TransactionOutcome
 from consumer.contracts.errors import AbortableError
 from consumer.contracts.messages import TaggedBatch, Tombstone
 from consumer.pipeline.channel import Channel
 from consumer.pipeline.inbox import PublishMessage
 from consumer.pipeline.publish import OUTCOMES, OUTCOMES_IN_COMMIT
-from tests.support.fakes import P0, P1, PATIENCE_S, eventually, raw, tagged
+from tests.support.fakes import P0, P1, PATIENCE_S, eventually, raw, tagged, untagged
 from tests.support.publish_rig import INTERVAL_S, PublishRig, publishing, rejected
 
 
@@ -38,13 +38,23 @@ def test_every_outcome_is_published_once_in_order_with_its_offset(rig: PublishRi
     assert rig.broker.outcomes(P0) == [0, 1, 2, 3]
     assert [message.topic for message in rig.broker.final] == ["out", "dead", "out", "out", "out"]
     seen = rig.observer
-    assert (seen.published, seen.tombstones) == (3, 1)
+    assert (seen.published, seen.tombstones, seen.untagged) == (3, 1, {})
     assert seen.rejected == {RejectCode.NO_TEXT: 1}
     assert seen.entities == {"PER": 3, "LOC": 1}
     # Kafka's times are 1 s and 9 s, the commit's is 5 s.
     assert sorted(seen.latencies_s) == [-4.0, 4.0, 4.0, 4.0]
     assert rig.in_flight.messages == 0
     assert rig.in_flight.size_bytes == 0
+    rig.reconcile()
+
+
+def test_what_no_model_read_is_published_and_counted_by_reason(rig: PublishRig) -> None:
+    rig.put(tagged(0), untagged(1), untagged(2))
+    assert rig.finish() is None
+    assert rig.broker.committed == {P0: 3}
+    assert [message.topic for message in rig.broker.final] == ["out"] * 3
+    assert rig.observer.published == 3
+    assert rig.observer.untagged == {SkipReason.NO_TEXT: 2}
     rig.reconcile()
 
 

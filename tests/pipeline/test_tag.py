@@ -25,7 +25,15 @@ from consumer.pipeline.channel import Channel, ChannelAborted, ChannelClosed
 from consumer.pipeline.inbox import LetGo, PublishMessage
 from consumer.pipeline.tag import TagStage
 from tests.support.fake_observer import FakeObserver
-from tests.support.fakes import PATIENCE_S, FakeEncoding, FakeTagger, ManualClock, eventually, raw
+from tests.support.fakes import (
+    PATIENCE_S,
+    FakeEncoding,
+    FakeTagger,
+    ManualClock,
+    eventually,
+    raw,
+    untagged,
+)
 
 
 class Rig:
@@ -70,19 +78,20 @@ def test_answers_go_to_the_right_articles_in_order() -> None:
         article(2, "nobody", tokens=5),
         Tombstone(raw(3)),
         article(4, "so said Grace"),
+        untagged(5),
     )
     rig = Rig()
     (batch,) = rig.run(items)
     assert isinstance(batch, TaggedBatch)
-    first, rejected, none, tombstone, last = batch.outcomes
+    first, rejected, none, tombstone, last, picture = batch.outcomes
     assert isinstance(first, TaggedArticle)
     assert isinstance(none, TaggedArticle)
     assert isinstance(last, TaggedArticle)
     assert [entity.text for entity in first.entities] == ["Ada"]
-    assert (rejected, tombstone) == (items[1], items[3])
+    assert (rejected, tombstone, picture) == (items[1], items[3], items[5])
     assert (none.entities, none.tokens) == ((), 5)
     assert [entity.text for entity in last.entities] == ["Grace"]
-    assert [outcome.raw.position.offset for outcome in batch.outcomes] == [0, 1, 2, 3, 4]
+    assert [outcome.raw.position.offset for outcome in batch.outcomes] == [0, 1, 2, 3, 4, 5]
 
 
 def test_an_article_that_cannot_be_tagged_is_rejected_and_its_neighbours_are_not() -> None:

@@ -111,6 +111,30 @@ def test_a_text_field_has_no_other_meaning(field: str) -> None:
     )
 
 
+def test_a_text_field_may_have_what_the_settings_give_no_other_meaning() -> None:
+    moved = Settings(text_fields=("id", "entities"), id_field="uri", output_field="x.ner")
+    assert moved.text_fields == ("id", "entities")
+    assert "uri has a meaning of its own" in wrong(text_fields=("uri",), id_field="uri")
+    assert "ner has a meaning of its own" in wrong(text_fields=("ner",), output_field="ner")
+
+
+def test_paths_are_separated_by_the_commas_outside_of_their_brackets_and_quotes() -> None:
+    text = """headline, payload.body ,bodies[?contains(a, 'x,]')].value,"a,b".c, [d, e]"""
+    assert Settings(text_fields=text).text_fields == (  # type: ignore[arg-type]
+        "headline",
+        "payload.body",
+        "bodies[?contains(a, 'x,]')].value",
+        '"a,b".c',
+        "[d, e]",
+    )
+
+
+@pytest.mark.parametrize("setting", ["text_fields", "id_field", "output_field"])
+def test_a_path_that_does_not_parse_is_told_with_its_place_and_the_remedy(setting: str) -> None:
+    told = wrong(**{setting: ("a..b",) if setting == "text_fields" else "a..b"})
+    assert told.startswith('"a..b" is no path: unexpected text at character 3 (.b); write JMESPath')
+
+
 @pytest.mark.parametrize("name", sorted(RESERVED_KAFKA_PROPERTIES))
 def test_what_the_guarantees_rest_on_cannot_be_passed_through(name: str) -> None:
     assert wrong(kafka={name: "x"}) == (

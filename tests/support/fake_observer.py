@@ -11,6 +11,7 @@ from consumer.contracts.choices import (
     RebalanceEvent,
     RejectCode,
     ReleaseReason,
+    SkipReason,
     TransactionOutcome,
 )
 from consumer.contracts.messages import TaggingResult, TopicPartition
@@ -26,6 +27,7 @@ class FakeObserver:
         self.published = 0
         self.tombstones = 0
         self.rejected: Counter[RejectCode] = Counter()
+        self.untagged: Counter[SkipReason] = Counter()
         self.entities: Counter[str] = Counter()
         self.latencies_s: list[float] = []
         self.releases: Counter[ReleaseReason] = Counter()
@@ -72,6 +74,7 @@ class FakeObserver:
         published: int,
         tombstones: int,
         rejected: Mapping[RejectCode, int],
+        untagged: Mapping[SkipReason, int],
         entities_by_type: Mapping[str, int],
         latencies_s: Sequence[float],
     ) -> None:
@@ -79,6 +82,7 @@ class FakeObserver:
             self.published += published
             self.tombstones += tombstones
             self.rejected.update(rejected)
+            self.untagged.update(untagged)
             self.entities.update(entities_by_type)
             self.latencies_s.extend(latencies_s)
 

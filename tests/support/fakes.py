@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from consumer.contracts.choices import RejectCode
+from consumer.contracts.choices import RejectCode, SkipReason
 from consumer.contracts.errors import RejectedMessage
 from consumer.contracts.messages import (
     Article,
@@ -24,6 +24,7 @@ from consumer.contracts.messages import (
     TextField,
     Tombstone,
     TopicPartition,
+    Untagged,
 )
 
 #: Longest wait for something that is bound to happen; only a failing test waits so long.
@@ -97,6 +98,12 @@ def tagged(offset: int, types: Sequence[str] = ("PER",), **kwargs: Any) -> Tagge
     return TaggedArticle(article, entities, 1, MODEL)
 
 
+def untagged(offset: int, partition: TopicPartition = P0) -> Untagged:
+    """A message that passes without being tagged."""
+    message = raw(offset, b"picture", partition=partition)
+    return Untagged(Article(message, "id", ()), SkipReason.NO_TEXT)
+
+
 class ManualClock:
     """Seconds that pass when told to."""
 
@@ -114,20 +121,24 @@ class ManualClock:
 
 
 class FakeCodec:
-    """A value is its text; one that begins with `bad` is no article."""
+    """A value is its text; one that begins with `bad` is no article, `picture` has no text."""
 
-    def decode(self, raw: RawMessage) -> Article | Tombstone:
+    def decode(self, raw: RawMessage) -> Article | Untagged | Tombstone:
         if raw.value is None:
             return Tombstone(raw)
         if raw.value.startswith(b"bad"):
             raise RejectedMessage(RejectCode.INVALID_JSON, "the value is not JSON")
+        if raw.value.startswith(b"picture"):
+            return Untagged(Article(raw, "id", ()), SkipReason.NO_TEXT)
         return Article(raw, "id", (TextField("body", raw.value.decode()),))
 
-    def encode(self, tagged: TaggedArticle, tagged_at_ms: int) -> bytes:
-        assert tagged.raw.value is not None
+    def encode(self, outcome: TaggedArticle | Untagged, tagged_at_ms: int) -> bytes:
+        assert outcome.raw.value is not None
         assert tagged_at_ms > 0
-        names = ",".join(entity.text for entity in tagged.entities)
-        return tagged.raw.value + f"|{names}|{tagged.model.name}".encode()
+        if isinstance(outcome, Untagged):
+            return outcome.raw.value + f"|{outcome.reason}".encode()
+        names = ",".join(entity.text for entity in outcome.entities)
+        return outcome.raw.value + f"|{names}|{outcome.model.name}".encode()
 
 
 class FakeTagger:

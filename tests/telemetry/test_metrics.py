@@ -14,6 +14,7 @@ from consumer.contracts.choices import (
     RebalanceEvent,
     RejectCode,
     ReleaseReason,
+    SkipReason,
     TransactionOutcome,
 )
 from consumer.contracts.messages import ModelInfo, ModelShare, TaggingResult, TopicPartition
@@ -78,6 +79,7 @@ def test_every_message_is_accounted_for(scraped: Scraped) -> None:
             published,
             tombstones,
             {RejectCode.NO_TEXT: no_text, RejectCode.INVALID_JSON: not_json},
+            {SkipReason.NO_TEXT: published // 2},
             {"PER": 2 * published},
             [0.1] * published,
         )
@@ -96,9 +98,17 @@ def test_every_message_is_accounted_for(scraped: Scraped) -> None:
     assert total("nerstream_in_flight_bytes") == in_flight * 100
 
 
+def test_what_passed_untagged_is_counted_by_reason(scraped: Scraped) -> None:
+    for reason in SkipReason:
+        assert scraped.value("nerstream_articles_untagged_total", reason=reason) == 0
+    scraped.metrics.committed(5, 0, {}, {SkipReason.NO_TEXT: 2}, {}, [])
+    assert scraped.value("nerstream_articles_untagged_total", reason="no_text") == 2
+    assert scraped.value("nerstream_articles_published_total") == 5
+
+
 def test_commit_tells_entities_and_latencies(scraped: Scraped) -> None:
     scraped.metrics.models_loaded([BUNDLED])
-    scraped.metrics.committed(3, 0, {}, {"PER": 4, "ORG": 1}, [0.004, 0.3, 700.0])
+    scraped.metrics.committed(3, 0, {}, {}, {"PER": 4, "ORG": 1}, [0.004, 0.3, 700.0])
     assert scraped.value("nerstream_entities_total", type="PER") == 4
     assert scraped.value("nerstream_entities_total", type="ORG") == 1
     assert scraped.value("nerstream_entities_total", type="LOC") == 0
@@ -113,7 +123,7 @@ def test_commit_tells_entities_and_latencies(scraped: Scraped) -> None:
 
 def test_latency_is_never_below_zero(scraped: Scraped) -> None:
     """The broker's clock may be ahead of the worker's."""
-    scraped.metrics.committed(1, 0, {}, {}, [-2.5])
+    scraped.metrics.committed(1, 0, {}, {}, {}, [-2.5])
     assert scraped.value("nerstream_end_to_end_latency_seconds_sum") == 0
     assert scraped.value("nerstream_end_to_end_latency_seconds_bucket", le="0.005") == 1
 

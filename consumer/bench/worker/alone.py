@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from consumer.codec.article_codec import Codec
 from consumer.contracts.messages import (
     Article,
     Position,
@@ -17,6 +16,7 @@ from consumer.contracts.messages import (
     RawMessage,
     TopicPartition,
 )
+from consumer.loading import codec_from
 from consumer.pipeline.batching import BatchBuilder
 from consumer.pipeline.prepare import CHUNK_MESSAGES
 from consumer.settings.schema import Settings
@@ -164,7 +164,7 @@ def _figures(tokens: int, articles: int, runs: int, took: float) -> dict[str, fl
 
 
 def _chunks(settings: Settings, values: Sequence[bytes]) -> list[list[Article]]:
-    codec = Codec(settings.text_fields)
+    codec = codec_from(settings)
     articles = []
     for offset, value in enumerate(values):
         position = Position(TopicPartition("bench", 0), offset)

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import orjson
-
-from consumer.codec.article_codec import Codec
 from consumer.commands.files import read_corpus
 from consumer.commands.tag.input import (
     STANDARD_INPUT,
@@ -21,18 +18,21 @@ from consumer.commands.tag.input import (
 from consumer.contracts.errors import RejectedMessage, SettingsError
 from consumer.contracts.messages import Article
 from consumer.evaluation.conll import DOCUMENT_START
+from consumer.loading import codec_from
+from consumer.settings.schema import Settings
 
 
 def articles_in(
     name: str,
     wanted: InputFormat,
-    text_fields: Sequence[str],
+    settings: Settings,
     on_rejected: Callable[[str, RejectedMessage], None],
 ) -> list[Article]:
     """All articles of an input, through the worker's own codec.
 
     Args:
         name: of the file; `-` is standard input.
+        settings: say where the texts of a message are.
         wanted: its format. A file that begins as a CoNLL file with marks between its articles is
             one.
         on_rejected: called with each line that is no article, and why.
@@ -44,10 +44,10 @@ def articles_in(
         source = lines(stream)
         first = next(source, None)
         if first is not None and first.value.startswith(DOCUMENT_START.encode()):
-            source, wanted = _of_corpus(name, text_fields[0]), InputFormat.JSONL
+            source, wanted = _of_corpus(name), InputFormat.TEXT
         elif first is not None:
             source = itertools.chain([first], source)
-        read = article_reader(name, wanted, first, Codec(text_fields))
+        read = article_reader(name, wanted, first, codec_from(settings))
         articles = []
         for line in source:
             try:
@@ -62,8 +62,8 @@ def articles_in(
     return articles
 
 
-def _of_corpus(name: str, field: str) -> Iterator[Line]:
+def _of_corpus(name: str) -> Iterator[Line]:
     if name == STANDARD_INPUT:
         raise SettingsError("FILE", "a CoNLL file is not read from standard input", "name the file")
     for number, article in enumerate(read_corpus(Path(name), "FILE"), 1):
-        yield Line(number, orjson.dumps({"id": str(number), field: article.text}))
+        yield Line(number, article.text.encode())

@@ -24,7 +24,12 @@ from consumer.contracts.errors import RejectedMessage, SettingsError
 from consumer.contracts.messages import Article
 from consumer.evaluation.articles import calls_of
 from consumer.evaluation.comparison import Comparison
-from consumer.loading import OFFLINE_DEFAULTS, TAGGER_SETTINGS, tagger_from
+from consumer.loading import (
+    MESSAGE_SETTINGS,
+    OFFLINE_DEFAULTS,
+    TAGGER_SETTINGS,
+    tagger_from,
+)
 from consumer.settings.flags import add_settings_arguments
 from consumer.settings.schema import Settings
 from consumer.settings.sources import load_settings
@@ -34,7 +39,7 @@ if TYPE_CHECKING:
 
 _REFERENCE = "float32"
 
-_SETTINGS = ("text_fields", *(name for name in TAGGER_SETTINGS if name != "dtype"))
+_SETTINGS = (*MESSAGE_SETTINGS, *(name for name in TAGGER_SETTINGS if name != "dtype"))
 
 #: Characters of the articles that are tagged together: a full pass of tokens in most languages, so
 #: that the rates are those of a worker with work enough.
@@ -87,9 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
             "--differences", f"{arguments.differences} is below 0", "give 0 or more"
         )
     folder = _folder_to_write(settings.model) if arguments.write else None
-    articles = articles_in(
-        arguments.file, InputFormat(arguments.input_format), settings.text_fields, _tell
-    )
+    articles = articles_in(arguments.file, InputFormat(arguments.input_format), settings, _tell)
     # Imported here: torch takes seconds, which `--help` and a wrong argument should not.
     from consumer.tagging.model.faithful_dtypes import read_faithful_dtypes, write_faithful_dtypes
 

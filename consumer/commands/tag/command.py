@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
-from consumer.codec.article_codec import Codec
 from consumer.commands.tag.input import (
     STANDARD_INPUT,
     InputFormat,
@@ -30,8 +29,20 @@ from consumer.commands.tag.input import (
 )
 from consumer.commands.tag.output import JsonLines, Output, Pretty
 from consumer.contracts.errors import RejectedMessage
-from consumer.contracts.messages import Article, PreparedArticle, TaggedArticle, Tombstone
-from consumer.loading import OFFLINE_DEFAULTS, TAGGER_SETTINGS, tagger_from
+from consumer.contracts.messages import (
+    Article,
+    PreparedArticle,
+    TaggedArticle,
+    Tombstone,
+    Untagged,
+)
+from consumer.loading import (
+    MESSAGE_SETTINGS,
+    OFFLINE_DEFAULTS,
+    TAGGER_SETTINGS,
+    codec_from,
+    tagger_from,
+)
 from consumer.settings.flags import add_settings_arguments
 from consumer.settings.sources import load_settings
 
@@ -39,7 +50,7 @@ if TYPE_CHECKING:
     from consumer.tagging.tagger import Tagger
 
 #: The settings of the worker that mean something here.
-SETTINGS = ("text_fields", *TAGGER_SETTINGS)
+SETTINGS = (*MESSAGE_SETTINGS, *TAGGER_SETTINGS)
 
 #: Lines that are tagged together at most.
 _BATCH_LINES = 64
@@ -78,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
     settings = load_settings(arguments, os.environ, defaults=OFFLINE_DEFAULTS)
     with opened(arguments.file) as stream:
         tagger = tagger_from(settings)
-        codec = Codec(settings.text_fields)
+        codec = codec_from(settings)
         output: Output = JsonLines(sys.stdout.buffer, codec)
         if arguments.pretty:
             output = Pretty(Console(file=sys.stdout, highlight=False))
@@ -100,7 +111,7 @@ class _Tagging:
     def __init__(
         self,
         name: str,
-        read: Callable[[Line], Article | Tombstone],
+        read: Callable[[Line], Article | Untagged | Tombstone],
         tagger: Tagger,
         output: Output,
         advance: Callable[[int, int], None],
@@ -114,22 +125,28 @@ class _Tagging:
 
     def tag(self, batch: Sequence[Line]) -> None:
         """Tag these lines, and write what comes of them."""
-        articles: list[Article] = []
+        found: list[Article | Untagged] = []
         for line in batch:
             try:
                 article = self._read(line)
             except RejectedMessage as rejection:
                 self._reject(line.number, rejection)
                 continue
-            if isinstance(article, Article):
-                articles.append(article)
+            if not isinstance(article, Tombstone):
+                found.append(article)
+        articles = [article for article in found if isinstance(article, Article)]
         encodings = self._tagger.encode(articles)
         prepared = [
             PreparedArticle(article, encoding)
             for article, encoding in zip(articles, encodings, strict=True)
         ]
         result = self._tagger.tag(prepared, lambda: None)
-        for item, answer, model in zip(prepared, result.answers, result.models, strict=True):
+        answered = zip(prepared, result.answers, result.models, strict=True)
+        for article in found:
+            if isinstance(article, Untagged):
+                self._output.write(article)
+                continue
+            item, answer, model = next(answered)
             if isinstance(answer, RejectedMessage):
                 self._reject(item.raw.position.offset, answer)
             else:

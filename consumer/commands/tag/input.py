@@ -20,13 +20,21 @@ import orjson
 from consumer.codec.article_codec import Codec
 from consumer.contracts.choices import RejectCode
 from consumer.contracts.errors import RejectedMessage, SettingsError
-from consumer.contracts.messages import Article, Position, RawMessage, Tombstone, TopicPartition
+from consumer.contracts.messages import (
+    Article,
+    Position,
+    RawMessage,
+    Tombstone,
+    TopicPartition,
+    Untagged,
+)
+from consumer.settings.paths import is_path
 from consumer.standard_streams import GuardedInput
 
 #: Name that stands for standard input.
 STANDARD_INPUT = "-"
 
-#: Field that a line of text becomes, where it is among the text fields.
+#: Field that a line of text becomes, unless the text fields are plain names and it is none of them.
 _TEXT_FIELD = "body"
 
 #: Lines read ahead: enough to fill a batch of short articles while the model works.
@@ -116,7 +124,7 @@ def detected(name: str, wanted: InputFormat, first: Line | None) -> InputFormat:
 
 def article_reader(
     name: str, wanted: InputFormat, first: Line | None, codec: Codec
-) -> Callable[[Line], Article | Tombstone]:
+) -> Callable[[Line], Article | Untagged | Tombstone]:
     """What makes articles of an input's lines, each of which it may refuse (RejectedMessage).
 
     Args:
@@ -125,15 +133,13 @@ def article_reader(
         first: its first line, by which the format may be known.
         codec: the worker's own.
     """
-    is_text = detected(name, wanted, first) is InputFormat.TEXT
+    if detected(name, wanted, first) is not InputFormat.TEXT:
+        return lambda line: codec.decode(_as_message(name, line, line.value))
     fields = codec.text_fields
-    field = _TEXT_FIELD if _TEXT_FIELD in fields else fields[0]
-
-    def read(line: Line) -> Article | Tombstone:
-        value = _text_as_article(line, field) if is_text else line.value
-        return codec.decode(_as_message(name, line, value))
-
-    return read
+    field = _TEXT_FIELD if _TEXT_FIELD in fields or is_path(fields[0]) else fields[0]
+    # Text is an article of our own making, wherever the messages have theirs.
+    of_text = Codec((field,))
+    return lambda line: of_text.decode(_as_message(name, line, _text_as_article(line, field)))
 
 
 def _text_as_article(line: Line, field: str) -> bytes:

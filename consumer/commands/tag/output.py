@@ -11,14 +11,14 @@ from rich.text import Text
 
 from consumer.codec.article_codec import Codec
 from consumer.commands.entity_colors import style_of
-from consumer.contracts.messages import TaggedArticle
+from consumer.contracts.messages import TaggedArticle, Untagged
 
 
 class Output(Protocol):
     """Where tagged articles go."""
 
-    def write(self, tagged: TaggedArticle) -> None:
-        """Write one article."""
+    def write(self, outcome: TaggedArticle | Untagged) -> None:
+        """Write one article, or what passes without being tagged."""
 
     def flush(self) -> None:
         """Let the reader see what was written."""
@@ -31,9 +31,9 @@ class JsonLines:
         self._stream = stream
         self._codec = codec
 
-    def write(self, tagged: TaggedArticle) -> None:
+    def write(self, outcome: TaggedArticle | Untagged) -> None:
         tagged_at_ms = int(time.time() * 1000)
-        self._stream.write(self._codec.encode(tagged, tagged_at_ms) + b"\n")
+        self._stream.write(self._codec.encode(outcome, tagged_at_ms) + b"\n")
 
     def flush(self) -> None:
         self._stream.flush()
@@ -45,10 +45,15 @@ class Pretty:
     def __init__(self, console: Console) -> None:
         self._console = console
 
-    def write(self, tagged: TaggedArticle) -> None:
-        self._console.print(Text(tagged.article.id, style="dim"))
-        for field in tagged.article.fields:
-            self._console.print(_coloured(field.name, field.text, tagged), soft_wrap=True)
+    def write(self, outcome: TaggedArticle | Untagged) -> None:
+        article = outcome.article
+        # A message that has no id is told by its line.
+        self._console.print(Text(article.id or str(article.raw.position.offset), style="dim"))
+        if isinstance(outcome, Untagged):
+            self._console.print(Text(f"not tagged: {outcome.reason}", style="dim"))
+        else:
+            for field in article.fields:
+                self._console.print(_coloured(field.name, field.text, outcome), soft_wrap=True)
         self._console.print()
 
     def flush(self) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from consumer.contracts.choices import RejectCode
-from consumer.contracts.messages import Outcome, RawMessage, Rejected, TaggedArticle
+from consumer.contracts.choices import RejectCode, SkipReason
+from consumer.contracts.messages import Outcome, RawMessage, Rejected, TaggedArticle, Untagged
 
 
 @dataclass(slots=True)
@@ -17,6 +17,7 @@ class Transaction:
         opened_at: clock reading in seconds.
         messages, size_bytes: what it holds of the in-flight bound, sent or not.
         published, tombstones, rejected: messages by the outcome that they have in the end.
+        untagged: those of the published that passed without being tagged, by reason.
         entities: entities of the published articles, by type.
         timestamps_ms: Kafka's timestamps of the messages that have one.
     """
@@ -27,6 +28,7 @@ class Transaction:
     published: int = 0
     tombstones: int = 0
     rejected: Counter[RejectCode] = field(default_factory=Counter)
+    untagged: Counter[SkipReason] = field(default_factory=Counter)
     entities: Counter[str] = field(default_factory=Counter)
     timestamps_ms: list[int] = field(default_factory=list)
 
@@ -45,5 +47,8 @@ class Transaction:
                 self.entities[entity.type] += 1
         elif isinstance(outcome, Rejected):
             self.rejected[outcome.code] += 1
+        elif isinstance(outcome, Untagged):
+            self.published += 1
+            self.untagged[outcome.reason] += 1
         else:
             self.tombstones += 1

@@ -1,0 +1,164 @@
+"""The id and the texts of articles, by paths and plain names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from consumer.codec.described import described, listed, shortened
+from consumer.codec.fields.names import not_an_object, wrong_id, wrong_or_missing_id
+from consumer.codec.fields.places import ConditionFailed, Places, compiled, may_meet
+from consumer.codec.fields.way import shortened_setting, way_to
+from consumer.codec.output_place import OutputPlace
+from consumer.contracts.choices import NoText, RejectCode, SkipReason
+from consumer.contracts.errors import RejectedMessage
+from consumer.contracts.messages import Article, RawMessage, TextField, Untagged
+from consumer.settings.paths import Node, is_path, parsed
+
+#: Paths of which an error says what the message has there instead.
+_EXPLAINED_PATHS = 3
+
+#: As in `consumer.codec.fields.names`.
+_made = tuple.__new__
+
+
+class _Finder(NamedTuple):
+    """A setting, what it was parsed into, and what finds its places."""
+
+    setting: str
+    tree: Node
+    places: Callable[[Any], Places]
+
+
+class PathsReader:
+    """Reads what paths and names find; arguments as for `NamesReader`.
+
+    A name gives a field of that name, as it does beside names alone; a path gives a field for each
+    text that it finds, called by its JSON Pointer. What two paths find is read once.
+    """
+
+    def __init__(
+        self, text_fields: Sequence[str], id_field: str, no_text: NoText, place: OutputPlace
+    ) -> None:
+        self._text_finders = tuple(map(_finder, text_fields))
+        self._finds = tuple(finder.places for finder in self._text_finders)
+        self._finds_twice = may_meet([finder.tree for finder in self._text_finders])
+        self._id_finder = _finder(id_field) if id_field else None
+        self._no_text = no_text
+        self._place = place
+        self._top_names = place.top_names
+
+    def read(self, raw: RawMessage, document: Any) -> Article | Untagged:
+        """The article that a parsed message holds.
+
+        Nulls and empty texts are left out.
+
+        Raises:
+            RejectedMessage: not_an_object, missing_id, empty_id, wrong_type or no_text.
+        """
+        if type(document) is not dict:
+            raise not_an_object(document)
+        id = "" if self._id_finder is None else self._id(self._id_finder, document)
+        fields = []
+        try:
+            for find in self._finds:
+                for name, text in find(document):
+                    if type(text) is not str:
+                        raise self._no_text_there(find, name, text)
+                    if text:
+                        fields.append(_made(TextField, (name, text, None)))
+        except ConditionFailed as failure:
+            raise _not_computed(self._setting(find), failure) from failure
+        if self._finds_twice:
+            first: dict[str, TextField] = {}
+            for field in fields:
+                first.setdefault(field.name, field)
+            fields = list(first.values())
+        if self._top_names is None:
+            is_taken = self._place.is_taken(document)
+        else:
+            is_taken = not self._top_names.isdisjoint(document)
+        article = _made(Article, (raw, id, tuple(fields), is_taken, "", None))
+        if fields:
+            return article
+        if self._no_text is NoText.PASS:
+            return Untagged(article, SkipReason.NO_TEXT)
+        raise RejectedMessage(
+            RejectCode.NO_TEXT,
+            f"{self.without_text(document)}; at least one text must be a non-empty string",
+        )
+
+    def without_text(self, document: dict[str, Any]) -> str:
+        """Why a message has no text: what it has where the paths look, for a person."""
+        ways = [
+            way_to(finder.setting, finder.tree, document)
+            for finder in self._text_finders[:_EXPLAINED_PATHS]
+        ]
+        more = len(self._text_finders) - _EXPLAINED_PATHS
+        return "; ".join(ways) + (f"; and so for {more} more" if more > 0 else "")
+
+    def _id(self, finder: _Finder, document: dict[str, Any]) -> str:
+        try:
+            found = finder.places(document)
+        except ConditionFailed as failure:
+            raise _not_computed(finder.setting, failure) from failure
+        if not found and not is_path(finder.setting):
+            raise wrong_or_missing_id(finder.setting, document)
+        if not found:
+            raise RejectedMessage(
+                RejectCode.MISSING_ID,
+                f"{way_to(finder.setting, finder.tree, document)};"
+                " an id must be a non-empty string or a whole number",
+            )
+        pointer, id = found[0]
+        if type(id) is str and id:
+            return id
+        fault = wrong_id(_where(finder.setting, pointer), id)
+        if fault is not None:
+            raise fault
+        return str(id)
+
+    def _setting(self, find: Callable[[Any], Places]) -> str:
+        return next(finder.setting for finder in self._text_finders if finder.places is find)
+
+    def _no_text_there(
+        self, find: Callable[[Any], Places], name: str, value: Any
+    ) -> RejectedMessage:
+        setting = self._setting(find)
+        if isinstance(value, list):
+            remedy = f"{shortened_setting(setting)}[*] takes the texts of a list"
+        elif isinstance(value, dict) and value:
+            remedy = f"it has {listed(value)}"
+        else:
+            remedy = "a text must be a string or null"
+        return RejectedMessage(
+            RejectCode.WRONG_TYPE, f"{_where(setting, name)} is {described(value)}; {remedy}"
+        )
+
+
+def _finder(setting: str) -> _Finder:
+    if is_path(setting):
+        tree = parsed(setting)
+        return _Finder(setting, tree, compiled(tree))
+
+    def named(document: Any) -> Places:
+        value = document.get(setting)
+        return [] if value is None else [(setting, value)]
+
+    return _Finder(setting, {"type": "field", "value": setting, "children": []}, named)
+
+
+def _not_computed(setting: str, failure: ConditionFailed) -> RejectedMessage:
+    return RejectedMessage(
+        RejectCode.WRONG_TYPE,
+        f'the condition of "{shortened_setting(setting)}" cannot be computed on this message: '
+        f"{shortened(str(failure))};"
+        " ask for the field first, as in [?a && contains(a, 'b')]",
+    )
+
+
+def _where(setting: str, name: str) -> str:
+    if not is_path(setting):
+        return f'field "{name}"'
+    place = shortened(name) or "the message itself"
+    return f'{place}, which "{shortened_setting(setting)}" names,'

@@ -1,0 +1,56 @@
+"""Where in a message `entities` and `tagging` go: at its top, or below the names of a path."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from consumer.codec.described import described
+from consumer.contracts.choices import RejectCode
+from consumer.contracts.errors import RejectedMessage
+from consumer.settings.paths import member_names
+
+#: Fields of the output that nerstream writes; an article's own of these names are replaced.
+RESERVED_FIELDS = frozenset({"entities", "tagging"})
+
+
+class OutputPlace:
+    """Where the additions go.
+
+    Args:
+        output_field: the setting: a name, or names with dots between them; empty is the top.
+
+    Attributes:
+        names: the objects that they stand in, the outermost first; none at the top.
+        top_names: members at the top of a message that are replaced by them, where the place is
+            at the top or one name below it; None where it is deeper.
+    """
+
+    def __init__(self, output_field: str = "") -> None:
+        self._setting = output_field
+        self.names = member_names(output_field) if output_field else ()
+        self.top_names: frozenset[str] | None = RESERVED_FIELDS
+        if self.names:
+            self.top_names = frozenset(self.names) if len(self.names) == 1 else None
+
+    def is_taken(self, document: dict[str, Any]) -> bool:
+        """Whether something stands there already, which the output replaces.
+
+        Raises:
+            RejectedMessage: wrong_type, where the place lies within something else than an object.
+        """
+        if self.top_names is not None:
+            return not self.top_names.isdisjoint(document)
+        here: Any = document
+        for depth, name in enumerate(self.names, 1):
+            if name not in here:
+                return False
+            here = here[name]
+            if depth == len(self.names) or here is None:
+                return True
+            if not isinstance(here, dict):
+                raise RejectedMessage(
+                    RejectCode.WRONG_TYPE,
+                    f'output_field is "{self._setting}", and "{".".join(self.names[:depth])}" is '
+                    f"{described(here)}; it must be an object, null or absent",
+                )
+        return False
