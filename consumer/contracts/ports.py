@@ -227,7 +227,8 @@ class Sink(Protocol):
             still_owned: whether every partition of `offsets` is still assigned to this worker.
 
         Raises:
-            AbortableError: call `abort`, rewind the inputs, go on.
+            AbortableError: call `abort`, rewind the inputs, go on. It is a `GroupMoved` where a
+                partition is not owned any more.
             KafkaProblem: stop.
         """
 
@@ -251,7 +252,7 @@ class Sink(Protocol):
         ...
 
     def close(self) -> None:
-        """Release the producer; an open transaction is aborted."""
+        """Release the producer; what was sent since `begin` is thrown away as by `abort`."""
 
 
 class Tagger(Protocol):

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from consumer.contracts.messages import Outgoing, TopicPartition
+from consumer.kafka.sink.kafka_sink import KafkaSink
 from consumer.kafka.sink.output import Output
-from consumer.kafka.sink.transactional_sink import TransactionalSink
 from consumer.pipeline.dispatch import Dispatcher
 from tests.faults import light_worker
 
@@ -133,16 +133,16 @@ SIDE_EFFECTS: Mapping[str, Callable[[Outgoing], None]] = {
 
 
 def _commit_behind() -> None:
-    commit = TransactionalSink.commit
+    commit = KafkaSink.commit
 
     def behind(
-        self: TransactionalSink,
+        self: KafkaSink,
         offsets: Mapping[TopicPartition, int],
         still_owned: Callable[[], bool],
     ) -> None:
         commit(self, {one: offset - 1 for one, offset in offsets.items()}, still_owned)
 
-    TransactionalSink.commit = behind  # type: ignore[method-assign]
+    KafkaSink.commit = behind  # type: ignore[method-assign]
 
 
 def _leave_transaction() -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from consumer.contracts.errors import AbortableError
+from consumer.contracts.ports import Sink
 from consumer.kafka.source.end_offsets import EndOffsets
 from consumer.kafka.source.source import KafkaSource
 from tests.conftest import start_or_skip
@@ -19,7 +20,7 @@ from tests.integration.helpers import Record
 from tests.integration.kafka_server import KafkaServer
 from tests.integration.reading import offsets, poll_until, read
 from tests.integration.reading import opened as opened_source
-from tests.integration.writing import Ground, Sink, opened, write
+from tests.integration.writing import Ground, opened, write
 
 pytestmark = pytest.mark.kafka
 

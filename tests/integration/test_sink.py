@@ -1,4 +1,4 @@
-"""The two sinks, on Apache Kafka and, where it can show the same, on the embedded broker."""
+"""The two sinks on brokers, beyond the contract of `tests/kafka/sink/test_contract.py`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from consumer.contracts.choices import RejectCode
-from consumer.contracts.errors import AbortableError, KafkaProblem, RejectedMessage
-from consumer.contracts.messages import Outgoing, Position, TopicPartition
+from consumer.contracts.errors import AbortableError, KafkaProblem
+from consumer.contracts.messages import TopicPartition
+from consumer.contracts.ports import Sink
 from consumer.kafka.sink.acknowledged_sink import AcknowledgedSink
 from consumer.kafka.sink.sink import make_sink
 from consumer.kafka.sink.transactional_sink import TransactionalSink
@@ -21,7 +21,7 @@ from tests.integration import helpers
 from tests.integration.helpers import Record
 from tests.integration.murmur2 import murmur2, partition_of
 from tests.integration.reading import Heard, read
-from tests.integration.writing import Ground, Sink, after, opened, write
+from tests.integration.writing import Ground, after, opened, write
 
 DELIVERIES = pytest.mark.parametrize("delivery", ["exactly_once", "at_least_once"])
 
@@ -50,79 +50,6 @@ def either(request: pytest.FixtureRequest, group: str) -> Iterator[Ground]:
 
 
 # --- on both brokers
-
-
-@DELIVERIES
-def test_messages_arrive_as_they_were_sent(either: Ground, delivery: str) -> None:
-    sent = [
-        either.message(0, b"value", b"key", (("a", b"1"), ("a", None)), 1_700_000_000_123, 2),
-        either.message(1, b"", None, (), 1_700_000_000_124, 2),
-        Outgoing(
-            either.output, b"gone", None, (), 1_700_000_000_125, 2, Position(either.partition, 2)
-        ),
-    ]
-    with opened(either.settings(delivery=delivery)) as (sink, _):
-        assert sink.partition_count(either.output) == 4
-        write(sink, sent)
-
-    assert helpers.read_all(either.bootstrap, either.output) == [
-        Record(one.value, one.key, one.headers, one.timestamp_ms, 2, number)
-        for number, one in enumerate(sent)
-    ]
-
-
-@DELIVERIES
-def test_order_holds_over_many_commits(either: Ground, delivery: str) -> None:
-    with opened(either.settings(delivery=delivery)) as (sink, _):
-        for start in range(0, 500, 50):
-            write(sink, [either.message(n, key=b"k") for n in range(start, start + 50)])
-
-    assert either.values() == [str(n).encode() for n in range(500)]
-
-
-@DELIVERIES
-def test_what_is_not_owned_is_not_committed(either: Ground, delivery: str) -> None:
-    with opened(either.settings(delivery=delivery)) as (sink, _):
-        sink.begin()
-        sink.send(either.message(0, key=b"k"))
-        with pytest.raises(AbortableError, match="revoked"):
-            sink.commit({either.partition: 1}, lambda: False)
-        sink.abort()
-        assert either.committed() == 0
-        write(sink, [either.message(1, b"after", key=b"k")])
-
-    assert either.values()[-1] == b"after"
-
-
-@DELIVERIES
-def test_an_abort_with_nothing_open_does_nothing(either: Ground, delivery: str) -> None:
-    with opened(either.settings(delivery=delivery)) as (sink, _):
-        sink.abort()
-        write(sink, [either.message(0)])
-        sink.abort()
-        sink.begin()
-        sink.abort()
-        sink.abort()
-        write(sink, [either.message(1)])
-
-    assert sorted(either.values(), key=str) == [b"0", b"1"]
-
-
-@DELIVERIES
-def test_a_message_that_the_client_will_not_take_is_rejected(either: Ground, delivery: str) -> None:
-    small = {"message.max.bytes": "2000", "compression.type": "none"}
-    with opened(either.settings(delivery=delivery, kafka=small)) as (sink, _):
-        sink.begin()
-        sink.send(either.message(0, key=b"k"))
-        with pytest.raises(RejectedMessage, match="3001 bytes") as refused:
-            sink.send(either.message(1, b"x" * 3_000, key=b"k"))
-        assert refused.value.code == RejectCode.TOO_LARGE
-        sink.send(either.message(2, key=b"k"))
-        sink.commit({either.partition: 3}, lambda: True)
-        # It is known at once; nothing has to be remembered for a replay.
-        assert not sink.refused(either.output, Position(either.partition, 1))
-
-    assert either.values() == [b"0", b"2"]
 
 
 @DELIVERIES

@@ -9,18 +9,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from consumer.contracts.messages import Headers, Outgoing, Position, TopicPartition
-from consumer.kafka.sink.acknowledged_sink import AcknowledgedSink
+from consumer.contracts.ports import Sink
 from consumer.kafka.sink.sink import make_sink
-from consumer.kafka.sink.transactional_sink import TransactionalSink
 from consumer.kafka.source.source import KafkaSource
 from consumer.settings.schema import Settings
 from tests.integration import helpers
+from tests.integration.helpers import Record
 from tests.integration.reading import Heard, poll_until, settings
 
 #: How long markers may take on a loaded machine.
 MARKERS_S = 5.0
-
-Sink = TransactionalSink | AcknowledgedSink
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,11 @@ class Ground:
         return Outgoing(self.output, key, text, headers, timestamp_ms, partition, position)
 
     def values(self, isolation: str = "read_committed") -> list[bytes | None]:
-        """The values in the output topic.
+        """The values in the output topic, as `records`."""
+        return [one.value for one in self.records(isolation)]
+
+    def records(self, isolation: str = "read_committed") -> list[Record]:
+        """The messages in the output topic, by partition, then offset.
 
         The broker answers a commit when the outcome is in its log; the markers that show it to
         readers follow. So a committed reader waits for them, though not for a transaction that
@@ -71,7 +73,7 @@ class Ground:
             deadline = time.monotonic() + MARKERS_S
             while time.monotonic() < deadline and self._end() != self._end("read_uncommitted"):
                 time.sleep(0.05)
-        return [one.value for one in helpers.read_all(self.bootstrap, self.output, isolation)]
+        return helpers.read_all(self.bootstrap, self.output, isolation)
 
     def _end(self, isolation: str = "read_committed") -> dict[int, int]:
         return helpers.end_offsets(self.bootstrap, self.output, isolation)

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 
 from consumer.contracts.choices import RejectCode
-from consumer.contracts.errors import AbortableError, KafkaProblem, RejectedMessage
+from consumer.contracts.errors import AbortableError, GroupMoved, KafkaProblem, RejectedMessage
 from consumer.contracts.messages import Outgoing, Position, TopicPartition
 from tests.support.fake_kafka import FakeBroker, FakeSource
 from tests.support.fakes import PATIENCE_S
@@ -78,8 +78,13 @@ class FakeSink:
         self._go({"open"}, "open")
         if self.send_failures:
             self._fail(self.send_failures)
-        if len(message.value or b"") > self.client_max_bytes.get(message.topic, 1_000_000):
-            raise RejectedMessage(RejectCode.TOO_LARGE, f"too large for {message.topic}")
+        size = len(message.value or b"") + len(message.key or b"")
+        if size > self.client_max_bytes.get(message.topic, 1_000_000):
+            raise RejectedMessage(
+                RejectCode.TOO_LARGE, f"{size} bytes are too large for {message.topic}"
+            )
+        if message.timestamp_ms == 0:
+            raise RejectedMessage(RejectCode.TIMESTAMP_REFUSED, "the client cannot write 0")
         self._sent.append(message)
         self.sent_count += 1
 
@@ -102,8 +107,9 @@ class FakeSink:
             raise AbortableError("the broker refused a message")
         if not still_owned():
             self._state = "failed"
-            raise AbortableError("a partition is no longer assigned")
+            raise GroupMoved("a partition is no longer assigned")
         self._broker.commit(self._sent, offsets)
+        self._settle(offsets)
         self._sent = []
         self._state = "idle"
 
@@ -125,6 +131,14 @@ class FakeSink:
         if message.topic in self.compacted and message.key is None:
             return RejectCode.RECORD_REFUSED
         return None
+
+    def _settle(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """What stands before these offsets does not come by again."""
+        self._refused = {
+            (topic, position): code
+            for (topic, position), code in self._refused.items()
+            if position.offset >= offsets.get(position.topic_partition, 0)
+        }
 
     def partition_count(self, topic: str) -> int:
         return self.partitions.get(topic, 1)

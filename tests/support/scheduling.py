@@ -22,6 +22,7 @@ _ALONE = (
     "tests/faults/test_fuzz.py",
     "tests/faults/test_refused_records.py",
     "tests/faults/test_soak.py",
+    "tests/kafka/sink/test_contract.py",
     "tests/tagging/test_instruction_sets.py",
     "tests/test_bad_environments.py",
     "tests/test_signals_at_start.py",

@@ -2,101 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from confluent_kafka import KafkaException
 
-from consumer.contracts.choices import RejectCode
-from consumer.contracts.errors import AbortableError, GroupMoved, KafkaProblem
-from consumer.contracts.messages import Outgoing, Position, TopicPartition
+from consumer.contracts.errors import AbortableError, GroupMoved
+from consumer.contracts.messages import TopicPartition
 from consumer.kafka.errors import PERMANENT, STALE_MEMBER, UNKNOWN_TOPIC, error_of, problem
 from consumer.kafka.retry import OutOfTime, again
+from consumer.kafka.sink.kafka_sink import KafkaSink
 from consumer.kafka.sink.output import Output
 from consumer.kafka.sink.properties import delivery_properties
-from consumer.kafka.source.source import KafkaSource
-from consumer.settings.schema import Settings
+from consumer.kafka.source.topics.vouching import Vouching
 
 #: Seconds for the client to let go of what an abort has thrown away.
 _PURGE_TIMEOUT_S = 5.0
 
 
-class AcknowledgedSink:
-    """`consumer.contracts.ports.Sink` without transactions; its docstrings are the contract.
+class AcknowledgedSink(KafkaSink):
+    """A sink without transactions.
 
     What was sent before an abort may have been written all the same, and is written again after
     the rewind: at least once. `transaction_timeout_ms` bounds the wait for acknowledgements.
     """
 
-    def __init__(self, settings: Settings, source: KafkaSource) -> None:
-        self._settings = settings
-        self._source = source
-        self._timeout_s = settings.transaction_timeout_ms / 1000
-        self._output: Output | None = None
-        self._open = False
-        self._renew = False
+    def _make_output(self) -> Output:
+        return Output(self._settings, delivery_properties(self._settings, ""))
 
-    def open(self) -> None:
-        self._output = Output(self._settings, delivery_properties(self._settings, ""))
-        self._output.start()
-        self._output.check_topics()
+    def _make_ready_again(self) -> None:
+        pass  # a producer without transactions is ready at once
 
-    def obstacle(self) -> str:
-        return ""  # whatever keeps it from opening is raised within seconds
+    def _begin(self) -> None:
+        pass
 
-    def begin(self) -> None:
-        if self._ready.begin() or self._renew:
-            self._ready.start()
-            self._renew = False
-        self._open = True
+    def _membership(self) -> None:
+        return None  # the consumer commits, and names its own generation
 
-    def send(self, message: Outgoing) -> None:
-        self._ready.send(message, self._timeout_s)
-
-    def commit(
-        self, offsets: Mapping[TopicPartition, int], still_owned: Callable[[], bool]
-    ) -> None:
-        self._ready.flush(self._timeout_s)
-        vouching = self._source.vouch(offsets)
-        if not still_owned():
-            raise GroupMoved("a partition was revoked before its offsets were committed")
+    def _commit(self, offsets: Mapping[TopicPartition, int], vouching: Vouching, _: None) -> None:
         if offsets:
             vouching.require()
-            self._commit(vouching.offsets)
-        self._open = False
-        self._ready.settle(offsets, self._source.assignments())
+            self._commit_offsets(vouching.offsets)
 
-    def abort(self) -> None:
-        if not self._open:
-            return
-        self._open = False
-        # What is thrown away leaves gaps in the sequence numbers of its producer, and messages
-        # that it sends after them have been seen to vanish, acknowledged.
-        self._renew = True
+    def _abort(self) -> None:
         self._ready.purge(_PURGE_TIMEOUT_S)
         fatal = self._ready.watch.fatal
         if fatal is not None:
             raise problem("the producer cannot go on", fatal)
 
-    def refused(self, topic: str, position: Position) -> RejectCode | None:
-        return None if self._output is None else self._output.refused(topic, position)
-
-    def partition_count(self, topic: str) -> int:
-        return self._ready.partition_count(topic)
-
-    def close(self) -> None:
-        if self._output is not None:
-            self._output.stop()
-            self._output = None
-        self._open = False
-
-    @property
-    def _ready(self) -> Output:
-        if self._output is None:
-            raise KafkaProblem("the sink is not open")
-        return self._output
-
-    def _commit(self, offsets: list[Any]) -> None:
+    def _commit_offsets(self, offsets: list[Any]) -> None:
         doing = "the offsets cannot be committed"
         try:
             again(lambda _: self._source.commit(offsets), self._timeout_s)

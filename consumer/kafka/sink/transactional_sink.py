@@ -9,17 +9,18 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
 
-from consumer.contracts.choices import RejectCode
 from consumer.contracts.errors import AbortableError, GroupMoved, KafkaProblem
-from consumer.contracts.messages import Outgoing, Position, TopicPartition
+from consumer.contracts.messages import TopicPartition
 from consumer.kafka.bounded import Hung, bounded
 from consumer.kafka.errors import FENCED, STALE_MEMBER, UNKNOWN_TOPIC, error_of, fenced
 from consumer.kafka.internal_topics import InternalTopics
 from consumer.kafka.retry import OutOfTime, again
 from consumer.kafka.sink.instance import Instance, transactional_id
+from consumer.kafka.sink.kafka_sink import KafkaSink
 from consumer.kafka.sink.output import Output
 from consumer.kafka.sink.properties import delivery_properties
 from consumer.kafka.source.source import KafkaSource
+from consumer.kafka.source.topics.vouching import Vouching
 from consumer.settings.schema import Settings
 
 _log = logging.getLogger(__name__)
@@ -40,8 +41,8 @@ _ABORT_TIMEOUT_S = 5.0
 _HUNG_S = 5.0
 
 
-class TransactionalSink:
-    """`consumer.contracts.ports.Sink` with Kafka transactions; its docstrings are the contract.
+class TransactionalSink(KafkaSink):
+    """A sink with Kafka transactions.
 
     Errors: a retriable one means the same call again; an abortable one AbortableError; anything
     else KafkaProblem. After an end of transaction that did not go through smoothly a new
@@ -50,25 +51,15 @@ class TransactionalSink:
     """
 
     def __init__(self, settings: Settings, source: KafkaSource) -> None:
-        self._settings = settings
-        self._source = source
-        self._timeout_s = settings.transaction_timeout_ms / 1000
+        super().__init__(settings, source)
         self._instance: Instance | None = None
         self._transactional_id = ""
-        self._output: Output | None = None
-        self._open = False
-        self._renew = False
         self._begun_at = 0.0
         self._internal_topics = InternalTopics(settings)
         self._obstacle = ""
 
     def open(self) -> None:
-        self._instance = Instance(self._settings)
-        self._transactional_id = transactional_id(self._settings.group_id, self._instance.name)
-        properties = delivery_properties(self._settings, self._transactional_id)
-        self._output = Output(self._settings, properties, self._outlived)
-        self._output.start()
-        self._output.check_topics()
+        super().open()
         try:
             self._init_transactions()
         except OutOfTime as late:
@@ -81,71 +72,44 @@ class TransactionalSink:
 
     def begin(self) -> None:
         self._begun_at = time.monotonic()
-        if self._ready.begin() or self._renew:
-            # Stands until one is ready: a try that gets no answer must not pass for one.
-            self._renew = True
-            self._ready.start()
-            try:
-                self._init_transactions()
-            except OutOfTime as late:
-                # Brokers that are away are waited for, however long; the pipeline tries again.
-                raise AbortableError(f"the producer cannot be made ready: {late}") from late
-            self._renew = False
-        self._triaged("a transaction cannot begin", self._timeout_s, self._begin_transaction)
-        self._open = True
-
-    def send(self, message: Outgoing) -> None:
-        self._ready.send(message, self._timeout_s)
-
-    def commit(
-        self, offsets: Mapping[TopicPartition, int], still_owned: Callable[[], bool]
-    ) -> None:
-        output = self._ready
-        output.flush(self._timeout_s)
-        # In this order: a partition that is revoked after the question has changed the
-        # generation that the metadata names, and the coordinator refuses the offsets.
-        metadata = self._source.group_metadata()
-        vouching = self._source.vouch(offsets)
-        if not still_owned():
-            raise GroupMoved("a partition was revoked before its offsets were committed")
-        if offsets:
-            # Meanwhile the brokers answer for the topics.
-            self._add_offsets(output.producer, vouching.offsets, metadata)
-            vouching.require()
-        self._end_by_commit(offsets)
-        output.settle(offsets, self._source.assignments())
-
-    def abort(self) -> None:
-        if not self._open:
-            return
-        self._open = False
-        self._abort()
-
-    def refused(self, topic: str, position: Position) -> RejectCode | None:
-        return None if self._output is None else self._output.refused(topic, position)
-
-    def partition_count(self, topic: str) -> int:
-        return self._ready.partition_count(topic)
+        super().begin()
 
     def close(self) -> None:
-        if self._output is not None:
-            if self._open:
-                self._open = False
-                try:
-                    self._abort()
-                except (AbortableError, KafkaProblem) as failed:
-                    _log.warning("the open transaction is left to its timeout: %s", failed)
-            self._output.stop()
-            self._output = None
+        super().close()
         if self._instance is not None:
             self._instance.release()
             self._instance = None
 
-    @property
-    def _ready(self) -> Output:
-        if self._output is None:
-            raise KafkaProblem("the sink is not open")
-        return self._output
+    def _make_output(self) -> Output:
+        self._instance = Instance(self._settings)
+        self._transactional_id = transactional_id(self._settings.group_id, self._instance.name)
+        properties = delivery_properties(self._settings, self._transactional_id)
+        return Output(self._settings, properties, self._outlived)
+
+    def _make_ready_again(self) -> None:
+        try:
+            self._init_transactions()
+        except OutOfTime as late:
+            # Brokers that are away are waited for, however long; the pipeline tries again.
+            raise AbortableError(f"the producer cannot be made ready: {late}") from late
+
+    def _begin(self) -> None:
+        producer = self._ready.producer
+        self._triaged(
+            "a transaction cannot begin", self._timeout_s, lambda _: producer.begin_transaction()
+        )
+
+    def _membership(self) -> object:
+        return self._source.group_metadata()
+
+    def _commit(
+        self, offsets: Mapping[TopicPartition, int], vouching: Vouching, membership: object
+    ) -> None:
+        if offsets:
+            # Meanwhile the brokers answer for the topics.
+            self._add_offsets(self._ready.producer, vouching.offsets, membership)
+            vouching.require()
+        self._end_by_commit(offsets)
 
     def _outlived(self) -> bool:
         """Whether the brokers may have ended the transaction at its timeout, as they do after an
@@ -172,9 +136,6 @@ class TransactionalSink:
     def _look_for_obstacle(self) -> None:
         """The coordinator of transactions is waited for; the client does not say why."""
         self._obstacle = "; ".join(self._internal_topics.obstacles())
-
-    def _begin_transaction(self, _: float) -> None:
-        self._ready.producer.begin_transaction()
 
     def _add_offsets(self, producer: Any, offsets: Sequence[Any], metadata: object) -> None:
         def add(left_s: float) -> None:
@@ -207,7 +168,6 @@ class TransactionalSink:
         else:
             output.serve()
             self._renew = not smooth or output.watch.count != errors
-        self._open = False
 
     def _find_out(self, offsets: Mapping[TopicPartition, int], failed: Exception) -> None:
         """Whether a transaction was committed whose end was not answered.
@@ -239,9 +199,6 @@ class TransactionalSink:
             )
 
     def _abort(self) -> None:
-        # What an abort throws away leaves gaps in the sequence numbers of its producer, over which
-        # librdkafka has been seen to stumble; and its outcome may be unknown, as a commit's.
-        self._renew = True
         output = self._ready
         if output.lost:
             _log.warning("the producer does not come back; a new one ends its transaction")

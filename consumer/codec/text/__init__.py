@@ -1,0 +1,1 @@
+"""From text as it came to text that a tagger reads, with the way back for its offsets."""
