@@ -41,7 +41,7 @@ def gpu_claims() -> list[str]:
             "share of the matrix rate, model only",
             "at least 60 %",
             f"{share:.0%} of the rate that the device keeps up, {at_first:.0%} of the rate of its "
-            "first 30 products",
+            "first 30 matmuls",
         ),
         (
             "against the Hugging Face pipeline in fp16 at its best batch size",

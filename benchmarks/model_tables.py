@@ -13,9 +13,9 @@ DOCS = Path(__file__).resolve().parents[1] / "docs"
 #: The recorded runs, by what the page calls them.
 RUNS = BUNDLED, BERT_BASE = "model-bundled", "model-bert-base"
 
-#: Added to a run's name, with a hyphen, for the kind of processor: the usual one; one with AMX,
-#: whose runs are recorded under this name; one with neither AMX nor bfloat16.
-MACHINES = USUAL, AMX, PLAIN = "", "tiles", "plain"
+#: Added to a run's name, with a hyphen, for the kind of processor: the usual one; one with AMX; one
+#: with neither AMX nor bfloat16.
+MACHINES = USUAL, AMX, PLAIN = "", "amx", "plain"
 
 
 def main() -> None:

@@ -45,7 +45,7 @@ def filled(page: str) -> str:
     """The page with its tables as the runs in `benchmarks/results` have them."""
     tables = (end_to_end, overhead, stages, latency, start, memory, scaling, machines)
     by_name = {table.__name__: table for table in tables}
-    elsewhere = {suffix: partial(_elsewhere, suffix) for suffix in ("tiles", "plain")}
+    elsewhere = {suffix: partial(_elsewhere, suffix) for suffix in ("amx", "plain")}
     return fill(page, by_name | elsewhere)
 
 

@@ -83,7 +83,7 @@ class Arithmetic:
     """What a model costs.
 
     Attributes:
-        per_token: floating-point operations of the layers' matrix products for a token.
+        per_token: floating-point operations of the layers' matmuls for a token.
         per_pair: those of attention for a token and a token that it attends to.
     """
 

@@ -30,7 +30,7 @@ def matrix_rate(seconds: float, size: int = 8192) -> tuple[float, float]:
     """
     left, right = torch.randn(2, size, size, device="cuda", dtype=torch.bfloat16)
 
-    def products_s(count: int) -> float:
+    def matmuls_s(count: int) -> float:
         begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
         begin.record()
         for _ in range(count):
@@ -39,10 +39,10 @@ def matrix_rate(seconds: float, size: int = 8192) -> tuple[float, float]:
         end.synchronize()
         return float(begin.elapsed_time(end)) / 1000 / count
 
-    products_s(5)
-    first_s = products_s(30)
+    matmuls_s(5)
+    first_s = matmuls_s(30)
     operations = 2.0 * size**3
-    return operations / first_s, operations / products_s(int(seconds / first_s))
+    return operations / first_s, operations / matmuls_s(int(seconds / first_s))
 
 
 def engine_rate(engine: VarlenEngine, passes: Passes, seconds: float, clock: Clock) -> float:
