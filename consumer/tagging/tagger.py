@@ -23,10 +23,9 @@ from consumer.contracts.messages import (
 from consumer.tagging.engine.engine import Engine, is_out_of_memory
 from consumer.tagging.engine.forward import Forward
 from consumer.tagging.engine.forward_run import ForwardResult
-from consumer.tagging.engine.padded_company import DoesNotRunInPrecision
 from consumer.tagging.entities import READ_FIRST, find_entities
-from consumer.tagging.model.loaded_model import LoadedModel, load_model
-from consumer.tagging.select import make_engine, settle_precision
+from consumer.tagging.model.loaded_model import LoadedModel
+from consumer.tagging.select import load_model, select_engine, with_fallback
 from consumer.tagging.tokenize.encoding import ArticleEncoding
 from consumer.tagging.tokenize.tokenizer_options import TokenizerOptions, make_text_tokenizer
 from consumer.tagging.tokenize.tokenizer_process import spec_of
@@ -77,8 +76,7 @@ def load_tagger(
     The arguments are those settings of `consumer.settings.schema.Settings`.
 
     Raises:
-        ModelError: see `consumer.tagging.model.loaded_model.load_model`; or the device cannot run
-            the model.
+        ModelError: see `consumer.tagging.select.load_model`; or the device cannot run the model.
         SettingsError: `window_tokens` leaves no room for text.
         TokenizerFailed: the processes that tokenise do not begin.
         ValueError: no such aggregation.
@@ -91,13 +89,10 @@ def load_tagger(
         tokenizer_processes,
     )
     try:
-        try:
-            return Tagger(load_model(model, revision, device, dtype, threads), options)
-        except DoesNotRunInPrecision as error:
-            if dtype != "auto":
-                raise
-            _log.warning("%s; taken, since dtype is auto", error)
-            return Tagger(load_model(model, revision, device, "float32", threads), options)
+        return with_fallback(
+            dtype,
+            lambda taken: Tagger(load_model(model, revision, device, taken, threads), options),
+        )
     except RuntimeError as error:
         # Moving the weights, and the first passes, which find out how to run the model.
         if is_out_of_memory(error):
@@ -116,7 +111,7 @@ class Tagger:
     Args:
         model: a loaded model, which belongs to this tagger from now on.
         options: how to use it.
-        engine: how to run it; None takes the best one.
+        engine: how to run it; None takes the one that `select_engine` finds.
 
     Raises:
         SettingsError: `window_tokens` leaves no room for text.
@@ -127,9 +122,6 @@ class Tagger:
         self, model: LoadedModel, options: TaggingOptions, engine: Engine | None = None
     ) -> None:
         needs_probabilities = options.aggregation is Aggregation.AVERAGE
-        if engine is None:
-            model = settle_precision(model)
-        self._model = model
         self._strategy = options.aggregation
         encoding = TokenizerOptions(
             strategy=options.aggregation,
@@ -145,7 +137,10 @@ class Tagger:
             if processes
             else make_text_tokenizer(model.tokenizer, encoding)
         )
-        engine = engine or make_engine(model, needs_probabilities)
+        if engine is None:
+            selection = select_engine(model, needs_probabilities)
+            model, engine = selection.model, selection.engine
+        self._model = model
         self._info = replace(model.info, answers="exact" if engine.is_exact else "rounded")
         self._forward = Forward(
             model,

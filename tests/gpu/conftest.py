@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from consumer.tagging.model.folder import find_model_folder
-from consumer.tagging.model.loaded_model import LoadedModel, load_model
+from consumer.tagging.model.loaded_model import LoadedModel
+from consumer.tagging.select import load_model
 
 _HERE = Path(__file__).parent
 

@@ -19,8 +19,8 @@ from consumer.tagging.engine.cuda.engine import CudaOptions, make_cuda_engine
 from consumer.tagging.engine.cuda.varlen_attention import FLASH
 from consumer.tagging.engine.cuda.varlen_engine import VarlenEngine
 from consumer.tagging.engine.cuda.varlen_kernels import TRITON
-from consumer.tagging.model.loaded_model import LoadedModel, load_model
-from consumer.tagging.select import make_engine
+from consumer.tagging.model.loaded_model import LoadedModel
+from consumer.tagging.select import load_model, select_engine
 from consumer.tagging.tagger import Tagger, TaggingOptions
 from tests.support.tiny_models import PACKED_FAMILIES, SENTENCES, article, tag, tiny_folder
 
@@ -46,7 +46,7 @@ def tagger_of(model: LoadedModel, options: CudaOptions | None = None, **changes:
     engine = (
         make_cuda_engine(model, False, options)
         if options is not None
-        else make_engine(model, False)
+        else select_engine(model, False).engine
     )
     return Tagger(model, TaggingOptions(**changes), engine)
 

@@ -15,19 +15,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from consumer.tagging.model.loaded_model import load_model
-from consumer.tagging.model.processor import read_processor
+from consumer.tagging.engine.cpu.this_processor import this_processor
+from consumer.tagging.select import load_model
 from tests.support.native_kernels import needs_kernel
 from tests.support.tiny_models import tiny_folder
 
 needs_bfloat16 = pytest.mark.skipif(
-    not read_processor().has_bfloat16, reason="needs a processor that multiplies bfloat16"
+    not this_processor().has_bfloat16, reason="needs a processor that multiplies bfloat16"
 )
 needs_int16 = pytest.mark.skipif(
-    not read_processor().has_int16, reason="needs AVX2 and a C compiler at installation"
+    not this_processor().has_int16, reason="needs AVX2 and a C compiler at installation"
 )
 needs_int8 = pytest.mark.skipif(
-    not read_processor().has_int8, reason="needs a processor with AVX-512 VNNI"
+    not this_processor().has_int8, reason="needs a processor with AVX-512 VNNI"
 )
 
 #: float32 as `auto` has it where the processor multiplies nothing smaller: not to the last digit.

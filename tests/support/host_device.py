@@ -13,7 +13,8 @@ from consumer.tagging.engine.cuda.varlen_attention import PADDED
 from consumer.tagging.engine.cuda.varlen_engine import SLOTS, VarlenEngine
 from consumer.tagging.engine.cuda.varlen_program import VarlenProgram
 from consumer.tagging.engine.engine import Engine
-from consumer.tagging.model.loaded_model import LoadedModel, load_model
+from consumer.tagging.model.loaded_model import LoadedModel
+from consumer.tagging.select import load_model
 from consumer.tagging.tagger import Tagger, TaggingOptions
 from tests.support.tiny_models import tiny_folder
 

@@ -13,7 +13,8 @@ from typing import Any
 import torch
 import transformers
 
-from consumer.tagging.model.loaded_model import LoadedModel, load_model
+from consumer.tagging.model.loaded_model import LoadedModel
+from consumer.tagging.select import load_model
 from tests.support.tiny_models import LABELS, wordpiece_tokenizer
 
 _SIZE: Mapping[str, Any] = {

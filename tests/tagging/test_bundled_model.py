@@ -14,8 +14,8 @@ from safetensors.torch import load_file
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
 from consumer.resources import sample_lines
+from consumer.tagging.engine.cpu.this_processor import this_processor
 from consumer.tagging.model.folder import BUNDLED_FOLDER
-from consumer.tagging.model.processor import read_processor
 from consumer.tagging.tagger import Tagger, load_tagger
 from consumer.training.case_marks import CaseMark, mark_ids
 from tests.support.tiny_models import article, tag
@@ -145,7 +145,7 @@ def test_an_article_has_the_same_entities_and_scores_in_any_company(dtype: str) 
 
 
 def test_auto_is_what_the_model_says_that_it_keeps_its_entities_in() -> None:
-    processor = read_processor()
+    processor = this_processor()
     fast = processor.has_int8 and processor.has_bfloat16 and not processor.has_amx
     plain = "int16" if processor.prefers_int16 else "float32"
     expected = "int8" if fast else "bfloat16" if processor.has_bfloat16 else plain

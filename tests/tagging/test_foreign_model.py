@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from consumer.commands.files import read_corpus
 from consumer.resources import sample_lines
-from consumer.tagging.model.loaded_model import load_model
+from consumer.tagging.select import load_model
 from consumer.tagging.tagger import load_tagger
 from tests.support.rampart import convert, onnx_file, rampart_folder
 from tests.support.tiny_models import article, tag

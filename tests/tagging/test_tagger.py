@@ -20,12 +20,11 @@ from hypothesis import strategies as st
 from consumer.contracts.choices import RejectCode
 from consumer.contracts.errors import DeviceFailed, ModelError, RejectedMessage, SettingsError
 from consumer.contracts.messages import Article, Entity, PreparedArticle
+from consumer.tagging.engine.cpu.this_processor import this_processor
 from consumer.tagging.engine.engine import Answer, Engine, PackedEngine, PaddedEngine
 from consumer.tagging.engine.forward import Forward
 from consumer.tagging.engine.packed_attention import PACKED, can_pack
-from consumer.tagging.model.loaded_model import load_model
-from consumer.tagging.model.processor import read_processor
-from consumer.tagging.select import make_engine
+from consumer.tagging.select import load_model, select_engine
 from consumer.tagging.tagger import Tagger, TaggingOptions
 from tests.support.hard_texts import hard_texts
 from tests.support.tiny_models import (
@@ -60,9 +59,9 @@ REPEATED = ("bert-cased", "deberta-v3")
 
 
 def skip_unless_it_runs(family: str, dtype: str) -> None:
-    if dtype == "int8" and not read_processor().has_int8:
+    if dtype == "int8" and not this_processor().has_int8:
         pytest.skip("needs a processor with AVX-512 VNNI")
-    if dtype == "int16" and not read_processor().has_int16:
+    if dtype == "int16" and not this_processor().has_int16:
         pytest.skip("needs AVX2 and a C compiler at installation")
     if dtype in ("int8", "int16") and family not in PACKED_FAMILIES:
         pytest.skip(f"{dtype} is for models whose attention can be packed")
@@ -321,7 +320,9 @@ def failing_tagger(
     fits_tokens: int, kind: str = "cuda", family: str = "bert-cased", dtype: str = "float32"
 ) -> tuple[Tagger, FailingEngine]:
     model = load_model(str(tiny_folder(family)), "", "cpu", dtype, 1)
-    engine = FailingEngine(make_engine(model, False), fits_tokens, OUT_OF_MEMORY_ERRORS[kind])
+    engine = FailingEngine(
+        select_engine(model, False).engine, fits_tokens, OUT_OF_MEMORY_ERRORS[kind]
+    )
     options = TaggingOptions(window_overlap_tokens=16, batch_tokens=1_000)
     return Tagger(model, options, engine), engine
 
@@ -418,7 +419,7 @@ def test_a_model_that_the_device_cannot_run_is_named(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr("consumer.tagging.tagger.make_engine", fail)
+    monkeypatch.setattr("consumer.tagging.tagger.select_engine", fail)
     with pytest.raises(ModelError) as caught:
         tiny_tagger()
     assert said in str(caught.value)

@@ -27,8 +27,8 @@ from consumer.bench.model.random_model import save_random_model
 from consumer.tagging.engine.cuda.device import CudaDevice
 from consumer.tagging.engine.cuda.engine import CudaOptions, make_cuda_engine
 from consumer.tagging.model.folder import find_model_folder
-from consumer.tagging.model.loaded_model import LoadedModel, load_model
-from consumer.tagging.select import make_engine
+from consumer.tagging.model.loaded_model import LoadedModel
+from consumer.tagging.select import load_model
 from consumer.tagging.tagger import Tagger, TaggingOptions
 
 #: No measurement begins later; the longest takes ten seconds (the pipeline).
@@ -97,7 +97,7 @@ def measure_model(
     """What is measured of one model.
 
     Args:
-        matrix: floating-point operations a second of the device's matrix products, kept up.
+        matrix: floating-point operations a second of the device's matmuls, kept up.
         matrix_at_first: the same before the device lowers its clock, see `matrix_rate`.
         whole: every form and size, and not just those that matter most.
     """
@@ -151,7 +151,7 @@ def _load(folder: Path) -> LoadedModel:
 
 
 def _tagger(model: LoadedModel, bodies: Sequence[str]) -> dict[str, float]:
-    tagger = Tagger(model, TaggingOptions(batch_tokens=PASS_TOKENS), make_engine(model, False))
+    tagger = Tagger(model, TaggingOptions(batch_tokens=PASS_TOKENS))
     tagging, whole = gpu_rates.tagger_rate(
         tagger, gpu_ground.articles(bodies), 60, RATE_S, time.perf_counter
     )

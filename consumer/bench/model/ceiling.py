@@ -1,4 +1,4 @@
-"""Ceiling: what the processor can do, by the matrix products of a model's layers alone."""
+"""Ceiling: what the processor can do, by the matmuls of a model's layers alone."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from consumer.tagging.engine.cpu.native_layer import load_layer_kernel
 from consumer.tagging.engine.cpu.quantization import CENTRE, InputScales
 from consumer.tagging.engine.cpu.quantized_linear import Int8Linear
 from consumer.tagging.engine.encoder_layers import find_layers, read_layer
-from consumer.tagging.model.device import fast_precisions
 from consumer.tagging.model.loaded_model import LoadedModel
+from consumer.tagging.select import fast_precisions, this_machine
 
 _Matmul = Callable[[torch.Tensor], object]
 
 
 def ceiling_precisions() -> tuple[str, ...]:
     """Precisions whose matmuls this processor has."""
-    return ("float32", *(str(one) for one in fast_precisions(torch.device("cpu"))))
+    return ("float32", *(str(one) for one in fast_precisions(this_machine(torch.device("cpu")))))
 
 
 class Ceiling:

@@ -18,8 +18,8 @@ from consumer.bench.model.peer import PEERS, Peer
 from consumer.contracts.errors import ModelError, first_line
 from consumer.contracts.messages import Article
 from consumer.tagging.model.folder import find_model_folder
-from consumer.tagging.model.loaded_model import LoadedModel, load_model
-from consumer.tagging.select import make_engine, settle_precision
+from consumer.tagging.model.loaded_model import LoadedModel
+from consumer.tagging.select import Selection, load_model, select_engine, with_fallback
 from consumer.tagging.tagger import TaggingOptions
 
 #: Articles on which the pipeline's batch size is chosen.
@@ -89,23 +89,25 @@ def gather(entrant: Entrant, on_progress: Callable[[str], None]) -> Field:
     threads = entrant.threads or torch.get_num_threads()
     contestants: list[Contestant] = []
     left_out: dict[str, str] = {}
-    auto = settle_precision(load("auto"))
-    forms = [load(precision) for precision in ceiling_precisions()]
-    # The worker's own float32 need not be the one that has transformers' numbers.
-    forms += [auto] if auto.info.dtype == "float32" else []
-    for model in forms:
-        on_progress(f"nerstream {model.info.dtype}")
+    on_progress("nerstream auto")
+    auto = with_fallback("auto", lambda dtype: select_engine(load(dtype), False))
+    forms: list[Selection] = []
+    for precision in ceiling_precisions():
+        on_progress(f"nerstream {precision}")
         try:
-            engine = make_engine(model, False)
+            forms.append(select_engine(load(precision), False))
         except ModelError as error:
-            left_out[f"nerstream {model.info.dtype}"] = str(error)
-            continue
+            left_out[f"nerstream {precision}"] = str(error)
+    # The worker's own float32 need not be the one that has transformers' numbers.
+    forms += [auto] if auto.model.info.dtype == "float32" else []
+    for form in forms:
+        model = form.model
         contestants.append(
             engine_contestant(
                 "nerstream",
                 model.info.dtype,
                 model,
-                engine,
+                form.engine,
                 entrant.options,
                 entrant.articles,
                 entrant.clock,
@@ -135,7 +137,7 @@ def gather(entrant: Entrant, on_progress: Callable[[str], None]) -> Field:
         contestants,
         ceilings,
         left_out,
-        auto.info.dtype,
+        auto.model.info.dtype,
         sum(encoding.tokens for encoding in encodings),
     )
 

@@ -125,10 +125,11 @@ def _tagger(settings: Settings, dtype: str) -> Tagger:
 
 
 def _dtypes(wanted: str | None, settings: Settings) -> Sequence[str]:
-    from consumer.tagging.model.device import LOW_PRECISIONS, fast_precisions, find_device
+    from consumer.tagging.model.device import LOW_PRECISIONS, find_device
+    from consumer.tagging.select import fast_precisions, this_machine
 
     if wanted is None:
-        found = fast_precisions(find_device(settings.model, settings.device))
+        found = fast_precisions(this_machine(find_device(settings.model, settings.device)))
         if not found:
             raise SettingsError(
                 "--dtypes",

@@ -19,9 +19,8 @@ from consumer.contracts.choices import Dtype
 from consumer.contracts.errors import ModelError
 from consumer.contracts.messages import ModelInfo
 from consumer.tagging.model.config import labels_in, read_config, read_tokenizer_config
-from consumer.tagging.model.device import find_device, find_precision, precision_of_model
-from consumer.tagging.model.faithful_dtypes import read_faithful_dtypes
-from consumer.tagging.model.folder import find_model_folder
+from consumer.tagging.model.device import loaded_as
+from consumer.tagging.model.folder import ModelFolder
 from consumer.tagging.model.labels import Labels, read_labels
 from consumer.tagging.model.network import load_config, load_network
 from consumer.tagging.model.tokenizer_check import SAMPLE, check_answers, check_vocabulary
@@ -58,8 +57,6 @@ class LoadedModel:
         pad_id: what fills a shorter window.
         first_position: position of a window's first token (RoBERTa counts from padding_idx + 1).
         asked_dtype: the precision that was asked for, `auto` perhaps; `info` has what that is.
-        is_settled: whether its attention is known to pack and its layers to take that one, so that
-            neither need be tried.
     """
 
     network: Any
@@ -74,7 +71,6 @@ class LoadedModel:
     pad_id: int
     first_position: int
     asked_dtype: str
-    is_settled: bool = False
 
     @property
     def special_tokens(self) -> int:
@@ -88,35 +84,30 @@ class LoadedModel:
         return self.asked_dtype == Dtype.FLOAT32
 
 
-def load_model(
+def load_from_folder(
     name: str,
-    revision: str,
-    device: str,
-    dtype: str,
+    folder: ModelFolder,
+    device: torch.device,
+    dtype: Dtype,
     threads: int,
     *,
+    asked_dtype: str,
     modules_of_transformers: bool = False,
 ) -> LoadedModel:
-    """Load a model. Blocks, for the download too where it is on the hub and not yet here.
+    """Load a model that is here, see `consumer.tagging.select.load_model`. Blocks.
 
     Args:
-        name: hub id, local folder or `bundled`.
-        revision: commit, tag or branch of the hub repository; empty takes `main`.
-        device: `auto`, `cpu`, `cuda` or `cuda:N`.
-        dtype: one of `consumer.contracts.choices.Dtype`. Where `auto` is int16 it may turn
-            out that the model's layers do not take it, see `settle_precision`.
+        name: the model, for errors.
+        folder: where it lies.
+        device: where it will run.
+        dtype: any precision but `auto`.
         threads: CPU threads for the whole process; 0 leaves it to torch.
+        asked_dtype: the precision that was asked for, `auto` perhaps.
         modules_of_transformers: load its modules for a BERT too, see `consumer.tagging.model.bert`.
 
     Raises:
-        ModelError: it cannot be found or loaded, is no token classifier, or the device is absent.
+        ModelError: it cannot be loaded, or is no token classifier.
     """
-    torch_device = find_device(name, device)
-    precision = find_precision(name, dtype, torch_device)
-    folder = find_model_folder(name, revision)
-    if dtype == Dtype.AUTO:
-        known = read_faithful_dtypes(name, folder.path)
-        precision = precision_of_model(precision, torch_device, known)
     said = read_config(name, folder.path)
     tokenizer_said = read_tokenizer_config(name, folder.path)
     weights = read_weights(name, folder.path)
@@ -133,7 +124,7 @@ def load_model(
         check_layers(name, weights, getattr(config, "num_hidden_layers", None))
         fast_tokenizer = load_tokenizer(name, folder.path, said, tokenizer_said)
         network = load_network(
-            name, folder.path, config, weights, precision.weights, modules_of_transformers
+            name, folder.path, config, weights, loaded_as(dtype), modules_of_transformers
         )
     if threads > 0:
         torch.set_num_threads(threads)
@@ -161,26 +152,26 @@ def load_model(
         )
     _tell_labels(folder.name, labels)
     return LoadedModel(
-        network=network.eval().to(torch_device),
+        network=network.eval().to(device),
         tokenizer=tokenizer,
         labels=labels,
         info=ModelInfo(
             name=folder.name,
             revision=folder.revision,
-            device=str(torch_device),
-            dtype=precision.name.value,
+            device=str(device),
+            dtype=dtype.value,
             types=labels.types,
             scheme=labels.scheme,
             outside=labels.outside,
         ),
-        device=torch_device,
+        device=device,
         max_tokens=max_tokens,
         prefix_ids=prefix_ids,
         suffix_ids=suffix_ids,
         unknown_id=fast_tokenizer.unk_token_id,
         pad_id=pad_id,
         first_position=first_position,
-        asked_dtype=dtype,
+        asked_dtype=asked_dtype,
     )
 
 

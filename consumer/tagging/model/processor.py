@@ -8,12 +8,9 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
+from typing import Any, Protocol
 
 import torch
-
-from consumer.tagging.engine.cpu.native_layer import load_layer_kernel
 
 #: glibc's names for `mallopt` (malloc.h).
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
@@ -59,12 +56,26 @@ class Processor:
     prefers_int16: bool = False
 
 
-@cache
-def read_processor() -> Processor:
-    """This machine's processor, as torch, oneDNN and our own kernels see it."""
-    kernel = load_layer_kernel()
-    has_int16 = kernel is not None and kernel.runs
-    is_fast_in_int16 = kernel is not None and kernel.is_fast
+class IntegerKernel(Protocol):
+    """What our own kernel of 16-bit integers says of this processor."""
+
+    @property
+    def runs(self) -> bool:
+        """Whether it runs on it."""
+        ...
+
+    @property
+    def is_fast(self) -> bool:
+        """Whether it is known to be faster than float32 on it."""
+        ...
+
+
+def read_processor(kernel: IntegerKernel | None) -> Processor:
+    """This machine's processor, as torch and oneDNN see it.
+
+    Args:
+        kernel: what this installation has; None where it has none.
+    """
     capabilities = _capabilities() if torch.backends.mkldnn.is_available() else {}
     most = _restriction()
     has_amx = bool(capabilities.get("amx_bf16")) and most not in _WITHOUT_AMX
@@ -77,8 +88,8 @@ def read_processor() -> Processor:
         and most not in _WITHOUT_VNNI
         and hasattr(torch.ops.onednn, "qlinear_pointwise"),
         has_amx=has_amx,
-        has_int16=has_int16,
-        prefers_int16=is_fast_in_int16 and not has_bfloat16,
+        has_int16=kernel is not None and kernel.runs,
+        prefers_int16=kernel is not None and kernel.is_fast and not has_bfloat16,
     )
 
 

@@ -16,7 +16,7 @@ from consumer.bench.gpu import ground as gpu_ground
 from consumer.bench.gpu import model as gpu_model
 from consumer.bench.gpu import rates as gpu_rates
 from consumer.bench.model.random_model import save_random_model
-from consumer.tagging.model.loaded_model import load_model
+from consumer.tagging.select import load_model
 from tests.support.host_device import load_tiny, tagger_on, varlen_engine
 from tests.support.tiny_models import SENTENCES, tiny_folder
 

@@ -23,9 +23,8 @@ from consumer.bench.model.field import Entrant, gather
 from consumer.bench.model.padded import RECTANGLES, PaddedPeer, rectangles, reduce_logits
 from consumer.bench.model.peer import PEERS, Peer
 from consumer.tagging.engine.engine import Answer
-from consumer.tagging.model.loaded_model import load_model
 from consumer.tagging.model.processor import Processor
-from consumer.tagging.select import make_engine
+from consumer.tagging.select import load_model, select_engine
 from consumer.tagging.tagger import TaggingOptions
 from tests.support.tiny_models import SENTENCES, article, tiny_folder
 
@@ -157,8 +156,8 @@ def test_a_precision_that_the_model_does_not_take_is_named_and_left_out(
 ) -> None:
     monkeypatch.setattr("consumer.bench.model.ceiling.fast_precisions", lambda _: ("int16",))
     own = Processor(False, False, False, has_int16=True)
-    monkeypatch.setattr("consumer.tagging.model.device.read_processor", lambda: own)
-    monkeypatch.setattr("consumer.tagging.engine.cpu.layer_choice.in_16_bits", lambda _: None)
+    monkeypatch.setattr("consumer.tagging.select.this_processor", lambda: own)
+    monkeypatch.setattr("consumer.tagging.engine.cpu.offers.in_16_bits", lambda _: None)
     field = gather(entrant(), lambda _: None)
     assert "its layers cannot be computed in int16" in field.left_out["nerstream int16"]
     assert {one.precision for one in field.contestants} == set(field.ceilings) == {"float32"}
@@ -198,7 +197,7 @@ def test_peers_give_the_entities_of_the_model(peer: Peer) -> None:
     )
     own = load_model(str(tiny_folder(max_length=512)), "", "cpu", "float32", 1)
     ours = engine_contestant(
-        "", "", own, make_engine(own, False), options, articles, time.perf_counter
+        "", "", own, select_engine(own, False).engine, options, articles, time.perf_counter
     )
     assert contestant.tagger is not None
     assert ours.tagger is not None

@@ -10,7 +10,6 @@ from typing import Any
 
 import orjson
 import pytest
-import torch
 
 from consumer import cli, loading
 from consumer.commands.compare import command as compare
@@ -18,7 +17,7 @@ from consumer.contracts.errors import RejectedMessage
 from consumer.contracts.messages import PreparedArticle, TaggingResult
 from consumer.evaluation import comparison
 from consumer.settings.schema import Settings
-from consumer.tagging.model import device
+from consumer.tagging import select
 from consumer.tagging.model.faithful_dtypes import read_faithful_dtypes
 from consumer.tagging.model.processor import Processor
 from consumer.tagging.tagger import Tagger
@@ -228,30 +227,10 @@ def test_a_wrong_nerstream_json_is_told_before_the_work(
     assert 'must hold an object whose "faithful_dtypes" is a list' in err
 
 
-@pytest.mark.parametrize(
-    ("processor", "dtypes"),
-    [
-        (Processor(has_bfloat16=True, has_int8=True, has_amx=False), ("bfloat16", "int8")),
-        (Processor(has_bfloat16=True, has_int8=False, has_amx=False), ("bfloat16",)),
-        (Processor(has_bfloat16=False, has_int8=True, has_amx=False), ("int8",)),
-        (Processor(False, False, False, has_int16=True, prefers_int16=True), ("int16",)),
-        (Processor(False, False, False, has_int16=True), ()),
-    ],
-)
-def test_by_itself_it_takes_what_the_device_computes_fast(
-    processor: Processor, dtypes: tuple[str, ...]
-) -> None:
-    assert device.fast_precisions(device.find_device("name", "cpu"), processor) == dtypes
-
-
-def test_a_gpu_has_two_of_sixteen_bits() -> None:
-    assert device.fast_precisions(torch.device("cuda", 0)) == ("bfloat16", "float16")
-
-
 def test_a_processor_that_has_only_float32_is_told_so(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(device, "read_processor", lambda: Processor(False, False, False))
+    monkeypatch.setattr(select, "this_processor", lambda: Processor(False, False, False))
     said = failed(capfd, written(tmp_path / "a.txt", TEXT))
     assert "computes in float32 here; run it where the worker will run, or name" in said
 

@@ -13,8 +13,7 @@ from consumer.contracts.errors import DeviceFailed, RejectedMessage
 from consumer.contracts.messages import PreparedArticle, TaggingResult
 from consumer.tagging.engine.engine import Answer, Engine
 from consumer.tagging.engine.overlap import OverlappingEngine, Starter
-from consumer.tagging.model.loaded_model import load_model
-from consumer.tagging.select import make_engine
+from consumer.tagging.select import load_model, select_engine
 from consumer.tagging.tagger import Tagger
 from tests.support.host_device import load_tiny, tagger_on, varlen_engine
 from tests.support.tiny_models import SENTENCES, article, tag, tiny_folder
@@ -317,7 +316,7 @@ def overlapping_tagger(kind: str) -> Tagger:
     before = torch.get_num_threads()
     try:
         model = load_model(str(tiny_folder()), "", "cpu", "float32", 2)
-        engine = make_engine(model, False)
+        engine = select_engine(model, False).engine
         # Several passes a batch.
         engine._part_tokens = 64  # type: ignore[attr-defined]
         return tagger_on(engine, model, batch_tokens=512)

@@ -148,7 +148,7 @@ def test_a_precision_that_a_model_does_not_run_in_is_named(
     with pytest.raises(ModelError, match=r"does not run in bfloat16 \(.*\); use --dtype float32"):
         tagger_of("FNet", dtype="bfloat16")
     monkeypatch.setattr(
-        "consumer.tagging.model.device.read_processor",
+        "consumer.tagging.select.this_processor",
         lambda: Processor(has_bfloat16=True, has_int8=False, has_amx=False),
     )
     tagger = tagger_of("FNet", dtype="auto")

@@ -17,7 +17,8 @@ from consumer.contracts.errors import ModelError
 from consumer.tagging.engine.packed_attention import PACKED, packed_logits
 from consumer.tagging.model.attention_functions import attention_of, use_attention
 from consumer.tagging.model.bert import Bert, is_ordinary, load_bert
-from consumer.tagging.model.loaded_model import LoadedModel, load_model
+from consumer.tagging.model.loaded_model import LoadedModel
+from consumer.tagging.select import load_model
 from tests.support.tiny_models import save_tiny_model, tiny_folder
 
 

@@ -15,7 +15,8 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 from consumer.contracts.errors import ModelError
-from consumer.tagging.model.loaded_model import LoadedModel, load_model
+from consumer.tagging.model.loaded_model import LoadedModel
+from consumer.tagging.select import load_model
 from consumer.tagging.tagger import Tagger
 from tests.support.tiny_models import (
     LABELS,

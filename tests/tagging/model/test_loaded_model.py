@@ -11,10 +11,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -23,14 +21,11 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
-from consumer.contracts.choices import Dtype
 from consumer.contracts.errors import ModelError
-from consumer.tagging.engine.cpu.native_layer import load_layer_kernel
-from consumer.tagging.model import device, processor
 from consumer.tagging.model import folder as model_folder
 from consumer.tagging.model.folder import find_model_folder
-from consumer.tagging.model.loaded_model import LoadedModel, load_model
-from consumer.tagging.model.processor import Processor, read_processor
+from consumer.tagging.model.loaded_model import LoadedModel
+from consumer.tagging.select import load_model
 from tests.support.tiny_models import FAMILIES, save_tiny_model, tiny_folder
 
 
@@ -82,58 +77,6 @@ def test_two_folders_of_one_name_differ_by_their_revision(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("own", "dtype"),
-    [
-        (Processor(has_bfloat16=True, has_int8=True, has_amx=False), "bfloat16"),
-        (Processor(has_bfloat16=False, has_int8=True, has_amx=False), "float32"),
-        (Processor(has_bfloat16=False, has_int8=False, has_amx=False), "float32"),
-        (Processor(False, False, False, has_int16=True), "float32"),
-        (Processor(False, False, False, has_int16=True, prefers_int16=True), "int16"),
-        (Processor(True, True, False, has_int16=True), "bfloat16"),
-    ],
-)
-def test_auto_on_the_cpu_is_what_the_processor_multiplies(
-    monkeypatch: pytest.MonkeyPatch, own: Processor, dtype: str
-) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(device, "read_processor", lambda: own)
-    model = load(tiny_folder(), device="auto", dtype="auto")
-    assert (model.info.device, model.info.dtype) == ("cpu", dtype)
-    assert model.network.dtype == (torch.float32 if dtype == "int16" else getattr(torch, dtype))
-    assert load(tiny_folder(), dtype="float32").info.dtype == "float32"
-
-
-EIGHT_BITS = Processor(has_bfloat16=True, has_int8=True, has_amx=False)
-
-
-@pytest.mark.parametrize(
-    ("own", "says", "dtype"),
-    [
-        (EIGHT_BITS, '{"faithful_dtypes": ["bfloat16", "int8"]}', "int8"),
-        (EIGHT_BITS, '{"faithful_dtypes": ["bfloat16"]}', "bfloat16"),
-        (EIGHT_BITS, "{}", "bfloat16"),
-        (replace(EIGHT_BITS, has_amx=True), '{"faithful_dtypes": ["int8"]}', "bfloat16"),
-        (replace(EIGHT_BITS, has_int8=False), '{"faithful_dtypes": ["int8"]}', "bfloat16"),
-        (replace(EIGHT_BITS, has_bfloat16=False), '{"faithful_dtypes": ["int8"]}', "float32"),
-    ],
-)
-def test_auto_is_int8_for_a_model_that_keeps_its_entities_so(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, own: Processor, says: str, dtype: str
-) -> None:
-    monkeypatch.setattr(device, "read_processor", lambda: own)
-    folder = save_tiny_model(tmp_path / "ner")
-    (folder / "nerstream.json").write_text(says)
-    assert load(folder, device="cpu", dtype="auto").info.dtype == dtype
-    assert load(folder, device="cpu", dtype="bfloat16").info.dtype == "bfloat16"
-
-
-def test_of_a_gpu_eight_bits_are_nothing() -> None:
-    sixteen = device.Precision(Dtype.BFLOAT16, torch.bfloat16)
-    gpu = torch.device("cuda", 0)
-    assert device.precision_of_model(sixteen, gpu, {"int8"}, EIGHT_BITS) is sixteen
-
-
-@pytest.mark.parametrize(
     ("says", "problem"),
     [
         ("{", "its nerstream.json cannot be read: unexpected end of data"),
@@ -151,90 +94,6 @@ def test_what_a_model_says_of_itself_wrongly_is_named(
     with pytest.raises(ModelError, match=re.escape(problem)):
         load(folder, device="cpu", dtype="auto")
     assert load(folder, device="cpu", dtype="float32").info.dtype == "float32"
-
-
-def test_every_precision_but_auto_can_be_computed(monkeypatch: pytest.MonkeyPatch) -> None:
-    has_all = Processor(True, True, False, has_int16=True)
-    monkeypatch.setattr(device, "read_processor", lambda: has_all)
-    for dtype in set(Dtype) - {Dtype.AUTO}:
-        assert device.find_precision("m", dtype, torch.device("cpu")).name is dtype
-    assert {Dtype.AUTO, Dtype.FLOAT32, *device.LOW_PRECISIONS} == set(Dtype)
-
-
-def test_int8_is_for_processors_that_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(device, "read_processor", lambda: Processor(True, True, True))
-    model = load(tiny_folder(), dtype="int8")
-    assert (model.info.dtype, model.network.dtype) == ("int8", torch.float32)
-    with pytest.raises(ModelError, match="dtype int8 is for the CPU; use --dtype auto on cuda:0"):
-        device.find_precision("name", "int8", torch.device("cuda", 0))
-    monkeypatch.setattr(device, "read_processor", lambda: Processor(True, False, False))
-    with pytest.raises(ModelError, match="int8 needs a processor with AVX-512 VNNI; use --dtype a"):
-        load(tiny_folder(), dtype="int8")
-
-
-def test_int16_is_for_processors_that_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    has_it = Processor(False, False, False, has_int16=True)
-    monkeypatch.setattr(device, "read_processor", lambda: has_it)
-    model = load(tiny_folder(), dtype="int16")
-    assert (model.info.dtype, model.network.dtype) == ("int16", torch.float32)
-    with pytest.raises(ModelError, match="dtype int16 is for the CPU; use --dtype auto on cuda:0"):
-        device.find_precision("name", "int16", torch.device("cuda", 0))
-    monkeypatch.setattr(device, "read_processor", lambda: Processor(True, True, True))
-    with pytest.raises(
-        ModelError, match="with AVX2, and a C compiler where nerstream is installed"
-    ):
-        load(tiny_folder(), dtype="int16")
-
-
-def test_of_this_processor_our_own_products_are_what_the_library_says() -> None:
-    kernel, found = load_layer_kernel(), read_processor()
-    assert found.has_int16 == (kernel is not None and kernel.runs)
-    assert not found.prefers_int16 or (found.has_int16 and not found.has_bfloat16)
-
-
-@pytest.mark.parametrize("has_bfloat16", [False, True])
-@pytest.mark.parametrize("is_fast", [False, True])
-@pytest.mark.parametrize("has_library", [False, True])
-def test_int16_is_preferred_where_it_is_fast_and_nothing_is_better(
-    monkeypatch: pytest.MonkeyPatch, has_bfloat16: bool, is_fast: bool, has_library: bool
-) -> None:
-    kernel = SimpleNamespace(runs=True, is_fast=is_fast) if has_library else None
-    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
-    monkeypatch.setattr(processor, "load_layer_kernel", lambda: kernel)
-    monkeypatch.setattr(processor, "_capabilities", lambda: {"avx512_bf16": has_bfloat16})
-    found = processor.read_processor.__wrapped__()
-    assert (found.has_bfloat16, found.has_int16) == (has_bfloat16, has_library)
-    assert found.prefers_int16 == (has_library and is_fast and not has_bfloat16)
-
-
-@pytest.mark.parametrize(
-    ("most", "has"),
-    [
-        ("", (True, True, True)),
-        ("ALL", (True, True, True)),
-        ("no such set", (True, True, True)),
-        ("AVX512_CORE_AMX", (True, True, True)),
-        ("AVX10_1_512_AMX_FP16", (True, True, True)),
-        ("AVX512_CORE_FP16", (True, True, False)),
-        ("avx512_core_bf16", (True, True, False)),
-        ("AVX512_CORE_VNNI", (False, True, False)),
-        ("AVX512_CORE", (False, False, False)),
-        ("AVX2_VNNI", (False, False, False)),
-        ("AVX2", (False, False, False)),
-    ],
-)
-@pytest.mark.parametrize("variable", ["ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"])
-def test_a_processor_has_no_more_than_its_library_may_use(
-    monkeypatch: pytest.MonkeyPatch, variable: str, most: str, has: tuple[bool, bool, bool]
-) -> None:
-    """A model in bfloat16 would not run, and products in eight bits would overflow."""
-    for name in ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv(variable, most)
-    everything = dict.fromkeys(("avx512_bf16", "amx_bf16", "avx512_vnni"), True)
-    monkeypatch.setattr(processor, "_capabilities", lambda: everything)
-    found = processor.read_processor.__wrapped__()
-    assert (found.has_bfloat16, found.has_int8, found.has_amx) == has
 
 
 def test_weights_of_another_precision_are_converted(folder: Path) -> None:
@@ -457,7 +316,7 @@ _IN_A_PROCESS = """
 import sys, time
 from consumer.contracts.choices import Dtype
 from consumer.contracts.errors import ModelError
-from consumer.tagging.model.loaded_model import load_model
+from consumer.tagging.select import load_model
 slept, sleep = [], time.sleep
 time.sleep = lambda seconds: slept.append(seconds) or sleep(seconds)
 try:

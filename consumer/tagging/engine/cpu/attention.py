@@ -10,7 +10,7 @@ from itertools import accumulate, pairwise
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
-from consumer.tagging.model.processor import read_processor
+from consumer.tagging.engine.cpu.this_processor import this_processor
 
 #: Longest window whose scores are held all at once: 24 MB in a base model.
 LONGEST_SCORES = 1_024
@@ -80,7 +80,7 @@ def attend(
     ]
     attended = inputs.new_empty(query.shape[1], heads, query.shape[-1])
     by_head = attended.transpose(0, 1)
-    has_amx = inputs.dtype == torch.bfloat16 and read_processor().has_amx
+    has_amx = inputs.dtype == torch.bfloat16 and this_processor().has_amx
     longest_scores = 0 if has_amx else LONGEST_SCORES
     short = [window for window in windows if window.shape[1] <= longest_scores]
     for window in windows:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from itertools import islice
 from threading import Barrier
@@ -12,18 +12,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from consumer.contracts.errors import ModelError
-from consumer.tagging.engine.cpu.calibration import quantize_layers
-from consumer.tagging.engine.cpu.layer_choice import choose_layers
-from consumer.tagging.engine.cpu.packed_layer import PackedLayer, fuse_layers
+from consumer.tagging.engine.cpu.packed_layer import PackedLayer
 from consumer.tagging.engine.cpu.passes import CpuPass, parts
 from consumer.tagging.engine.cpu.row_blocks import WHOLE
 from consumer.tagging.engine.cpu.steady_rows import steady_rows
 from consumer.tagging.engine.encoder_layers import find_layers
 from consumer.tagging.engine.engine import Answer, PackedEngine, answer_of
-from consumer.tagging.model.device import CPU_ONLY
 from consumer.tagging.model.loaded_model import LoadedModel
-from consumer.tagging.model.processor import keep_freed_memory
 
 #: Numbers of the widest activations of one pass through the layers, those of the feed-forward
 #: part. They are 25 MB in bfloat16, 4,096 tokens of a base model. Smaller passes read the weights
@@ -38,40 +33,25 @@ INT16_PART_NUMBERS = 2_048 * 1_536
 _log = logging.getLogger(__name__)
 
 
-def make_cpu_engine(model: LoadedModel, with_probabilities: bool) -> CpuEngine:
-    """The engine for a model on a CPU. Tries its layers to find out, and may change them; blocks.
+def make_cpu_engine(
+    model: LoadedModel, with_probabilities: bool, replace_layers: Callable[[], None] | None
+) -> CpuEngine:
+    """The engine for a model on a CPU. Blocks.
 
     Args:
         model: one whose attention can be packed, see `can_pack`.
         with_probabilities: whether answers hold all probabilities.
-
-    Raises:
-        ModelError: int16 or int8 was asked for, and the model's layers cannot take that form.
+        replace_layers: puts packed layers in the place of the model's own; None keeps those.
     """
-    keep_freed_memory()
-    make = choose_layers(model)
-    # Before they are replaced, which is done in place.
-    layers = find_layers(model.network) if make is not None else None
-    if model.info.dtype in CPU_ONLY and make is None:
-        raise ModelError(
-            f"model {model.info.name}: its layers cannot be computed in {model.info.dtype}; "
-            "use --dtype auto"
-        )
-    if model.info.dtype == "int8":
-        quantize_layers(model)
-    elif make is not None:
-        fuse_layers(model.network, make)
-    if layers is not None:
+    if replace_layers is not None:
+        # Before they are replaced, which is done in place.
+        layers = find_layers(model.network)
+        replace_layers()
+        assert layers is not None
         last = layers[-1]
         assert isinstance(last, PackedLayer)
         last.is_last = True
-    _log.info(
-        "model %s: %s, %s",
-        model.info.name,
-        model.info.dtype,
-        "layers as they are" if make is None else "layers fused",
-    )
-    engine = CpuEngine(model, with_probabilities, is_fused=make is not None)
+    engine = CpuEngine(model, with_probabilities, is_fused=replace_layers is not None)
     engine.steady()
     return engine
 

@@ -19,11 +19,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.contracts.errors import ModelError
+from consumer.tagging import select
 from consumer.tagging.engine.cpu import attention as cpu_attention
 from consumer.tagging.engine.cpu import engine as cpu_engine
-from consumer.tagging.engine.cpu import layer_choice
+from consumer.tagging.engine.cpu import offers
 from consumer.tagging.engine.cpu.attention import attend
-from consumer.tagging.engine.cpu.engine import CpuEngine, make_cpu_engine
+from consumer.tagging.engine.cpu.engine import CpuEngine
 from consumer.tagging.engine.cpu.fused_layer import FusedLayer, fused
 from consumer.tagging.engine.cpu.int16_layer import Int16Layer
 from consumer.tagging.engine.cpu.native_attention import Kernel, load_kernel
@@ -32,12 +33,13 @@ from consumer.tagging.engine.cpu.packed_layer import PackedLayer, can_fuse
 from consumer.tagging.engine.cpu.passes import parts
 from consumer.tagging.engine.cpu.quantized_layer import QuantizedLayer, quantize_layer
 from consumer.tagging.engine.cpu.quantized_linear import Int8Linear
+from consumer.tagging.engine.cpu.this_processor import this_processor
 from consumer.tagging.engine.encoder_layers import find_layers, read_layer
 from consumer.tagging.engine.engine import Answer, Engine, PackedEngine
 from consumer.tagging.engine.packed_attention import CannotPack
-from consumer.tagging.model.loaded_model import LoadedModel, load_model
-from consumer.tagging.model.processor import Processor, keep_freed_memory, read_processor
-from consumer.tagging.select import make_engine, settle_precision
+from consumer.tagging.model.loaded_model import LoadedModel
+from consumer.tagging.model.processor import Processor, keep_freed_memory
+from consumer.tagging.select import Selection, load_model, select_engine
 from tests.support.cpu_models import (
     FUSED,
     LENGTHS,
@@ -110,10 +112,14 @@ def test_parts_keep_all_streams_busy() -> None:
         assert [100 * len(part) for part in found] == expected
 
 
+def engine_of(model: LoadedModel) -> Engine:
+    return select_engine(model, with_probabilities=True).engine
+
+
 def on_two_threads(dtype: str) -> Engine:
     before = torch.get_num_threads()
     try:
-        return make_cpu_engine(load("bert-cased", dtype, threads=2), with_probabilities=True)
+        return engine_of(load("bert-cased", dtype, threads=2))
     finally:
         torch.set_num_threads(before)
 
@@ -121,7 +127,7 @@ def on_two_threads(dtype: str) -> Engine:
 @pytest.mark.instructions
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_windows_have_the_same_answers_on_any_number_of_threads(dtype: str) -> None:
-    expected = make_engine(load("bert-cased", dtype), with_probabilities=True).run(windows())
+    expected = engine_of(load("bert-cased", dtype)).run(windows())
     engine = on_two_threads(dtype)
     for _ in range(3):
         found = engine.run(windows())
@@ -189,7 +195,8 @@ def test_a_pass_has_begun_when_it_comes_back_and_room_comes_when_none_waits(
     before = torch.get_num_threads()
     monkeypatch.setattr(cpu_engine, "PART_NUMBERS", 64 * 64)
     try:
-        engine = make_cpu_engine(load("bert-cased", "float32", threads), with_probabilities=False)
+        engine = select_engine(load("bert-cased", "float32", threads), False).engine
+        assert isinstance(engine, CpuEngine)
     finally:
         torch.set_num_threads(before)
     engine.await_room()
@@ -270,7 +277,7 @@ def test_a_layer_with_something_of_its_own_is_not_fused() -> None:
 @pytest.mark.parametrize("family", PACKED_FAMILIES)
 def test_fused_layers_answer_as_the_model_does(family: str) -> None:
     expected = plain_engine(family).run(windows())
-    engine = make_engine(load(family, "bfloat16"), with_probabilities=True)
+    engine = engine_of(load(family, "bfloat16"))
     assert all(isinstance(layer, FusedLayer) for layer in layers_of(engine))
     assert len(layers_of(engine)) == 2
     found = engine.run(windows())
@@ -285,7 +292,7 @@ def test_fused_layers_answer_as_the_model_does(family: str) -> None:
 @pytest.mark.parametrize("family", PACKED_FAMILIES)
 def test_layers_of_our_own_answer_in_float32_as_the_model_does(family: str) -> None:
     expected = plain_engine(family, OWN_FLOAT32).run(windows())
-    engine = make_engine(load(family, OWN_FLOAT32), with_probabilities=True)
+    engine = engine_of(load(family, OWN_FLOAT32))
     assert [type(layer) for layer in layers_of(engine)] == [FusedLayer, FusedLayer]
     found = engine.run(windows())
     assert found.probabilities is not None
@@ -298,20 +305,17 @@ def test_float32_is_the_models_own_to_the_last_digit_for_who_asks_and_faster_by_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     plain = Processor(has_bfloat16=False, has_int8=False, has_amx=False)
-    monkeypatch.setattr("consumer.tagging.model.device.read_processor", lambda: plain)
-    monkeypatch.setattr(layer_choice, "read_processor", lambda: plain)
+    monkeypatch.setattr(select, "this_processor", lambda: plain)
 
     def found(folder: Path, dtype: str) -> list[torch.nn.Module]:
-        return layers_of(
-            make_engine(load_model(str(folder), "", "cpu", dtype, 1), with_probabilities=True)
-        )
+        return layers_of(engine_of(load_model(str(folder), "", "cpu", dtype, 1)))
 
     assert found(two_headed("bert-cased"), "float32") == []
     assert found(tiny_folder("bert-cased"), "auto") == [], "heads of 8"
     kernel = load_kernel()
     takes = kernel is not None and kernel.takes(16)
     assert len(found(two_headed("bert-cased"), "auto")) == (2 if takes else 0)
-    monkeypatch.setattr(layer_choice, "load_kernel", lambda: None)
+    monkeypatch.setattr(offers, "load_kernel", lambda: None)
     assert found(two_headed("bert-cased"), "auto") == []
 
 
@@ -327,9 +331,9 @@ def test_attention_in_float32_is_the_kernels(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(Kernel, "attend", counted)
     for dtype in ("float32", "bfloat16"):
-        make_engine(load("bert-cased", dtype), with_probabilities=True).run(windows())
+        engine_of(load("bert-cased", dtype)).run(windows())
     assert not calls
-    engine = make_engine(load("bert-cased", OWN_FLOAT32), with_probabilities=True)
+    engine = engine_of(load("bert-cased", OWN_FLOAT32))
     assert len(calls) == 2, "the layers are tried"
     engine.run(windows())
     assert len(calls) == 4
@@ -343,7 +347,7 @@ def test_a_kernel_that_is_wrong_on_this_machine_is_left_out(
     monkeypatch.setattr(Kernel, "attend", lambda *given: run(*given) + 0.01)
     model = load("bert-cased", OWN_FLOAT32)
     assert can_fuse(model.network, fused(torch.float32)), "what does without it is as it was"
-    assert layers_of(make_engine(model, with_probabilities=True)) == []
+    assert layers_of(engine_of(model)) == []
 
 
 @needs_int16
@@ -356,7 +360,7 @@ def test_layers_in_sixteen_bits_answer_as_the_model_does(family: str, heads: int
         return load_model(str(folder), "", "cpu", dtype, 1)
 
     expected = PackedEngine(loaded("float32"), with_probabilities=True).run(windows())
-    engine = make_engine(loaded("int16"), with_probabilities=True)
+    engine = engine_of(loaded("int16"))
     assert [type(layer) for layer in layers_of(engine)] == [Int16Layer, Int16Layer]
     found = engine.run(windows())
     assert found.probabilities is not None
@@ -371,7 +375,7 @@ def test_layers_in_sixteen_bits_answer_as_the_model_does(family: str, heads: int
 def test_a_window_gives_the_same_numbers_in_sixteen_bits_in_any_company() -> None:
     """Bit for bit, in the layers; what is before and after them has the roundings of its shape."""
     model = load_model(str(two_headed("bert-cased")), "", "cpu", "int16", 1)
-    layer = layers_of(make_engine(model, with_probabilities=True))[0]
+    layer = layers_of(engine_of(model))[0]
     hidden = torch.randn(sum(LENGTHS), 32, generator=torch.Generator().manual_seed(2))
     with torch.inference_mode():
         together = layer(hidden[None], window_lengths=LENGTHS)[0].split(LENGTHS)
@@ -384,39 +388,42 @@ def test_a_window_gives_the_same_numbers_in_sixteen_bits_in_any_company() -> Non
 PLAIN_INT16 = Processor(False, False, False, has_int16=True, prefers_int16=True)
 
 
-def settled(folder: Path, dtype: str) -> LoadedModel:
-    return settle_precision(load_model(str(folder), "", "cpu", dtype, 1))
+def selected(folder: Path, dtype: str) -> Selection:
+    return select_engine(load_model(str(folder), "", "cpu", dtype, 1), with_probabilities=True)
 
 
 @needs_int16
 def test_auto_is_int16_for_models_whose_layers_take_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("consumer.tagging.model.device.read_processor", lambda: PLAIN_INT16)
-    monkeypatch.setattr(layer_choice, "read_processor", lambda: PLAIN_INT16)
-    model = settled(tiny_folder("bert-cased"), "auto")
-    assert model.info.dtype == "int16"
-    assert isinstance(layers_of(make_engine(model, with_probabilities=True))[0], Int16Layer)
-    assert settled(tiny_folder("bert-cased"), "float32").info.dtype == "float32"
+    monkeypatch.setattr(select, "this_processor", lambda: PLAIN_INT16)
+    found = selected(tiny_folder("bert-cased"), "auto")
+    assert found.model.info.dtype == "int16"
+    assert isinstance(layers_of(found.engine)[0], Int16Layer)
+    assert selected(tiny_folder("bert-cased"), "float32").model.info.dtype == "float32"
     for family in sorted(set(FAMILIES) - set(PACKED_FAMILIES)):
-        model = settled(tiny_folder(family), "auto")
-        assert model.info.dtype == "float32"
-        make_engine(model, with_probabilities=True).run(windows())
+        found = selected(tiny_folder(family), "auto")
+        assert found.model.info.dtype == "float32"
+        found.engine.run(windows())
         assert tiny_tagger(family, dtype="auto").info.dtype == "float32"
         with pytest.raises(ModelError, match=r"int16.*; use --dtype auto"):
-            make_engine(settled(tiny_folder(family), "int16"), with_probabilities=True)
+            selected(tiny_folder(family), "int16")
 
 
 @needs_int16
-def test_a_settled_model_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """It takes seconds of a start."""
-    monkeypatch.setattr("consumer.tagging.model.device.read_processor", lambda: PLAIN_INT16)
-    model = settled(tiny_folder("bert-cased"), "auto")
+    monkeypatch.setattr(select, "this_processor", lambda: PLAIN_INT16)
+    tried: list[str] = []
+    for module, name in ((select, "can_pack"), (offers, "can_fuse")):
+        own = getattr(module, name)
 
-    def tried(*_: Any) -> bool:
-        raise AssertionError("it was tried already")
+        def counted(*given: Any, own: Any = own, name: str = name) -> bool:
+            tried.append(name)
+            return bool(own(*given))
 
-    monkeypatch.setattr("consumer.tagging.select.can_pack", tried)
-    monkeypatch.setattr(layer_choice, "can_fuse", tried)
-    assert isinstance(layers_of(make_engine(model, with_probabilities=True))[0], Int16Layer)
+        monkeypatch.setattr(module, name, counted)
+    assert isinstance(layers_of(selected(tiny_folder("bert-cased"), "auto").engine)[0], Int16Layer)
+    # In float32, then in 16 bits.
+    assert tried == ["can_pack", "can_fuse", "can_fuse"]
 
 
 @needs_int16
@@ -426,14 +433,14 @@ def test_a_kernel_whose_layers_are_wrong_on_this_machine_is_left_out(
 ) -> None:
     run = getattr(LayerKernel, broken)
     monkeypatch.setattr(LayerKernel, broken, lambda *given: run(*given) * 1.5)
-    monkeypatch.setattr("consumer.tagging.model.device.read_processor", lambda: PLAIN_INT16)
-    model = settled(tiny_folder("bert-cased"), "auto")
-    assert model.info.dtype == "float32"
-    assert not any(isinstance(layer, Int16Layer) for layer in layers_of(make_engine(model, True)))
+    monkeypatch.setattr(select, "this_processor", lambda: PLAIN_INT16)
+    found = selected(tiny_folder("bert-cased"), "auto")
+    assert found.model.info.dtype == "float32"
+    assert not any(isinstance(layer, Int16Layer) for layer in layers_of(found.engine))
     with pytest.raises(
         ModelError, match="its layers cannot be computed in int16; use --dtype auto"
     ):
-        make_engine(settled(tiny_folder("bert-cased"), "int16"), with_probabilities=True)
+        selected(tiny_folder("bert-cased"), "int16")
 
 
 @needs_int16
@@ -445,7 +452,7 @@ def test_a_layer_of_another_structure_is_not_taken_for_a_rounding() -> None:
     own = layers[1].forward
     layers[1].forward = lambda *given, **named: own(*given, **named) * 1.001
     with pytest.raises(ModelError, match="its layers cannot be computed in int16"):
-        make_engine(model, with_probabilities=True)
+        select_engine(model, with_probabilities=True)
 
 
 @needs_int16
@@ -453,7 +460,7 @@ def test_widths_that_the_kernel_does_not_take(monkeypatch: pytest.MonkeyPatch) -
     asked: list[tuple[int, ...]] = []
     monkeypatch.setattr(LayerKernel, "takes", lambda _, *widths: asked.append(widths))
     with pytest.raises(ModelError, match="its layers cannot be computed in int16"):
-        make_engine(load("bert-cased", "int16"), with_probabilities=True)
+        select_engine(load("bert-cased", "int16"), with_probabilities=True)
     assert asked == [(32, 32, 64)]
 
 
@@ -462,7 +469,7 @@ def test_widths_that_the_kernel_does_not_take(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize("family", PACKED_FAMILIES)
 def test_layers_in_eight_bits_answer_nearly_as_the_model_does(family: str) -> None:
     expected = plain_engine(family).run(windows())
-    engine = make_engine(load(family, "int8"), with_probabilities=True)
+    engine = engine_of(load(family, "int8"))
     layers = layers_of(engine)
     assert len(layers) == 2
     quantized = [layer for layer in layers if isinstance(layer, QuantizedLayer)]
@@ -476,7 +483,7 @@ def test_layers_in_eight_bits_answer_nearly_as_the_model_does(family: str) -> No
 @pytest.mark.parametrize("dtype", FUSED)
 @pytest.mark.parametrize("family", PACKED_FAMILIES)
 def test_what_nobody_reads_is_left_out_and_changes_nothing(family: str, dtype: str) -> None:
-    engine = make_engine(load(family, dtype), with_probabilities=True)
+    engine = engine_of(load(family, dtype))
     rows: list[int] = []
     layers_of(engine)[-1].register_forward_hook(lambda _, __, given: rows.append(given.shape[1]))
     whole = engine.run(windows())
@@ -497,9 +504,7 @@ def test_what_nobody_reads_is_left_out_and_changes_nothing(family: str, dtype: s
 @pytest.mark.parametrize("dtype", ["float32", *FUSED])
 def test_what_is_read_is_the_same_on_any_number_of_threads(dtype: str) -> None:
     is_read = np.arange(sum(LENGTHS)) % 3 == 0
-    expected = make_engine(load("bert-cased", dtype), with_probabilities=True).run(
-        windows(), is_read
-    )
+    expected = engine_of(load("bert-cased", dtype)).run(windows(), is_read)
     found = on_two_threads(dtype).run(windows(), is_read)
     assert np.array_equal(found.label_ids[is_read], expected.label_ids[is_read])
     assert np.allclose(found.scores[is_read], expected.scores[is_read], atol=1e-6)
@@ -507,7 +512,7 @@ def test_what_is_read_is_the_same_on_any_number_of_threads(dtype: str) -> None:
 
 @pytest.mark.parametrize("dtype", [one for one in FUSED if one.values[0] != "int8"])
 def test_a_read_token_that_is_no_number_says_so(dtype: str) -> None:
-    engine = make_engine(load("bert-cased", dtype), with_probabilities=False)
+    engine = select_engine(load("bert-cased", dtype), with_probabilities=False).engine
     assert isinstance(engine, CpuEngine)
     engine._model.network.get_input_embeddings().weight.data[7] = torch.nan
     poisoned = [np.full(12, 9, dtype=np.int32), np.full(12, 9, dtype=np.int32)]
@@ -520,10 +525,7 @@ def test_a_read_token_that_is_no_number_says_so(dtype: str) -> None:
 
 @needs_int8
 def test_the_same_model_has_the_same_scales_at_every_start() -> None:
-    first, second = (
-        make_engine(load("bert-cased", "int8"), with_probabilities=True).run(windows())
-        for _ in range(2)
-    )
+    first, second = (engine_of(load("bert-cased", "int8")).run(windows()) for _ in range(2))
     assert first.probabilities is not None
     assert second.probabilities is not None
     assert np.array_equal(first.probabilities, second.probabilities)
@@ -533,7 +535,7 @@ def test_the_same_model_has_the_same_scales_at_every_start() -> None:
 @needs_int8
 def test_a_window_gives_the_same_numbers_in_eight_bits_in_any_company() -> None:
     """Bit for bit: no scale depends on what else is in the pass."""
-    engine = make_engine(load("bert-cased", "int8"), with_probabilities=True)
+    engine = engine_of(load("bert-cased", "int8"))
     together = engine.run(windows())
     alone = [engine.run([window]) for window in windows()]
     assert np.array_equal(together.label_ids, np.concatenate([one.label_ids for one in alone]))
@@ -574,7 +576,7 @@ def test_a_matmul_that_eight_bits_change_too_much_stays_in_sixteen(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("consumer.tagging.engine.cpu.quantized_linear.MOST_ERROR", 0.0)
-    engine = make_engine(load("bert-cased", "int8"), with_probabilities=True)
+    engine = engine_of(load("bert-cased", "int8"))
     assert [layer.int8_linears for layer in layers_of(engine)] == [0, 0]
     expected = plain_engine("bert-cased").run(windows())
     found = engine.run(windows())
@@ -586,27 +588,27 @@ def test_a_matmul_that_eight_bits_change_too_much_stays_in_sixteen(
 @needs_int8
 def test_a_model_that_eight_bits_cannot_have_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="does not run in int8, since its attention cannot be pa"):
-        make_engine(load("deberta-v3", "int8"), with_probabilities=False)
+        select_engine(load("deberta-v3", "int8"), with_probabilities=False)
     folder = save_tiny_model(tmp_path / "model")
     model = load_model(str(folder), "", "cpu", "int8", 1)
     layers: Any = find_layers(model.network)
     layers[0].intermediate.intermediate_act_fn = torch.nn.ReLU()
     with pytest.raises(ModelError, match="its layers cannot be computed in int8; use --dtype auto"):
-        make_cpu_engine(model, with_probabilities=False)
+        select_engine(model, with_probabilities=False)
 
 
 def test_float32_and_processors_without_bfloat16_leave_the_layers_as_they_are(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert layers_of(make_engine(load("bert-cased", "float32"), with_probabilities=True)) == []
-    monkeypatch.setattr(layer_choice, "read_processor", lambda: Processor(False, False, False))
-    assert layers_of(make_engine(load("bert-cased", "bfloat16"), with_probabilities=True)) == []
+    assert layers_of(engine_of(load("bert-cased", "float32"))) == []
+    monkeypatch.setattr(select, "this_processor", lambda: Processor(False, False, False))
+    assert layers_of(engine_of(load("bert-cased", "bfloat16"))) == []
 
 
 def test_a_long_pass_is_cut_and_put_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = make_engine(load("bert-cased", "float32"), with_probabilities=True).run(windows())
+    whole = engine_of(load("bert-cased", "float32")).run(windows())
     monkeypatch.setattr(cpu_engine, "PART_NUMBERS", 50 * 64)
-    cut = make_engine(load("bert-cased", "float32"), with_probabilities=True).run(windows())
+    cut = engine_of(load("bert-cased", "float32")).run(windows())
     assert np.array_equal(cut.label_ids, whole.label_ids)
     assert np.allclose(cut.scores, whole.scores, atol=1e-6)
     assert cut.probabilities is not None
@@ -616,7 +618,7 @@ def test_a_long_pass_is_cut_and_put_together(monkeypatch: pytest.MonkeyPatch) ->
 
 @needs_bfloat16
 def test_a_fused_layer_refuses_what_it_does_not_know() -> None:
-    engine = make_engine(load("bert-cased", "bfloat16"), with_probabilities=False)
+    engine = select_engine(load("bert-cased", "bfloat16"), with_probabilities=False).engine
     layer = layers_of(engine)[0]
     hidden = torch.zeros(1, 4, 32, dtype=torch.bfloat16)
     with pytest.raises(CannotPack):
@@ -697,7 +699,7 @@ def test_what_is_no_number_stays_in_its_window() -> None:
 
 @needs_bfloat16
 def test_passes_have_few_numbers_of_tokens() -> None:
-    engine = make_engine(load("bert-cased", "bfloat16"), with_probabilities=False)
+    engine = select_engine(load("bert-cased", "bfloat16"), with_probabilities=False).engine
     seen: list[tuple[int, int]] = []
     for layer in layers_of(engine):
         layer.register_forward_hook(
@@ -717,7 +719,7 @@ def test_attention_takes_scores_of_any_size(
 ) -> None:
     """All scores of a row may be far from zero: their exponentials have no number then."""
     own = Processor(has_bfloat16=True, has_int8=True, has_amx=False)
-    monkeypatch.setattr("consumer.tagging.engine.cpu.attention.read_processor", lambda: own)
+    monkeypatch.setattr("consumer.tagging.engine.cpu.attention.this_processor", lambda: own)
     draw = torch.Generator().manual_seed(4)
     query, key, value = torch.randn(3, 12, 2, 8, generator=draw)
     # One head of the two.
@@ -764,7 +766,7 @@ def test_attention_is_the_same_with_amx_and_without(
     monkeypatch: pytest.MonkeyPatch, has_amx: bool
 ) -> None:
     own = Processor(has_bfloat16=True, has_int8=True, has_amx=has_amx)
-    monkeypatch.setattr("consumer.tagging.engine.cpu.attention.read_processor", lambda: own)
+    monkeypatch.setattr("consumer.tagging.engine.cpu.attention.this_processor", lambda: own)
     lengths = (1, 7, 64, 300)
     inputs = torch.randn(372, 3 * 64, generator=torch.Generator().manual_seed(3))
     inputs[:, :64] *= 0.3
@@ -786,10 +788,10 @@ def test_the_c_library_is_asked_to_keep_memory_and_others_are_left_alone(
 
 def test_not_a_number_stays_one_in_eight_bits() -> None:
     """The residual carries it past the matmuls, which have no number for it."""
-    if not read_processor().has_int8:
+    if not this_processor().has_int8:
         pytest.skip("needs a processor with AVX-512 VNNI")
     model = load("bert-cased", "int8")
-    engine = make_engine(model, with_probabilities=False)
+    engine = select_engine(model, with_probabilities=False).engine
     poisoned = windows((8, 8))
     with torch.no_grad():
         model.network.get_input_embeddings().weight[int(poisoned[0][3])] = float("nan")

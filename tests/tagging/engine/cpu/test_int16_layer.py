@@ -15,7 +15,7 @@ from consumer.tagging.engine.cpu import native_library
 from consumer.tagging.engine.cpu.int16_weights import int16_weight
 from consumer.tagging.engine.cpu.native_layer import LayerKernel, load_layer_kernel
 from consumer.tagging.engine.encoder_layers import LayerWeights, find_layers, read_layer
-from consumer.tagging.model.loaded_model import load_model
+from consumer.tagging.select import load_model
 from tests.support.native_kernels import needs_compiler, run_watched
 from tests.support.tiny_models import tiny_folder
 

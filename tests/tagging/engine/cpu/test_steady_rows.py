@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from consumer.tagging.engine.cpu import engine as cpu_engine
-from consumer.tagging.engine.cpu.engine import make_cpu_engine
 from consumer.tagging.engine.cpu.fused_layer import PrepackedLinear
 from consumer.tagging.engine.cpu.quantized_linear import Int8Linear
 from consumer.tagging.engine.cpu.row_blocks import (
@@ -24,6 +23,7 @@ from consumer.tagging.engine.cpu.row_blocks import (
 )
 from consumer.tagging.engine.engine import Answer, Engine
 from consumer.tagging.model.loaded_model import LoadedModel
+from consumer.tagging.select import select_engine
 from tests.support.cpu_models import FUSED, load, windows
 from tests.support.tiny_models import tiny_tagger
 
@@ -111,7 +111,7 @@ def _same_probabilities(alone: Answer, together: Answer, own: slice) -> bool:
 
 
 def made(dtype: str) -> cpu_engine.CpuEngine:
-    engine = make_cpu_engine(load("bert-cased", dtype), with_probabilities=True)
+    engine = select_engine(load("bert-cased", dtype), with_probabilities=True).engine
     assert isinstance(engine, cpu_engine.CpuEngine)
     return engine
 

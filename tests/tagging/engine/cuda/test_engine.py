@@ -9,13 +9,14 @@ import pytest
 import torch
 
 from consumer.tagging import select as engines
+from consumer.tagging.engine import plain_offers
 from consumer.tagging.engine.cuda import engine as cuda_engine
 from consumer.tagging.engine.cuda.engine import CudaOptions, make_cuda_engine, try_way
 from consumer.tagging.engine.cuda.support import AttentionChoice, CudaFacts
 from consumer.tagging.engine.cuda.varlen_attention import PADDED, register_varlen
 from consumer.tagging.engine.engine import PackedEngine, PaddedEngine
 from consumer.tagging.engine.window_company import Company
-from consumer.tagging.select import make_engine
+from consumer.tagging.select import select_engine
 from tests.support.fake_cuda import FakeCuda
 from tests.support.host_device import load_tiny
 from tests.support.tiny_families import loaded
@@ -74,12 +75,12 @@ def test_an_engine_of_the_device_goes_before_the_others(monkeypatch: pytest.Monk
     there = object()
     monkeypatch.setattr(engines, "can_pack", lambda _model: True)
     monkeypatch.setattr(cuda_engine, "make_cuda_engine", lambda *_: there)
-    assert make_engine(model, False) is there
+    assert select_engine(model, False).engine is there
     monkeypatch.setattr(cuda_engine, "make_cuda_engine", lambda *_: None)
-    assert isinstance(make_engine(model, False), PackedEngine)
+    assert isinstance(select_engine(model, False).engine, PackedEngine)
     monkeypatch.setattr(engines, "can_pack", lambda _model: False)
-    monkeypatch.setattr(engines, "find_company", lambda _model: Company.EQUAL)
-    padded = make_engine(model, False)
+    monkeypatch.setattr(plain_offers, "find_company", lambda _model: Company.EQUAL)
+    padded = select_engine(model, False).engine
     assert isinstance(padded, PaddedEngine)
     assert not padded.pads
 

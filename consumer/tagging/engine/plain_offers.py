@@ -1,0 +1,86 @@
+"""What runs on any device: a model by its own layers, its windows packed or side by side."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from consumer.contracts.choices import Dtype
+from consumer.tagging.engine.engine import PackedEngine, PaddedEngine
+from consumer.tagging.engine.offer import Auto, Machine, Made, Models, Offer
+from consumer.tagging.engine.padded_company import find_company
+from consumer.tagging.model.loaded_model import LoadedModel
+
+#: What padding adds to a pass, by the contests beside the Hugging Face pipeline.
+_PADDING = 1.4
+
+#: A pass in a precision that the processor does not multiply: values are converted one by one. It
+#: is slower than float32; by how much decides nothing.
+_CONVERTED = 2.0
+
+#: A pass in 16 bits that it multiplies. Matmuls take 0.4 of float32's time, and what is between
+#: them, a third of a pass, takes as long as before.
+_HALF = 0.6
+
+
+def is_multiplied(dtype: Dtype, machine: Machine) -> bool:
+    """Whether a machine has matmuls in float32, bfloat16 or float16, and need not convert."""
+    if machine.device.type == "cuda" or dtype == Dtype.FLOAT32:
+        return True
+    return dtype == Dtype.BFLOAT16 and machine.processor.has_bfloat16
+
+
+def plain_cost(machine: Machine, dtype: Dtype, padding: float = 1.0) -> float:
+    """What a pass by the model's own layers costs, see `Offer.cost`."""
+    if dtype == Dtype.FLOAT32:
+        return padding
+    return padding * (_HALF if is_multiplied(dtype, machine) else _CONVERTED)
+
+
+def auto_of(machine: Machine, dtype: Dtype) -> Auto:
+    """For which models `auto` is float32, bfloat16 or float16. Of float16 nobody has measured the
+    entities; bfloat16 is for what multiplies it."""
+    is_for_all = dtype != Dtype.FLOAT16 and is_multiplied(dtype, machine)
+    return Auto.ANY if is_for_all else Auto.NEVER
+
+
+def _packed(model: LoadedModel, with_probabilities: bool) -> Made:
+    return Made(PackedEngine(model, with_probabilities), "packed, layers as they are")
+
+
+def _padded(model: LoadedModel, with_probabilities: bool) -> Made:
+    company = find_company(model)
+    return Made(PaddedEngine(model, with_probabilities, company), company.value)
+
+
+#: Precisions that torch's modules compute on any device, most exact first.
+_DTYPES = (Dtype.FLOAT32, Dtype.BFLOAT16, Dtype.FLOAT16)
+
+#: For a model that cannot be packed.
+PADDED_OFFERS = tuple(
+    Offer(
+        name="padded windows",
+        dtype=dtype,
+        devices=("cpu", "cuda"),
+        models=Models.ANY,
+        cost=partial(plain_cost, dtype=dtype, padding=_PADDING),
+        auto=partial(auto_of, dtype=dtype),
+        make=_padded,
+        is_plain=True,
+    )
+    for dtype in _DTYPES
+)
+
+#: For a GPU whose own engine does not take the model; a CPU's takes every packed one.
+PACKED_OFFERS = tuple(
+    Offer(
+        name="packed windows, one attention call each",
+        dtype=dtype,
+        devices=("cuda",),
+        models=Models.PACKED,
+        cost=partial(plain_cost, dtype=dtype),
+        auto=partial(auto_of, dtype=dtype),
+        make=_packed,
+        is_plain=True,
+    )
+    for dtype in _DTYPES
+)
