@@ -1,9 +1,9 @@
 """Attention functions by name: the one place through which a network is given another attention.
 
 A network keeps the name of its attention in its configuration, as those of transformers do, and
-calls the function of that name in each layer. `Bert` looks it up here; transformers has a table of
-its own, which is told when one of its networks is given the name, so that its modelling code is
-not imported for the sake of a table.
+calls the function of that name in each layer. `Bert` looks the function up here. transformers has a
+table of its own, which is told only when one of its networks is given the name. So its modelling
+code is not imported for the sake of a table.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
 """BERT for token classification (Devlin et al. 2019) in plain torch.
 
-The modelling code of transformers brings compilers, exporters and distributed tensors along, which
-is half of a worker's start; a BERT needs none of it. Here are the modules of one, under the names
-that checkpoints have for their weights, with transformers' numbers to the last bit. Everything
-else, and a checkpoint that is out of the ordinary in any way, is loaded by transformers:
-docs/decisions/0012.
+transformers' modelling code imports compilers, exporters and distributed tensors, which is half of
+a worker's start. A BERT needs none of it. Here are its modules, under the names that checkpoints
+have for their weights; they give transformers' logits to the last bit. transformers loads
+everything else, and a checkpoint that is out of the ordinary in any way: docs/decisions/0012.
 """
 
 from __future__ import annotations
@@ -54,7 +53,7 @@ class Bert(torch.nn.Module):
     #: See `consumer.tagging.model.attention_functions.use_attention`.
     finds_attention = True
 
-    # Plain modules, which torch lets one put others into.
+    # Of any type, since other modules may be put here.
     bert: Any
 
     def __init__(self, config: Any) -> None:
@@ -125,7 +124,7 @@ class _Embeddings(torch.nn.Module):
 
 
 def _table(rows: int, columns: int) -> torch.nn.Embedding:
-    # With its weight given nothing is drawn, for which torch would import its compiler.
+    # Given a weight torch draws none; to draw one it would import its compiler.
     return torch.nn.Embedding(rows, columns, _weight=torch.empty(rows, columns))
 
 
@@ -175,7 +174,7 @@ class _Attention(torch.nn.Module):
 
 
 class _Output(torch.nn.Module):
-    """A product, the residual and their normalisation."""
+    """A linear layer, the residual and their normalisation."""
 
     def __init__(self, inputs: int, config: Any) -> None:
         super().__init__()
@@ -233,7 +232,7 @@ def load_bert(
         network = Bert(config)
     expected = network.state_dict()
     found = {renamed(name): weight for name, weight in load_file(folder / _WEIGHTS).items()}
-    # Copied: what is as it was read lies in the file, which may change under a worker's feet.
+    # Copied, since a tensor as it was read lies in the file, which may change under a worker.
     weights = {name: found[name].to(dtype, copy=True) for name in expected if name in found}
     if {name: weight.shape for name, weight in weights.items()} != {
         name: weight.shape for name, weight in expected.items()

@@ -1,9 +1,8 @@
 """In which precisions a model is known to keep its entities, as a file beside its weights says.
 
-Whether eight bits keep them depends on the model, and cannot be known without text that looks like
-what it will read. So whoever has measured it, with `nerstream compare`, says so in `nerstream.json`
-in the model's folder: `{"faithful_dtypes": ["bfloat16", "int8"]}`. A model that is trained on from
-it has no such file.
+Whether eight bits keep them depends on the model, and only text like what it will read can tell.
+Whoever has measured it with `nerstream compare` says so in `nerstream.json` in the model's folder:
+`{"faithful_dtypes": ["bfloat16", "int8"]}`. Training on from a model does not copy that file.
 """
 
 from __future__ import annotations
@@ -37,8 +36,8 @@ def read_faithful_dtypes(name: str, folder: Path) -> frozenset[str]:
 
 
 def write_faithful_dtypes(name: str, folder: Path, measured: Mapping[str, bool]) -> Path:
-    """Say of these precisions whether the model keeps its entities in them; what the file says of
-    others, and whatever else it holds, stays.
+    """Write down whether the model keeps its entities in these precisions. What the file says of
+    others stays, and so does whatever else it holds.
 
     Args:
         name: the model, for an error's text.

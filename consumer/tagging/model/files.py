@@ -1,7 +1,7 @@
 """The files of a model's folder, read before the library reads them.
 
-What the library says of a file that is cut off, or is not what its name says, is a traceback or a
-guess. Here each finding is one sentence that names the file and what would be right.
+For a file that is cut off, or is not what its name says, the library has a traceback or a guess.
+Here each finding is one sentence that names the file and what would be right.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import orjson
 
 from consumer.contracts.errors import ModelError, first_line
 
-#: How the file begins that git has in place of a large one; https://git-lfs.com has the form.
+#: Beginning of the file that git has in place of a large one; https://git-lfs.com has the form.
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -78,7 +78,8 @@ def read_json(name: str, path: Path) -> dict[str, Any]:
 
 
 def read_bytes(name: str, path: Path) -> bytes:
-    """A whole file that is not empty and holds what its name says, as far as its beginning tells.
+    """The bytes of a file that is not empty and holds what its name says, as far as its beginning
+    tells.
 
     Raises:
         ModelError: it is not so, or it cannot be read.
@@ -100,7 +101,7 @@ def check_beginning(name: str, file: str, data: bytes) -> None:
     Args:
         name: the model.
         file: its file.
-        data: of it at least the first 200 bytes, or all.
+        data: at least its first 200 bytes, or all of it.
 
     Raises:
         ModelError: the file is empty, a Git LFS pointer or a web page.

@@ -70,7 +70,7 @@ def find_model_folder(name: str, revision: str) -> ModelFolder:
                 "nerstream again, or name another model with --model"
             )
         return _local(BUNDLED, BUNDLED, BUNDLED_FOLDER)
-    # Not Path's: that fails where there is no home, or no user of the name behind a ~.
+    # `Path.expanduser` fails where there is no home, or no user of the name after the ~.
     folder = Path(os.path.expanduser(name))  # noqa: PTH111
     if folder.is_dir():
         # A link keeps its own name: it is what a person chose to call the model.
@@ -144,7 +144,8 @@ def _hub(name: str, revision: str) -> ModelFolder:
 
 
 def _commit(name: str, revision: str) -> str:
-    """The commit that a revision stands for now; the last known one where the hub is away."""
+    """The commit that a revision stands for now; the last known one where the hub cannot be
+    reached."""
     if _COMMIT.fullmatch(revision):
         return revision
     try:

@@ -1,8 +1,8 @@
 """The labels of a model: what each output of the classifier means.
 
 Checkpoints spell them in many ways: `B-PER`, `b_per`, `PER-B`, `S-PER`, `PER`; `O`, `NONE`, `B-O`,
-`[PAD]`. They are read here, all of one model together, since one alone often cannot be: whether
-`E-MAIL` is the end of a MAIL or a type shows in the others. What stays ambiguous is refused.
+`[PAD]`. All labels of a model are read together, since one alone is often ambiguous: only the
+others show whether `E-MAIL` is the end of a MAIL or a type. What stays ambiguous is refused.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ UNNAMED_TYPE = "ENTITY"
 
 #: Names of the label for words in no entity, without case and punctuation.
 _OUTSIDE = frozenset(("o", "0", "out", "outside", "none"))
-#: Names that are it only in a model that has none of those; beside an O they are types. The last
-#: are the Greek and the Cyrillic letter that look like an O.
+#: Names of that label only in a model that has none of those above; beside an O they are types. The
+#: last two are the Greek and the Cyrillic letter that look like an O.
 _OUTSIDE_PERHAPS = frozenset(
     (
         *("other", "others", "background", "nothing", "null", "nil", "na", "noneoftheabove"),
@@ -41,12 +41,14 @@ _OUTSIDE_PERHAPS = frozenset(
         *("outsideofentity", "nolabel", "notag", "unlabeled", "unlabelled", "\u03bf", "\u043e"),
     )
 )
-#: Labels of tokens that are no text, or of which nothing is asked; beside an outside label alone.
+#: Labels of tokens that are no text, or of which nothing is asked. They count only beside a label
+#: that is outside.
 _SPECIAL = re.compile(r"\[[A-Za-z]+\]|</?[A-Za-z]+>|PAD|X|IGNORE|-100")
 
 _UNNAMED = re.compile(r"(LABEL|CLASS|TAG)[-_ ]?\d+|\d+", re.IGNORECASE)
 
-#: Also a space, dashes other than the hyphen, and several of them: `B__PER`, `B - PER`.
+#: What separates letter and type: also a space, other dashes than the hyphen, and several marks:
+#: `B__PER`, `B - PER`.
 _MARKS = r"-_:/|.#=+~@\\,;*\s\u2010-\u2015\u2212"
 _SEPARATOR = f"[{_MARKS}]+"
 _LETTER = f"[{''.join(sorted(LETTERS))}]"
@@ -55,8 +57,8 @@ _SUFFIXED = re.compile(f"(?P<type>.*[^{_MARKS}]){_SEPARATOR}(?P<letter>{_LETTER}
 _LETTER_ALONE = re.compile(f"{_LETTER}{_SEPARATOR}|{_SEPARATOR}{_LETTER}", re.IGNORECASE)
 #: What every scheme writes, and every tagger of transformers reads.
 _USUAL = re.compile(f"[BI]-[^{_MARKS}].*")
-#: Other ways to say which words begin an entity: `BEGIN-PER`, `B(PER)`, `BPER`. They show by two
-#: labels that differ in this part alone, of which one begins it and one is inside.
+#: Other ways to say which words begin an entity: `BEGIN-PER`, `B(PER)`, `BPER`. Two labels that
+#: differ in this part alone show them: one begins an entity, one is inside.
 _BEGIN_OR_INSIDE = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
@@ -102,10 +104,11 @@ class Labels:
 def read_labels(id2label: Mapping[int, str], model: str) -> Labels:
     """Read a model's `id2label`.
 
-    Types may be bare, which is as inside, or carry a letter of IOB, BIOES (also BMES and BMEWO) or
-    BILOU, in front or behind, after `-` or another separator, in any case. Refused are labels
-    without a name (`LABEL_0`, which the library puts where nobody named them), labels of which none
-    is outside, since every word would be an entity, and labels that can be read in two ways.
+    A type may be bare, which counts as inside, or carry a letter of IOB, BIOES (also BMES and
+    BMEWO) or BILOU. The letter stands in front or behind, set off by `-` or another separator, in
+    any case. Three kinds of labels are refused: those without a name (`LABEL_0`, which the library
+    puts where nobody named them), those of which none is outside, since every word would be an
+    entity, and those that can be read in two ways.
 
     Args:
         id2label: label of each output of the classifier.
@@ -232,7 +235,7 @@ def _read(names: Sequence[str], model: str) -> list[_Read]:
 
 
 def _sure_types(matches: Sequence[re.Match[str] | None], *, in_front: bool) -> set[str]:
-    """The types of which it is sure that a letter stands in front of them, or behind.
+    """The types that surely have a letter in front of them, or behind.
 
     Args:
         matches: of every label with the pattern for one of the two.
@@ -241,7 +244,7 @@ def _sure_types(matches: Sequence[re.Match[str] | None], *, in_front: bool) -> s
     for match in filter(None, matches):
         letters[match["type"]].add(match["letter"].upper())
     # A letter may belong to the type, as in `b_cell` and, more often, `VITAMIN_B`. It does not if
-    # the type has two that belong together.
+    # the type has two letters that belong together.
     sure = {one for one, found in letters.items() if "B" in found and found & set("IM")}
     if in_front:
         sure |= {match["type"] for match in filter(None, matches) if _USUAL.fullmatch(match[0])}
@@ -256,7 +259,7 @@ def _with_letters(
     sure: Collection[str],
     model: str,
 ) -> list[_Read]:
-    """The labels, some with letters, which must be those of the sure types, and some bare."""
+    """The labels, some bare and some with letters. Those with letters must be of the sure types."""
     used = {m["letter"].upper() for m in filter(None, matches) if m["type"] in sure} | {"B", "I"}
     read: list[_Read] = []
     for name, match in zip(names, matches, strict=True):

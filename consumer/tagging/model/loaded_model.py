@@ -56,7 +56,8 @@ class LoadedModel:
         unknown_id: the unknown token, if the tokenizer has one.
         pad_id: what fills a shorter window.
         first_position: position of a window's first token (RoBERTa counts from padding_idx + 1).
-        asked_dtype: the precision that was asked for, `auto` perhaps; `info` has what that is.
+        asked_dtype: the precision that was asked for, `auto` perhaps; `info` has the one that it is
+            computed in.
     """
 
     network: Any
@@ -79,7 +80,7 @@ class LoadedModel:
 
     @property
     def is_exact(self) -> bool:
-        """Whether float32 was asked for by name: numbers are then transformers' own, to the last
+        """Whether float32 was asked for by name. Scores are then transformers' own, to the last
         digits."""
         return self.asked_dtype == Dtype.FLOAT32
 
@@ -141,7 +142,8 @@ def load_from_folder(
     if embeddings is not None:
         special_ids = {*prefix_ids, *suffix_ids}
         check_vocabulary(name, tokenizer, embeddings, special_ids, is_odd=is_odd)
-        # One that was added to the tokenizer alone has no embedding; what it fills is not read.
+        # A padding token of the tokenizer alone has no embedding. Any token will do, since what it
+        # fills is not read.
         pad_id = pad_id if pad_id < embeddings else 0
     first_position = _first_position(network)
     max_tokens = _max_tokens(fast_tokenizer, network.config, first_position)
@@ -188,7 +190,7 @@ def _tell_labels(name: str, labels: Labels) -> None:
 
 
 def _embeddings(network: Any) -> int | None:
-    """Rows of the table of tokens; None for a network that has none, but hashes characters."""
+    """Rows of the table of tokens; None for a network that hashes characters and has none."""
     try:
         rows: int = network.get_input_embeddings().weight.shape[0]
     except (NotImplementedError, AttributeError):
@@ -198,7 +200,7 @@ def _embeddings(network: Any) -> int | None:
 
 def count_tokens(network: Any) -> int:
     """How many different tokens a network knows."""
-    # Not `num_embeddings`, which quantised ones lack (I-BERT).
+    # Not `num_embeddings`, which quantized tables lack (I-BERT).
     return len(network.get_input_embeddings().weight)
 
 

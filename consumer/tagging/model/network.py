@@ -72,7 +72,7 @@ def load_network(
     try:
         own = None if modules_of_transformers else load_bert(folder, config, dtype, weights.renamed)
         if own is not None:
-            _check_numbers(name, own)
+            _check_finite(name, own)
             return own
         network, report = load_modules(str(folder), config, weights, dtype)
     except ModelError:
@@ -89,7 +89,7 @@ def load_network(
         )
     missing = sorted(report["missing_keys"])
     if missing:
-        # The library fills what is missing with random numbers and goes on.
+        # The library draws what is missing at random and goes on.
         is_head = all(not key.startswith(f"{network.base_model_prefix}.") for key in missing)
         raise ModelError(
             no_head
@@ -98,15 +98,15 @@ def load_network(
             "save it again with save_pretrained"
         )
     for weight in network.parameters():
-        # What has the precision of the file is a part of it still, which may change under a
-        # worker's feet, and lies as it lies there, which may change the last bit of a product.
+        # A weight in the file's own precision is still a part of the file, which may change under a
+        # worker. How it lies there may change the last bit of a matmul.
         weight.data = weight.data.clone()
-    _check_numbers(name, network)
+    _check_finite(name, network)
     return network
 
 
-def _check_numbers(name: str, network: torch.nn.Module) -> None:
-    """Refuse weights that are not numbers, with which every answer would be none."""
+def _check_finite(name: str, network: torch.nn.Module) -> None:
+    """Refuse weights that are not finite: no answer would be finite either."""
     for key, weight in network.named_parameters():
         if not weight.isfinite().all():
             raise ModelError(
@@ -128,7 +128,7 @@ def load_modules(
         weights: what the files of a folder hold; None where it is on the hub.
         dtype: precision of the weights.
     """
-    # Here, since importing its modules is half of a worker's start.
+    # Imported here, since its modules are half of a worker's start.
     from transformers import (
         MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING,
         AutoModelForTokenClassification,
@@ -142,7 +142,7 @@ def load_modules(
     }
     found: tuple[Any, Mapping[str, Any]]
     if weights is not None and weights.is_wrapped:
-        # A mapping of names would be put back when the model is saved.
+        # A mapping of names would be undone when the model is saved.
         kind = MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING[type(config)]
         found = kind.from_pretrained(None, state_dict=weights.read(), **options)
     else:

@@ -21,8 +21,8 @@ _NEVER_TRIM_BYTES = 2**31 - 1
 #: A thread's heap of 64 MiB is let go, when it is empty, unless this much may stay.
 _TOP_PAD_BYTES = 128 * 2**20
 
-#: What oneDNN can be told to use no more than, see `_restriction`, where that leaves something out
-#: that matters here. It ignores what it does not know.
+#: Instruction sets that oneDNN can be restricted to, see `_restriction`, and that leave out
+#: something that matters here. oneDNN ignores a name that it does not know.
 _WITHOUT_VNNI = ("sse41", "avx", "avx2", "avx2_vnni", "avx2_vnni_2", "avx512_core")
 _WITHOUT_BFLOAT16 = (*_WITHOUT_VNNI, "avx512_core_vnni")
 _WITHOUT_AMX = (
@@ -38,15 +38,15 @@ class Processor:
     """What the choice of a precision depends on.
 
     Attributes:
-        has_bfloat16: whether it multiplies bfloat16 numbers (AVX-512 BF16 or AMX). Without it
-            they are converted one by one, slower than float32.
-        has_int8: whether it sums products of eight-bit numbers in 32 bits (VNNI). Without it the
-            sums overflow 16 bits. False too where this torch has no such product.
-        has_amx: whether it multiplies matrices of bfloat16 numbers in one instruction (AMX).
-        has_int16: whether it runs our own products of 16-bit numbers (AVX2), and this installation
+        has_bfloat16: whether it multiplies bfloat16 (AVX-512 BF16 or AMX). Without it values are
+            converted one by one, slower than float32.
+        has_int8: whether it sums products of eight-bit integers in 32 bits (VNNI). Without it the
+            sums overflow 16 bits. False too where this torch has no quantized matmul.
+        has_amx: whether it multiplies matrices of bfloat16 in one instruction (AMX).
+        has_int16: whether it runs our own matmuls of 16-bit integers (AVX2), and this installation
             has them.
-        prefers_int16: whether those are known to be faster than float32 on it, and it has nothing
-            better.
+        prefers_int16: whether those are known to be faster than float32 on it, and it does not
+            multiply bfloat16.
     """
 
     has_bfloat16: bool
@@ -94,13 +94,14 @@ def read_processor(kernel: IntegerKernel | None) -> Processor:
 
 
 def _restriction() -> str:
-    """What oneDNN was told to use no more than, by the variable that it reads; torch does not
-    know of it, and its bfloat16 products fail where they are left out."""
+    """The instruction set that oneDNN is restricted to, by the variable that it reads. torch does
+    not know of it, and its bfloat16 matmuls fail where the set leaves them out."""
     return os.environ.get("ONEDNN_MAX_CPU_ISA", os.environ.get("DNNL_MAX_CPU_ISA", "")).lower()
 
 
 def _capabilities() -> Mapping[str, Any]:
-    """By the names of `torch.cpu.get_capabilities`, which torch 2.10 and earlier lack."""
+    """What torch knows of the processor, by the names of `torch.cpu.get_capabilities`, which torch
+    2.10 and earlier lack."""
     if hasattr(torch.cpu, "get_capabilities"):
         return torch.cpu.get_capabilities()
     return {
@@ -115,7 +116,7 @@ def keep_freed_memory() -> bool:
 
     Activations of some megabytes are made and freed in every layer. glibc takes each from the
     system and gives it back, and the system fills every page with zeros again: as much as a sixth
-    of the time of a pass. Kept, a pass finds the pages of the one before it.
+    of the time of a pass. With the memory kept, a pass finds the pages of the one before it.
 
     Returns:
         Whether it could be done.

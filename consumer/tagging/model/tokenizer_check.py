@@ -49,13 +49,14 @@ _PADDING = 128
 #: Share of the weights' pieces that a tokenizer must know, beyond padding. Some weights were made
 #: for more: IndoBERT's tokenizer knows 61 %.
 _MIN_KNOWN = 0.5
-#: The share that most know. One that knows less is told, and refused if anything else is odd.
+#: Most tokenizers know this share. One that knows less is named in the log, and refused if anything
+#: else is odd.
 _USUALLY_KNOWN = 0.9
-#: Share of unknown tokens in the language that a tokenizer knows best, from which on it is odd.
+#: A tokenizer is odd from this share of unknown tokens on, in the language that it knows best.
 _ODD_UNKNOWN = 0.05
 
-#: Pieces of a vocabulary that are looked at, and the share of them that the model of the tokenizer
-#: must make of themselves. A sound one makes nearly all, one without its merges none.
+#: Pieces of a vocabulary that are looked at, and the share that the tokenizer's model must give for
+#: the piece's own text. A sound one gives nearly all, one without its merges none.
 _PIECES = 1_000
 _MIN_MADE = 0.5
 #: Fewer say nothing: a vocabulary of characters has none.
@@ -173,6 +174,6 @@ def _pieces_of(tokenizer: Tokenizer) -> list[str]:
 
 def _made_of(tokenizer: Tokenizer, piece: str) -> list[str]:
     """What the model of the tokenizer makes of a piece, without the steps before it."""
-    # It puts the mark of a word's end there itself.
+    # The model adds the mark of a word's end itself.
     end = getattr(tokenizer.model, "end_of_word_suffix", None)
     return [token.value for token in tokenizer.model.tokenize(piece.removesuffix(end or ""))]

@@ -30,8 +30,7 @@ _BESIDE = ("special_tokens_map.json", "added_tokens.json")
 #: Files that a tokenizer may be made from, to name those that are there.
 _SOURCES = ("vocab.txt", "vocab.json", "merges.txt", "bpe.codes", "*.model")
 
-#: Share of a vocabulary's pieces that have capitals from which on it is cased; of an uncased one
-#: hardly any has.
+#: A vocabulary is cased from this share of pieces with capitals on; an uncased one has hardly any.
 _CASED_SHARE = 0.01
 
 
@@ -93,8 +92,8 @@ def tokenizer_options(
 def _check_files(
     name: str, folder: Path, config: Mapping[str, Any], tokenizer_config: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Refuse a folder that lacks a file which the family's tokenizer is made from; what is to be
-    told to the tokenizer of one that has them."""
+    """Refuse a folder that lacks a file which the family's tokenizer is made from. What comes back
+    is what the tokenizer must be told beside its files."""
     kind, needed = _needed_files(config, tokenizer_config)
     missing = [file for file in needed if not (folder / file).exists()]
     models = sorted(path.name for path in folder.glob("*.model"))

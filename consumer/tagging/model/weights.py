@@ -26,16 +26,16 @@ _MAX_HEADER_BYTES = 100_000_000
 _COMPILED = "_orig_mod."
 _AROUND_ALL = ("module.", "model.")
 
-#: The last product of a token classifier; its rows are the outputs.
+#: The last linear layer of a token classifier; its rows are the outputs.
 _HEADS = ("classifier.weight", "score.weight")
 
-#: Beginnings of names that other heads have, of which transformers would leave the weights out.
+#: Beginnings of names in other heads, whose weights transformers would leave out.
 _OTHER_HEADS = (
     *("pre_classifier.", "pooler.", "qa_outputs."),
     *("logits_proj.", "sequence_summary.", "crf."),
 )
 
-#: Parts of an adapter that was not merged into the weights, of which transformers leaves them out.
+#: Parts of an adapter that was not merged into the weights; transformers leaves them out.
 _ADAPTER = re.compile(r"\.(lora_[A-Za-z]+|base_layer|modules_to_save|ia3_l)(\.|$)")
 
 #: The name of a weight of a layer of the encoder.
@@ -245,7 +245,7 @@ def _read_header(name: str, path: Path) -> dict[str, tuple[int, ...]]:
 
 
 def _whole_numbers(value: object) -> tuple[int, ...]:
-    """A list of numbers from 0 on."""
+    """A list of integers from 0 on."""
     if isinstance(value, list) and all(type(one) is int and one >= 0 for one in value):
         return tuple(value)
     raise ValueError(value)
