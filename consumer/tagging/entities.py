@@ -6,12 +6,12 @@ under `first`, `average` and `max`. A unit's label and its probability are those
 token (`word`, `first`), of its most certain token (`max`), or of the mean of its tokens'
 probabilities (`average`).
 
-A label with B, S or U begins an entity; one with I, M, E or L, or bare, goes on with one of its
-type and else begins one; after E, L, S or U the next unit is in another entity. That reads IOB1,
-IOB2, bare labels, BIOES and BILOU alike, broken sequences too. Under `none` every token with a type
-is an entity. Hugging Face's pipeline knows B- and I- alone: with labels of those and bare ones its
-strategies give its answers; other letters, which it takes for a part of the type, are read here
-under every strategy.
+A label with B, S or U begins an entity. A label with I, M, E or L, or a bare one, goes on with an
+entity of its type, or else begins one. After E, L, S or U the next unit is in another entity. So
+IOB1, IOB2, bare labels, BIOES and BILOU are read alike, broken sequences too. Under `none` every
+token with a type is an entity. Hugging Face's pipeline knows B- and I- alone. For such labels and
+bare ones its strategies give its answers. It takes other letters for a part of the type; here they
+are read under every strategy.
 
 An entity's score is the mean of its units' probabilities.
 """
@@ -59,8 +59,8 @@ def find_entities(
 ) -> list[list[Entity]]:
     """The entities of each of some text fields, in the order of its text.
 
-    A field has a hundred tokens, too few for the arrays to be worth their calls: so the rules run
-    over the tokens of all fields, end to end, and no entity reaches from one into the next.
+    A field has a hundred tokens, too few for arrays to be worth their calls. So the rules run over
+    the tokens of all fields, end to end. No entity reaches from one field into the next.
 
     Args:
         texts: the fields as they came in.
@@ -121,7 +121,8 @@ def _cut_out(
     new = tuple.__new__
     entities: list[Entity] = []
     for start, end, type_id, score in found:
-        # Looked at here too: few words have anything else at their edges, and a call takes longer.
+        # Looked at before the call, which takes longer: few words have anything but ASCII at their
+        # edges.
         if takes_words and not text[start - 1 if start else 0 : end + 1].isascii():
             start, end = whole_words(text, start, end)
         surface = text[start:end]

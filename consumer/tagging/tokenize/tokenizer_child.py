@@ -20,9 +20,8 @@ _BEGIN_S = 60.0
 #: Seconds for a process that was told to end.
 _END_S = 5.0
 
-#: The program; after it come a name, for whoever lists processes, and the pipe. Not
-#: multiprocessing's own: that imports the main module of this process first, and with it all that
-#: is imported there, torch too.
+#: The program. After it come a name, for whoever lists processes, and the pipe. multiprocessing's
+#: own would first import the main module of this process and all that it imports, torch too.
 _PROGRAM = "from consumer.tagging.tokenize.tokenizer_process import main; main()"
 _NAME = "nerstream-tokenize"
 
@@ -120,7 +119,7 @@ class TokenizerChild:
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", _PROGRAM, _NAME, str(theirs.fileno())],
-                # Its own end alone: with another's, that one would never see its pipe closed.
+                # It gets its own end alone: holding another's, it would keep that pipe open.
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

@@ -90,7 +90,7 @@ class TokenizerProcesses:
             answer = _answer(process, call)
         finally:
             self._idle.put(process)
-        # Here, so that the process works for another thread meanwhile.
+        # Read here, so that the process works for another thread meanwhile.
         found: SerialisedEncodings | Failed = pickle.loads(answer)
         if isinstance(found, Failed):
             raise RuntimeError(found.message)

@@ -77,10 +77,10 @@ def readable(
 ) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
     """A text that every tokenizer reads with offsets that are true: as long as the given one.
 
-    A control character becomes a space. Normalizers take it away. BERT's thereby joins the words
-    beside it. SentencePiece's character map moves every offset behind it where the text begins with
-    it. What is a space to one tokenizer and nothing to another, U+200B and U+FEFF, becomes one too.
-    A lone surrogate is no character, and becomes U+FFFD.
+    A control character becomes a space, since normalizers take it away. BERT's then joins the words
+    beside it. SentencePiece's character map, where the text begins with it, moves every offset
+    behind it. U+200B and U+FEFF, a space to one tokenizer and nothing to another, become spaces
+    too. A lone surrogate is no character, and becomes U+FFFD.
 
     Returns:
         The text and its classes, as `code_points` and `character_classes` give them.
@@ -140,7 +140,7 @@ def word_starts(
 
 
 def _of_bases(classes: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The classes, of a combining mark that of the character that it stands on."""
+    """The classes, where a combining mark has that of the character that it stands on."""
     is_mark = classes == _MARK
     if not is_mark.any():
         return classes
