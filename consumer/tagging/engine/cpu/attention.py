@@ -23,9 +23,9 @@ FILLED_TO = 16
 #: Turns exponents of two into exponents of e.
 LN_2 = math.log(2.0)
 
-#: Of a row's exponentials, and one over it the smallest sum. A score 18 lower than the row's
-#: largest still has an exponential above zero, and products with values of any model stay finite.
-#: Sums beyond it are looked at, see `_are_of_use`.
+#: Largest sum of a row's exponentials, and one over it the smallest. A score 18 below the row's
+#: largest still has an exponential above zero, and what comes of the values of any model stays
+#: finite. Larger sums are looked at, see `_are_of_use`.
 _LARGEST_SUM = 2.0**90
 
 
@@ -50,15 +50,15 @@ def attend(
 ) -> torch.Tensor:
     """Attention within each window.
 
-    By two matmuls and exponentials of two between them, or by torch's own attention for the CPU.
-    That one cuts the matmuls into blocks. With AMX it has kernels of its own for them and takes
-    about half the time. Without AMX the blocks are too small for oneDNN's bfloat16 kernels, and it
-    takes twice the time. It takes no memory for all scores, though, so the longest windows always
-    go to it.
+    It is computed by two matmuls with exponentials of two between them, or by torch's own attention
+    for the CPU. torch's cuts the matmuls into blocks. With AMX it has kernels of its own for them
+    and takes about half the time. Without AMX the blocks are too small for oneDNN's bfloat16
+    kernels, and it takes twice the time. But it needs no memory for all scores, so the longest
+    windows always go to it.
 
     Args:
         inputs: queries, keys and values side by side, shape (tokens, 3 x hidden size). Queries are
-            scaled so that their products with keys are exponents of two.
+            scaled so that their dot products with keys are exponents of two.
         kept: places of the tokens whose attention is wanted, ascending, shape (kept,); None for
             that of all.
 
@@ -122,8 +122,8 @@ def _attend_by_exponentials(
         return ()
     heads, size = len(query), query.shape[-1]
     longest = _filled_up(max(max(window.shape) for window in windows))
-    # All windows use the same memory, so that it stays in the caches. From between the rows of
-    # other heads oneDNN reads a head's rows a third slower.
+    # All windows use the same memory, so that it stays in the caches. oneDNN reads a head's rows a
+    # third slower from between the rows of other heads.
     memory = [query.new_empty(heads * longest * width) for width in (longest, size, 2 * size)]
     ones_then_zeros = query.new_ones(heads, longest + FILLED_TO)
     ones_then_zeros[:, longest:] = 0
@@ -142,7 +142,7 @@ def _attend_by_exponentials(
         own_query[:, :queries] = query[:, window.queries]
         own_keys_values[:, :, :keys] = keys_values[:, :, window.keys]
         if keys < columns:
-            # What lies there may be no number, and that of another article.
+            # What lies there is another article's, and may not be finite.
             own_keys_values[:, :, keys:] = 0
         own_key, own_value = own_keys_values
         torch.bmm(own_query, own_key.mT, out=exponentials).exp2_()
@@ -173,11 +173,11 @@ def _are_of_use(denominators: torch.Tensor, attended: torch.Tensor) -> torch.Ten
     is_of_use = (denominators >= 1 / _LARGEST_SUM) & (denominators <= _LARGEST_SUM)
     if bool(is_of_use.all()):
         return is_of_use
-    # Where values are not large too, products of larger exponentials are still numbers. A look at
+    # Unless the values are large too, what comes of larger exponentials is still finite. A look at
     # those few heads says so: the bundled model has one whose scores go up to 105.
     heads = (~is_of_use).any(dim=1).nonzero()[:, 0]
-    are_numbers = attended[heads].isfinite().all(dim=-1) & denominators[heads].isfinite()
-    is_of_use[heads] |= are_numbers & (denominators[heads] > 1)
+    are_finite = attended[heads].isfinite().all(dim=-1) & denominators[heads].isfinite()
+    is_of_use[heads] |= are_finite & (denominators[heads] > 1)
     return is_of_use
 
 

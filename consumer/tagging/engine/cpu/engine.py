@@ -20,15 +20,15 @@ from consumer.tagging.engine.encoder_layers import find_layers
 from consumer.tagging.engine.engine import Answer, PackedEngine, answer_of
 from consumer.tagging.model.loaded_model import LoadedModel
 
-#: Numbers of the widest activations of one pass through the layers, those of the feed-forward
-#: part. They are 25 MB in bfloat16, 4,096 tokens of a base model. Smaller passes read the weights
-#: more often, and each has new shapes that oneDNN prepares for. Larger ones gain nothing more.
-PART_NUMBERS = 4_096 * 3_072
+#: Values of the widest activations of one pass through the layers, those of the feed-forward part.
+#: They are 25 MB in bfloat16, 4,096 tokens of a base model. Smaller passes read the weights more
+#: often, and each has new shapes that oneDNN prepares for. Larger ones gain nothing more.
+PART_VALUES = 4_096 * 3_072
 
 #: The same in 16 bits, whose kernel takes the weights a block of tokens at a time in any pass.
 #: 12 MB stay in the caches, and were 5 to 15 % faster than 50 for a small model. For a base model
 #: passes of any length are alike.
-INT16_PART_NUMBERS = 2_048 * 1_536
+INT16_PART_VALUES = 2_048 * 1_536
 
 _log = logging.getLogger(__name__)
 
@@ -191,7 +191,7 @@ def part_tokens(model: LoadedModel, dtype: str | None = None) -> int:
     config = model.network.config
     widest = getattr(config, "intermediate_size", None) or 4 * config.hidden_size
     is_int16 = (dtype or model.info.dtype) == "int16"
-    return max(1, (INT16_PART_NUMBERS if is_int16 else PART_NUMBERS) // int(widest))
+    return max(1, (INT16_PART_VALUES if is_int16 else PART_VALUES) // int(widest))
 
 
 def _first(answer: Answer, tokens: int) -> Answer:

@@ -191,7 +191,7 @@ def fused(dtype: torch.dtype, kernel: Kernel | None = None) -> LayerMaker:
 
 
 def joined(weights: LayerWeights, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Weight and bias of query, key and value as one matmul. Queries are scaled so that their
+    """Weight and bias of query, key and value as one matmul. Queries are scaled so that their dot
     products with keys are the scores, as exponents of two."""
     factors = (weights.scaling / LN_2, 1.0, 1.0)
     parts = list(zip((weights.query, weights.key, weights.value), factors, strict=True))

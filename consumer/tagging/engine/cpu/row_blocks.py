@@ -128,9 +128,9 @@ RowProbes = Mapping[tuple[object, ...], Callable[[], RowProbe]]
 def noise(
     outputs: int, width: int, dtype: torch.dtype, biased: bool = True
 ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor]:
-    """Weight, bias and rows whose matmul is nothing but what rounding leaves of it. Each number is
-    there twice, with either sign. So another order of summing shows in nearly every answer; with
-    other numbers, after rounding to bfloat16, it shows in one of thousands.
+    """Weight, bias and rows whose matmul is nothing but what rounding leaves of it. Each value is
+    there twice, with either sign. So another order of summing shows in nearly every answer. With
+    other values, after rounding to bfloat16, it shows in one of thousands.
 
     Args:
         outputs, width: the weight's shape.
@@ -143,7 +143,7 @@ def noise(
     weight = torch.randn(outputs, width, generator=draw)
     weight[:, other] = -weight[:, one]
     rows = torch.randn(DIFFERENT_ROWS, width, generator=draw)
-    # Of many sizes, since sums of like numbers are seldom rounded.
+    # Values of many sizes, since sums of like values are seldom rounded.
     rows *= torch.exp2(torch.randint(-6, 7, (width,), generator=draw))
     rows[:, other] = rows[:, one]
     rows[:, places[2 * half :]] = 0

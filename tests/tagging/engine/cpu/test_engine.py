@@ -193,7 +193,7 @@ def test_a_pass_has_begun_when_it_comes_back_and_room_comes_when_none_waits(
         return run(self, group)
 
     before = torch.get_num_threads()
-    monkeypatch.setattr(cpu_engine, "PART_NUMBERS", 64 * 64)
+    monkeypatch.setattr(cpu_engine, "PART_VALUES", 64 * 64)
     try:
         engine = select_engine(load("bert-cased", "float32", threads), False).engine
         assert isinstance(engine, CpuEngine)
@@ -607,7 +607,7 @@ def test_float32_and_processors_without_bfloat16_leave_the_layers_as_they_are(
 
 def test_a_long_pass_is_cut_and_put_together(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = engine_of(load("bert-cased", "float32")).run(windows())
-    monkeypatch.setattr(cpu_engine, "PART_NUMBERS", 50 * 64)
+    monkeypatch.setattr(cpu_engine, "PART_VALUES", 50 * 64)
     cut = engine_of(load("bert-cased", "float32")).run(windows())
     assert np.array_equal(cut.label_ids, whole.label_ids)
     assert np.allclose(cut.scores, whole.scores, atol=1e-6)

@@ -1,4 +1,4 @@
-/* Attention within windows, of float32 numbers, for processors with AVX2 and FMA.
+/* Attention within windows, in float32, for processors with AVX2 and FMA.
  *
  * A window is computed head by head. Keys and values are copied into panels of 16 columns. Then six
  * queries at a time go all the way while all of it is in the caches: scores with all keys,
@@ -16,14 +16,14 @@ typedef struct {
     const float *query, *key, *value; /* of the head, in the first row of queries, of the window */
     const int32_t *rows;              /* the row of each query */
     int queries, keys;
-    size_t stride;                    /* numbers from a row to the next */
+    size_t stride;                    /* floats from a row to the next */
     float *attended;
     size_t attended_stride;
 } Head;
 
 typedef struct {
     float *keys;    /* panels of COLUMNS keys: (panel, head_size, COLUMNS) */
-    float *values;  /* panels of COLUMNS numbers: (panel, padded, COLUMNS) */
+    float *values;  /* panels of COLUMNS floats: (panel, padded, COLUMNS) */
     float *scores;  /* (ROWS, padded) */
     float *queries; /* (ROWS, head_size) */
 } Work;
@@ -78,7 +78,7 @@ INLINE void copy_values(const Head *head, int head_size, float *panels) {
                    head->value + (size_t)key * head->stride + part, COLUMNS * sizeof(float));
 }
 
-/* The products of ROWS rows with one panel. */
+/* Dot products of ROWS rows with the columns of one panel. */
 INLINE void multiply(const float *rows, size_t stride, const float *panel, int depth,
                      __m256 sums[ROWS][2]) {
     UNROLLED for (int row = 0; row < ROWS; row++)
@@ -178,12 +178,12 @@ EXPORTED int32_t nerstream_can_attend(void) {
     return has_instructions();
 }
 
-/* Heads are a multiple of so many numbers wide. */
+/* Heads are a multiple of so many floats wide. */
 EXPORTED int32_t nerstream_head_size_step(void) {
     return COLUMNS;
 }
 
-/* Numbers of the memory that a call works in. */
+/* Floats of the memory that a call works in. */
 EXPORTED int64_t nerstream_work_size(int32_t longest, int32_t head_size) {
     int64_t padded = (int64_t)padded_keys((size_t)longest);
     return 2 * padded * head_size + ROWS * padded + ROWS * (int64_t)head_size;
@@ -191,8 +191,8 @@ EXPORTED int64_t nerstream_work_size(int32_t longest, int32_t head_size) {
 
 /* Attention of all heads within each window.
  *
- * inputs: queries, keys and values side by side, (tokens, 3 * heads * head_size); products of
- *     queries with keys are exponents of two.
+ * inputs: queries, keys and values side by side, (tokens, 3 * heads * head_size); dot
+ *     products of queries with keys are exponents of two.
  * attended: what comes of it, (queries, heads * head_size).
  * window_ends: the token after each window.
  * query_rows: the token of each query, those of a window together, in the order of the windows.

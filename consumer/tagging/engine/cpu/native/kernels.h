@@ -29,10 +29,10 @@ static inline int32_t has_instructions(void) {
 }
 
 /* Exponentials of two, of exponents up to 0: the polynomial of the part behind the point (Taylor's,
- * wrong by 2e-7 at most), its exponent raised by the part before it. What is below -126 counts as
- * that, and what is no number stays none. */
+ * wrong by 2e-7 at most), its exponent raised by the part before it. An exponent below -126 counts
+ * as -126, and NaN stays NaN. */
 INLINE __m256 exponentials(__m256 exponents) {
-    /* In this order: of a number and none, the second is taken. */
+    /* The order matters: where one of the two is NaN, the second is taken. */
     exponents = _mm256_max_ps(_mm256_set1_ps(-126.0f), exponents);
     __m256 whole = _mm256_round_ps(exponents, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
     __m256 rest = _mm256_sub_ps(exponents, whole);

@@ -50,8 +50,8 @@ typedef struct {
     int16_t *integers; /* (BLOCK, widest) */
 } Work;
 
-/* Rows to integers, and the scale of each. A row with what is no number gets a scale that is none.
- * The last ROWS rows are filled up with zeros. */
+/* Rows to integers, and the scale of each. A row that holds NaN or an infinity gets a scale that is
+ * NaN. The last ROWS rows are filled up with zeros. */
 INLINE void quantize(const float *inputs, int rows, int width, const Work *work) {
     const __m256 unsigned_bits = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fffffff));
     for (int row = 0; row < rows; row++) {
@@ -79,8 +79,9 @@ INLINE void quantize(const float *inputs, int rows, int width, const Work *work)
         work->scales[row] = 0.0f;
 }
 
-/* The sums of ROWS rows with one panel. It is written in the processor's own words, since compilers
- * run out of registers: 12 for sums, two for the columns, one for the row, one for the products. */
+/* The sums of ROWS rows with one panel. It is written in the processor's own instructions, since
+ * compilers run out of registers: 12 for sums, two for the columns, one for the row, one for the
+ * products. */
 INLINE void multiply(const int16_t *rows, size_t width, const int16_t *panel,
                      __m256i sums[ROWS][2]) {
     UNROLLED for (int row = 0; row < ROWS; row++)
@@ -118,7 +119,7 @@ INLINE __m256 gelu(__m256 values) {
     /* The exponential of -x^2/2. */
     __m256 square = _mm256_mul_ps(size, _mm256_mul_ps(size, _mm256_set1_ps(-0.72134752f)));
     __m256 tail = _mm256_mul_ps(_mm256_mul_ps(sum, t), exponentials(square));
-    /* In this order: of a number and none, the second is taken. */
+    /* The order matters: where one of the two is NaN, the second is taken. */
     return _mm256_fnmadd_ps(size, tail, _mm256_max_ps(_mm256_setzero_ps(), values));
 }
 
