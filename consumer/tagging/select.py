@@ -101,11 +101,11 @@ def check_dtype(name: str, dtype: str, machine: Machine) -> None:
 
 
 def choose_dtype(name: str, dtype: str, machine: Machine, faithful: Collection[str]) -> Dtype:
-    """The precision that a setting names, which no machine refuses any more. Says in the log what
-    `auto` is.
+    """The precision that a setting names. Says in the log what `auto` is.
 
     Args:
         name: the model, for the log.
+        dtype: one that `check_dtype` has let through.
         faithful: see `offers_for`.
     """
     if dtype != Dtype.AUTO:
@@ -219,8 +219,8 @@ def _candidates(model: LoadedModel) -> Iterator[Offer]:
 
 
 def with_fallback(dtype: str, attempt: Callable[[str], _T]) -> _T:
-    """What an attempt in a precision gives; in float32 where the model does not run in the one
-    that `auto` is, so that its weights must be read again.
+    """What an attempt in a precision gives. Where the model does not run in what `auto` is, the
+    attempt is made again in float32, with weights that are read anew.
 
     Raises:
         DoesNotRunInPrecision: the precision was asked for by name.

@@ -40,7 +40,7 @@ class LayerWeights:
 
     @property
     def head_size(self) -> int:
-        """Numbers of a query, a key and a value of one head."""
+        """Width of a query, a key and a value of one head."""
         return self.query.out_features // self.heads
 
 

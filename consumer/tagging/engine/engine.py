@@ -44,11 +44,11 @@ class Answer:
 class Engine(Protocol):
     """One way of running windows together."""
 
-    #: Whether shorter windows are filled up to the longest, so that windows of like length should
-    #: run together and each counts as the longest.
+    #: Whether shorter windows are filled up to the longest. Then windows of like length should run
+    #: together, and each counts as the longest.
     pads: bool
 
-    #: Whether it leaves out what it can of tokens whose answer nobody reads, so that it is worth
+    #: Whether it leaves out what it can of tokens whose answer nobody reads. Then it is worth
     #: telling it which those are.
     skips_unread: bool
 
@@ -157,7 +157,7 @@ def release_memory(model: LoadedModel) -> None:
 
 
 def answer_of(logits: torch.Tensor, with_probabilities: bool) -> Answer:
-    """The answer, reduced on the device: two numbers a token come back, not all probabilities."""
+    """The answer, reduced on the device: two values a token come back, not all probabilities."""
     probabilities = logits.float().softmax(dim=-1)
     probabilities = probabilities.masked_fill(
         ~logits.isfinite().all(dim=-1, keepdim=True), torch.nan

@@ -37,8 +37,8 @@ class Forward:
 
     Passes begin and end in order, those of one batch before those of the next. Passes for which
     there was no memory are begun again in halves. On a GPU memory is given out when a pass is
-    started, so they are begun at once. On a CPU a pass finds out while it runs, so they are begun
-    behind those that have begun meanwhile.
+    started, so they are begun at once. On a CPU a pass finds out while it runs whether there is
+    memory, so they are begun behind those that have begun meanwhile.
 
     Args:
         batch_tokens: most tokens of a pass; a single longer window is a pass of its own.
@@ -129,7 +129,7 @@ class Forward:
 
     def await_room(self) -> None:
         """Where passes overlap, block until a pass of another batch would be computed as soon as
-        it is begun. Then all of the latest batch's have begun, and none waits for others.
+        it is begun. Then all passes of the latest batch have begun, and none waits for others.
 
         Raises:
             DeviceFailed: as `begin`.

@@ -76,8 +76,8 @@ class ForwardRun:
         return self._next < len(self._order)
 
     def take(self, limit_tokens: int) -> tuple[list[int], int]:
-        """The next windows that fit together, and their cost in tokens. There is one at the least,
-        unless all that remain are of rejected articles."""
+        """The next windows that fit together, and their cost in tokens. At least one, unless all
+        that remain are of rejected articles."""
         lengths, articles = self.windows.lengths, self.windows.articles
         group: list[int] = []
         tokens = longest = cost = 0
@@ -102,18 +102,18 @@ class ForwardRun:
         self._order[self._next : self._next] = group
 
     def reject(self, window: int, rejection: RejectedMessage) -> None:
-        """Answer the article of a window so; its other windows are of no use."""
+        """Reject the article of a window; its other windows are of no use."""
         self._rejected[self.windows.articles[window]] = rejection
 
     def keep(self, group: Sequence[int], answer: Answer) -> None:
-        """Put the tokens that windows own in their places; see who has no answer.
+        """Put the answers of the tokens that windows own in their places; reject what has none.
 
         Args:
             answer: that of a pass of just these windows.
         """
-        not_numbers = np.isnan(answer.scores)
-        if not_numbers.any():
-            of_window = np.logical_or.reduceat(not_numbers, self.windows.begins(group))
+        not_finite = np.isnan(answer.scores)
+        if not_finite.any():
+            of_window = np.logical_or.reduceat(not_finite, self.windows.begins(group))
             for place in np.flatnonzero(of_window).tolist():
                 self.reject(group[place], _not_a_number())
         source, target = self.windows.places(group)

@@ -19,7 +19,7 @@ from consumer.tagging.model.processor import Processor
 
 
 class Models(Enum):
-    """Which models an offer is for. Whether the model at hand is such a one is tried."""
+    """Which models an offer is for. The model at hand is tried."""
 
     ANY = "any token classifier"
     PACKED = "models whose attention can be packed, see `can_pack`"
@@ -39,7 +39,7 @@ class Machine:
     """Where a model may run.
 
     Attributes:
-        device: that on which it would.
+        device: a CPU or a CUDA device.
         processor: this machine's.
     """
 
@@ -63,7 +63,7 @@ class Make(Protocol):
     """Makes an engine for a model."""
 
     def __call__(self, model: LoadedModel, with_probabilities: bool, /) -> Made | None:
-        """The engine, or None where the model is not one of the offer's, and then as it was.
+        """The engine; None where the model is not one of the offer's, which leaves it as it was.
         Tries the model to find out; blocks.
 
         Args:
@@ -95,7 +95,7 @@ class Offer:
         runs_on: whether it runs on a machine of its devices.
         needs: what a machine must have for that; for an error.
         is_plain: whether it computes by the model's own layers, so that float32 has transformers'
-            numbers to the last digits.
+            scores to the last digits.
     """
 
     name: str

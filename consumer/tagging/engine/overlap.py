@@ -1,4 +1,4 @@
-"""Engines that begin a pass before they are asked for its answer, and those that do not, alike."""
+"""One way to run any engine, whether or not it begins a pass before it is asked for the answer."""
 
 from __future__ import annotations
 

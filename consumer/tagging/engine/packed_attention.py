@@ -101,7 +101,7 @@ def packed_logits(
         for_layers: handed to each layer.
 
     Returns:
-        Shape (tokens, outputs); what the last layer gives decides for how many tokens.
+        Shape (tokens, outputs), of as many tokens as the last layer gives.
     """
     lengths = torch.tensor(window_lengths)
     begins = torch.repeat_interleave(lengths.cumsum(0) - lengths, lengths)

@@ -12,7 +12,7 @@ _log = logging.getLogger(__name__)
 
 
 class PassLimit:
-    """Halved when memory runs out, remembered, and raised again when it has long sufficed.
+    """A limit that is halved when memory runs out, and raised again when it has long sufficed.
 
     Without the raising, a moment in which something else held the device's memory would slow a
     worker down until it is started anew.

@@ -22,7 +22,7 @@ _CONVERTED = 2.0
 _HALF = 0.6
 
 
-def is_multiplied(dtype: Dtype, machine: Machine) -> bool:
+def _is_multiplied(dtype: Dtype, machine: Machine) -> bool:
     """Whether a machine has matmuls in float32, bfloat16 or float16, and need not convert."""
     if machine.device.type == "cuda" or dtype == Dtype.FLOAT32:
         return True
@@ -33,13 +33,13 @@ def plain_cost(machine: Machine, dtype: Dtype, padding: float = 1.0) -> float:
     """What a pass by the model's own layers costs, see `Offer.cost`."""
     if dtype == Dtype.FLOAT32:
         return padding
-    return padding * (_HALF if is_multiplied(dtype, machine) else _CONVERTED)
+    return padding * (_HALF if _is_multiplied(dtype, machine) else _CONVERTED)
 
 
 def auto_of(machine: Machine, dtype: Dtype) -> Auto:
     """For which models `auto` is float32, bfloat16 or float16. Of float16 nobody has measured the
     entities; bfloat16 is for what multiplies it."""
-    is_for_all = dtype != Dtype.FLOAT16 and is_multiplied(dtype, machine)
+    is_for_all = dtype != Dtype.FLOAT16 and _is_multiplied(dtype, machine)
     return Auto.ANY if is_for_all else Auto.NEVER
 
 

@@ -126,7 +126,7 @@ class WindowBatch:
 
 
 def _ranges(starts: NDArray[np.intp], counts: NDArray[np.intp]) -> NDArray[np.intp]:
-    """The whole numbers from each start on, as many as its count, end to end."""
+    """The integers from each start on, as many as its count, end to end."""
     ends = np.cumsum(counts)
     ranges: NDArray[np.intp] = np.arange(ends[-1]) + np.repeat(starts - (ends - counts), counts)
     return ranges

@@ -18,7 +18,7 @@ class Company(Enum):
 
 
 def group(windows: Sequence[NDArray[np.int32]], company: Company) -> list[list[int]]:
-    """Indices of the windows that run together."""
+    """Indices of the windows, in groups that run together."""
     if company is Company.ANY:
         return [list(range(len(windows)))]
     if company is Company.NONE:

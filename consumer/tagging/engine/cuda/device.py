@@ -23,7 +23,7 @@ from consumer.tagging.engine.cuda.size_ladder import SizeLadder
 from consumer.tagging.engine.cuda.varlen_engine import SLOTS
 from consumer.tagging.engine.engine import is_out_of_memory
 
-#: Numbers of a buffer, so that it is rarely made anew.
+#: Sizes of a buffer, so few that it is rarely made anew.
 _BUFFER_LADDER = SizeLadder(smallest=4096, rungs_per_octave=1)
 
 _log = logging.getLogger(__name__)
@@ -140,10 +140,10 @@ class CudaDevice:
 
     def download(self, slot: int, shape: PassShape) -> None:
         """See `PassDevice.download`."""
-        buffers, numbers = self._slots[slot], self._rows * shape.tokens
+        buffers, size = self._slots[slot], self._rows * shape.tokens
         with torch.cuda.stream(self._download):
             self._download.wait_event(buffers.computed)
-            buffers.host_answer[:numbers].copy_(buffers.device_answer[:numbers], non_blocking=True)
+            buffers.host_answer[:size].copy_(buffers.device_answer[:size], non_blocking=True)
             buffers.downloaded.record(self._download)
 
     def wait(self, slot: int) -> NDArray[np.int32]:
@@ -166,9 +166,9 @@ class CudaDevice:
         self._pool = torch.cuda.graph_pool_handle()
         torch.cuda.empty_cache()
 
-    def _buffer(self, numbers: int, pinned: bool = False) -> torch.Tensor:
+    def _buffer(self, size: int, pinned: bool = False) -> torch.Tensor:
         return torch.empty(
-            _BUFFER_LADDER.rung(numbers),
+            _BUFFER_LADDER.rung(size),
             dtype=torch.int32,
             device=None if pinned else self._device,
             pin_memory=pinned,

@@ -76,7 +76,7 @@ class PassLayout:
     def write(
         self, windows: Sequence[NDArray[np.int32]], shape: PassShape, target: NDArray[np.int32]
     ) -> None:
-        """Fill `target`, of `shape.inputs` numbers, in place: memory that the device reads.
+        """Fill `target`, of `shape.inputs` integers, in place: memory that the device reads.
 
         Args:
             shape: one that holds the windows.

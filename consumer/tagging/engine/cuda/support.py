@@ -29,7 +29,7 @@ class CudaFacts:
     Attributes:
         capability: compute capability of the device, major and minor.
         dtype: precision of the model.
-        head_size: numbers of an attention head.
+        head_size: width of an attention head.
         has_flash_operator: whether this torch has variable-length flash attention.
         has_triton: whether Triton is installed.
     """

@@ -81,7 +81,7 @@ def _attention(
 
 @triton.jit
 def _normalised(found, weight, bias, column, epsilon, SIZE: tl.constexpr):
-    """Rows of float32; columns beyond the size are zeros and stay out of it."""
+    """Normalised rows of float32. Columns beyond the size are zeros, and do not count."""
     is_column = (column < SIZE)[None, :]
     mean = tl.sum(found, 1) / SIZE
     apart = tl.where(is_column, found - mean[:, None], 0.0)

@@ -84,8 +84,8 @@ def padded_operator(
     begins, ends = bounds[:-1, None].long(), bounds[1:, None].long()
     places = torch.arange(longest, device=query.device)
     is_text = places < ends - begins
-    # A window's last token stands for the tokens that it lacks. Another window's could be no
-    # number, and no weight makes a number of it. What a window without tokens reads, nobody reads.
+    # A window's last token stands for the tokens that it lacks. Another window's could be NaN,
+    # which no weight makes finite. Nobody reads the answer of a window without tokens.
     sources = torch.minimum(begins + places, (ends - 1).clamp(min=0)).clamp(max=len(query) - 1)
     attended = scaled_dot_product_attention(
         query[sources].transpose(1, 2),

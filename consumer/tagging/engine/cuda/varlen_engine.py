@@ -29,7 +29,7 @@ class PassDevice(Protocol):
     done in the order of the calls. It does not wait for the other slot's transfers."""
 
     def host_inputs(self, slot: int, shape: PassShape) -> NDArray[np.int32]:
-        """Memory of `shape.inputs` numbers, from which `upload` reads; the slot must be free."""
+        """Memory of `shape.inputs` integers, from which `upload` reads; the slot must be free."""
         ...
 
     def upload(self, slot: int, shape: PassShape) -> None:

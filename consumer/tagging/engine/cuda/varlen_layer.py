@@ -6,8 +6,8 @@ is applied while the matmul's result is still in registers, and the residual is 
 matmul adds to.
 
 A matmul that adds a matrix has no place for a bias. So the biases behind attention and feed-forward
-part go into the normalisation before. It gives hidden + bias, the residual as it is needed. The
-matmuls that read this take the bias away again, by a constant in their own.
+part go into the normalisation before. That one gives hidden + bias, the residual as it is needed.
+The matmuls that read it take the bias away again, by a constant in their own bias.
 """
 
 from __future__ import annotations
@@ -118,8 +118,8 @@ class VarlenLayer(torch.nn.Module):
 
 
 class WideClassifier(torch.nn.Module):
-    """A classifier whose matmul has a multiple of eight columns. Of an odd number of halves the
-    device can load none together, and takes four times as long."""
+    """A classifier whose matmul has a multiple of eight columns. With an odd number of 16-bit
+    values in a row the device loads them one by one, and takes four times as long."""
 
     def __init__(self, own: torch.nn.Linear, dtype: torch.dtype) -> None:
         super().__init__()

@@ -53,7 +53,7 @@ class VarlenProgram:
         """The reduced answer, see `consumer.tagging.engine.cuda.reduction`.
 
         Args:
-            inputs: `shape.inputs` numbers, see `consumer.tagging.engine.cuda.pass_layout`.
+            inputs: `shape.inputs` integers, see `consumer.tagging.engine.cuda.pass_layout`.
         """
         with self._kernels():
             logits = self._logits(*split_inputs(inputs, shape), shape.longest)
