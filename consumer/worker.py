@@ -108,6 +108,7 @@ class Worker:
             builder=BatchBuilder(
                 settings.batch_tokens, settings.batch_articles, settings.batch_wait_ms / 1000
             ),
+            let_go=lambda messages: tagged.put_urgent(LetGo(messages)),
             observer=observer,
             clock=clock,
         )
@@ -243,6 +244,8 @@ class Worker:
         alive = not reasons
         reasons.extend(_texts(self._waits_for()))
         reasons.extend(self._source.troubles())
+        if self._prepare.obstacle:
+            reasons.append(self._prepare.obstacle)
         if self._drain.has_begun:
             reasons.append("the worker is stopping")
         return Health(alive, not reasons, tuple(reasons))
@@ -271,6 +274,7 @@ class Worker:
         """What a drain does not get to is let go: a worker that is behind, on a slow device, holds
         more than it can finish in time. The next one reads it; nothing of it was begun.
         """
+        self._prepare.let_go()
         self._tag.let_go()
         incoming, _, tagged = self._channels
         messages = tuple(incoming.clear())

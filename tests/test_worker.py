@@ -214,3 +214,27 @@ def test_a_publisher_that_waits_for_brokers_turns_health_red_and_goes_on(rigs: R
     eventually(lambda: rig.worker.state().alive, "alive again")
     rig.committed(p0=1)
     rig.drain()
+
+
+def test_a_worker_that_waits_for_the_registry_says_so_and_loses_nothing(rigs: Rigs) -> None:
+    rig = rigs(shutdown_timeout_s=PATIENCE_S)
+    rig.codec.missing = "the registry is away"
+    rig.broker.feed(b"Ada", b"Bo")
+    rig.start()
+    eventually(lambda: rig.worker.state().reasons == ("the registry is away",), "it says so")
+    assert rig.worker.state().alive
+    rig.codec.missing = ""
+    rig.committed(p0=2)
+    assert rig.worker.state().ready
+    rig.drain()
+
+
+def test_a_worker_that_waits_for_the_registry_ends_in_time(rigs: Rigs) -> None:
+    """What it holds is let go, and read again by the next one."""
+    rig = rigs(shutdown_timeout_s=4.0)
+    rig.codec.missing = "the registry is away"
+    rig.broker.feed(b"Ada", b"Bo")
+    rig.start()
+    eventually(lambda: rig.worker.state().reasons == ("the registry is away",), "it says so")
+    rig.drain()
+    assert rig.broker.committed == {}

@@ -61,6 +61,14 @@ class Codec:
         # Hundreds of messages leave within a millisecond; the same object for all of one model.
         self._tagging: dict[int, tuple[ModelInfo | SkipReason, int, Any]] = {}
 
+    def open(self) -> None:
+        """Find out whether what messages are read with is there, as `Deserializer.open`."""
+        self._format.open()
+
+    def close(self) -> None:
+        """Release what messages were read with."""
+        self._format.close()
+
     def decode(self, raw: RawMessage) -> Article | Untagged | Tombstone:
         """The article that a message holds, or its tombstone.
 

@@ -27,6 +27,12 @@ class JsonFormat:
         self._place = place
         self._names = place.names
 
+    def open(self) -> None:
+        """Nothing is needed from elsewhere."""
+
+    def close(self) -> None:
+        """Nothing was used from elsewhere."""
+
     # The function itself: a method around it would take a hundredth of an article's time.
     parse = staticmethod(json_text.parse)
 

@@ -34,13 +34,21 @@ class MessageFormat(Protocol):
         """Whether `write` needs `Article.document`."""
         ...
 
+    def open(self) -> None:
+        """As `Deserializer.open`."""
+
     def parse(self, value: bytes) -> Any:
-        """What a message holds, as dicts, lists, strings, numbers, booleans and None.
+        """What a message holds, as dicts, lists, strings, numbers, booleans and None, and bytes
+        where JSON has none.
 
         Raises:
             RejectedMessage: it cannot be read.
+            RegistryUnavailable, RegistryProblem: as `Deserializer.decode`.
         """
         ...
+
+    def close(self) -> None:
+        """As `Deserializer.close`."""
 
     def shared(self, addition: Mapping[str, Any]) -> Any:
         """An addition that many messages have, in the form in which `write` has least to do."""
@@ -58,13 +66,28 @@ class MessageFormat(Protocol):
 class Deserializer(Protocol):
     """Bytes to an article: the half of the codec that the prepare stage needs."""
 
+    def open(self) -> None:
+        """Find out whether what `decode` needs from elsewhere is there. Called first; may block for
+        seconds.
+
+        Raises:
+            RegistryUnavailable: not now; to be called again.
+            RegistryProblem: the worker must end.
+        """
+
     def decode(self, raw: RawMessage) -> Article | Untagged | Tombstone:
         """Check a message; what passes without being tagged is `Untagged`.
 
         Raises:
             RejectedMessage: the message is not an article.
+            RegistryUnavailable: nothing was found out about it; to be called again. May block for
+                seconds.
+            RegistryProblem: the worker must end.
         """
         ...
+
+    def close(self) -> None:
+        """Release what `open` and `decode` used."""
 
 
 class Serializer(Protocol):

@@ -56,6 +56,11 @@ class Channel(Generic[T]):
         return self._capacity is None or len(self._items) < self._capacity
 
     @property
+    def aborted(self) -> bool:
+        """Whether it was closed in mid-work. Any thread."""
+        return self._aborted
+
+    @property
     def reader_waits(self) -> bool:
         """Whether the reader has nothing to do. Any thread."""
         return self._reader_waits

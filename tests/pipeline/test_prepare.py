@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator, Sequence
 
 import pytest
+from structlog.testing import capture_logs
 
 from consumer.contracts.choices import RejectCode, RejectStage
 from consumer.contracts.errors import TokenizerFailed
@@ -19,7 +20,7 @@ from consumer.contracts.messages import (
 )
 from consumer.pipeline.batching import BatchBuilder
 from consumer.pipeline.channel import Channel, ChannelAborted, ChannelClosed
-from consumer.pipeline.prepare import CHUNK_BYTES, CHUNK_MESSAGES, PrepareStage
+from consumer.pipeline.prepare import CHUNK_BYTES, CHUNK_MESSAGES, RETRY_S, PrepareStage
 from consumer.worker import BATCHES
 from tests.support.fake_observer import FakeObserver
 from tests.support.fakes import (
@@ -49,12 +50,15 @@ class Rig:
         self.observer = FakeObserver()
         self.incoming: Channel[RawMessage] = Channel(None)
         self.batches: Channel[Batch] = Channel(BATCHES, on_demand=self.incoming.wake)
+        self.codec = FakeCodec()
+        self.let_go: list[int] = []
         self.stage = PrepareStage(
             incoming=self.incoming,
             batches=self.batches,
-            deserializer=FakeCodec(),
+            deserializer=self.codec,
             tagger=self.tagger,
             builder=BatchBuilder(max_tokens, max_articles, FOREVER_S),
+            let_go=lambda messages: self.let_go.extend(one.position.offset for one in messages),
             observer=self.observer,
             clock=self.clock,
         )
@@ -340,3 +344,92 @@ def test_a_chunk_under_way_is_waited_for_when_nothing_more_comes() -> None:
     rig.incoming.abort()
     rig.batches.abort()
     assert rig.stage.join(PATIENCE_S)
+
+
+class TestWithoutTheRegistry:
+    """What `decode` needs from elsewhere is not there for a while."""
+
+    def until_it_waits(self, rig: Rig) -> None:
+        eventually(lambda: "away" in rig.stage.obstacle, "it waits")
+
+    def answers(self, rig: Rig) -> None:
+        rig.codec.missing = ""
+        rig.clock.advance(RETRY_S)
+
+    def test_messages_are_held_and_none_is_rejected(self, rig: Rig) -> None:
+        rig.start()
+        rig.put(b"a")
+        assert rig.take() == [0]
+        rig.codec.missing = "away"
+        rig.put(b"b", b"bad", None, first=1)
+        self.until_it_waits(rig)
+        rig.put(b"c", first=4)
+        rig.clock.advance(RETRY_S)
+        assert rig.batches.get(0.2) is None
+        self.answers(rig)
+        rig.incoming.close()
+        assert [offset for batch in rig.rest() for offset in batch] == [1, 2, 3, 4]
+        assert rig.stage.obstacle == ""
+        assert rig.codec.is_closed
+
+    def test_it_is_asked_for_before_the_first_message(self, rig: Rig) -> None:
+        rig.codec.missing = "away"
+        rig.start()
+        self.until_it_waits(rig)
+        self.answers(rig)
+        eventually(lambda: not rig.stage.obstacle, "it answers")
+
+    def test_what_was_decoded_goes_on(self, rig: Rig) -> None:
+        rig.batches.put(Batch((), 0, 0.0, 0.0))  # so that the next one fills
+        rig.start()
+        rig.put(b"a")
+        rig.taken_in()
+        rig.codec.missing = "away"
+        rig.put(b"b", first=1)
+        self.until_it_waits(rig)
+        assert rig.take() == []
+        assert rig.take() == [0]
+        self.answers(rig)
+        assert rig.take() == [1]
+
+    def test_it_stands_still_without_being_stalled(self, rig: Rig) -> None:
+        rig.codec.missing = "away"
+        rig.start()
+        rig.put(b"a")
+        self.until_it_waits(rig)
+        rig.clock.advance(FOREVER_S)
+        eventually(lambda: rig.stage.stalled_s() == 0.0, "it is idle")
+
+    def test_the_end_of_the_worker_lets_go_what_is_held(self, rig: Rig) -> None:
+        rig.codec.missing = "away"
+        rig.start()
+        rig.put(b"a", b"b")
+        rig.incoming.close()
+        self.until_it_waits(rig)
+        rig.stage.let_go()
+        assert rig.rest() == []
+        assert rig.let_go == [0, 1]
+
+    def test_an_abort_ends_it(self, rig: Rig) -> None:
+        rig.codec.missing = "away"
+        rig.start()
+        rig.put(b"a")
+        self.until_it_waits(rig)
+        rig.incoming.abort()
+        assert rig.stage.join(PATIENCE_S)
+        assert isinstance(rig.stage.failure, ChannelAborted)
+
+    def test_the_log_says_so_once_and_when_it_is_over(self, rig: Rig) -> None:
+        with capture_logs() as logs:
+            rig.codec.missing = "away"
+            rig.start()
+            rig.put(b"a")
+            self.until_it_waits(rig)
+            rig.clock.advance(RETRY_S)
+            self.answers(rig)
+            rig.take()
+        said = [(line["log_level"], line["event"]) for line in logs]
+        assert said == [
+            ("warning", "waiting for the schema registry"),
+            ("info", "the schema registry answers"),
+        ]

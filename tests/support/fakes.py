@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from consumer.contracts.choices import RejectCode, SkipReason
-from consumer.contracts.errors import RejectedMessage
+from consumer.contracts.errors import RegistryUnavailable, RejectedMessage
 from consumer.contracts.messages import (
     Article,
     Entity,
@@ -121,9 +121,31 @@ class ManualClock:
 
 
 class FakeCodec:
-    """A value is its text; one that begins with `bad` is no article, `picture` has no text."""
+    """A value is its text; one that begins with `bad` is no article, `picture` has no text.
+
+    Attributes:
+        missing: what is not there, and without it nothing can be decoded; empty when all is.
+        is_opened, is_closed: whether these were called.
+    """
+
+    def __init__(self) -> None:
+        self.missing = ""
+        self.is_opened = self.is_closed = False
+
+    def open(self) -> None:
+        self._need()
+        self.is_opened = True
+
+    def close(self) -> None:
+        self.is_closed = True
+
+    def _need(self) -> None:
+        if self.missing:
+            raise RegistryUnavailable(self.missing)
 
     def decode(self, raw: RawMessage) -> Article | Untagged | Tombstone:
+        assert self.is_opened
+        self._need()
         if raw.value is None:
             return Tombstone(raw)
         if raw.value.startswith(b"bad"):

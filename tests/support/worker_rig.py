@@ -32,6 +32,7 @@ class WorkerRig:
         self.source = FakeSource(self.broker, (P0, P1))
         self.sink = FakeSink(self.broker, self.source)
         self.tagger = FakeTagger()
+        self.codec = FakeCodec()
         self.observer = FakeObserver()
         self.signals = 0
         self.asked_for_signals = 0
@@ -42,7 +43,7 @@ class WorkerRig:
             source=self.source,
             sink=self.sink,
             tagger=self.tagger,
-            codec=FakeCodec(),
+            codec=self.codec,
             observer=self.observer,
             clock=clock,
             pause=self.pauses.append,
