@@ -68,13 +68,13 @@ def isa_of(variables: dict[str, str]) -> str:
         capture_output=True,
         text=True,
         check=True,
-        timeout=120,
+        timeout=600,
     ).stdout
     found = _ISA.search(output)
     return found[1] if found else ""
 
 
-@pytest.mark.timeout(1_260)
+@pytest.mark.timeout(2_460)
 @pytest.mark.parametrize("name", SETS)
 def test_the_suite_under_a_lesser_instruction_set(name: str) -> None:
     own, (needed, variables) = own_set(), SETS[name]
