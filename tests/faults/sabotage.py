@@ -16,7 +16,7 @@ from consumer.contracts.messages import (
 from consumer.contracts.ports import RebalanceListener
 from consumer.kafka.sink.acknowledged_sink import AcknowledgedSink
 from consumer.kafka.sink.transactional_sink import TransactionalSink
-from consumer.kafka.source.errands import Errands
+from consumer.kafka.source.owner_calls import OwnerCalls
 from consumer.kafka.source.rebalance import client_offsets, client_partitions
 from consumer.kafka.source.source import KafkaSource
 from consumer.pipeline.bookkeeping.offsets import OffsetTracker
@@ -91,11 +91,11 @@ def offsets_from_position() -> None:
     def pending(self: OffsetTracker) -> dict[TopicPartition, int]:
         offsets = dict(plain(self))
         source = sources[-1]
-        errands: Errands = source._errands
+        owner_calls: OwnerCalls = source._owner_calls
         asked = client_partitions(list(offsets))
         if asked:
             for answer, one in zip(
-                errands.run(lambda: source._joined.consumer.position(asked)),
+                owner_calls.run(lambda: source._joined.consumer.position(asked)),
                 list(offsets),
                 strict=True,
             ):

@@ -100,7 +100,7 @@ class FakeSource:
         self._events: deque[tuple[str, tuple[TopicPartition, ...], threading.Event]] = deque()
         self._numbers: dict[TopicPartition, int] = {}
         self._next: dict[TopicPartition, int] = {}
-        self._errands: deque[threading.Event] = deque()
+        self._owner_calls: deque[threading.Event] = deque()
         self._last_number = 0
         self._listener: RebalanceListener | None = None
         self._owner: int | None = None
@@ -175,15 +175,15 @@ class FakeSource:
 
     def serve(self, wait_s: float = 0.0) -> None:
         self._check_thread()
-        if not self._errands:
+        if not self._owner_calls:
             time.sleep(wait_s)
         self.serves += 1
-        while self._errands:
-            self._errands.popleft().set()
+        while self._owner_calls:
+            self._owner_calls.popleft().set()
 
     def group_metadata(self) -> object:
         served = threading.Event()
-        self._errands.append(served)
+        self._owner_calls.append(served)
         deadline = time.monotonic() + PATIENCE_S
         while not served.wait(0.001):
             if self.closed or time.monotonic() > deadline:

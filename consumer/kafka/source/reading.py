@@ -12,8 +12,8 @@ from confluent_kafka import KafkaException
 from consumer.contracts.messages import RawMessage
 from consumer.kafka.errors import error_of, problem, raised_by
 from consumer.kafka.source.assigned import AssignedPartitions
-from consumer.kafka.source.errands import Errands
 from consumer.kafka.source.member import Member
+from consumer.kafka.source.owner_calls import OwnerCalls
 from consumer.kafka.source.rebalance import client_offsets
 
 #: Longest wait, in seconds, for a rewind that the client puts off; it takes milliseconds.
@@ -33,13 +33,15 @@ class Reading:
 
     Args:
         assigned: which messages may be delivered.
-        errands: served while messages are waited for.
+        owner_calls: made while messages are waited for.
     """
 
-    def __init__(self, member: Member, assigned: AssignedPartitions, errands: Errands) -> None:
+    def __init__(
+        self, member: Member, assigned: AssignedPartitions, owner_calls: OwnerCalls
+    ) -> None:
         self.member = member
         self._assigned = assigned
-        self._errands = errands
+        self._owner_calls = owner_calls
         # Taken while answers to commits were waited for.
         self._early: list[RawMessage] = []
 
@@ -50,7 +52,7 @@ class Reading:
         taken = [raw for raw in self._early if self._assigned.is_current(raw)]
         self._early.clear()
         while not taken:
-            self._errands.serve()
+            self._owner_calls.serve()
             left_s = max(deadline - time.monotonic(), 0.0)
             event = self._called(self.member.consumer.poll, min(left_s, _SLICE_S))
             if event is not None:

@@ -15,9 +15,9 @@ from consumer.contracts.messages import RawMessage, TopicPartition
 from consumer.kafka.client import await_topics, make_client
 from consumer.kafka.source.assigned import AssignedPartitions
 from consumer.kafka.source.end_offsets import CLIENT_PROPERTIES, EndOffsets
-from consumer.kafka.source.errands import Errands
 from consumer.kafka.source.joining import Joining
 from consumer.kafka.source.member import Member
+from consumer.kafka.source.owner_calls import OwnerCalls
 from consumer.kafka.source.properties import session_s
 from consumer.kafka.source.reading import Reading
 from consumer.kafka.source.rebalance import Listener, client_partitions
@@ -58,7 +58,7 @@ class KafkaSource:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._errands = Errands()
+        self._owner_calls = OwnerCalls()
         self._ends: EndOffsets | None = None
         self._assigned = AssignedPartitions()
         self._topics = InputTopics(settings)
@@ -74,7 +74,7 @@ class KafkaSource:
 
     def open(self, listener: Listener) -> None:
         settings = self._settings
-        self._errands.own()
+        self._owner_calls.own()
         self._listener = listener
         member = self._join(Member(settings, self._assigned, listener, self._starts))
         self._ends = EndOffsets(
@@ -132,12 +132,12 @@ class KafkaSource:
         reading = self._reading
         if reading is not None and reading.member.awaits_answers:
             wait_s = min(wait_s, _ANSWER_S)
-        self._errands.serve(wait_s)
+        self._owner_calls.serve(wait_s)
         if reading is not None and reading.member.awaits_answers:
             reading.hear()
 
     def group_metadata(self) -> object:
-        return self._errands.run(lambda: self._joined.consumer.consumer_group_metadata())
+        return self._owner_calls.run(lambda: self._joined.consumer.consumer_group_metadata())
 
     def vouch(self, offsets: Mapping[TopicPartition, int]) -> Vouching:
         """Begin to make sure that offsets to commit belong to the topics as they are now. Any
@@ -150,7 +150,7 @@ class KafkaSource:
         if watch is None or not watch.works:
             return Vouching(watch, offsets, {}, {})
         if unknown := offsets.keys() & set(self._assigned.unvouched()):
-            self._errands.run(lambda: watch.look_up(self._joined, unknown))
+            self._owner_calls.run(lambda: watch.look_up(self._joined, unknown))
             if unknown & set(self._assigned.unvouched()):
                 raise AbortableError("the group's offsets are not known")
         return Vouching(watch, offsets, self._assigned.topic_ids(), self._assigned.epochs())
@@ -166,8 +166,8 @@ class KafkaSource:
             KafkaException: as the client says, for the sink to judge.
             AbortableError: the source is closed, or no answer came.
         """
-        commit = self._errands.run(lambda: self._joined.commit(asked))
-        if self._errands.are_mine:
+        commit = self._owner_calls.run(lambda: self._joined.commit(asked))
+        if self._owner_calls.is_owner:
             # Nobody else polls meanwhile.
             self._joined.insist()
         # By then the group has given the partitions away in any case.
@@ -182,7 +182,7 @@ class KafkaSource:
             AbortableError: the source is closed.
         """
         asked = client_partitions(partitions)
-        answers = self._errands.run(
+        answers = self._owner_calls.run(
             lambda: self._joined.consumer.committed(asked, _COMMITTED_TIMEOUT_S)
         )
         for answer in answers:
@@ -210,7 +210,7 @@ class KafkaSource:
             return
         member = self._reading.member
         if member.is_hung:
-            self._errands.close()
+            self._owner_calls.close()
             self._ends = self._reading = None
             return
         consumer = member.consumer
@@ -221,7 +221,7 @@ class KafkaSource:
             deadline = time.monotonic() + _LEAVE_TIMEOUT_S
             while self._assigned.numbers() and time.monotonic() < deadline:
                 consumer.poll(0.05)
-        self._errands.close()
+        self._owner_calls.close()
         self._ends = self._reading = None
         member.leave()
 
@@ -245,7 +245,7 @@ class KafkaSource:
         return self._reading
 
     def _join(self, member: Member) -> Member:
-        self._reading = Reading(member, self._assigned, self._errands)
+        self._reading = Reading(member, self._assigned, self._owner_calls)
         return member
 
     def _require_life(self) -> None:

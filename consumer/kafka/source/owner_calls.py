@@ -1,4 +1,4 @@
-"""Errands: calls on the consumer that other threads have made on its own thread."""
+"""OwnerCalls: other threads hand calls on the consumer to the thread that owns it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ T = TypeVar("T")
 PATIENCE_S = 30.0
 
 
-class _Errand(Generic[T]):
+class _Waiting(Generic[T]):
+    """One call, and what came of it."""
+
     def __init__(self, call: Callable[[], T]) -> None:
         self.call = call
         self.begun = False
@@ -24,19 +26,19 @@ class _Errand(Generic[T]):
         self.failure: BaseException | None = None
 
 
-class Errands:
+class OwnerCalls:
     """One thread owns the consumer; the others ask it to make their calls.
 
-    confluent-kafka (2.16) lets one thread at a time into a consumer and holds that gate for as
-    long as a poll waits. A call from another thread starves at it while the owner polls, and
-    waits for ever while the owner, in a rebalance callback, waits for that very call.
+    confluent-kafka (2.16) lets one thread at a time into a consumer. A poll keeps the others out
+    for as long as it waits, so that a call from another thread starves while the owner polls. It
+    waits for ever where the owner, in a rebalance callback, waits for that very call.
 
     The thread that makes this object is the owner until `own` is called by another.
     """
 
     def __init__(self) -> None:
         self._owner = threading.get_ident()
-        self._waiting: deque[_Errand[Any]] = deque()
+        self._waiting: deque[_Waiting[Any]] = deque()
         self._closed = False
         self._lock = threading.Condition()
 
@@ -45,7 +47,7 @@ class Errands:
         self._owner = threading.get_ident()
 
     @property
-    def are_mine(self) -> bool:
+    def is_owner(self) -> bool:
         """Whether the calling thread is the owner."""
         return threading.get_ident() == self._owner
 
@@ -57,23 +59,23 @@ class Errands:
                 call was not made and will not be.
             Exception: what the call raised.
         """
-        if self.are_mine and not self._closed:
+        if self.is_owner and not self._closed:
             return call()
-        errand = _Errand(call)
+        asked = _Waiting(call)
         with self._lock:
             if self._closed:
                 raise AbortableError("the consumer is closed, so nothing can be committed any more")
-            self._waiting.append(errand)
+            self._waiting.append(asked)
             self._lock.notify_all()
-        if not errand.done.wait(patience_s):
+        if not asked.done.wait(patience_s):
             with self._lock:
-                if not errand.begun:
-                    self._waiting.remove(errand)
+                if not asked.begun:
+                    self._waiting.remove(asked)
                     raise AbortableError(f"the consumer was not free within {patience_s:g} s")
-            errand.done.wait()
-        if errand.failure is not None:
-            raise errand.failure
-        return errand.answer
+            asked.done.wait()
+        if asked.failure is not None:
+            raise asked.failure
+        return asked.answer
 
     def serve(self, wait_s: float = 0.0) -> None:
         """Make the calls that wait, after waiting so long for one. The owner only."""
@@ -84,13 +86,13 @@ class Errands:
             with self._lock:
                 if not self._waiting:
                     return
-                errand = self._waiting.popleft()
-                errand.begun = True
+                one = self._waiting.popleft()
+                one.begun = True
             try:
-                errand.answer = errand.call()
+                one.answer = one.call()
             except BaseException as failure:  # belongs to the thread that asked
-                errand.failure = failure
-            errand.done.set()
+                one.failure = failure
+            one.done.set()
 
     def close(self) -> None:
         """Refuse what waits and what comes. The owner only."""
@@ -98,9 +100,9 @@ class Errands:
             self._closed = True
             refused = list(self._waiting)
             self._waiting.clear()
-        for errand in refused:
-            errand.begun = True
-            errand.failure = AbortableError(
+        for one in refused:
+            one.begun = True
+            one.failure = AbortableError(
                 "the consumer is closed, so nothing can be committed any more"
             )
-            errand.done.set()
+            one.done.set()

@@ -9,16 +9,19 @@ from collections.abc import Callable
 import pytest
 
 from consumer.contracts.errors import AbortableError
-from consumer.kafka.source.errands import Errands
+from consumer.kafka.source.owner_calls import OwnerCalls
 from tests.support.fakes import eventually
 
 
 def asked(
-    errands: Errands, call: Callable[[], object], results: list[object], patience_s: float = 30
+    owner_calls: OwnerCalls,
+    call: Callable[[], object],
+    results: list[object],
+    patience_s: float = 30,
 ) -> threading.Thread:
     def ask() -> None:
         try:
-            results.append(errands.run(call, patience_s))
+            results.append(owner_calls.run(call, patience_s))
         except Exception as failure:
             results.append(failure)
 
@@ -28,40 +31,40 @@ def asked(
 
 
 def test_the_owner_makes_the_call_and_the_asker_gets_the_answer() -> None:
-    errands = Errands()
+    owner_calls = OwnerCalls()
     results: list[object] = []
-    thread = asked(errands, threading.get_ident, results)
+    thread = asked(owner_calls, threading.get_ident, results)
     while thread.is_alive():
-        errands.serve()
+        owner_calls.serve()
     assert results == [threading.get_ident()]
 
 
 def test_the_owner_itself_does_not_wait() -> None:
-    assert Errands().run(lambda: 7) == 7
+    assert OwnerCalls().run(lambda: 7) == 7
 
 
 def test_what_the_call_raises_reaches_the_asker_and_not_the_owner() -> None:
-    errands = Errands()
+    owner_calls = OwnerCalls()
     results: list[object] = []
-    thread = asked(errands, lambda: 1 // 0, results)
+    thread = asked(owner_calls, lambda: 1 // 0, results)
     while thread.is_alive():
-        errands.serve()
+        owner_calls.serve()
     assert isinstance(results[0], ZeroDivisionError)
 
 
 def test_an_owner_that_does_not_come_by_is_not_waited_for_and_never_makes_the_call() -> None:
-    errands, made = Errands(), list[int]()
+    owner_calls, made = OwnerCalls(), list[int]()
     results: list[object] = []
-    thread = asked(errands, lambda: made.append(1), results, patience_s=0.05)
+    thread = asked(owner_calls, lambda: made.append(1), results, patience_s=0.05)
     thread.join(30)
     assert isinstance(results[0], AbortableError)
     assert "not free" in str(results[0])
-    errands.serve()
+    owner_calls.serve()
     assert made == []
 
 
 def test_a_call_that_was_begun_is_waited_for_past_the_patience() -> None:
-    errands = Errands()
+    owner_calls = OwnerCalls()
     results: list[object] = []
     begun, go_on = threading.Event(), threading.Event()
 
@@ -71,13 +74,13 @@ def test_a_call_that_was_begun_is_waited_for_past_the_patience() -> None:
         return "done"
 
     def own() -> None:
-        errands.own()
+        owner_calls.own()
         while not begun.is_set():
-            errands.serve()
+            owner_calls.serve()
 
     owner = threading.Thread(target=own)
-    errands.own()
-    thread = asked(errands, slow, results, patience_s=0.2)
+    owner_calls.own()
+    thread = asked(owner_calls, slow, results, patience_s=0.2)
     owner.start()
     begun.wait(30)
     thread.join(0.5)
@@ -89,31 +92,31 @@ def test_a_call_that_was_begun_is_waited_for_past_the_patience() -> None:
 
 
 def test_the_owner_waits_for_a_call_and_no_longer() -> None:
-    errands = Errands()
+    owner_calls = OwnerCalls()
     results: list[object] = []
     started = time.monotonic()
-    errands.serve(0.05)
+    owner_calls.serve(0.05)
     assert time.monotonic() - started >= 0.05
-    timer = threading.Timer(0.05, asked, (errands, threading.get_ident, results))
+    timer = threading.Timer(0.05, asked, (owner_calls, threading.get_ident, results))
     timer.start()
-    errands.serve(300)
+    owner_calls.serve(300)
     assert time.monotonic() - started < 200, "the call woke nobody"
     timer.join(30)
     eventually(lambda: results == [threading.get_ident()], "the answer")
     # What was answered wakes nobody again.
     started = time.monotonic()
-    errands.serve(0.05)
+    owner_calls.serve(0.05)
     assert time.monotonic() - started >= 0.05
 
 
 def test_closing_refuses_what_waits_and_what_comes() -> None:
-    errands = Errands()
+    owner_calls = OwnerCalls()
     results: list[object] = []
-    thread = asked(errands, lambda: 1, results)
-    while not errands._waiting:
+    thread = asked(owner_calls, lambda: 1, results)
+    while not owner_calls._waiting:
         pass
-    errands.close()
+    owner_calls.close()
     thread.join(30)
     assert isinstance(results[0], AbortableError)
     with pytest.raises(AbortableError, match="closed"):
-        errands.run(lambda: 1)
+        owner_calls.run(lambda: 1)
