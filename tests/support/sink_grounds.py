@@ -20,6 +20,7 @@ from tests.integration.helpers import Record
 from tests.integration.writing import Ground, opened
 from tests.support.fake_kafka import FakeBroker, FakeSource
 from tests.support.fake_sink import FakeSink
+from tests.support.fakes import eventually
 
 #: Partitions of an output topic.
 PARTITIONS = 4
@@ -71,6 +72,15 @@ class SinkGround(ABC):
     @abstractmethod
     def records(self) -> list[Record]:
         """What a committed reader finds in the output, by partition, then offset."""
+
+    @abstractmethod
+    def await_written(self) -> None:
+        """Wait until a message of the open transaction stands in the output; at once where the
+        sink is not atomic, or writes at its commit."""
+
+    @abstractmethod
+    def await_readers(self) -> None:
+        """Wait until no open transaction keeps a committed reader from the end of the output."""
 
     @abstractmethod
     def committed(self) -> int:
@@ -156,6 +166,12 @@ class FakeGround(SinkGround):
                 ends[number] += 1
         return sorted(found, key=lambda one: one.partition or 0)
 
+    def await_written(self) -> None:
+        """It writes at its commit."""
+
+    def await_readers(self) -> None:
+        """A broker in memory shows what is final at once."""
+
     def committed(self) -> int:
         return self._broker.committed.get(self.partition, 0)
 
@@ -210,7 +226,9 @@ class KafkaGround(SinkGround):
         kafka = {"compression.type": "none"}
         if client_max_bytes is not None:
             kafka["message.max.bytes"] = str(client_max_bytes)
-        with opened(self._asked(kafka=kafka)) as (sink, source):
+        # So long that no broker ends by itself what a sink has left open.
+        asked = self._asked(kafka=kafka, transaction_timeout_ms=600_000)
+        with opened(asked) as (sink, source):
             self._tell(source)
             yield sink
 
@@ -220,6 +238,20 @@ class KafkaGround(SinkGround):
 
     def records(self) -> list[Record]:
         return self._ground.records()
+
+    def await_written(self) -> None:
+        if self.is_atomic:
+            eventually(lambda: self._ground.values("read_uncommitted"), "a message is written")
+
+    def await_readers(self) -> None:
+        bootstrap = self._ground.bootstrap
+        eventually(
+            lambda: (
+                helpers.end_offsets(bootstrap, self.output)
+                == helpers.end_offsets(bootstrap, self.output, "read_uncommitted")
+            ),
+            "a reader gets to the end",
+        )
 
     def committed(self) -> int:
         return self._ground.committed() or 0

@@ -297,7 +297,9 @@ def test_an_abort_leaves_the_offsets_and_the_work_goes_on(ground: SinkGround) ->
         sink.begin()
         for number in range(100):
             sink.send(ground.message(number, b"aborted"))
+        ground.await_written()
         sink.abort()
+        ground.await_readers()
         assert ground.committed() == 0
         write(sink, [ground.message(number) for number in range(100)])
 
@@ -325,6 +327,8 @@ def test_close_aborts_what_is_open(ground: SinkGround) -> None:
     with ground.opened() as sink:
         sink.begin()
         sink.send(ground.message(0, b"open"))
+        ground.await_written()
+    ground.await_readers()
     assert ground.committed() == 0
     with ground.opened() as sink:
         write(sink, [ground.message(0, b"again")])
