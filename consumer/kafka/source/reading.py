@@ -61,6 +61,9 @@ class Reading:
                 return []
         if max_messages > 1:
             self._take_ready(max_messages - 1, taken)
+        if self.member.rebalance.paused:
+            came = {raw.position.topic_partition for raw in taken}
+            self.member.rebalance.pause_again(self.member.consumer, came)
         if changes == self._assigned.changes:
             return taken
         # A partition may have gone since its message was taken, a few lines above.

@@ -50,6 +50,9 @@ class Rig:
     def resume(self, partitions: list[Any]) -> None:
         pass
 
+    def position(self, partitions: list[Any]) -> None:
+        pass
+
     def get_watermark_offsets(self, _partition: Any, timeout: float) -> tuple[int, int]:
         assert timeout > 0
         if self.failures:

@@ -56,6 +56,9 @@ class Client:
     def resume(self, partitions: list[Any]) -> None:
         pass
 
+    def position(self, partitions: list[Any]) -> None:
+        pass
+
 
 class Asked:
     """A question; its answer is what the brokers know when it is read."""
