@@ -83,7 +83,7 @@ class Recipe:
     seed: int = _option(1, 0, 2**63 - 1, "of every draw in the run")
     bfloat16: bool = field(
         default=False,
-        metadata={"help": "compute matrix products in bfloat16; the weights stay float32"},
+        metadata={"help": "compute matmuls in bfloat16; the weights stay float32"},
     )
 
     case_marks: bool = field(

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from consumer.resources import sample_lines
 from consumer.tagging.model.loaded_model import LoadedModel, count_tokens
 
-#: Windows of the samples on which a peer's quantisation is calibrated.
+#: Windows of the samples on which a peer's quantization is calibrated.
 CALIBRATION_WINDOWS = 64
 
 

@@ -70,7 +70,7 @@ class Field:
 
 
 def gather(entrant: Entrant, on_progress: Callable[[str], None]) -> Field:
-    """Load the model in every form; blocks, for minutes where a peer quantises it.
+    """Load the model in every form; blocks, for minutes where a peer quantizes it.
 
     Raises:
         ModelError: the model cannot be loaded.

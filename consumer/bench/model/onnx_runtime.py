@@ -1,4 +1,4 @@
-"""ONNX Runtime on the CPU: float32, and its own dynamic int8 quantisation."""
+"""ONNX Runtime on the CPU: float32, and its own dynamic int8 quantization."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _Session:
 
 
 def make(model: LoadedModel, precision: str, threads: int) -> PaddedPeer:
-    """Export, optimise and, for int8, quantise the model; blocks for as much as a minute."""
+    """Export, optimise and, for int8, quantize the model; blocks for as much as a minute."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

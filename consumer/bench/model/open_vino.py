@@ -11,7 +11,7 @@ from consumer.bench.model.exporting import LogitsOf, calibration_windows, exampl
 from consumer.bench.model.padded import PaddedPeer
 from consumer.tagging.model.loaded_model import LoadedModel
 
-#: `int8` leaves what is not quantised in the fastest precision, as its makers advise.
+#: `int8` leaves what is not quantized in the fastest precision, as its makers advise.
 _HINTS = {"float32": "f32", "bfloat16": "bf16", "int8": "bf16"}
 
 
@@ -26,7 +26,7 @@ class _Compiled:
 
 
 def make(model: LoadedModel, precision: str, threads: int) -> PaddedPeer:
-    """Convert and, for int8, quantise the model on the samples; blocks for as much as minutes."""
+    """Convert and, for int8, quantize the model on the samples; blocks for as much as minutes."""
     import openvino
 
     with quiet():

@@ -33,7 +33,7 @@ class Peer:
         return tuple(package for package in self.packages if version_of(package) is None)
 
     def make(self, model: LoadedModel, threads: int) -> Engine:
-        """Convert and compile the model; blocks, for minutes where it is quantised.
+        """Convert and compile the model; blocks, for minutes where it is quantized.
 
         Args:
             model: float32, as transformers made it.

@@ -52,8 +52,7 @@ class LayerKernel:
         self.runs = bool(functions.nerstream_can_multiply())
         self._row_limit = int(functions.nerstream_row_limit())
         self._width_step = int(functions.nerstream_width_step())
-        #: Whether nothing faster that keeps the entities is known on this processor, but for what
-        #: `consumer.tagging.model.processor` finds.
+        #: Whether it is known to be faster than float32 on this processor.
         self.is_fast = bool(functions.nerstream_multiplies_fast())
 
     def takes(self, *widths: int) -> bool:
