@@ -26,7 +26,7 @@ TAGGER_SETTINGS = (
 )
 
 #: The settings that `codec_from` takes: those of every command that reads articles.
-MESSAGE_SETTINGS = ("text_fields", "id_field", "no_text", "output_field")
+MESSAGE_SETTINGS = ("preset", "text_fields", "id_field", "no_text", "output_field")
 
 #: Other than the worker, such a command needs nothing but what is installed.
 OFFLINE_DEFAULTS = {"model": "bundled"}

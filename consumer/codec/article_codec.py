@@ -82,6 +82,10 @@ class Codec:
             return Tombstone(raw)
         return self._read(raw, self._parse(raw.value))
 
+    def without_text(self, raw: RawMessage) -> str:
+        """Why a message that `decode` let pass has no text, for a person."""
+        return self._reader.without_text(self._parse(raw.value or b"{}"))
+
     def encode(self, outcome: TaggedArticle | Untagged, tagged_at_ms: int) -> bytes:
         """The article's message with `entities` and `tagging` in their place.
 

@@ -117,6 +117,15 @@ class NoText(StrEnum):
     PASS = "pass"
 
 
+class Preset(StrEnum):
+    """Messages of a known kind, for which settings are ready."""
+
+    NONE = "none"
+    NINJS = "ninjs"
+    NEWSARTICLE = "newsarticle"
+    CLOUDEVENTS = "cloudevents"
+
+
 # --- What passes without being tagged
 
 

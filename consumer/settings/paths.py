@@ -2,8 +2,9 @@
 
 A setting is a plain name unless it holds a character with which JMESPath goes further than a name.
 A path must name places in the message, so that it can be said where a text stood: functions,
-literals and comparisons make values of their own, and belong into a filter, `[?...]`. One function
-is ours and names places: `members(@, 'body_*')`, the members whose names fit a pattern.
+literals and comparisons make values of their own, and belong into a filter, `[?...]`, or in front
+of `&&`, as in `!summary && body`. One function is ours and names places:
+`members(@, 'body_*')`, the members whose names fit a pattern.
 """
 
 from __future__ import annotations
@@ -122,13 +123,23 @@ def member_names(path: str) -> tuple[str, ...]:
     return tuple(child["value"] for child in children)
 
 
+def names_places(node: Node) -> bool:
+    """Whether a part of a path names places in the message, and so is more than a condition."""
+    if node["type"] in _MAKES_VALUES:
+        return False
+    if node["type"] == "function_expression":
+        return bool(node["value"] == "members")
+    places = node["children"][:2] if node["type"] == "filter_projection" else node["children"]
+    return all(names_places(child) for child in places if isinstance(child, dict))
+
+
 def _check_places(node: Node, path: str) -> None:
     """Look at what gives the result; conditions may compute what they like."""
     kind = node["type"]
     if kind in _MAKES_VALUES:
         raise PathFault(
             f'"{path}" has {_MAKES_VALUES[kind]} where it must name a place in the message',
-            "comparisons and literals stand within [?...]",
+            "comparisons and literals stand within [?...], or before &&",
         )
     if kind == "function_expression":
         if node["value"] != "members":
@@ -148,6 +159,10 @@ def _check_places(node: Node, path: str) -> None:
             raise PathFault(f'"{path}" has a slice in steps of 0', "write another step")
         return
     places = node["children"]
+    if kind == "and_expression" and not names_places(places[0]):
+        # `!a && b` names b where there is no a.
+        _check_condition(places[0], path)
+        places = places[1:]
     if kind == "filter_projection":
         _check_condition(places[2], path)
         places = places[:2]

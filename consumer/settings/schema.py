@@ -20,8 +20,10 @@ from consumer.contracts.choices import (
     LogLevel,
     NoText,
     OffsetReset,
+    Preset,
 )
 from consumer.settings.paths import member_names
+from consumer.settings.presets import PRESETS
 from consumer.settings.topic_patterns import takes_in
 from consumer.settings.values import (
     MASK,
@@ -47,7 +49,7 @@ from consumer.settings.values import (
 GROUPS = {
     "bootstrap_servers": "Kafka",
     "delivery": "Delivery",
-    "text_fields": "Messages",
+    "preset": "Messages",
     "model": "Model",
     "batch_tokens": "Batching",
     "shutdown_timeout_s": "Life and death",
@@ -105,6 +107,10 @@ class Settings(BaseModel):
     """Messages that the share is taken over; nothing is judged before so many were seen."""
 
     # --- Messages
+    preset: Preset = Preset.NONE
+    """Messages of a known kind: `ninjs` (IPTC's, 1.x to 3.x), `newsarticle` (schema.org's) or
+    `cloudevents`. It sets the other settings of this group, as the guide "Your messages" lists
+    them; what is given by itself wins."""
     text_fields: TextFields = ("title", "body")
     """Where an article's texts are, separated by commas, in the order of the entities: names of
     fields, or paths in JMESPath (`payload.body`, `headlines[*].value`,
@@ -181,6 +187,14 @@ class Settings(BaseModel):
     """`auto` is readable on a terminal and JSON elsewhere."""
     log_level: LogLevel = LogLevel.INFO
     """Least level that is logged."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _preset_values(cls, values: Any) -> Any:
+        """The settings of the preset, where they are not given."""
+        preset = values.get("preset", Preset.NONE)
+        known = preset in Preset.__members__.values()
+        return {**PRESETS[Preset(preset)], **values} if known else values
 
     @model_validator(mode="after")
     def _topics_differ(self) -> Self:

@@ -92,6 +92,14 @@ class NamesReader:
         article = _made(Article, (raw, id, tuple(fields), is_taken, "", None))
         return article if fields else Untagged(article, SkipReason.NO_TEXT)
 
+    def without_text(self, document: dict[str, Any]) -> str:
+        """Why a message has no text, for a person."""
+        absent = [name for name in self._text_fields if name not in document]
+        names = " or ".join(f'"{name}"' for name in self._text_fields)
+        if len(absent) < len(self._text_fields):
+            return f"there is no text in {names}"
+        return f"there is no field {names}; {there_is(document)}"
+
     def _explain(self, document: Any) -> RejectedMessage:
         """Why the schema refuses this document: the first reason, in the order of the codes."""
         return (
@@ -120,15 +128,10 @@ class NamesReader:
                     f" a text field must be a string or null{way}",
                 )
         if not any(document.get(name) for name in self._text_fields):
-            absent = [name for name in self._text_fields if name not in document]
-            names = " or ".join(f'"{name}"' for name in self._text_fields)
-            found = (
-                f"there is no text in {names}"
-                if len(absent) < len(self._text_fields)
-                else f"there is no field {names}; {there_is(document)}"
-            )
             return RejectedMessage(
-                RejectCode.NO_TEXT, f"{found}; at least one text field must be a non-empty string"
+                RejectCode.NO_TEXT,
+                f"{self.without_text(document)};"
+                " at least one text field must be a non-empty string",
             )
         return None
 

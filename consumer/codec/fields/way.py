@@ -6,8 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from consumer.codec.described import described, listed, shortened
-from consumer.codec.fields.places import ConditionFailed, Located, Made, step_of
-from consumer.settings.paths import Node, is_path
+from consumer.codec.fields.conditions import ConditionFailed
+from consumer.codec.fields.located import Located, Made
+from consumer.codec.fields.steps import step_of
+from consumer.settings.paths import Node, is_path, names_places
 
 
 def way_to(setting: str, tree: Node, document: Any) -> str:
@@ -48,6 +50,8 @@ def _steps(node: Node) -> list[tuple[Callable[[Any], Any], Node]]:
             return []
         case "subexpression" | "index_expression" | "pipe":
             return [step for child in node["children"] for step in _steps(child)]
+        case "and_expression" if not names_places(node["children"][0]):
+            return _steps(node["children"][1])
         case "or_expression" | "and_expression":
             return _steps(node["children"][0])
         case "projection" | "filter_projection" | "value_projection":

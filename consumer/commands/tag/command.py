@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
+from consumer.codec.article_codec import Codec
+from consumer.commands.tag.explain import Explanations
 from consumer.commands.tag.input import (
     STANDARD_INPUT,
     InputFormat,
@@ -28,7 +30,7 @@ from consumer.commands.tag.input import (
     whole,
 )
 from consumer.commands.tag.output import JsonLines, Output, Pretty
-from consumer.contracts.errors import RejectedMessage
+from consumer.contracts.errors import RejectedMessage, SettingsError
 from consumer.contracts.messages import (
     Article,
     PreparedArticle,
@@ -74,7 +76,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--pretty", action="store_true", help="print the text with its entities in colour"
     )
     form.add_argument(
-        "--json", action="store_true", help="print one JSON object a line, which is the default"
+        "--explain",
+        action="store_true",
+        help="instead of the articles, print of each message which fields were read, as what, and "
+        "what becomes of it",
+    )
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="print one JSON object a line, which is the default; of --explain too",
     )
     add_settings_arguments(parser, SETTINGS, defaults=OFFLINE_DEFAULTS)
 
@@ -86,23 +96,36 @@ def run(arguments: argparse.Namespace) -> int:
         SettingsError: the file cannot be read, or a setting is wrong.
         ModelError: the model cannot be loaded.
     """
+    if arguments.pretty and arguments.json:
+        raise SettingsError("--json", "--pretty is given too", "give one of the two")
     settings = load_settings(arguments, os.environ, defaults=OFFLINE_DEFAULTS)
     with opened(arguments.file) as stream:
         tagger = tagger_from(settings)
         codec = codec_from(settings)
-        output: Output = JsonLines(sys.stdout.buffer, codec)
-        if arguments.pretty:
-            output = Pretty(Console(file=sys.stdout, highlight=False))
         name = arguments.file
+        output = _output(arguments, codec, tagger)
         source = whole(stream) if arguments.whole else lines(stream)
         first = next(source, None)
         read = article_reader(name, InputFormat(arguments.input_format), first, codec)
         with _progress() as advance:
-            tagging = _Tagging(name, read, tagger, output, advance)
+            tagging = _Tagging(read, tagger, output, advance)
             ahead = Readahead(itertools.chain([first] if first else [], source))
             while batch := ahead.next_lines(_BATCH_LINES):
                 tagging.tag(batch)
     return 1 if tagging.rejected else 0
+
+
+def _output(arguments: argparse.Namespace, codec: Codec, tagger: Tagger) -> Output:
+    name = "standard input" if arguments.file == STANDARD_INPUT else arguments.file
+    if arguments.pretty:
+        return Pretty(name, Console(file=sys.stdout, highlight=False))
+    if arguments.explain:
+
+        def tokens(article: Article) -> int:
+            return tagger.encode([article])[0].tokens
+
+        return Explanations(sys.stdout.buffer, codec, tokens, arguments.json)
+    return JsonLines(name, sys.stdout.buffer, codec)
 
 
 class _Tagging:
@@ -110,13 +133,11 @@ class _Tagging:
 
     def __init__(
         self,
-        name: str,
         read: Callable[[Line], Article | Untagged | Tombstone],
         tagger: Tagger,
         output: Output,
         advance: Callable[[int, int], None],
     ) -> None:
-        self._name = "standard input" if name == STANDARD_INPUT else name
         self._read = read
         self._tagger = tagger
         self._output = output
@@ -125,16 +146,8 @@ class _Tagging:
 
     def tag(self, batch: Sequence[Line]) -> None:
         """Tag these lines, and write what comes of them."""
-        found: list[Article | Untagged] = []
-        for line in batch:
-            try:
-                article = self._read(line)
-            except RejectedMessage as rejection:
-                self._reject(line.number, rejection)
-                continue
-            if not isinstance(article, Tombstone):
-                found.append(article)
-        articles = [article for article in found if isinstance(article, Article)]
+        found = [self._found(line) for line in batch]
+        articles = [one for one in found if isinstance(one, Article)]
         encodings = self._tagger.encode(articles)
         prepared = [
             PreparedArticle(article, encoding)
@@ -142,25 +155,30 @@ class _Tagging:
         ]
         result = self._tagger.tag(prepared, lambda: None)
         answered = zip(prepared, result.answers, result.models, strict=True)
-        for article in found:
-            if isinstance(article, Untagged):
-                self._output.write(article)
-                continue
-            item, answer, model = next(answered)
-            if isinstance(answer, RejectedMessage):
-                self._reject(item.raw.position.offset, answer)
+        for line, one in zip(batch, found, strict=True):
+            outcome: TaggedArticle | Untagged | Tombstone | RejectedMessage
+            if isinstance(one, Article):
+                item, answer, model = next(answered)
+                outcome = (
+                    answer
+                    if isinstance(answer, RejectedMessage)
+                    else TaggedArticle(one, answer, item.encoding.tokens, model)
+                )
             else:
-                tagged = TaggedArticle(item.article, answer, item.encoding.tokens, model)
-                self._output.write(tagged)
+                outcome = one
+            if isinstance(outcome, RejectedMessage):
+                self.rejected += 1
+                self._output.reject(line.number, outcome)
+            else:
+                self._output.write(outcome)
         self._output.flush()
         self._advance(len(articles), sum(item.encoding.tokens for item in prepared))
 
-    def _reject(self, line_number: int, rejection: RejectedMessage) -> None:
-        self.rejected += 1
-        print(
-            f"{self._name}, line {line_number}: {rejection.code}: {rejection.message}",
-            file=sys.stderr,
-        )
+    def _found(self, line: Line) -> Article | Untagged | Tombstone | RejectedMessage:
+        try:
+            return self._read(line)
+        except RejectedMessage as rejection:
+            return rejection
 
 
 @contextlib.contextmanager

@@ -11,27 +11,48 @@ from rich.text import Text
 
 from consumer.codec.article_codec import Codec
 from consumer.commands.entity_colors import style_of
-from consumer.contracts.messages import TaggedArticle, Untagged
+from consumer.contracts.errors import RejectedMessage
+from consumer.contracts.messages import TaggedArticle, Tombstone, Untagged
 
 
 class Output(Protocol):
-    """Where tagged articles go."""
+    """Where the outcomes go."""
 
-    def write(self, outcome: TaggedArticle | Untagged) -> None:
+    def write(self, outcome: TaggedArticle | Untagged | Tombstone) -> None:
         """Write one article, or what passes without being tagged."""
+
+    def reject(self, line: int, rejection: RejectedMessage) -> None:
+        """Say why a line cannot be tagged."""
 
     def flush(self) -> None:
         """Let the reader see what was written."""
 
 
-class JsonLines:
+class _TellsRejected:
+    """Tells what is rejected on standard error, beside what is written.
+
+    Args:
+        name: of the input.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def reject(self, line: int, rejection: RejectedMessage) -> None:
+        print(f"{self._name}, line {line}: {rejection.code}: {rejection.message}", file=sys.stderr)
+
+
+class JsonLines(_TellsRejected):
     """The articles as the worker would write them to the output topic, one a line."""
 
-    def __init__(self, stream: BinaryIO, codec: Codec) -> None:
+    def __init__(self, name: str, stream: BinaryIO, codec: Codec) -> None:
+        super().__init__(name)
         self._stream = stream
         self._codec = codec
 
-    def write(self, outcome: TaggedArticle | Untagged) -> None:
+    def write(self, outcome: TaggedArticle | Untagged | Tombstone) -> None:
+        if isinstance(outcome, Tombstone):
+            return
         tagged_at_ms = int(time.time() * 1000)
         self._stream.write(self._codec.encode(outcome, tagged_at_ms) + b"\n")
 
@@ -39,13 +60,16 @@ class JsonLines:
         self._stream.flush()
 
 
-class Pretty:
+class Pretty(_TellsRejected):
     """The articles' text with each entity in the colour of its type, and the type after it."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, name: str, console: Console) -> None:
+        super().__init__(name)
         self._console = console
 
-    def write(self, outcome: TaggedArticle | Untagged) -> None:
+    def write(self, outcome: TaggedArticle | Untagged | Tombstone) -> None:
+        if isinstance(outcome, Tombstone):
+            return
         article = outcome.article
         # A message that has no id is told by its line.
         self._console.print(Text(article.id or str(article.raw.position.offset), style="dim"))

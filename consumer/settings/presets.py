@@ -1,0 +1,55 @@
+"""Settings for messages of a known kind, by name: where each has its id and its texts.
+
+A preset is nothing but a set of settings, which anyone could give; what is given wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from consumer.contracts.choices import NoText, Preset
+
+# Of the versions of one body a single one is read. In ninjs 2.x and 3.x they are told apart by
+# their content type, which 3.x writes `contentType`, and by their role where they have none; in
+# 1.x by what the name ends with.
+_IS_PLAIN = (
+    "contenttype=='text/plain' || contentType=='text/plain' || "
+    "!contenttype && !contentType && "
+    "role!='xhtml' && role!='html' && role!='html5' && role!='richtext'"
+)
+
+_PLAIN_DESCRIPTION = (
+    f"descriptions[?{_IS_PLAIN}].value || description_text || description_main || description"
+)
+_PLAIN_BODY = f"bodies[?{_IS_PLAIN}].value || body_text || body_main || body"
+
+PRESETS: Mapping[Preset, Mapping[str, Any]] = {
+    Preset.NONE: {},
+    # IPTC's ninjs, versions 1.x, 2.x and 3.x alike.
+    Preset.NINJS: {
+        "text_fields": (
+            "headlines[*].value || headline || members(@, 'headline_*') || title",
+            _PLAIN_DESCRIPTION,
+            _PLAIN_BODY,
+        ),
+        # Its schemas ask for a `uri`; drafts and extensions come without one.
+        "id_field": "",
+        # Pictures, videos and events are messages of this kind too.
+        "no_text": NoText.PASS,
+    },
+    # schema.org's NewsArticle, as JSON-LD.
+    Preset.NEWSARTICLE: {
+        "text_fields": ("headline", "alternativeHeadline", "description", "articleBody"),
+        "id_field": '"@id" || url || identifier',
+    },
+    # CloudEvents in structured mode; what `data` holds is the publisher's own.
+    Preset.CLOUDEVENTS: {
+        "text_fields": (
+            "data.headline || data.title",
+            "data.description || data.summary",
+            "data.body || data.text || data.articleBody",
+        ),
+        "id_field": "id",
+    },
+}

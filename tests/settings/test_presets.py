@@ -1,0 +1,185 @@
+"""Presets: messages of each kind are read, and what is given wins."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from consumer.contracts.choices import NoText, Preset, SkipReason
+from consumer.contracts.errors import RejectedMessage
+from consumer.contracts.messages import (
+    Article,
+    Position,
+    RawMessage,
+    TopicPartition,
+    Untagged,
+)
+from consumer.loading import codec_from
+from consumer.settings.presets import PRESETS
+from consumer.settings.schema import Settings
+from consumer.settings.sources import load_settings
+
+
+def raw(document: Any) -> RawMessage:
+    return RawMessage(Position(TopicPartition("t", 0), 7), None, orjson.dumps(document), (), 1, 0)
+
+
+def read(preset: str, document: Any, **given: Any) -> Article | Untagged:
+    found = codec_from(Settings(preset=Preset(preset), **given)).decode(raw(document))
+    assert isinstance(found, Article | Untagged)
+    return found
+
+
+def names(preset: str, document: Any) -> list[str]:
+    """The fields that are read."""
+    found = read(preset, document)
+    assert isinstance(found, Article)
+    return [field.name for field in found.fields]
+
+
+def identity(preset: str, document: Any) -> str:
+    """The article's id."""
+    found = read(preset, document)
+    assert isinstance(found, Article)
+    return found.id
+
+
+def test_there_is_a_preset_of_each_name_and_it_sets_settings() -> None:
+    assert set(PRESETS) == set(Preset)
+    for preset, values in PRESETS.items():
+        assert set(values) <= set(Settings.model_fields)
+        settings = Settings(preset=preset)
+        for name, value in values.items():
+            assert getattr(settings, name) == value
+
+
+def test_what_is_given_wins_wherever_it_is_given(tmp_path: Path) -> None:
+    config = tmp_path / "worker.toml"
+    config.write_text('preset = "ninjs"\nid_field = "guid"\n')
+    arguments = argparse.Namespace(config=str(config), no_text="reject")
+    settings = load_settings(arguments, {"NERSTREAM_OUTPUT_FIELD": "x"})
+    assert (settings.id_field, settings.no_text) == ("guid", NoText.REJECT)
+    assert settings.text_fields == PRESETS[Preset.NINJS]["text_fields"]
+    other = load_settings(argparse.Namespace(preset="cloudevents", config=str(config)), {})
+    assert (other.preset, other.id_field) == (Preset.CLOUDEVENTS, "guid")
+    assert other.text_fields == PRESETS[Preset.CLOUDEVENTS]["text_fields"]
+
+
+@pytest.mark.parametrize(
+    ("document", "fields"),
+    [
+        # 1.x
+        ({"uri": "u", "headline": "H", "body_text": "B"}, ["/headline", "/body_text"]),
+        (
+            {"headline_main": "H", "headline_sub": "S", "body_main": "B", "body_richtext": "<p>B"},
+            ["/headline_main", "/headline_sub", "/body_main"],
+        ),
+        ({"headline": "H", "body": "B"}, ["/headline", "/body"]),
+        (
+            {"description_text": "D", "description_xhtml": "<p>D", "byline": "Ada"},
+            ["/description_text"],
+        ),
+        # 2.x
+        (
+            {
+                "headlines": [{"role": "main", "value": "H"}, {"value": "G"}],
+                "descriptions": [{"role": "caption", "value": "D"}],
+                "bodies": [
+                    {"role": "xhtml", "contenttype": "text/html", "value": "<p>B"},
+                    {"role": "text", "contenttype": "text/plain", "value": "B"},
+                    {"role": "nitf", "contenttype": "application/xml", "value": "<nitf>"},
+                ],
+            },
+            [
+                "/headlines/0/value",
+                "/headlines/1/value",
+                "/descriptions/0/value",
+                "/bodies/1/value",
+            ],
+        ),
+        (
+            {"bodies": [{"role": "xhtml", "value": "<p>"}, {"role": "x", "value": "B"}]},
+            ["/bodies/1/value"],
+        ),
+        ({"bodies": [{"value": "B"}]}, ["/bodies/0/value"]),
+        # 3.x
+        (
+            {
+                "bodies": [
+                    {"contentType": "text/html", "value": "<p>"},
+                    {"contentType": "text/plain", "value": "B"},
+                ]
+            },
+            ["/bodies/1/value"],
+        ),
+        ({"type": "event", "title": "T"}, ["/title"]),
+        ({"title": "T", "headlines": [{"value": "H"}]}, ["/headlines/0/value"]),
+        ({"title": "T", "headlines": []}, ["/title"]),
+        ({"headlines": [{"value": None}, {"value": ""}, {"value": "H"}]}, ["/headlines/2/value"]),
+        # What agencies make of it
+        ({"uri": 5, "headlines": "odd", "headline": "H", "bodies": {"value": "x"}}, ["/headline"]),
+        ({"headlines": [None, 5, "x", ["y"], {"value": "H"}]}, ["/headlines/4/value"]),
+        ({"associations": [{"headlines": [{"value": "x"}]}], "headline": "H"}, ["/headline"]),
+    ],
+)
+def test_ninjs_of_every_version_is_read(document: dict[str, Any], fields: list[str]) -> None:
+    assert names("ninjs", document) == fields
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {},
+        {"uri": "u", "type": "picture", "renditions": [{"href": "x"}]},
+        {"bodies": None, "headlines": None, "descriptions": [], "body_text": ""},
+        {"bodies": [], "headlines": [{}], "title": None},
+    ],
+)
+def test_ninjs_without_text_passes(document: dict[str, Any]) -> None:
+    found = read("ninjs", document)
+    assert isinstance(found, Untagged)
+    assert found.reason is SkipReason.NO_TEXT
+    with pytest.raises(RejectedMessage):
+        read("ninjs", document, no_text=NoText.REJECT)
+
+
+def test_newsarticle() -> None:
+    document = {
+        "@context": "https://schema.org",
+        "@type": "NewsArticle",
+        "@id": "https://example.com/a",
+        "headline": "H",
+        "description": "D",
+        "articleBody": "B",
+        "author": [{"name": "Ada"}],
+    }
+    found = identity("newsarticle", document)
+    assert found == "https://example.com/a"
+    assert names("newsarticle", document) == ["headline", "description", "articleBody"]
+    del document["@id"]
+    assert identity("newsarticle", {**document, "url": "u"}) == "u"
+    assert identity("newsarticle", {**document, "identifier": 5}) == "5"
+    with pytest.raises(RejectedMessage, match='"@context", "@type"'):
+        read("newsarticle", document)
+
+
+def test_cloudevents() -> None:
+    document = {
+        "specversion": "1.0",
+        "id": "e-1",
+        "source": "/cms",
+        "type": "com.example.article",
+        "data": {"title": "T", "summary": "S", "text": "X"},
+    }
+    assert identity("cloudevents", document) == "e-1"
+    assert names("cloudevents", document) == ["/data/title", "/data/summary", "/data/text"]
+    with pytest.raises(RejectedMessage, match='/data has "kind"'):
+        read("cloudevents", {**document, "data": {"kind": 1}})
+    assert names("cloudevents", {**document, "data": {"headline": "H", "body": "B"}}) == [
+        "/data/headline",
+        "/data/body",
+    ]
