@@ -1,4 +1,4 @@
-"""A call that may not come back, on a thread that can be left behind."""
+"""A call that may never return, made on a thread that can be left behind."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class Hung(Exception):
 
 
 def bounded(call: Callable[[], object], timeout_s: float) -> None:
-    """Make a call and wait for its end, but no longer than so many seconds.
+    """Make a call, and wait for its end up to `timeout_s` seconds.
 
     Raises:
         Hung: it did not come back.

@@ -38,8 +38,8 @@ _DEFAULTS: Mapping[str, Any] = {
     "statistics.interval.ms": STATISTICS_MS,
 }
 
-#: Where brokers come from, in librdkafka's statistics, that a client can talk to; the others are
-#: its own threads, and names for coordinators that borrow the address of one of these.
+#: The sources, in librdkafka's statistics, of brokers that a client can talk to. The other entries
+#: are its own threads, and names for coordinators that borrow the address of such a broker.
 _KNOWN = frozenset({"configured", "learned"})
 
 #: Statistics in a row without a broker before a client counts as stranded: where a person sets
@@ -58,8 +58,8 @@ _log = logging.getLogger(__name__)
 class ClientLog:
     """Passes librdkafka's log lines on to Python's logging.
 
-    Both clients get all of `settings.kafka`, and librdkafka warns of each property that is for
-    the other kind; those lines say nothing that a person should act on.
+    Consumer and producer both get all of `settings.kafka`. librdkafka warns of each property that
+    is for the other kind. A person has nothing to do about those lines.
     """
 
     def log(self, level: int, form: str, facility: str, name: str, text: str) -> None:
@@ -74,14 +74,13 @@ _MUTE = logging.Logger("mute", logging.CRITICAL + 1)
 
 
 class ClientWatch:
-    """Keeps what a client says through its callbacks, which run inside `poll` and `flush`. One for
-    each client.
+    """Keeps what one client says through its callbacks, which run inside `poll` and `flush`.
 
     Attributes:
         last: the newest error, the reason when no broker answers.
         fatal: the error after which the client does nothing more. The client raises it where the
-            callbacks run, instead of calling back; whoever catches it keeps it here.
-        count: errors so far; a connection that broke during a call has raised it.
+            callbacks run, instead of calling back; whoever catches it stores it here.
+        count: errors so far; it grows when a connection breaks during a call.
     """
 
     def __init__(self) -> None:
@@ -100,8 +99,8 @@ class ClientWatch:
     def is_stranded(self) -> bool:
         """Whether the client has forgotten all its brokers; only a new one finds them again.
 
-        A broker that is let in again answers for a moment that there are none. librdkafka (since
-        2.13; its issue 5301) takes that for the truth, ends all its connections, those to the
+        A broker that rejoins the cluster answers for a moment that there are no brokers. librdkafka
+        (since 2.13; its issue 5301) believes that. It ends all its connections, those to the
         bootstrap servers too, and waits for ever, without an error.
         """
         return self._looks_without_brokers >= _LOOKS
@@ -140,8 +139,7 @@ def make_client(
         watch: hears its errors and statistics.
         defaults: properties that `settings.kafka` may change.
         required: properties that it may not; they are reserved, so that it never names them.
-        dry: whether it is made only to find out whether it can be: it connects to nothing, and
-            says nothing that the next one says again.
+        dry: whether the client is only tried out: it connects to nothing and logs nothing.
 
     Raises:
         SettingsError: a passed-through property is unknown, has a wrong value or contradicts
@@ -210,7 +208,7 @@ def answered(
     settings: Settings,
     deadline: float,
 ) -> Answer:
-    """What the brokers answer, asked again while none does.
+    """The brokers' answer; asks again while none comes.
 
     Args:
         ask: makes the call, which may take so many seconds.
@@ -237,7 +235,7 @@ def answered(
 def passing(
     failed: KafkaException, client: Any, watch: ClientWatch, settings: Settings
 ) -> KafkaError:
-    """The reason of a failed call, if another try may help.
+    """The reason why a call failed, if another try may help.
 
     Args:
         client: hears the reason.

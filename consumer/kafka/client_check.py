@@ -1,4 +1,4 @@
-"""Whether the clients take the properties, found out before anything that takes long."""
+"""Checks that the clients take the properties, before anything that takes long."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from consumer.settings.schema import Settings
 
 
 def check_clients(settings: Settings) -> None:
-    """Make each client that the worker will have, and let it go. Milliseconds; no broker is needed,
-    and none is asked.
+    """Make each client that the worker will have, and release it. It takes milliseconds and asks no
+    broker.
 
     Raises:
         SettingsError: a property is unknown, has a wrong value or contradicts another one.

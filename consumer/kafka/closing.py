@@ -1,4 +1,4 @@
-"""Closing: what a `with` statement closes."""
+"""Closing: a base for clients that a `with` statement closes."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Properties that depend on others: what a person sets moves those that the person leaves alone.
 
-librdkafka checks most of these pairs itself and refuses a client in which they contradict each
-other. So a default, ours or its own, must never be the reason: it follows. Two that were both set,
-and that librdkafka would take without a word although nothing could work, are refused here.
+librdkafka checks most of these pairs itself, and refuses a client in which two contradict each
+other. A default, ours or its own, must never be the reason, so it follows what the person set.
+Some pairs librdkafka takes without a word although nothing could work: these are refused here.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class Properties:
         }
 
     def passed(self, name: str) -> int | None:
-        """The whole number that the person set; None where it is not set, or no such number: then
-        the client says so."""
+        """The whole number that the person set, or None. Where it is no number the client says
+        so."""
         try:
             return int(self._passed[name], 0)
         except (KeyError, ValueError):

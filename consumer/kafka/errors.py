@@ -8,7 +8,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from consumer.contracts.errors import KafkaProblem
 
-#: What would be right, for the errors that a person can do something about.
+#: The remedy for each error that a person can do something about.
 _REMEDIES: Mapping[int, str] = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED: (
         "allow this user to read the input topics and to write the output topics"
@@ -60,12 +60,12 @@ FENCED = frozenset(
     {KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH}
 )
 
-#: Trying again does not help against these, whatever the client says of them.
+#: Errors that another try does not help against, whatever the client says of them.
 PERMANENT = FENCED | {
     code for code in _REMEDIES if code not in (KafkaError._SSL, KafkaError.MSG_SIZE_TOO_LARGE)
 }
 
-#: What the brokers say of a topic that is not there, or not there yet.
+#: The brokers' errors for a topic that does not exist, or not yet.
 UNKNOWN_TOPIC = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC})
 
 #: The member has lost its place in the group; what it holds belongs to the next generation.
@@ -82,10 +82,10 @@ STALE_MEMBER = frozenset(
 
 
 def raised_by(failed: Exception) -> KafkaException:
-    """The client's exception out of a call that serves callbacks.
+    """The client's own exception, out of a call that serves callbacks.
 
-    The call goes on to the next callback with a fatal error raised already, and what that callback
-    asks of the client then fails as a SystemError, whose cause is the one that was raised.
+    After a fatal error the call goes on to the next callback. Whatever that callback asks of the
+    client fails as a SystemError, whose cause is the exception that was raised first.
     """
     if isinstance(failed, KafkaException):
         return failed

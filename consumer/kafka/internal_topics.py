@@ -1,4 +1,4 @@
-"""The brokers' own topics, and why one of them cannot be used: no client says that."""
+"""Finds out why one of the brokers' own topics cannot be used; no client says that."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from consumer.settings.schema import Settings
 #: Longest wait, in seconds, for each of two answers.
 _ANSWER_S = 3.0
 
-#: Brokers whose settings are looked at; those of a cluster are alike.
+#: How many brokers are asked for their settings; those of a cluster are alike.
 _BROKERS = 5
 
 
@@ -51,11 +51,10 @@ TRANSACTIONS = InternalTopic(
 
 
 class InternalTopics:
-    """Asks the brokers, with a client of its own that stays. One thread at a time.
+    """Asks the brokers, with a client of its own that it keeps. One thread at a time.
 
-    A cluster of one broker that wants three replicas, librdkafka's and Apache Kafka's default, is
-    the common case: the coordinator is then never available, and a client waits for it for ever
-    without a word.
+    The common case is a cluster of one broker that wants three replicas, Apache Kafka's default.
+    Then the coordinator is never available, and a client waits for it for ever without a word.
     """
 
     def __init__(self, settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""A message of the client's as the value that travels."""
+"""Turns a message of the client into a `RawMessage`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from confluent_kafka import TIMESTAMP_NOT_AVAILABLE
 from consumer.contracts.messages import Headers, Position, RawMessage, TopicPartition
 from consumer.kafka.source import header_names
 
-#: What a record says in Kafka's protocol that has no timestamp.
+#: The timestamp, in Kafka's protocol, of a record that has none.
 NO_TIMESTAMP = -1
 
 
@@ -41,11 +41,12 @@ def raw_message(
 def _headers(message: Any) -> Headers | None:
     """The headers; None where the client cannot read a name.
 
-    To be asked for once a message: after such a failure the client gives out broken objects.
+    Ask once for each message: after such a failure the client gives out broken objects.
     """
     try:
         found = message.headers()
         return tuple(found) if found else ()
     except (SystemError, UnicodeDecodeError):
-        # The client's method fails to decode the name, and Python wraps what it forgot to raise.
+        # The client's method fails to decode the name. It forgets to raise that, and Python wraps
+        # it.
         return None

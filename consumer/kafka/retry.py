@@ -1,4 +1,4 @@
-"""The same call again, while Kafka says that this may help."""
+"""Repeats a call for as long as Kafka says that this may help."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _WAIT_S = 0.1
 #: Longest single call, in seconds, so that signals and the deadline are looked at in between.
 _CALL_S = 5.0
 
-#: Seconds for a first call after which the caller looks for the reason why it was in vain.
+#: Seconds for a first call; where it fails, the caller looks for the reason.
 _SHORT_S = 2.0
 
 
@@ -32,15 +32,15 @@ def again(
     timeout_s: float,
     waiting: Callable[[], object] | None = None,
 ) -> bool:
-    """Make a call until it succeeds; says whether the first try was the only one.
+    """Make a call until it succeeds. Returns whether the first try succeeded.
 
     Args:
         call: takes the seconds that it may block.
         timeout_s: seconds after which it is not tried again.
-        waiting: called after each try that was in vain, the first of which then is a short one.
+        waiting: called after each try that failed; with it the first try is a short one.
 
     Raises:
-        OutOfTime: no success in time; whether the call took effect is not known.
+        OutOfTime: no success in time; the call may have taken effect all the same.
         KafkaException: an error against which another try does not help.
     """
     deadline = time.monotonic() + timeout_s

@@ -20,19 +20,19 @@ class ChannelClosed(Exception):
 
 
 class ChannelAborted(ChannelClosed):
-    """The channel was closed in mid-work: what it held is let go, its reader should not finish."""
+    """The channel was closed in mid-work: what it held is released, and its reader should stop."""
 
 
 class Channel(Generic[T]):
     """One writer puts, one reader gets; commands from anywhere overtake.
 
-    A writer that found it full goes on when it is half empty: two threads that wait for each other
-    at every item spend more on that than on the items.
+    A writer that found it full goes on when it is half empty. Two threads that wait for each other
+    at every item would spend more on waiting than on the items.
 
     Args:
         capacity: items that wait at most; None where something else bounds them.
-        on_demand: called, outside the lock, whenever an item was taken or the reader begins to
-            wait: the writer's chance to hand over what it was holding back.
+        on_demand: called outside the lock, whenever an item was taken or the reader begins to wait.
+            The writer may then hand over what it was holding back.
     """
 
     def __init__(self, capacity: int | None, on_demand: Callable[[], None] | None = None) -> None:
@@ -154,7 +154,7 @@ class Channel(Generic[T]):
     def get_ready(self) -> T | None:
         """Take the next item without waiting; None when there is none, or a command comes first.
 
-        What was put after a command may rest on it, so that it must not be taken before it.
+        What was put after a command may depend on it, and must not be taken before it.
         """
         with self._changed:
             item = self._items.popleft() if self._items and not self._urgent else None
@@ -172,7 +172,8 @@ class Channel(Generic[T]):
         return taken
 
     def wake(self) -> None:
-        """Let a waiting `get` return with nothing, so that its thread looks around. Any thread."""
+        """Let a waiting `get` return with nothing, so that its thread looks what to do. Any
+        thread."""
         with self._changed:
             self._woken = True
             self._changed.notify_all()

@@ -1,4 +1,4 @@
-"""ChunkPreparer: messages to articles in tokens, a chunk at a time, or several at once."""
+"""ChunkPreparer: turns messages into tokenised articles, one or several chunks at a time."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ log = structlog.get_logger(__name__)
 class ChunkPreparer:
     """Decodes and tokenises. One thread uses it.
 
-    Where the tagger takes several chunks at once, threads beside the caller's hand them over;
-    elsewhere a chunk is done when it has begun.
+    Where the tagger takes several chunks at once, threads of its own hand them over. Elsewhere the
+    caller's thread does the work, and a chunk is done as soon as it has begun.
     """
 
     def __init__(self, deserializer: Deserializer, tagger: Tagger) -> None:
@@ -57,8 +57,8 @@ class ChunkPreparer:
             self._threads.shutdown()
 
     def begin(self, messages: Sequence[RawMessage]) -> Callable[[], list[BatchItem]]:
-        """Begin a chunk; what comes back gives one item for each message, in the same order, and
-        blocks until they are there."""
+        """Begin a chunk. Returns a function that blocks until it is done, and then gives one item
+        for each message, in the same order."""
         decoded = [self._decode(message) for message in messages]
         articles = [item for item in decoded if isinstance(item, Article)]
         if self._threads is None:
@@ -78,10 +78,10 @@ class ChunkPreparer:
             return Rejected(raw, RejectCode(reason.code), reason.message, RejectStage.PREPARE)
 
     def _encode(self, articles: Sequence[Article]) -> list[Encoding | Exception]:
-        """Tokenise all at once; if that fails, one by one: one text must not fail the rest.
+        """Tokenise all at once, or one by one where that fails: one text must not fail the rest.
 
         Raises:
-            NerstreamError: it says nothing about the articles; the worker must end.
+            NerstreamError: the articles are not to blame; the worker must end.
         """
         if not articles:
             return []

@@ -60,8 +60,8 @@ class DeadLetterLimit:
         self._max_ratio = max_ratio
         self._window = window
         self._seen = 0
-        # Of the rejected among the last of them, how many were seen by then, and the code; the
-        # messages themselves may be large.
+        # For each rejected message of the window: its number, and its code. The messages themselves
+        # may be large.
         self._recent: deque[tuple[int, RejectCode]] = deque()
         self._last = ""
 

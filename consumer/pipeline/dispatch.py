@@ -1,4 +1,4 @@
-"""Dispatcher: which message an outcome becomes, and what happens when Kafka will not take it."""
+"""Dispatcher: turns outcomes into messages, also where Kafka refuses one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from consumer.contracts.messages import (
 from consumer.contracts.ports import Serializer, Sink
 from consumer.pipeline.dead_letters import dead_letter
 
-#: What to tell of a message that the broker has refused.
+#: The text of a rejection, by the reason for which the broker refused the message.
 _REFUSALS: Mapping[RejectCode, str] = {
     RejectCode.TOO_LARGE: (
         "the message for {topic} is larger than that topic takes; raise its max.message.bytes"
@@ -64,7 +64,7 @@ class Dispatcher:
         """Send an outcome's message, or its dead letter where the message cannot be written.
 
         Returns:
-            The outcome that it has in the end.
+            The outcome in the end: `Rejected` where a dead letter was sent.
 
         Raises:
             AbortableError, KafkaProblem: as `Sink.send`.
@@ -106,7 +106,7 @@ class Dispatcher:
             ) from reason
 
     def _send_to(self, topic: str, message: Outgoing) -> None:
-        """Send, unless the broker has refused this very message before the inputs were rewound."""
+        """Send a message, unless the broker refused it before its input was read again."""
         code = self._sink.refused(topic, message.position)
         if code is not None:
             raise RejectedMessage(code, _REFUSALS[code].format(topic=topic))

@@ -1,4 +1,4 @@
-"""Drain: until when a worker that was told to stop may finish what it has read."""
+"""Drain: how long a worker that was told to stop may finish what it has read."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Callable
 
 from consumer.contracts.errors import ShutdownTimeout
 
-#: Share of the timeout after which a drain lets go what has not begun, at the latest: the rest is
-#: for what is on the device, the last commit and the leaving.
+#: Share of the timeout after which a drain releases what has not begun, at the latest. The rest is
+#: for what is on the device, the last commit, and leaving the group.
 LET_GO_AFTER = 0.5
 
-#: Batches that are on the device at once, at most: what is left of the timeout is for as many.
+#: Batches that are on the device at once, at most; the rest of the timeout must suffice for them.
 BATCHES_UNDER_WAY = 2
 
 
 class Drain:
-    """Begins once; asked what is due by the thread that waits. `begin` is for any thread.
+    """Begins once. The thread that waits asks what is due; any thread may call `begin`.
 
     Args:
         timeout_s: longest drain, in seconds.

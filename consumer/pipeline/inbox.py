@@ -1,4 +1,4 @@
-"""What the publish stage is told: outcomes by the tag stage, commands by others."""
+"""The messages to the publish stage: outcomes from the tag stage, commands from others."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Assigned:
 
 @dataclass(frozen=True, slots=True)
 class Revoked:
-    """These partitions go away: commit what is finished, let go the rest, then set `done`."""
+    """These partitions go away: commit what is finished, release the rest, then set `done`."""
 
     partitions: tuple[TopicPartition, ...]
     done: threading.Event
@@ -34,7 +34,7 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class LetGo:
-    """The worker ends before it gets to these messages; nothing after them has an outcome."""
+    """The worker ends before it tags these messages; nothing after them has an outcome."""
 
     messages: tuple[RawMessage, ...]
 

@@ -1,4 +1,4 @@
-"""PollStage: Kafka to `incoming`, and nothing else, so that a slow model never costs membership."""
+"""PollStage: reads Kafka into `incoming` and nothing else; a slow model never costs membership."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from consumer.pipeline.channel import Channel
 from consumer.pipeline.inbox import Assigned, Lost, PublishMessage, Revoked
 from consumer.pipeline.stage import Stage
 
-#: Messages taken from the client at once; more only lengthens the way of the first of them.
+#: Messages taken from the client at once; with more, the first of them would only wait longer.
 POLL_MESSAGES = 500
 #: Longest wait for a message; bounds how late a rewind or a stop is noticed.
 POLL_S = 0.1
 #: The same while paused, when a resume may be due at any moment.
 PAUSED_POLL_S = 0.01
-#: How long reading merely stops at the in-flight bound before the partitions are paused, beyond
-#: what `pause_after_s` adds.
+#: Seconds for which reading merely stops at the in-flight bound before the partitions are paused;
+#: `pause_after_s` adds to it.
 PAUSE_AFTER_S = 0.2
-#: The longest such stop, in which nothing is heard of the group.
+#: The longest such stop, in seconds; nothing is heard of the group meanwhile.
 LONGEST_STOP_S = 5.0
 #: How often room is looked for until then.
 ROOM_S = 0.005
@@ -43,9 +43,9 @@ log = structlog.get_logger(__name__)
 def pause_after_s(commit_interval_s: float) -> float:
     """Seconds at the in-flight bound after which the partitions are paused.
 
-    A pause throws away what the client has fetched ahead, megabytes, and after it the client waits
-    up to half a second before it fetches again. Where quick stages are only held up by a
-    transaction that stays open, which its commit ends, that would be the most of their time.
+    A pause throws away the megabytes that the client has fetched ahead, and after it the client
+    waits up to half a second before it fetches again. Quick stages are often held up only by an
+    open transaction, until its commit. A pause would then take most of their time.
     """
     return min(PAUSE_AFTER_S + 2 * commit_interval_s, LONGEST_STOP_S)
 
@@ -113,8 +113,8 @@ class PollStage(Stage):
             self._source.pause()
             self._incoming.close()
             while not self._drained.is_set():
-                # Paused: this only serves the group. What slips through is not in flight and
-                # stays uncommitted.
+                # Paused: this only serves the group. A message that comes all the same is not in
+                # flight and stays uncommitted.
                 self._source.poll(1, PAUSED_POLL_S)
                 self.progress()
         finally:
@@ -155,8 +155,9 @@ class PollStage(Stage):
         self._tagged.put_urgent(Assigned(assignments))
 
     def _waits_for_room(self) -> bool:
-        """Back-pressure: at the in-flight bound stop, then pause; resume well under it. Polling
-        goes on all the time, but for the moments in which this says that there may be room soon.
+        """Back-pressure: stop at the in-flight bound, then pause; resume well under it.
+
+        Polling goes on all the time, except where this returns True: then there may be room soon.
         """
         if self._paused:
             if self._in_flight.may_resume:
@@ -211,7 +212,7 @@ class PollStage(Stage):
         log.info("partitions assigned", partitions=_names(partitions))
 
     def on_revoked(self, partitions: Sequence[TopicPartition]) -> None:
-        """Have what is finished committed, within `revoke_timeout_s`, and give up the rest."""
+        """Wait up to `revoke_timeout_s` for the commit of what is finished; give up the rest."""
         self._observer.rebalanced(RebalanceEvent.REVOKED, len(partitions))
         if not self._drained.is_set():
             done = threading.Event()
@@ -222,7 +223,7 @@ class PollStage(Stage):
         log.info("partitions revoked", partitions=_names(partitions))
 
     def on_lost(self, partitions: Sequence[TopicPartition]) -> None:
-        """Someone else has them already: whatever is open must not commit."""
+        """Another worker has these already, so that nothing open may be committed."""
         self._observer.rebalanced(RebalanceEvent.LOST, len(partitions))
         self._ownership.drop(partitions)
         self._tagged.put_urgent(Lost(tuple(partitions)))
@@ -230,7 +231,7 @@ class PollStage(Stage):
         log.warning("partitions lost", partitions=_names(partitions))
 
     def on_jumped(self, reason: JumpReason, missed: int) -> None:
-        """Count it; the source has said it."""
+        """Count the jump; the source has logged it."""
         self._observer.jumped(reason, missed)
 
     def _await(self, done: threading.Event) -> None:

@@ -1,4 +1,4 @@
-"""PrepareStage: bytes to checked articles, to tokens, to batches."""
+"""PrepareStage: turns bytes into checked articles, these into tokens, and tokens into batches."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ log = structlog.get_logger(__name__)
 class PrepareStage(Stage):
     """Takes messages from `incoming` and hands batches to `batches`.
 
-    A batch is handed over when it is full. Until then it keeps filling while the tagger has a batch
-    waiting; without one it is handed over when it has waited long enough, or at once when the
-    tagger is idle and nothing more is queued.
+    A batch is handed over when it is full. While the tagger has another one waiting, it keeps
+    filling. Otherwise it is handed over when it has waited long enough, or at once when the tagger
+    is idle and nothing more is queued.
 
     Where messages cannot be decoded before a schema registry answers, they are held and tried again
     until it does. What has been decoded goes on, and reading pauses by itself once enough is in
@@ -116,7 +116,7 @@ class PrepareStage(Stage):
             started = self._clock()
             if messages:
                 self._begin(messages)
-            # What has begun is only waited for when nothing more can begin.
+            # Wait for what has begun only when nothing more can begin.
             is_full = len(self._chunks) >= self._preparer.most_under_way
             items = self._chunks.popleft()() if self._chunks and (is_full or not messages) else []
             if messages or items:
@@ -224,5 +224,5 @@ class PrepareStage(Stage):
 
 
 def _text_bytes(message: RawMessage) -> int:
-    """What the size of its encoding goes by; an article's key and headers are not encoded."""
+    """The bytes of the value, by which its encoding grows; key and headers are not encoded."""
     return len(message.value) if message.value is not None else 0

@@ -1,4 +1,4 @@
-"""PublishStage: outcomes to Kafka, together with the offsets that they resolve."""
+"""PublishStage: writes outcomes to Kafka, together with the offsets that they resolve."""
 
 from __future__ import annotations
 
@@ -23,15 +23,16 @@ from consumer.pipeline.dispatch import Dispatcher
 from consumer.pipeline.inbox import Assigned, LetGo, Lost, PublishMessage, Revoked
 from consumer.pipeline.stage import Stage
 
-#: Longest pause after an abort. The first of a row has none, the second 0.2 s, then it doubles.
+#: Longest pause after an abort, in seconds. The first abort of a row has none, the second 0.2 s;
+#: then it doubles.
 MAX_ABORT_PAUSE_S = 5.0
 
-#: Batches of outcomes that wait while this stage publishes: few, so that the stages before it,
-#: which share the interpreter's lock with it, are not done with everything that may be in flight
-#: when it commits, and stand still with it.
+#: Batches of outcomes that wait while this stage publishes. The stages before it share the
+#: interpreter's lock with it. With more, they would have finished all that may be in flight by the
+#: time it commits, and would stand still with it.
 OUTCOMES = 8
-#: The same while it commits: as many as a device finishes meanwhile. A GPU takes milliseconds for a
-#: batch, a commit tens of them. Outcomes are small beside their articles, which are bounded.
+#: The same while it commits: as many as a device finishes meanwhile. A batch takes a GPU some
+#: milliseconds, a commit tens of them. Outcomes are small beside their articles, which are bounded.
 OUTCOMES_IN_COMMIT = 64
 
 log = structlog.get_logger(__name__)
@@ -104,7 +105,7 @@ class PublishStage(Stage):
             self._sink.close()
 
     def _step(self) -> bool:
-        """One message or one commit; whether there may be more."""
+        """Handle one message or make one commit. Returns whether there may be more."""
         wait_s = self._wait_s()
         if wait_s is not None and wait_s <= 0:
             self._commit()
@@ -113,7 +114,7 @@ class PublishStage(Stage):
         try:
             message = self._tagged.get(wait_s)
         except ChannelAborted:
-            raise  # what is open is let go with the rest; closing the sink aborts it
+            raise  # what is open is released with the rest; closing the sink aborts it
         except ChannelClosed:
             return False
         finally:
@@ -169,10 +170,9 @@ class PublishStage(Stage):
         self._in_flight.remove(len(messages), sum(raw.size_bytes for raw in messages))
 
     def _publish(self, outcome: Outcome, raw: RawMessage) -> None:
-        """Resolve the outcome and send its message.
+        """Resolve the outcome, then send its message.
 
-        It is resolved first: if beginning or sending fails, the rewind must bring this message
-        back too.
+        In this order: if `begin` or `send` fails, the rewind must bring this message back too.
         """
         transaction = self._transaction
         opens = transaction is None
@@ -222,10 +222,11 @@ class PublishStage(Stage):
         )
 
     def _commit_last(self) -> None:
-        """End of the drain: there is no reading again, so a fault must not look like success.
+        """Commit at the end of the drain. Nothing is read again, so a fault must not look like
+        success.
 
-        A rebalance is none: what it takes from a worker is let go at any other time as well, and
-        workers of one group often end together.
+        A rebalance is no fault: what it takes from a worker is released at any other time as well,
+        and workers of one group often end together.
         """
         self._commit()
         if not self._tracker.rewinding:
@@ -239,7 +240,7 @@ class PublishStage(Stage):
         log.warning(said)
 
     def _abort(self, reason: Exception) -> None:
-        """Void the open transaction and have its inputs read again."""
+        """Abort the open transaction, and have its inputs read again."""
         transaction = self._transaction
         self._transaction = None
         if not isinstance(reason, GroupMoved):

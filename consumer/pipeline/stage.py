@@ -56,11 +56,11 @@ class Stage(ABC):
         """The stage's loop. What it raises becomes `failure`."""
 
     def progress(self) -> None:
-        """Something was done and more is at hand. Called by `work`."""
+        """Say that something was done and more is at hand. Called by `work`."""
         self._busy_since = self._clock()
 
     def idle(self) -> None:
-        """Nothing is at hand, however long that lasts. Called by `work` before it waits."""
+        """Say that nothing is at hand, however long that lasts. `work` calls it before it waits."""
         self._busy_since = None
 
     @property
@@ -75,7 +75,7 @@ class Stage(ABC):
 
     def stack(self) -> str:
         """Where its thread is now, for the log; empty when it does not run. Any thread."""
-        # The number of a thread that ended may be another's by now.
+        # The number of a thread that has ended may belong to another by now.
         number = self._thread.ident if self.running else None
         frame = None if number is None else sys._current_frames().get(number)
         return "" if frame is None else "".join(traceback.format_stack(frame))

@@ -1,4 +1,4 @@
-"""Stages: the threads of a worker as one, how they do and how they end."""
+"""Stages: the state and the end of all threads of a worker."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ class Stages:
         return None
 
     def faults(self, stall_timeout_s: float) -> list[str]:
-        """What speaks against the life of the worker, for a person; empty when nothing does.
+        """Why the worker is not healthy, for a person; empty when it is.
 
         Args:
-            stall_timeout_s: seconds without progress, with work at hand, that are no fault.
+            stall_timeout_s: longest time without progress, with work at hand, that is no fault.
         """
         faults = []
         for stage in self._stages:

@@ -1,4 +1,4 @@
-"""TagStage: batches through the model, the next one begun while the last is decoded."""
+"""TagStage: runs batches through the model; begins the next while it decodes the last."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from consumer.pipeline.channel import Channel, ChannelAborted, ChannelClosed
 from consumer.pipeline.inbox import LetGo, PublishMessage
 from consumer.pipeline.stage import Stage
 
-#: Batches of which the longest stands for the next ones: a small one says little about them.
+#: The longest of so many batches stands for the next ones; a small batch says little about them.
 _BATCHES_REMEMBERED = 8
 
 
@@ -34,9 +34,9 @@ class TagStage(Stage):
     """Takes batches and hands on their outcomes, in order. What the tagger raises ends the worker:
     a device that fails must not turn good articles into dead letters.
 
-    Where the tagger overlaps, a batch that waits is begun before the one before it is finished, as
-    soon as the device has room for it, so that the device computes while this thread decodes. No
-    batch waits for another to come.
+    Where the tagger overlaps, a waiting batch is begun as soon as the device has room for it,
+    before the one before it is finished. So the device computes while this thread decodes. No batch
+    is held back until another comes.
 
     Attributes:
         batch_s: seconds that a batch takes, by the longest of the latest; 0 before the first.
@@ -61,7 +61,7 @@ class TagStage(Stage):
         self.batch_s = 0.0
 
     def let_go(self) -> None:
-        """Tag no batch that has not begun; the publisher is told of what it held. Any thread."""
+        """Tag no further batch; tell the publisher what each held instead. Any thread."""
         self._lets_go.set()
 
     def work(self) -> None:
@@ -84,8 +84,8 @@ class TagStage(Stage):
         self._tagged.close()
 
     def _take(self, under_way: _UnderWay | None) -> Batch | None:
-        """The next batch. While one is under way no other is waited for, so that none is held back,
-        and none is taken that the tagger would not run beside it."""
+        """The next batch. While one is under way this waits for no other, so that none is held
+        back, and takes none that the tagger would not run beside it."""
         if under_way is None:
             self.idle()
             return self._batches.get()
@@ -132,11 +132,11 @@ class TagStage(Stage):
 
 @dataclass(slots=True)
 class _UnderWay:
-    """A batch that was begun.
+    """A batch that has begun.
 
     Attributes:
-        answers: gives them; None where there is nothing to tag.
-        worked_s: seconds that it has taken so far.
+        answers: gives the answers; None where there is nothing to tag.
+        worked_s: seconds that the batch has taken so far.
     """
 
     batch: Batch

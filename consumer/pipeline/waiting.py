@@ -1,21 +1,21 @@
-"""Waiting: when to say again what the worker waits for."""
+"""Waiting: decides when to log again what the worker waits for."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-#: Seconds before anything is said without a reason: most of it comes by then.
+#: Seconds before anything is logged without a reason; most waits are over by then.
 FIRST_S = 5.0
 
-#: Seconds at least between two lines, also where the reason changes.
+#: Least seconds between two lines, also where the reason changes.
 LEAST_S = 1.0
 
-#: Seconds at most between two lines.
+#: Most seconds between two lines.
 MOST_S = 600.0
 
 
 class Waiting:
-    """What is waited for is said when it is new, and again after pauses that double.
+    """A wait is logged when it is new, and again after pauses that double.
 
     Args:
         clock: seconds, monotonic.
@@ -33,7 +33,7 @@ class Waiting:
 
         Args:
             waits: what is waited for.
-            reason_known: whether it says why too, so that there is nothing to wait and see.
+            reason_known: whether the reason is known as well, so that it is said at once.
         """
         now = self._clock()
         is_new = waits != self._said

@@ -16,7 +16,7 @@ from consumer.kafka.sink.output import Output
 from consumer.kafka.sink.properties import delivery_properties
 from consumer.kafka.source.topics.vouching import Vouching
 
-#: Seconds for the client to let go of what an abort has thrown away.
+#: Seconds for the client to report what an abort has thrown away.
 _PURGE_TIMEOUT_S = 5.0
 
 

@@ -1,4 +1,4 @@
-"""What the broker said of the messages of one group."""
+"""What the broker said of the messages since one `begin`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from confluent_kafka import KafkaError
 from consumer.contracts.choices import RejectCode
 from consumer.contracts.messages import Outgoing, Position, TopicPartition
 
-#: What a message says that was thrown away on purpose.
+#: The errors of a message that was thrown away on purpose.
 _PURGED = frozenset({KafkaError._PURGE_INFLIGHT, KafkaError._PURGE_QUEUE})
 
-#: What the broker refuses a message for that would be refused again however often it came. An
-#: invalid record is one without a key where the topic is compacted, or whatever else a broker is
-#: set up to check.
+#: The errors of a message that the broker would refuse again, however often it came. An invalid
+#: record has no key although the topic is compacted, or fails what else a broker is set to check.
 REASONS: Mapping[int, RejectCode] = {
     KafkaError.MSG_SIZE_TOO_LARGE: RejectCode.TOO_LARGE,
     KafkaError.INVALID_TIMESTAMP: RejectCode.TIMESTAMP_REFUSED,
@@ -23,7 +22,7 @@ REASONS: Mapping[int, RejectCode] = {
 
 
 class Deliveries:
-    """The messages since one `begin`; reports that come later still go to their own group.
+    """The messages since one `begin`; a report that comes late still goes to its own object.
 
     Attributes:
         failure: topic and error of the first message that failed.
@@ -41,10 +40,10 @@ class Deliveries:
 class Refusals:
     """Which messages the broker refuses for what they are.
 
-    A batch on the wire is refused as a whole, when it exceeds the topic's `max.message.bytes` or
-    holds one wrong message, with the good messages in it. So the messages of a refused batch are
-    only *suspects*: while there are any, every message is sent on its own, and what is refused
-    then is refused for itself.
+    The broker refuses a batch on the wire as a whole: for one wrong message, or because the batch
+    exceeds the topic's `max.message.bytes`. So the messages of a refused batch are only
+    *suspects*. While there are any, every message is sent on its own, and a message that is
+    refused then is itself to blame.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""The name of this worker within its group, held for as long as it runs."""
+"""Holds the name of this worker within its group for as long as it runs."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ from consumer.settings.schema import Settings
 #: More workers of one group than any one host runs.
 _MAX_SLOTS = 10_000
 
-#: Between the group and the instance in a transactional id. Rare in the names of groups, where it
-#: is escaped; brokers, their tools and the access rules of the large providers give it no meaning.
+#: Stands between the group and the instance in a transactional id. It is rare in the names of
+#: groups and escaped there. Brokers, their tools and the access rules of large providers give it no
+#: meaning.
 _SEPARATOR = "@"
 
 
 def transactional_id(group_id: str, instance: str) -> str:
-    """The transactional id of a worker, another one for every pair of group and instance.
+    """The transactional id of a worker; each pair of group and instance has its own.
 
-    It begins with the group, in which the separator and `%`, by which it is escaped, stand as in
-    an address (`%40`, `%25`); so a prefix that ends in the separator takes in this group alone.
+    It begins with the group, in which the separator and `%` are escaped as in an address (`%40`,
+    `%25`). So a prefix that ends in the separator matches this group alone.
     """
     group = group_id.replace("%", "%25").replace(_SEPARATOR, quote(_SEPARATOR, safe=""))
     return f"{group}{_SEPARATOR}{instance}"
@@ -34,11 +35,11 @@ def transactional_id(group_id: str, instance: str) -> str:
 class Instance:
     """A name that no other worker of the group has.
 
-    Where `settings.instance` is empty it is the host name and the lowest number that is free on
-    this host. The number is held by a lock on a file, which the kernel releases however the
-    process ends: started again after a SIGKILL, the worker gets the same name, and with it the
-    same transactional id, so that the open transaction of its predecessor is fenced at once
-    instead of blocking the readers until its timeout.
+    Where `settings.instance` is empty the name is the host's, with the lowest number that is free
+    on this host. A lock on a file holds the number, and the kernel releases it however the process
+    ends. A worker that is started again after a SIGKILL so gets the same name, and with it the
+    same transactional id. That fences the open transaction of its predecessor at once; otherwise
+    readers would be blocked until its timeout.
 
     Args:
         settings: `instance` and `group_id`.

@@ -1,4 +1,4 @@
-"""The producer that both sinks write with, and what becomes of each message."""
+"""Output: the producer that both sinks write with, and what became of each message."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from consumer.settings.schema import Settings
 #: Seconds between two looks at what has failed while something is waited for.
 _LOOK_S = 0.5
 
-#: Messages that are queued between two looks at what has failed. A look gives up the interpreter
-#: lock, and getting it back costs more than a message.
+#: Messages that are queued between two looks at what has failed. A look releases the interpreter's
+#: lock, and taking it again costs more than a message.
 _SERVE_MESSAGES = 512
 
-#: What the client takes for a message whose key decides.
+#: The partition to give the client where the message's key decides.
 _BY_KEY = -1
 
-#: A time that the client cannot write: it takes it for the present.
+#: A timestamp that the client cannot write: it takes 0 for the present.
 _TAKEN_FOR_NOW_MS = 0
 
 _log = logging.getLogger(__name__)
@@ -58,8 +58,8 @@ class Output:
         self._properties = properties
         self._producer: Any = None
         self._alone = False
-        #: Whether the producer is in a call that does not come back: it is asked for nothing any
-        #: more, not even to end, which would wait for that call.
+        #: Whether the producer is in a call that does not return. It is then asked for nothing
+        #: more, not even to end, since that would wait for the call.
         self.lost = False
         self._unserved = 0
         self._deliveries = Deliveries()
@@ -103,7 +103,7 @@ class Output:
         await_topics(self.producer, self.watch, self._settings, topics)
 
     def begin(self) -> bool:
-        """Forget what became of earlier messages; says whether a new producer is due."""
+        """Forget what became of earlier messages. Returns whether a new producer is due."""
         self._deliveries = Deliveries()
         return self._alone != self._refusals.suspects
 
@@ -185,12 +185,13 @@ class Output:
             raise self.judge(f"the topic {topic} cannot be written", error)
 
     def _raise_if_stranded(self) -> None:
-        """The new producer that follows an abort finds the brokers again."""
+        """Raise AbortableError: after the abort a new producer finds the brokers again."""
         if self.watch.is_stranded:
             raise AbortableError("the producer has forgotten all brokers")
 
     def judge(self, doing: str, error: KafkaError) -> AbortableError | KafkaProblem:
-        """The error to raise for a message that failed: AbortableError where a replay may help."""
+        """The error to raise for a message that failed; AbortableError where reading again may
+        help."""
         if error.fatal() and error.code() in FENCED and "transactional.id" in self._properties:
             if self._outlived():
                 return AbortableError(
@@ -224,14 +225,14 @@ class Output:
             pass
 
     def stop(self) -> None:
-        """Let the producer go, with whatever it still holds."""
+        """Release the producer, and throw away what it still holds."""
         producer, self._producer = self._producer, None
         if producer is not None and not self.lost:
             producer.purge()
         self.lost = False
 
     def serve(self, timeout_s: float = 0.0) -> None:
-        """Run the callbacks that are due, waiting for some for so long."""
+        """Run the callbacks that are due; wait up to `timeout_s` for one."""
         self._unserved = 0
         try:
             self.producer.poll(timeout_s)
@@ -239,7 +240,7 @@ class Output:
             self._keep_fatal(raised_by(failed))
 
     def _flushed(self, timeout_s: float) -> int:
-        """Wait for acknowledgements; how many are still due."""
+        """Wait for acknowledgements. Returns how many are still due."""
         self._unserved = 0
         try:
             waiting: int = self.producer.flush(timeout_s)
@@ -249,7 +250,7 @@ class Output:
         return waiting
 
     def _keep_fatal(self, failed: KafkaException) -> None:
-        """A fatal error comes as an exception, once, out of whatever call serves the callbacks."""
+        """Store a fatal error: it comes once, as an exception of whatever call serves callbacks."""
         error = error_of(failed)
         if not error.fatal():
             raise failed

@@ -1,4 +1,4 @@
-"""How many partitions the output topics have."""
+"""PartitionCounts: how many partitions the output topics have."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class PartitionCounts:
         self._known: dict[str, tuple[int, float]] = {}
 
     def of(self, client: Any, topic: str) -> int:
-        """Partitions of a topic; blocks when the last answer is old, and then keeps to that
-        one if the brokers do not answer.
+        """Partitions of a topic. Blocks where the last answer is old; if the brokers do not answer
+        then, that one holds.
 
         Raises:
             KafkaProblem: the brokers never told, or there is no such topic.

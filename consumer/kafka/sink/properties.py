@@ -11,7 +11,7 @@ from consumer.settings.schema import Settings
 #: What `settings.kafka` may change. The buffer holds far more than `in_flight_bytes` lets in.
 DEFAULTS: Mapping[str, Any] = {
     "compression.type": "lz4",
-    # A commit flushes, so that a transaction shows nothing later because of it.
+    # A commit flushes, so that nothing becomes visible later because of this.
     "linger.ms": 20,
     # Of one message; the topic's own limit decides long before.
     "message.max.bytes": 100 * 1024 * 1024,
@@ -19,10 +19,10 @@ DEFAULTS: Mapping[str, Any] = {
     "queue.buffering.max.kbytes": 1_048_576,
 }
 
-#: What it may not.
+#: What `settings.kafka` may not change.
 REQUIRED: Mapping[str, Any] = {
     "acks": "all",
-    # Of the messages that went well nobody wants to hear one by one.
+    # Reports of messages that went well would be of no use.
     "delivery.report.only.error": True,
     "enable.idempotence": True,
     "partitioner": "murmur2_random",
@@ -30,7 +30,7 @@ REQUIRED: Mapping[str, Any] = {
 
 
 def delivery_properties(settings: Settings, transactional_id: str) -> Mapping[str, Any]:
-    """Those that it may not change either, of the delivery mode."""
+    """The properties of the delivery mode; `settings.kafka` may not change these either."""
     if settings.delivery is not Delivery.EXACTLY_ONCE:
         return {}
     return {

@@ -25,29 +25,31 @@ from consumer.settings.schema import Settings
 
 _log = logging.getLogger(__name__)
 
-#: Seconds beyond the transaction timeout in which brokers come back from a restart. After the
-#: timeout they have ended the transaction by themselves, so a call that reaches them is answered.
+#: Seconds beyond the transaction timeout in which brokers come back from a restart. By then they
+#: have ended the transaction themselves, so that a call that reaches them is answered.
 _GRACE_S = 30.0
 
-#: Seconds for a call that a new producer can make good: after an outage a client may go on
-#: waiting for its coordinator for ever (librdkafka 2.16), and a new one finds it at once.
+#: Seconds for a call that a new producer can repeat. After an outage a client may wait for its
+#: coordinator for ever (librdkafka 2.16), while a new client finds it at once.
 _PATIENCE_S = 15.0
 
 #: Seconds for an abort; the new producer that follows one ends the transaction as well.
 _ABORT_TIMEOUT_S = 5.0
 
-#: Seconds beyond its timeout after which `send_offsets_to_transaction` is given up. It waits for
-#: the group's coordinator without an end where that one has gone (librdkafka's issues 5456, 5511).
+#: Seconds beyond its timeout after which `send_offsets_to_transaction` is given up. Where the
+#: group's coordinator has gone it waits without an end (librdkafka's issues 5456, 5511).
 _HUNG_S = 5.0
 
 
 class TransactionalSink(KafkaSink):
     """A sink with Kafka transactions.
 
-    Errors: a retriable one means the same call again; an abortable one AbortableError; anything
-    else KafkaProblem. After an end of transaction that did not go through smoothly a new
-    producer takes over before the next one begins: librdkafka has no KIP-890, so a delayed
-    request of the old transaction could otherwise end the next (its new epoch fences it).
+    Errors: after a retriable one the same call is made again; an abortable one becomes an
+    AbortableError; anything else becomes a KafkaProblem.
+
+    Where a transaction did not end smoothly, a new producer takes over before the next one begins.
+    librdkafka has no KIP-890, so a delayed request of the old transaction could end the next one.
+    The epoch of the new producer fences such a request.
     """
 
     def __init__(self, settings: Settings, source: KafkaSource) -> None:
@@ -112,14 +114,15 @@ class TransactionalSink(KafkaSink):
         self._end_by_commit(offsets)
 
     def _outlived(self) -> bool:
-        """Whether the brokers may have ended the transaction at its timeout, as they do after an
-        outage. The client hears of that and of a takeover in the same words; after a takeover
-        within the timeout a new producer would fence the other worker in its turn, for ever.
+        """Whether the brokers may have ended the transaction at its timeout, as after an outage.
+
+        The client hears of that and of a takeover in the same words. After a takeover within the
+        timeout a new producer would fence the other worker, which would fence this one, for ever.
         """
         return time.monotonic() - self._begun_at >= self._timeout_s
 
     def _init_transactions(self) -> None:
-        """Fence every earlier producer of this id and end what it left open.
+        """Fence every earlier producer of this id, and end what it left open.
 
         Raises:
             OutOfTime: no answer; a new producer may get one.
@@ -134,7 +137,7 @@ class TransactionalSink(KafkaSink):
         self._obstacle = ""
 
     def _look_for_obstacle(self) -> None:
-        """The coordinator of transactions is waited for; the client does not say why."""
+        """Find out why the coordinator of transactions is waited for; the client does not say."""
         self._obstacle = "; ".join(self._internal_topics.obstacles())
 
     def _add_offsets(self, producer: Any, offsets: Sequence[Any], metadata: object) -> None:
@@ -154,8 +157,8 @@ class TransactionalSink(KafkaSink):
     def _end_by_commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         output = self._ready
         errors = output.watch.count
-        # Whatever comes in between: a connection that breaks meanwhile may leave a request behind
-        # at the broker.
+        # Whatever error comes: a connection that breaks meanwhile may leave a request behind at the
+        # broker.
         self._renew = True
         try:
             smooth = again(output.producer.commit_transaction, _PATIENCE_S)
@@ -170,11 +173,11 @@ class TransactionalSink(KafkaSink):
             self._renew = not smooth or output.watch.count != errors
 
     def _find_out(self, offsets: Mapping[TopicPartition, int], failed: Exception) -> None:
-        """Whether a transaction was committed whose end was not answered.
+        """Find out whether a transaction was committed whose end was not answered.
 
-        A new producer of the same id ends it, as the coordinator has decided or, if the request
-        never arrived, by an abort; the group's offsets then tell which. They may stand further on
-        only because another worker has taken the partitions over and resolved the same inputs.
+        A new producer of the same id ends it: as the coordinator has decided, or by an abort if the
+        request never arrived. The group's offsets then tell which. They stand further on only where
+        another worker has taken the partitions over and resolved the same inputs.
 
         Raises:
             AbortableError: it was not.
@@ -188,7 +191,7 @@ class TransactionalSink(KafkaSink):
             self._renew = False
             committed = self._source.committed(offsets)
         except (OutOfTime, AbortableError, KafkaException) as still:
-            # To abort now could send again what is committed.
+            # An abort now could have messages sent again that are committed.
             raise KafkaProblem(
                 f"the outcome of a transaction is unknown: the brokers do not answer ({still}); "
                 "start the worker again, which resolves it"
@@ -210,8 +213,8 @@ class TransactionalSink(KafkaSink):
         except KafkaException as failed:
             error = error_of(failed)
             if error.code() == KafkaError.INVALID_TXN_STATE:
-                # The coordinator has none open: it took none of the partitions, since a topic of
-                # them is gone. To the client this is fatal; a new one begins afresh.
+                # The coordinator has none open: a topic is gone, and so it took no partition. For
+                # the client this is fatal; a new one begins afresh.
                 _log.warning("there was nothing to abort (%s)", error.str().strip())
                 return
             meaning = self._meaning("the transaction cannot be aborted", failed)
@@ -228,7 +231,7 @@ class TransactionalSink(KafkaSink):
             raise self._meaning(doing, failed) from failed
 
     def _meaning(self, doing: str, failed: KafkaException) -> AbortableError | KafkaProblem:
-        """The error to raise: what a message's failure was, or what the call itself said."""
+        """The error to raise: that of a message that failed, or else that of the call itself."""
         error = error_of(failed)
         try:
             self._ready.raise_failure()

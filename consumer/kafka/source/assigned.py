@@ -1,4 +1,4 @@
-"""The partitions that this consumer has, under which numbers, and how far each was read."""
+"""AssignedPartitions: what this consumer has, under which numbers, and how far each was read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from consumer.contracts.messages import RawMessage, TopicPartition
 class AssignedPartitions:
     """What the source knows of its partitions; decides which messages may still be delivered.
 
-    Every assignment of a partition and every rewind has a number of its own, never used again.
+    Every assignment of a partition and every rewind has its own number, which is never used again.
     """
 
     def __init__(self) -> None:
@@ -43,7 +43,8 @@ class AssignedPartitions:
             self._topic_ids.pop(one, None)
 
     def rewind(self, partition: TopicPartition, offset: int, now: float) -> int | None:
-        """A new number; the rewind is put off until `rewound`. None if not assigned."""
+        """Give the partition a new number, or None if it is not assigned. The rewind is put off
+        until `rewound`."""
         if partition not in self._numbers:
             return None
         self.changes += 1
@@ -63,13 +64,13 @@ class AssignedPartitions:
     def number(self, partition: TopicPartition) -> int | None:
         """The number for a message that the client hands out now; None if it must be dropped.
 
-        It must when the partition is not assigned any more, or when the client has not been
-        told yet of a rewind: what it hands out then is from before.
+        A message must be dropped where its partition is no longer assigned. It must be too where
+        the client has not been told of a rewind yet, since the message is then from before it.
         """
         return None if partition in self._put_off else self._numbers.get(partition)
 
     def readable(self) -> dict[tuple[str, int], tuple[TopicPartition, int]]:
-        """Of each partition that may be delivered now: itself, and its number."""
+        """Each partition that may be delivered now, with its number."""
         return {
             one: (one, number) for one, number in self._numbers.items() if one not in self._put_off
         }
@@ -78,7 +79,7 @@ class AssignedPartitions:
         """Reading of a partition now stands at this offset.
 
         Args:
-            epoch: of the leader that wrote the message before, where known.
+            epoch: of the leader that wrote the message before this offset, where known.
         """
         if self.number(partition) is not None:
             self._read[partition] = offset
@@ -86,8 +87,8 @@ class AssignedPartitions:
                 self._epochs[partition] = epoch
 
     def epochs(self) -> Mapping[TopicPartition, int]:
-        """The newest leaders of which messages were read: by these the brokers tell whether a log
-        was cut (KIP-320). A copy, so that any thread may ask."""
+        """For each partition the newest leader epoch of which messages were read. By these the
+        brokers tell whether a log was cut (KIP-320). A copy, so that any thread may ask."""
         return dict(self._epochs)
 
     def vouch(self, partition: TopicPartition, topic_id: str | None) -> None:
@@ -99,11 +100,12 @@ class AssignedPartitions:
             self._last_ids[partition.topic] = topic_id
 
     def last_topic_id(self, topic: str) -> str | None:
-        """Which topic of that name was read last, also where none of it is assigned now."""
+        """The id of the topic of that name that was read last, even if none of it is assigned
+        now."""
         return self._last_ids.get(topic)
 
     def unvouched(self) -> list[TopicPartition]:
-        """Those of which it is not known yet to which topic their offsets belong."""
+        """The partitions whose offsets belong to a topic that is not known yet."""
         if len(self._topic_ids) == len(self._numbers):
             return []
         return [one for one in self._numbers if one not in self._topic_ids]
@@ -125,8 +127,8 @@ class AssignedPartitions:
         return dict(self._read)
 
     def end_offsets(self, asked: Mapping[TopicPartition, int]) -> Mapping[TopicPartition, int]:
-        """The ends, by what the brokers said last; where reading is ahead of that, the end is
-        at least there. Of one that they never told nothing is known: to take reading for its end
+        """The ends, by what the brokers said last; where reading is ahead of that, the end is at
+        least there. An end that they never told is left out: to take where reading stands for it
         would hide all that waits."""
         return {
             one: max(offset, self._read.get(one, 0))

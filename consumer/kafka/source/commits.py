@@ -1,4 +1,4 @@
-"""Commits: offsets for the group, whose answer is waited for without holding the consumer."""
+"""Commits: offsets for the group; whoever waits for the answer does not hold the consumer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from consumer.contracts.errors import AbortableError
 
 
 class Commit:
-    """One commit under way.
+    """One commit that is under way.
 
     Args:
         offsets: what is committed, as the client's partitions.
@@ -44,8 +44,8 @@ class Commit:
 class Commits:
     """The commits of one consumer. Owned by the thread that polls it.
 
-    The client's own way to wait, `commit(asynchronous=False)`, has no timeout: a consumer that has
-    forgotten all brokers never comes back from it, and could not be closed either.
+    The client's own way to wait, `commit(asynchronous=False)`, has no timeout. A consumer that has
+    forgotten all brokers never returns from it, and cannot be closed either.
     """
 
     def __init__(self) -> None:
@@ -80,8 +80,8 @@ class Commits:
             commit.end(_failure(error, partitions))
 
     def insist(self, consumer: Any) -> None:
-        """Have all of them answered now, by making them again: in a rebalance callback the client
-        is not polled, and has just heard from the group.
+        """Make all of them again, and wait. In a rebalance callback nobody polls the client, which
+        has just heard from the group.
         """
         for commit in self._under_way:
             try:

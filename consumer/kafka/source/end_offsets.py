@@ -1,4 +1,4 @@
-"""Where the input partitions end, asked in the background."""
+"""EndOffsets: asks in the background where the input partitions end."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from consumer.contracts.messages import TopicPartition
 from consumer.kafka.client import ClientWatch
 
-#: Of the client to ask with. With its default, librdkafka 2.16 connects to a broker that is down
-#: thousands of times a second for as long as a question for it waits, and takes a core for that.
+#: Properties of the client to ask with. While a question waits for a broker that is down,
+#: librdkafka 2.16 by its default connects to it thousands of times a second, which takes a core.
 CLIENT_PROPERTIES: Mapping[str, Any] = {"enable.sparse.connections": False}
 
 #: For each end: the reader who gets as far as that.
@@ -26,11 +26,11 @@ _log = logging.getLogger(__name__)
 
 
 class EndOffsets:
-    """Asks the brokers for both ends of partitions without ever waiting for the answer.
+    """Asks the brokers for both ends of partitions, and never waits for the answer.
 
-    One is the last stable offset, which is as far as a `read_committed` reader gets; the other the
-    high watermark, behind every message. Between the two stands what an open transaction holds.
-    The consumer's own knowledge would be no substitute: it learns nothing of a paused partition.
+    One end is the last stable offset: as far as a `read_committed` reader gets. The other is the
+    high watermark, behind every message. What an open transaction holds stands between the two.
+    The consumer could not tell them: it learns nothing of a paused partition.
 
     Args:
         make: makes the client to ask with, with `CLIENT_PROPERTIES` and a watch of its own.
@@ -68,7 +68,7 @@ class EndOffsets:
         if self._pending:
             return
         if self._watch.is_stranded:
-            # Not with a question under way: its answer would come to a client that is gone.
+            # Only without a question under way: its answer would come to a client that is gone.
             self._watch = ClientWatch()
             self._admin = self._make(self._watch)
         if not partitions:

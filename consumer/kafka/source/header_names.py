@@ -1,11 +1,11 @@
-"""Header names as they are: the client cuts them at a NUL, and fails at one that is not UTF-8.
+"""Reads header names whole: the client cuts them at a NUL, and fails at one that is not UTF-8.
 
-Kafka's protocol says how long a name is, and takes any bytes. librdkafka keeps them whole, but
-hands out a name as a C string. It finds a header by its whole name, though: one that cannot be
-found by the name that it shows has a longer one.
+Kafka's protocol says how long a name is, and allows any bytes. librdkafka keeps names whole, but
+hands them out as C strings. It looks a header up by its whole name, though. So a header that
+cannot be found by the name that is shown has a longer one.
 
-confluent-kafka gives no access to librdkafka's headers, so their address is read from its message,
-whose layout is looked over first.
+confluent-kafka gives no access to librdkafka's headers. Their address is read from its message
+object, after the layout of that object was checked.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ class _Layout(ctypes.Structure):
 
 
 def carried(message: Any) -> Headers | None:
-    """Those headers of a message that a client of Python's can carry; None where it can carry all.
+    """The headers of a message that the client can carry; None where it can carry all.
 
-    To be asked before the message's own `headers`, which lets librdkafka's go.
+    Ask before the message's own `headers`, which releases those of librdkafka.
     """
     if type(message) is not Message or not _is_laid_out(message):
         return None
@@ -97,8 +97,8 @@ def _carried(address: int) -> Headers | None:
 
 
 def _places(address: int, name: bytes) -> set[int]:
-    """Where the values stand of the headers that have just this name. A null stands nowhere, so
-    that of two headers without a value nobody can tell which has it."""
+    """The addresses of the values of all headers with exactly this name. A null has no address, so
+    that nobody can tell which of two headers without a value has the name."""
     value, size = ctypes.c_void_p(), ctypes.c_size_t()
     places: set[int] = set()
     number = 0

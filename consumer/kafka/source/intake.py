@@ -1,4 +1,4 @@
-"""Intake: what the client gives out, messages and events in the place of one."""
+"""Intake: takes what the client gives out: messages, and events in the place of one."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Intake:
         self.outside: dict[TopicPartition, Outside] = {}
 
     def sort(self, events: Iterable[Any], taken: list[RawMessage]) -> None:
-        """Put the messages among what the client gave to `taken`, and heed the rest.
+        """Append the messages to `taken`, and act on the other events.
 
         Raises:
             KafkaProblem: reading cannot go on.
@@ -69,7 +69,7 @@ class Intake:
             self._assigned.passed(partition, offset, newest.leader_epoch())
 
     def take_hint(self) -> bool:
-        """Whether something has looked, since the last call, as if a topic were another one."""
+        """Whether, since the last call, something looked as if a topic had been replaced."""
         hinted, self._hinted = self._hinted, False
         return hinted
 

@@ -1,4 +1,4 @@
-"""Joining: why the group gives this worker no partition."""
+"""Joining: finds out why the group gives this worker no partition."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from consumer.kafka.client import ClientWatch
 from consumer.kafka.internal_topics import OFFSETS, InternalTopics
 from consumer.settings.schema import Settings
 
-#: Seconds without a partition after which it is asked why; a new group takes three by default.
+#: Seconds without a partition until the first look; a new group takes three by default.
 _FIRST_S = 3.5
 
 #: Seconds between two looks from then on.
@@ -27,9 +27,9 @@ _NOTHING_KNOWN = "the group has given it none yet"
 
 
 class Joining:
-    """Finds it out beside the polling, which never waits for it. `look` is the poll thread's.
+    """Asks beside the polling, which never waits for it. The poll thread calls `look`.
 
-    The client says nothing: it asks for the group's coordinator again and again, for ever.
+    The client itself says nothing: it asks for the group's coordinator again and again, for ever.
 
     Args:
         settings: how to reach the brokers.

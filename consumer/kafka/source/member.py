@@ -1,4 +1,4 @@
-"""Member: one consumer in the group, and all that goes with it when it is given up."""
+"""Member: one consumer in the group, with all that goes when it is given up."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from consumer.settings.schema import Settings
 #: Seconds for a consumer without brokers to close; it has nobody to take leave of.
 _CLOSE_S = 5.0
 
-#: Reports that did not come while it was polled, after which the client's own thread counts as
-#: hung.
+#: The client's own thread counts as hung where so many reports in a row did not come while the
+#: client was polled.
 _REPORTS_MISSED = 10
 
 _log = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class Member:
         self._commits = Commits()
         self._reports = 0
         self._silent_s = 0.0
-        #: Whether the client is past closing.
+        #: Whether the client's own thread hangs, so that it cannot be closed.
         self.is_hung = False
         self.watch = ClientWatch()
         self.intake = Intake(assigned, self.watch)
@@ -73,15 +73,18 @@ class Member:
 
     @property
     def is_lost(self) -> bool:
-        """Whether the group will not hear of this member any more, and it not of the group."""
+        """Whether this member and its group no longer hear of each other."""
         return self.watch.is_stranded
 
     def require_life(self, polled_s: float) -> None:
-        """Told of the seconds for which it was polled.
+        """Check that the client still reports.
+
+        Args:
+            polled_s: seconds for which it was polled since the last call.
 
         Raises:
-            KafkaProblem: its own thread hangs, as librdkafka's has been seen to do where it has
-                forgotten its brokers: then neither sessions end nor errors come.
+            KafkaProblem: the client's own thread hangs. librdkafka's has been seen to do so where
+                it had forgotten its brokers; then neither sessions end nor errors come.
         """
         if self.watch.reports != self._reports:
             self._reports, self._silent_s = self.watch.reports, 0.0
@@ -119,7 +122,7 @@ class Member:
         return self._commits.any
 
     def insist(self) -> None:
-        """Have the commits that are under way answered now, where nobody polls: in a callback."""
+        """Have the commits that are under way answered now; for a callback, where nobody polls."""
         self._commits.insist(self.consumer)
 
     def leave(self) -> None:
@@ -128,8 +131,8 @@ class Member:
         self._commits.give_up()
 
     def retire(self) -> None:
-        """Give up a lost member's partitions. It cannot say that it leaves; the group finds that
-        out by the session timeout."""
+        """Give up a lost member and its partitions. It cannot say that it leaves, so the group
+        notices by the session timeout."""
         self.rebalance.retire()
         self._commits.give_up()
         try:

@@ -10,15 +10,15 @@ from consumer.kafka.dependent_properties import session_timeout_ms
 from consumer.settings.schema import Settings
 
 #: Kibibytes that librdkafka fetches ahead, over all partitions. A pause throws them away and a
-#: resume fetches them again, so it is a fraction of its default (64 MiB): some seconds of work.
+#: resume fetches them again, so this is a fraction of the default (64 MiB): some seconds of work.
 PREFETCH_KIB = 16_384
 
-#: Bytes of one partition in one fetch. Brokers answer with a larger message all the same, so
-#: that it can be read, but librdkafka doubles this for it step by step; 10 MB fits at once.
+#: Bytes of one partition in one fetch. Brokers send a larger message all the same, but librdkafka
+#: then doubles this step by step; 10 MB fits at once.
 FETCH_BYTES = 12 * 1024 * 1024
 
-#: Messages that librdkafka fetches ahead; its default is 100,000. It keeps some 400 bytes beside
-#: each, so that small messages would take several times `PREFETCH_KIB`.
+#: Messages that librdkafka fetches ahead; its default is 100,000. Each takes some 400 bytes more,
+#: so that small messages would take several times `PREFETCH_KIB`.
 PREFETCH_MESSAGES = 20_000
 
 #: Bytes of all partitions in one fetch. A fetch begins while there is room ahead and then takes
@@ -48,7 +48,7 @@ def consumer_properties(settings: Settings) -> tuple[Mapping[str, Any], Mapping[
         "enable.auto.offset.store": False,
         "isolation.level": "read_committed",
         "enable.partition.eof": True,
-        # A client that moves by itself does so in silence; `Restarts` does it, by the setting.
+        # The client would move in silence; `Restarts` does it, as the setting says.
         "auto.offset.reset": "error",
     }
     if settings.group_protocol is GroupProtocol.CLASSIC:

@@ -1,4 +1,4 @@
-"""Reading: the messages of one member, and the rewinds that its client is told of."""
+"""Reading: takes the messages of one member, and tells its client of rewinds."""
 
 from __future__ import annotations
 
@@ -70,8 +70,7 @@ class Reading:
         return [raw for raw in taken if self._assigned.is_current(raw)]
 
     def hear(self) -> None:
-        """Have the answers to commits come that are due; a message that comes instead is kept for
-        the next `poll`."""
+        """Let answers to commits come in; a message that comes instead is kept for `poll`."""
         if self.member.rebalance.is_running:
             self.member.insist()
         elif (event := self._called(self.member.consumer.poll, 0)) is not None:
@@ -96,12 +95,12 @@ class Reading:
                 self._assigned.rewound(partition)
 
     def _take_ready(self, limit: int, taken: list[RawMessage]) -> None:
-        """What the client holds ready, in one call: a call a message would cost more than all
-        else that is done with one.
+        """Take what the client holds ready, in one call. One call for each message would cost more
+        than all else that is done with it.
 
-        A rebalance may come anywhere in that call. A partition that it takes away is not
-        delivered, one that it brings is, by its number. Of one that went and came back within
-        the call nobody can say which of its messages are from before; it is read anew.
+        A rebalance may come anywhere in that call. A partition that it takes away is not delivered;
+        one that it brings is, under its number. Where a partition went and came back within the
+        call, nobody can say which messages are from before. It is read anew.
         """
         before, changes = self._assigned.numbers(), self._assigned.changes
         events = self._called(self.member.consumer.consume, limit, 0)

@@ -1,4 +1,4 @@
-"""What happens when the group shares out the partitions anew."""
+"""Rebalance: what happens when the group shares out its partitions anew."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from consumer.contracts.messages import TopicPartition
 from consumer.kafka.errors import PERMANENT, UNKNOWN_TOPIC, error_of, problem
 from consumer.kafka.source.assigned import AssignedPartitions
 
-#: What another try does not help against. A topic that is not known was just created, or is being
-#: deleted, which the group will hear of.
+#: Errors that another try does not help against. A topic that is not known is not among them: it
+#: was just created, or is being deleted, and then the group will hear of that.
 _FOR_GOOD = PERMANENT - UNKNOWN_TOPIC - {KafkaError._UNKNOWN_PARTITION}
 
 #: Seconds until partitions whose first position could not be fixed are tried again.
@@ -24,7 +24,7 @@ _AGAIN_S = 1.0
 
 _log = logging.getLogger(__name__)
 
-#: Of a leader that is not known.
+#: The epoch of a leader that is not known.
 NO_EPOCH = -1
 
 
@@ -43,13 +43,13 @@ class Listener(Protocol):
 class Rebalance:
     """The callbacks of a rebalance, which the client runs inside `poll` and `close`.
 
-    Each tells the client itself what to assign and unassign: at which moment matters, since
-    nothing of a partition may be delivered after its revocation was heard. An error of the
+    Each callback tells the client what to assign and unassign. The moment matters: nothing of a
+    partition may be delivered after the listener has heard of its revocation. An error of the
     listener comes out of `poll`.
 
     Args:
-        fix: sees to it that there is a committed position for each of these partitions, or raises
-            a KafkaException.
+        fix: makes sure that each of these partitions has a committed position, or raises a
+            KafkaException.
         assigned: kept up to date.
         listener: hears of every change.
     """
@@ -73,8 +73,7 @@ class Rebalance:
         self._retired = False
 
     def retire(self) -> None:
-        """The client is given up, and with it all partitions. It may go on calling back; nobody
-        hears of that."""
+        """Give up the client and all its partitions. It may go on calling back; nobody listens."""
         self._retired = True
         self._unfixed.clear()
         partitions = list(self._assigned.numbers())
@@ -98,7 +97,7 @@ class Rebalance:
         self._listener.on_assigned(partitions)
 
     def settle(self, consumer: Any) -> None:
-        """Try again what could not be fixed, when it is time. Outside of the callbacks."""
+        """When it is time, fix the positions that could not be fixed. Outside of the callbacks."""
         if self._unfixed and time.monotonic() >= self._again_at:
             partitions = client_partitions(sorted(self._unfixed))
             self._unfixed.clear()
@@ -132,8 +131,8 @@ class Rebalance:
     def renew(
         self, consumer: Any, partitions: Sequence[TopicPartition] | Mapping[TopicPartition, int]
     ) -> None:
-        """Give partitions up and take them again, which begins at the committed offsets, or at
-        those that are given."""
+        """Give partitions up and take them again. They begin at the offsets that are given, or else
+        at the committed ones."""
         if not partitions:
             return
         self.on_lost(consumer, client_partitions(partitions))
@@ -143,8 +142,8 @@ class Rebalance:
             self.on_assign(consumer, client_partitions(partitions))
 
     def place(self, consumer: Any, offsets: Mapping[TopicPartition, int]) -> None:
-        """Have the client read partitions from these offsets on, of which it gives out nothing at
-        the moment. It refuses to seek in them."""
+        """Have the client read stopped partitions from these offsets on; it refuses to seek
+        there."""
         consumer.incremental_unassign(client_partitions(offsets))
         self._take(consumer, client_offsets(offsets, self._assigned.epochs()))
 
@@ -175,7 +174,7 @@ class Rebalance:
         self._again_at = time.monotonic() + _AGAIN_S
 
     def _told(self, going: Iterable[Any]) -> list[TopicPartition]:
-        """Of those that go, the ones that the listener has heard of."""
+        """The partitions among these that the listener has heard of."""
         partitions = [one for one in _ours(going) if one not in self._unfixed]
         self._unfixed.difference_update(_ours(going))
         return partitions

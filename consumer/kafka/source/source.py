@@ -1,4 +1,4 @@
-"""The input topics."""
+"""KafkaSource: reads the input topics."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ _ANSWER_S = 0.001
 class KafkaSource:
     """`consumer.contracts.ports.Source` on Kafka; its docstrings are the contract.
 
-    A message carries the number that its partition has when the client hands it out; one from
-    before a rebalance or a rewind cannot carry a number from after.
+    A message carries the assignment number that its partition has when the client hands it out. So
+    a message from before a rebalance or a rewind cannot carry a number from after it.
 
     Args:
         settings: the brokers, the topics, the group.
@@ -67,7 +67,7 @@ class KafkaSource:
         self._watch: TopicWatch | None = None
         self._reading: Reading | None = None
         self._polled_at = 0.0
-        # Of `input_topics`, until it is known which of them the group has begun with.
+        # The entries of `input_topics`, until it is known which the group has begun with.
         self._entries: list[tuple[TopicPartition, ...]] | None = None
         self._ask_at = 0.0
         self._joining = Joining(settings)
@@ -141,7 +141,7 @@ class KafkaSource:
 
     def vouch(self, offsets: Mapping[TopicPartition, int]) -> Vouching:
         """Begin to make sure that offsets to commit belong to the topics as they are now. Any
-        thread; to be asked before whether the partitions are still owned.
+        thread; call it before asking whether the partitions are still owned.
 
         Raises:
             AbortableError: what the group has committed is not known.
@@ -156,7 +156,7 @@ class KafkaSource:
         return Vouching(watch, offsets, self._assigned.topic_ids(), self._assigned.epochs())
 
     def commit(self, asked: list[Any]) -> None:
-        """Commit offsets outside of a transaction. Any thread; blocks until the answer, which comes
+        """Commit offsets outside of a transaction. Any thread. Blocks until the answer, which comes
         while the source is polled or served.
 
         Args:
@@ -174,8 +174,8 @@ class KafkaSource:
         commit.wait(session_s(self._settings))
 
     def committed(self, partitions: Iterable[TopicPartition]) -> Mapping[TopicPartition, int]:
-        """The group's committed offsets, what open transactions hold included once they have
-        ended; below 0 where there is none. Any thread; blocks until the answer.
+        """The group's committed offsets; below 0 where there is none. Any thread. Blocks until the
+        answer, which waits for open transactions that hold some of them.
 
         Raises:
             KafkaException: as the client says.
@@ -249,9 +249,9 @@ class KafkaSource:
         return member
 
     def _require_life(self) -> None:
-        """See to it that the consumer is one that can hear of the group."""
+        """Make sure that the consumer can still hear of the group; replace it if not."""
         now = time.monotonic()
-        # Time in a callback is none in which it was polled.
+        # Time that was spent in a callback does not count as polling.
         self._joined.require_life(min(now - self._polled_at, _POLL_S))
         self._polled_at = now
         if self._joined.is_lost:
@@ -260,7 +260,7 @@ class KafkaSource:
     def _replace_member(self) -> None:
         lost = self._joined
         _log.warning("the consumer has forgotten all brokers; a new one joins the group")
-        # First: nothing of its partitions may be taken for the new one's.
+        # This comes first, so that none of its partitions is taken for one of the new member.
         lost.retire()
         paused = lost.rebalance.paused
         member = Member(self._settings, self._assigned, self._heard_by, self._starts, paused)
@@ -268,8 +268,11 @@ class KafkaSource:
         self._subscribe()
 
     def _subscribe(self) -> None:
-        """Join the group, or tell it of other topics; put off while the group has no coordinator,
-        which cannot say either whether it has begun."""
+        """Join the group, or tell it of other topics.
+
+        This waits while the group has no coordinator, since nobody can say then whether the group
+        has begun.
+        """
         member = self._joined
         if self._entries is not None:
             if time.monotonic() < self._ask_at:

@@ -1,4 +1,4 @@
-"""Starts: where reading begins in a partition for which the group has no offset."""
+"""Starts: decides where reading begins in a partition without a committed offset."""
 
 from __future__ import annotations
 
@@ -28,13 +28,14 @@ _log = logging.getLogger(__name__)
 
 
 class Starts:
-    """Fixes the first position in a partition by a commit, before anything of it is read: else what
-    is written between the worker's first look and its first commit could be passed over by the
-    next worker. Owned by the poll thread.
+    """Fixes the first position in a partition by a commit, before anything of it is read.
 
-    A group that has no offset at all for an entry of `input_topics`, a topic or all that a pattern
-    takes in, begins there as `auto_offset_reset` says. Where it has one, a partition without is
-    new, and begins at its beginning.
+    Otherwise the next worker could pass over what was written between this worker's first look and
+    its first commit. Owned by the poll thread.
+
+    An entry of `input_topics` is a topic, or all topics that match a pattern. Where the group has
+    no offset at all for an entry, it begins there as `auto_offset_reset` says. Where it has one, a
+    partition without an offset is new, and is read from its beginning.
 
     Args:
         settings: the group, `auto_offset_reset`.
@@ -46,10 +47,10 @@ class Starts:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.topic_ids: Callable[[Collection[str]], Mapping[str, str]] = lambda _: {}
-        # The group has an offset for these.
+        # Partitions for which the group has an offset.
         self._known: set[TopicPartition] = set()
-        # There already when this worker came to a group that had not begun with their entry; with
-        # the ids of their topics at that moment, where known.
+        # Partitions that were there when this worker came, of entries with which the group had not
+        # begun; with the ids of their topics at that moment, where known.
         self._present: dict[TopicPartition, str | None] = {}
 
     def look(
@@ -136,8 +137,8 @@ class Starts:
         return _offsets([one for one in answers if one.error is None])
 
     def begin_anew(self, partitions: Iterable[TopicPartition]) -> None:
-        """The topics of these were made again: what the group has of them is of topics that are
-        gone, and what they hold is read from its beginning."""
+        """The topics of these were made again. The group's offsets are of topics that are gone, so
+        the new ones are read from their beginning."""
         self._known.difference_update(partitions)
         for one in partitions:
             self._present.pop(one, None)
@@ -158,8 +159,8 @@ class Starts:
     ) -> set[TopicPartition]:
         """For which of these the group has an offset.
 
-        By a client of its own: one that reads committed messages only gets no answer while a
-        transaction holds any of the offsets, which one of a killed worker may do for minutes.
+        A client of its own asks. One that reads committed messages only gets no answer while a
+        transaction holds any of the offsets, and that of a killed worker may do so for minutes.
         """
         defaults, required = consumer_properties(self._settings)
         required = {**required, "isolation.level": "read_uncommitted"}

@@ -1,1 +1,1 @@
-"""What is in flight, whose it is, what is resolved, and when it is committed."""
+"""Books of the messages in flight: whose they are, which are resolved, when to commit."""

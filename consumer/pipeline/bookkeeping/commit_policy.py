@@ -1,4 +1,4 @@
-"""CommitPolicy: when an open transaction is committed. No thread, no clock."""
+"""CommitPolicy: decides when an open transaction is committed. No thread, no clock."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class CommitPolicy:
         Args:
             opened_at, now: clock readings in seconds.
             nothing_upstream: nothing is on its way that could still join.
-            batch_gap_s: time between the last two batches, None before the second: when the
+            batch_gap_s: seconds between the last two batches, None before the second. Where the
                 device takes longer for a batch than the interval, none will come in time.
         """
         if nothing_upstream or (batch_gap_s is not None and batch_gap_s > self.interval_s):

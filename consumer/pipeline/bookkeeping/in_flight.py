@@ -1,11 +1,11 @@
-"""InFlight: how much lies between poll and commit, and whether reading must pause."""
+"""InFlight: counts what lies between poll and commit; says whether reading must pause."""
 
 from __future__ import annotations
 
 import threading
 
-#: Reading goes on once the load has fallen to this share of the bound; pausing drops what the
-#: client has prefetched, so it should not flutter.
+#: Reading goes on once the load has fallen to this share of the bound. A pause drops what the
+#: client has prefetched, so pauses must not follow one another closely.
 RESUME_RATIO = 0.5
 
 

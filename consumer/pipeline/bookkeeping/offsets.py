@@ -1,4 +1,4 @@
-"""OffsetTracker: which offsets may be committed, and what must be read again after an abort."""
+"""OffsetTracker: says which offsets may be committed, and what to read again after an abort."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from consumer.contracts.messages import RawMessage, TopicPartition
 
 @dataclass(frozen=True, slots=True)
 class Rewind:
-    """Where a partition must be read again from, as long as its assignment is still this one."""
+    """The offset to read a partition again from, as long as its assignment is still this one."""
 
     offset: int
     assignment: int
@@ -26,7 +26,7 @@ class _Pending:
 
 @dataclass(slots=True)
 class _Partition:
-    """One for each that was ever assigned: it is looked up for each message.
+    """One for each partition that was ever assigned; it is looked up for each message.
 
     Attributes:
         newest: number of its last assignment.
@@ -44,9 +44,9 @@ class _Partition:
 class OffsetTracker:
     """Keeps, for each assigned partition, what the open transaction has resolved.
 
-    Messages come in the order of their partition, since batches leave in the order in which
-    they were made; so the offset to commit is the last resolved one plus one, and nothing
-    unresolved lies before it. The tracker refuses a message that breaks this.
+    Batches leave in the order in which they were made, so messages come in the order of their
+    partition. The offset to commit is the last resolved one plus one, and nothing unresolved lies
+    before it. The tracker refuses a message that breaks this order.
     """
 
     def __init__(self) -> None:
@@ -74,8 +74,9 @@ class OffsetTracker:
         """Whether the message was read under the current assignment of its partition.
 
         Raises:
-            RuntimeError: it was read under one that `assign` has not named yet. Letting it go
-                would lose it; a defect of ours, which must stop the worker before it commits.
+            RuntimeError: the message was read under a number that `assign` has not named yet. To
+                release it would lose it. This is a defect of ours, which must stop the worker
+                before it commits.
         """
         known = self._partitions.get(raw.position.topic_partition)
         if known is None or raw.assignment > known.newest:
@@ -83,7 +84,7 @@ class OffsetTracker:
         return known.assignment == raw.assignment
 
     def release_reason(self, raw: RawMessage) -> ReleaseReason:
-        """Why a message that is not accepted was let go."""
+        """Why a message that is not accepted is released."""
         partition = raw.position.topic_partition
         known = self._partitions.get(partition)
         if partition in self._rewinding or (known is not None and known.assignment is not None):
@@ -91,7 +92,7 @@ class OffsetTracker:
         return ReleaseReason.REVOKED
 
     def resolve(self, raw: RawMessage) -> None:
-        """An accepted message has its outcome in the open transaction.
+        """Note that an accepted message has its outcome in the open transaction.
 
         Raises:
             RuntimeError: an offset at or before the last one of its partition; a defect of ours,
@@ -121,12 +122,12 @@ class OffsetTracker:
         return bool(self._rewinding)
 
     def committed(self) -> None:
-        """What was pending is final."""
+        """Note that what was pending is final."""
         for known in self._partitions.values():
             known.pending = None
 
     def aborted(self) -> dict[TopicPartition, Rewind]:
-        """What was pending is void: the partitions to read again, each from where.
+        """Drop what was pending. Returns the partitions to read again, and from which offsets.
 
         Nothing more of these partitions is accepted until `assign` names them again.
         """

@@ -1,4 +1,4 @@
-"""Ownership: which partitions this worker holds, and how far each of them is committed."""
+"""Ownership: knows which partitions this worker holds, and how far each is committed."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from consumer.contracts.messages import RawMessage, TopicPartition
 
 
 class Ownership:
-    """Written by the poll thread (what is assigned) and the publish thread (what is committed).
+    """The poll thread writes what is assigned, the publish thread what is committed.
 
-    The publish thread asks `owns` between taking the group metadata and committing. A partition
-    that was taken away before is seen here; one taken away after is fenced by the metadata.
+    The publish thread asks `owns` after it took the group metadata and before it commits. A
+    partition that was taken away before is seen here; one taken away later is fenced by the
+    metadata.
     """
 
     def __init__(self) -> None:
@@ -43,10 +44,10 @@ class Ownership:
         return len(self._assignments)
 
     def owns(self, assignments: Mapping[TopicPartition, int]) -> bool:
-        """Whether all of these are ours, by these numbers.
+        """Whether all of these are ours, under these numbers.
 
-        One that went away and came back has another number: in between someone else may have
-        committed what this worker still holds of it.
+        A partition that went away and came back has another number. In between another worker may
+        have committed what this worker still holds of it.
         """
         with self._lock:
             return all(
@@ -75,10 +76,10 @@ class Ownership:
                     self._committed[partition] = offset
 
     def positions(self, reads: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
-        """How far each partition is done with, where that is known.
+        """How far each partition is finished, where that is known.
 
-        Where everything delivered is committed, the position is where reading stands: that is
-        past the transaction markers, which take offsets but are never delivered.
+        Where everything delivered is committed, the position is where reading stands. That is past
+        the transaction markers, which take offsets but are never delivered.
 
         Args:
             reads: offset that is read next, markers passed.

@@ -1,4 +1,4 @@
-"""Transaction: what the open one holds, until it is committed or aborted."""
+"""Transaction: counts what the open one holds, until it is committed or aborted."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ class Transaction:
     timestamps_ms: list[int] = field(default_factory=list)
 
     def join(self, raw: RawMessage) -> None:
-        """The message stands and falls with this transaction from now on."""
+        """Note that the message belongs to this transaction from now on."""
         self.messages += 1
         self.size_bytes += raw.size_bytes
         if raw.timestamp_ms is not None:
             self.timestamps_ms.append(raw.timestamp_ms)
 
     def sent(self, outcome: Outcome) -> None:
-        """A message that joined was sent with this outcome."""
+        """Note that a message which joined was sent with this outcome."""
         if isinstance(outcome, TaggedArticle):
             self.published += 1
             for entity in outcome.entities:

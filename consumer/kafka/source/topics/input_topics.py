@@ -1,4 +1,4 @@
-"""InputTopics: the topics to read, where patterns stand for them too."""
+"""InputTopics: the topics to read, those that match a pattern included."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ _NAMES = 10
 
 
 class InputTopics:
-    """Applies the patterns of `input_topics` to what the brokers have, again and again. Owned by
-    the poll thread, but for `missing`.
+    """Matches the patterns of `input_topics` with the brokers' topics, again and again. Owned by
+    the poll thread; any thread may call `missing`.
 
     Args:
         settings: `input_topics` and `topic_discovery_interval_s`.
@@ -99,7 +99,7 @@ class InputTopics:
         ]
 
     def refresh(self, client: Any) -> bool:
-        """Look for topics when it is time; whether there are others to read than before."""
+        """Look for topics when it is time. Returns whether the topics to read have changed."""
         if not self._patterns or self._clock() < self._due_at:
             return False
         before = self.names
@@ -134,7 +134,7 @@ class InputTopics:
             )
 
     def _tell_others(self, known: Iterable[str]) -> None:
-        """Name what a person may have meant, who knows patterns that need not match to the end."""
+        """Name topics that a person may have meant who takes patterns for prefixes."""
         for pattern in self._patterns:
             others = sorted(topic for topic in known if begins_as(pattern, topic))
             if others:

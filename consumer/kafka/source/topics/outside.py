@@ -1,4 +1,4 @@
-"""Outside: a partition whose log does not reach to where it is to be read."""
+"""Outside: a partition that is to be read at an offset outside its log."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from confluent_kafka import KafkaError
 
 from consumer.contracts.choices import JumpReason
 
-#: What librdkafka (2.16) says of a log that was cut: where it was read, and up to where it is still
-#: as it was read. It says so in words alone.
+#: What librdkafka (2.16) says of a log that was cut, in words alone: where it was read, and up to
+#: which offset it is still as it was read.
 _CUT = re.compile(r"truncation detected at offset (\d+)\D.*broker end offset is (\d+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """What the client says of a partition that it has stopped to read.
+    """What the client says of a partition that it no longer reads.
 
     Attributes:
         number: of the assignment.
@@ -44,9 +44,9 @@ class Outside:
         return cls(number, read if offset is None else offset, error)
 
     def goes_on(self, position: int, low: int, high: int) -> tuple[int, JumpReason | None]:
-        """Where to read on, and why not where it stood; no reason where it can.
+        """The offset to read on from, and the reason where that is not where reading stood.
 
-        Every message that is there and was not read is read. Of a log that was cut, what stands
+        Every message that is there and was not read is read. In a log that was cut, what stands
         before the cut was read, and what was written since was not.
 
         Args:

@@ -1,4 +1,4 @@
-"""Restarts: what becomes of a partition that cannot be read on where it stood."""
+"""Restarts: moves partitions that cannot be read on from where they stood."""
 
 from __future__ import annotations
 
@@ -49,10 +49,11 @@ class Restarts:
     def begin_anew(
         self, member: Member, listener: Listener, ids: Mapping[TopicPartition, str]
     ) -> None:
-        """The topics of these partitions have been made again, under these ids.
+        """Read these partitions from their beginning: their topics were made again, under these
+        ids.
 
-        What is in flight of them is of topics that are gone. Their messages cannot be read again,
-        but nothing may be committed of them: an open transaction may hold some of the new topic.
+        What is in flight belongs to topics that are gone, and cannot be read again. Nothing of it
+        may be committed, since an open transaction may hold messages of the new topic as well.
 
         Raises:
             KafkaProblem: `auto_offset_reset` is `error`.
@@ -74,7 +75,7 @@ class Restarts:
             listener.on_jumped(JumpReason.RECREATED, 0)
 
     def go_on(self, member: Member, listener: Listener) -> None:
-        """Have partitions read on whose logs do not reach to where they are to be read.
+        """Read on in partitions whose logs do not reach to where they are to be read.
 
         Raises:
             KafkaProblem: `auto_offset_reset` is `error`.
@@ -85,8 +86,7 @@ class Restarts:
         for partition, found in list(member.intake.outside.items()):
             back = put_off.get(partition, (None,))[0]
             if back is not None and (found.cut is None or back <= found.cut):
-                # It is read from there in any case, and where the client has stopped it cannot be
-                # sought in.
+                # It is read from there in any case; the client has stopped, and refuses to seek.
                 member.rebalance.place(member.consumer, {partition: back})
                 self._assigned.rewound(partition)
             elif (back is not None or numbers.get(partition) == found.number) and not self._settle(
@@ -99,14 +99,14 @@ class Restarts:
     def _settle(
         self, member: Member, listener: Listener, partition: TopicPartition, found: Outside
     ) -> bool:
-        """Whether it is done; the brokers may not have answered."""
+        """Move one partition. Returns whether that is done; the brokers may not have answered."""
         where = f"{partition.topic} [{partition.partition}]"
         if found.position is None:
             self._refuse(
                 f"{where} cannot be read from where group {self._settings.group_id} "
                 f"stands ({found.error.str().strip()})"
             )
-            # A group that begins has committed where, see `Starts`; this offset went since.
+            # A new group has committed its start (see `Starts`); that offset is gone since.
             member.rebalance.place(member.consumer, {partition: OFFSET_BEGINNING})
             return True
         try:
@@ -126,7 +126,7 @@ class Restarts:
         self._refuse(stands)
         _log.warning("%s; it is read on from offset %d", stands, start)
         if start < found.position:
-            # Offsets that were resolved come by again, with other messages.
+            # Offsets that were resolved come again, with other messages.
             topic_id = self._assigned.topic_ids().get(partition)
             member.rebalance.renew(member.consumer, {partition: start})
             self._assigned.vouch(partition, topic_id)

@@ -1,7 +1,7 @@
-"""The stamp of a committed offset: of which topic it is one.
+"""Stamps: each committed offset says to which topic it belongs.
 
-Kafka keeps a few words of the group's own beside each offset. Ours name the topic's id, so that a
-later worker can tell an offset of this topic from one of an earlier topic of the same name.
+Kafka keeps some text of the group's own with each offset. Ours names the topic's id. So a later
+worker can tell an offset of this topic from one of an earlier topic of the same name.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _MARK = "nerstream topic-id="
 
 
 def topic_id_in(metadata: str | None) -> str | None:
-    """The topic's id in what stands beside a committed offset; None in what others wrote."""
+    """The topic's id in the text of a committed offset; None where another program wrote it."""
     if metadata is None or not metadata.startswith(_MARK):
         return None
     return metadata.removeprefix(_MARK)

@@ -1,4 +1,4 @@
-"""TopicIds: asks the brokers which topics stand behind the names now."""
+"""TopicIds: asks the brokers for the ids of topics."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from confluent_kafka import KafkaException, TopicCollection
 
 from consumer.kafka.errors import UNKNOWN_TOPIC, error_of
 
-#: Of a topic whose id the brokers do not tell: those before Apache Kafka 2.8.
+#: The id in answers of brokers that tell none: those before Apache Kafka 2.8.
 _NO_ID = "A" * 22
 
 #: Seconds after which a question without an answer is given up.
@@ -60,8 +60,8 @@ class Question:
 
 
 class TopicIds:
-    """Asks for the ids that brokers give to topics, each of which stands for one topic for ever:
-    who makes a topic of the same name again gets another one (KIP-516).
+    """Asks for the ids that brokers give to topics. An id stands for one topic for ever: a topic
+    that is made again under the same name gets another one (KIP-516).
 
     Args:
         client: gives the admin client to ask with.
@@ -76,10 +76,11 @@ class TopicIds:
         return Question(self._client().describe_topics(asked, request_timeout=_REQUEST_TIMEOUT_S))
 
     def find_who_tells(self, timeout_s: float) -> bool:
-        """Have the client learn which broker answers such questions; whether one may.
+        """Have the client learn which broker answers such questions. Returns whether one may.
 
-        It asks the one that it takes for the controller. Where that one is gone it waits until it
-        hears of another, for which it must be asked. librdkafka's mock cluster names none.
+        The client asks the broker that it takes for the controller. Where that one is gone it waits
+        until it hears of another, which this call makes it do. librdkafka's mock cluster names
+        none.
         """
         try:
             found = self._client().list_topics(timeout=timeout_s)

@@ -1,4 +1,4 @@
-"""TopicWatch: whether the partitions that are read are still those of the same topics."""
+"""TopicWatch: watches whether a topic that is read was deleted and made again."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ INTERVAL_S = 5.0
 #: The same where something does, or a topic is gone.
 SOON_S = 0.5
 
-#: Seconds for which an answer holds while messages come. A client that is told that its topic is
-#: gone takes half a second (`fetch.error.backoff.ms`) before it reads another one of that name.
+#: Seconds for which an answer holds while messages come. A client that hears that its topic is gone
+#: waits half a second (`fetch.error.backoff.ms`) before it reads another one of that name.
 _FRESH_S = 0.4
 
 #: Seconds in which brokers answer that can; longer waits would hold up the group.
 ANSWER_S = 1.0
 
-#: The same for the group's offsets while others are read: one in a transaction that has not ended
-#: is not told before it has.
+#: The same for the group's offsets while other partitions are read. Brokers do not tell an offset
+#: before the transaction that holds it has ended.
 _PEEK_S = 0.2
 
 _log = logging.getLogger(__name__)
 
 
 class TopicWatch:
-    """Holds the id of each topic that is read against the one that its offsets belong to.
+    """Compares the id of each topic that is read with the id that its offsets belong to.
 
-    An offset belongs to the topic whose id is stamped on it, and one without a stamp to the topic
-    that is there when the partition is first looked at. Owned by the poll thread, but for what
-    says so.
+    An offset belongs to the topic whose id is stamped on it. One without a stamp belongs to the
+    topic that is there when the partition is first looked at. Owned by the poll thread; a method
+    for any thread says so.
 
     Args:
         settings: the topics, and what to do about a place that is gone.
@@ -78,14 +78,14 @@ class TopicWatch:
         self._look_up_at = 0.0
         self._hinted = False
         self._newest: dict[str, str] = {}
-        # Ids that another has followed; a broker that is behind may still tell one.
+        # Ids that were replaced; a broker that is behind may still tell one.
         self._past: set[str] = set()
         self._missing: frozenset[str] = frozenset()
-        # Whether a stamp names a topic of which no answer since has told.
+        # Whether a stamp names a topic that no answer has named since.
         self._doubts = False
         #: Whether these brokers tell ids at all.
         self.works = False
-        #: Whether they do at the moment; nobody waits for those that do not.
+        #: Whether they answer at the moment; nobody waits for brokers that do not.
         self.answers = False
 
     def begin(self) -> None:
@@ -96,8 +96,8 @@ class TopicWatch:
             self._hear(ANSWER_S)
 
     def ids_now(self, topics: Collection[str]) -> Mapping[str, str]:
-        """The ids of these topics, by name; what was told last where no answer comes in a second.
-        Blocks so long."""
+        """The ids of these topics, by name. Blocks a second at most; where no answer comes, the ids
+        are those that were told last."""
         answer = self._ids.ask(topics).answer(ANSWER_S) if self.works and topics else None
         if answer is not None:
             self._learn(answer)
@@ -116,7 +116,7 @@ class TopicWatch:
         self._hinted = True
 
     def step(self, member: Member, listener: Listener) -> None:
-        """Look, and have begun anew what has changed; blocks only where something has.
+        """Look, and read anew what has changed. Blocks only where something has changed.
 
         Raises:
             KafkaProblem: a place in a topic is gone, and `auto_offset_reset` is `error`.

@@ -1,4 +1,4 @@
-"""Vouching: that offsets to be committed belong to the topics as they are now."""
+"""Vouching: makes sure that offsets to commit belong to the topics as they are now."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from consumer.kafka.source.topics.topic_watch import ANSWER_S, TopicWatch
 class Vouching:
     """Asks the brokers once more for the topics of one commit, after its messages were read.
 
-    Between two looks of the watch a topic may have been made again, with messages at the very
-    offsets that were to be read next. None of these may be committed as if it followed the others.
+    Between two looks of the watch a topic may have been made again, with messages at the offsets
+    that were to be read next. These may not be committed as if they followed the others.
 
     Args:
         watch: knows the topics.
@@ -39,8 +39,8 @@ class Vouching:
         self._question = watch.ask(one.topic for one in self._ids) if watch and asks else None
 
     def require(self) -> None:
-        """Wait for the answer, a second at most. Brokers that do not give one hold up no commit:
-        its stamps then tell later.
+        """Wait for the answer, a second at most. Brokers that do not answer hold up no commit; the
+        stamps then tell later.
 
         Raises:
             AbortableError: a topic is another one by now, or gone.
