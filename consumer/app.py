@@ -1,4 +1,4 @@
-"""The worker as a process: built from its settings, served until a signal, ended with a code."""
+"""Runs the worker as a process: from its settings, until a signal, to an exit code."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from consumer.telemetry.metrics import Metrics
 from consumer.telemetry.registry import new_registry
 from consumer.worker import Worker
 
-#: Objects that may come to be before garbage is looked for: more than there are in flight.
+#: Objects that may be made before garbage is collected: more than are ever in flight.
 GARBAGE_OBJECTS = 50_000
 
 #: Seconds between two looks for signals while the model is loaded.
@@ -77,17 +77,17 @@ def serve(
         # A wrong property must not be found after the model, which takes long.
         check_clients(settings)
         # Beside the model, since neither knows how long the other takes. Nobody waits for it: what
-        # it says may be over by then, and where it is not the worker says it again.
+        # it finds may be over by then, and where it is not, the worker says it again.
         threading.Thread(
             target=_look_at_brokers, args=(settings,), name="nerstream-look", daemon=True
         ).start()
         tagger = (load or partial(load_tagger, signals=signals))(settings, metrics)
         worker = build_worker(settings, metrics, tagger, started)
-        # What is loaded by now, a million objects with torch, stays to the end. To look through
-        # it for garbage would hold up every thread for a tenth of a second, again and again.
+        # What is loaded by now, a million objects with torch, stays to the end. Each collection
+        # that looked through it would hold up every thread for a tenth of a second.
         gc.collect()
         gc.freeze()
-        # Few objects in flight, and no rings of them: what looks for rings took a twenty-fifth.
+        # Few objects are in flight, and none in cycles: to look for cycles took 4 % of the time.
         gc.set_threshold(GARBAGE_OBJECTS, 20, 10)
         log.info("model loaded", seconds=round(time.monotonic() - started, 1))
         worker.start(signals)
@@ -102,14 +102,14 @@ def serve(
         log.info("stopped while the model was being loaded")
         _end(0)
     except NerstreamError as failure:
-        # Where a setting, a broker or a model is to blame the sentence says all; a trace would show
-        # where a library noticed it.
+        # Where a setting, a broker or a model is to blame, the sentence says all. A trace would
+        # only show where a library noticed it.
         told = isinstance(failure, (SettingsError, KafkaProblem, ModelError))
         log.error("worker failed", error=str(failure), exc_info=None if told else failure.__cause__)
         if worker is not None and (worker.running or isinstance(failure, DeviceFailed)):
-            # A stage hangs, in a forward pass perhaps; ending the interpreter around it could
-            # hang too, and around a broken device it can crash, with another exit code. Nothing
-            # uncommitted is lost by going at once.
+            # A stage hangs, in a forward pass perhaps. To end the interpreter around it could hang
+            # too, and around a broken device it can crash, with another exit code. Nothing
+            # uncommitted is lost by ending at once.
             sys.stderr.write(f"nerstream: error: {failure}\n")
             _end(failure.exit_code)
         raise
@@ -123,27 +123,27 @@ def _look_at_brokers(settings: Settings) -> None:
 
 
 def _end(code: int) -> NoReturn:
-    """End the process although a thread of it is busy in a library."""
+    """End the process, although one of its threads is busy in a library."""
     logging.shutdown()
     sys.stderr.flush()
     os._exit(code)
 
 
 class StoppedLoading(Exception):
-    """A signal came while the model was being loaded; the thread that loads it goes on."""
+    """A signal came while the model was loading; the thread that loads it goes on."""
 
 
 def load_tagger(
     settings: Settings, metrics: Metrics, signals: Callable[[], int] = lambda: 0
 ) -> Tagger:
-    """Load the model and have the metrics tell of it and of its device.
+    """Load the model, and have the metrics tell of it and of its device.
 
-    In a thread that ends with it. OpenMP keeps threads for each thread that ever computed, and
-    once there are more of them than cores they no longer wait for each other awake: passes in
-    another thread than the one that loaded, and is still there, take a third longer.
+    A thread of its own loads it, and then ends. OpenMP keeps threads for each thread that ever
+    computed. Once these are more than the cores, they no longer wait for each other awake. With the
+    loading thread still there, passes in another thread take a third longer.
 
     Args:
-        signals: how many signals to end have come; loading cannot be interrupted, but left.
+        signals: how many signals to end have come. Loading cannot be interrupted, only left.
 
     Raises:
         ModelError: the model cannot be loaded.

@@ -31,10 +31,10 @@ from consumer.pipeline.waiting import Waiting
 from consumer.settings.schema import Settings
 from consumer.telemetry.health import Health
 
-#: How long the stages may take to let go after a failure before the process ends without them.
+#: Seconds that the stages may take to end after a failure; then the process ends without them.
 ABORT_S = 10.0
 
-#: Full batches that may wait for the tagger; one that is not full stays where more may join it.
+#: Full batches that may wait for the tagger. One that is not full waits where more may join it.
 BATCHES = 8
 
 log = structlog.get_logger(__name__)
@@ -77,9 +77,9 @@ class Worker:
         self._drain = Drain(settings.shutdown_timeout_s, clock)
         self._ownership = Ownership()
         self._in_flight = InFlight(settings.in_flight_articles, settings.in_flight_bytes)
-        # Not bounded by itself: the poll stage pauses at the in-flight bound of articles and bytes.
+        # Without a bound of its own: the poll stage pauses at the in-flight bound.
         incoming: Channel[RawMessage] = Channel(None)
-        # When the tagger takes one or waits for one, the next is due, and without a next a commit.
+        # When the tagger takes a batch or waits for one, the next is due, or else a commit.
         batches: Channel[Batch] = Channel(BATCHES, on_demand=lambda: wake(incoming, tagged))
         tagged: Channel[PublishMessage] = Channel(OUTCOMES)
         self._channels: tuple[Channel[RawMessage], Channel[Batch], Channel[PublishMessage]] = (
@@ -154,7 +154,7 @@ class Worker:
             if signals():
                 self.stop()
             if self._drain.has_begun:
-                # The producer goes as soon as opening it ends, which may be a while.
+                # The producer is released as soon as opening it ends, which may take a while.
                 for channel in self._channels:
                     channel.abort()
                 return
@@ -229,17 +229,17 @@ class Worker:
         return self._stages.running
 
     def abort(self) -> None:
-        """Let go what is in flight and end the stages, waiting no longer than `ABORT_S`."""
+        """Release what is in flight and end the stages, within `ABORT_S`."""
         self._poll.stop()
         for channel in self._channels:
             channel.abort()
         self._stages.join(ABORT_S)
 
     def state(self) -> Health:
-        """How the worker does now. Any thread."""
+        """The health of the worker now. Any thread."""
         reasons = self._stages.faults(self._settings.stall_timeout_s)
         if self._stalled is not None and not reasons:
-            # It went on after all, but the worker is ending because of it.
+            # The stage went on after all, but the worker is ending because of it.
             reasons.append(str(self._stalled))
         alive = not reasons
         reasons.extend(_texts(self._waits_for()))
@@ -251,7 +251,7 @@ class Worker:
         return Health(alive, not reasons, tuple(reasons))
 
     def _waits_for(self) -> dict[str, str]:
-        """What is missing before the worker can work, and why, where that is known."""
+        """What the worker still waits for before it can work, and why, where that is known."""
         waits = {}
         if not self._ready.is_set():
             waits["the producer is not ready"] = self._sink.obstacle()
@@ -260,7 +260,7 @@ class Worker:
         return waits
 
     def _tell(self) -> None:
-        """Log that the worker works, once it does, and until then what it waits for."""
+        """Log what the worker waits for, and at last that it works."""
         if self._waiting is None or self._drain.has_begun:
             return
         waits = self._waits_for()
@@ -271,7 +271,7 @@ class Worker:
             log.warning("not working yet", waits_for=_texts(waits))
 
     def _let_go(self) -> None:
-        """What a drain does not get to is let go: a worker that is behind, on a slow device, holds
+        """Release what the drain cannot finish: a worker that is behind, on a slow device, holds
         more than it can finish in time. The next one reads it; nothing of it was begun.
         """
         self._prepare.let_go()
@@ -289,7 +289,7 @@ class Worker:
         self._ended.set()
 
     def _hanging(self) -> StageStalled | None:
-        """The error of a model that hangs: no call ends it, and only a new process has another.
+        """The error of a model that hangs: no call ends it, and only a new process gets another.
 
         The other stages wait for Kafka, which comes back, and for each other.
         """

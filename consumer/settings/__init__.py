@@ -1,1 +1,1 @@
-"""Every setting: declared once, read from flags, variables and a file, and judged."""
+"""Declares every setting once, reads it from flags, variables and a file, and checks it."""

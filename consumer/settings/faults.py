@@ -67,7 +67,7 @@ def faults_of(values: Mapping[str, Any], found: Mapping[str, Given]) -> list[Set
 
 
 def requirement(setting: str) -> str:
-    """What a value of this setting must be: `a whole number of at least 1`."""
+    """What a value of this setting must be, such as `a whole number of at least 1`."""
     field = Settings.model_fields[setting]
     kind = field.annotation
     if isinstance(kind, type) and issubclass(kind, StrEnum):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-#: Names of one property each, the one that a person is told first.
+#: The names of one property each; the first is the one that a person is told.
 ALIASES: tuple[tuple[str, ...], ...] = (
     ("bootstrap.servers", "metadata.broker.list"),
     ("enable.auto.commit", "auto.commit.enable"),

@@ -1,7 +1,7 @@
-"""What an entry of `input_topics` takes in: a name itself, a pattern every name that it matches.
+"""Matches the entries of `input_topics`: a name stands for itself, a pattern for what it matches.
 
-A pattern means the same under both group protocols, since the worker applies it, and the group
-hears of names only. It is a regular expression of Python's and matches whole names, as a
+The worker applies a pattern, and the group hears of names only, so that a pattern means the same
+under both group protocols. It is a regular expression of Python and matches whole names, as a
 subscription to a pattern does in Apache Kafka's own client.
 """
 
@@ -12,7 +12,7 @@ import re
 #: Marks an entry as a pattern, as in librdkafka.
 _MARK = "^"
 
-#: Begins the names of Kafka's own topics; a pattern takes them in only where it begins so itself.
+#: The beginning of the names of Kafka's own topics; a pattern matches them only if it begins so.
 _INTERNAL = "__"
 
 #: A comma that does not stand in a repetition such as `{1,2}`.
@@ -39,7 +39,7 @@ def takes_in(entry: str, topic: str) -> bool:
 
 
 def begins_as(pattern: str, topic: str) -> bool:
-    """Whether a topic begins as a pattern says, but is not taken in, since it goes on."""
+    """Whether a pattern matches the beginning of a topic's name, but not the whole name."""
     return not takes_in(pattern, topic) and re.match(pattern, topic) is not None
 
 

@@ -62,7 +62,7 @@ def _not_empty(value: str) -> str:
 
 
 def _name(value: str) -> str:
-    """A name that the client passes on whole: it reads up to the first NUL, as UTF-8."""
+    """A name that the client passes on whole: UTF-8 without a NUL."""
     if _CONTROL.search(value):
         raise WrongValue(f"{value!r} has a control character", "it must have none")
     try:
@@ -75,7 +75,7 @@ def _name(value: str) -> str:
 
 
 def _group(name: str) -> str:
-    """What librdkafka takes offsets for in a transaction."""
+    """A group whose offsets librdkafka takes into a transaction."""
     _not_empty(name)
     if not (name.isascii() and name.isprintable()):
         raise WrongValue(f"{name!r} is no name of a group", "it must be of printable ASCII")

@@ -127,7 +127,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class _Server(ThreadingHTTPServer):
-    """A thread a connection, so that a slow client holds up nobody else."""
+    """Gives each connection a thread, so that a slow client holds up nobody else."""
 
     daemon_threads = True
     #: Closing must not wait for a client that is silent.

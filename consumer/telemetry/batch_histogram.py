@@ -1,4 +1,4 @@
-"""BatchHistogram: Prometheus's histogram, told many values at once."""
+"""BatchHistogram: a Prometheus histogram that takes many values at once."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from prometheus_client import Histogram
 
 
 class BatchHistogram(Histogram):
-    """A histogram for figures that come by the thousand, as the latencies of a transaction do.
+    """A histogram for values that come by the thousand, as the latencies of a transaction do.
 
-    `observe` takes two locks a value. This takes two a bucket, and gives the same numbers.
+    `observe` takes two locks for each value. This class takes two for each bucket, and gives the
+    same numbers.
     """
 
     def observe_many(self, amounts: Sequence[float]) -> None:
         """As `observe` for each of these."""
         counts: dict[int, int] = {}
         for amount in amounts:
-            # A bucket takes what is at most its bound; the last bound is infinity.
+            # A bucket counts values up to its bound; the last bound is infinity.
             bucket = bisect_left(self._upper_bounds, amount)
             counts[bucket] = counts.get(bucket, 0) + 1
         self._sum.inc(sum(amounts))

@@ -1,4 +1,4 @@
-"""Every metric, once: the comment says why it is cut as it is, `worry` when to look closer.
+"""Every metric, once: a comment says why it has its form, `worry` when to look closer.
 
 `docs/reference/metrics.md`, the dashboard and the alert rules are made from, or held against, this
 list.
@@ -30,7 +30,7 @@ ARTICLES_PUBLISHED = _counter(
     "Articles whose enriched message is committed.",
     "Its rate is below the rate at which articles are produced: add workers.",
 )
-#: Of `ARTICLES_PUBLISHED`, not beside it: each has an enriched message like any other.
+#: A part of `ARTICLES_PUBLISHED`: each has an enriched message like any other.
 ARTICLES_UNTAGGED = _counter(
     "nerstream_articles_untagged_total",
     "articles",
@@ -128,7 +128,7 @@ BATCH_WAIT = _histogram(
     "It is a large part of the end-to-end latency: lower `batch_wait_ms`.",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
 )
-#: Fine at the low end: packed batches have none at all, bucketed ones a few percent.
+#: Fine at the low end: packed sequences have no padding, bucketed batches a few percent.
 BATCH_PADDING = _histogram(
     "nerstream_batch_padding_ratio",
     "ratio",
@@ -186,7 +186,7 @@ PAUSED = _gauge(
     "1 while reading is paused because the in-flight bound is reached.",
     "It is mostly 1: the worker is at its limit, which is normal only while it catches up.",
 )
-#: To the high watermark, as other tools have it; what waits behind an open transaction counts.
+#: Up to the high watermark, as in other tools; what waits behind an open transaction counts.
 PARTITION_LAG = _gauge(
     "nerstream_partition_lag_messages",
     "messages",
@@ -241,7 +241,7 @@ REBALANCES = _counter(
     labels=("event",),
     known=("assigned", "revoked", "lost"),
 )
-#: Beside `MESSAGES_MISSED`: a topic that was made again has none that could be counted.
+#: Beside `MESSAGES_MISSED`: for a topic that was made again nobody can count what was missed.
 POSITION_JUMPS = _counter(
     "nerstream_position_jumps_total",
     "partitions",

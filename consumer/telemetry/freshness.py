@@ -1,4 +1,4 @@
-"""Freshness: for how long each assigned partition has not moved."""
+"""Freshness: tells for how long each assigned partition has not moved."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """One look at the worker.
+    """The state of the worker at one moment.
 
     Attributes:
         alive: it makes progress, or has nothing to do; false asks for a restart.

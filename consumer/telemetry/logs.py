@@ -1,4 +1,4 @@
-"""Logs: every line, ours and the libraries', through one formatter to standard error."""
+"""Logs: sends every line, ours and the libraries', through one formatter to standard error."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def configure_logging(format: str, level: str, stream: TextIO | None = None) -> 
 def adopt_library_loggers() -> None:
     """Take the handlers off the libraries that bring their own, so that their lines come here.
 
-    They put them on at their first import; call this once more after that.
+    They add these handlers when they are first imported; call this again after that.
     """
     for name in _LIBRARIES_WITH_HANDLERS:
         logger = logging.getLogger(name)
@@ -105,7 +105,7 @@ def _final_processors(format: str, colors: bool) -> list[Processor]:
 
 
 def _in_order(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
-    """What every line has comes first, for the eye; a message never ends in a line break."""
+    """Put first what every line has; take line breaks off the end of a message."""
     del logger, method
     first = {name: event.pop(name) for name in ("timestamp", "level", "logger") if name in event}
     return {**first, "event": str(event.pop("event", "")).strip(), **event}

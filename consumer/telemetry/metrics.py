@@ -40,7 +40,8 @@ class _Info(Collector):
 
 
 class _DeviceMemory(Collector):
-    """Asks the device for its memory when it is scraped; a device that fails to say gives none."""
+    """Asks the device for its memory at each scrape; gives none where the device fails to
+    answer."""
 
     def __init__(self, read: Callable[[], Mapping[str, int]]) -> None:
         self._read = read
@@ -87,7 +88,7 @@ class Metrics:
         self._batch_tokens = declarations.BATCH_TOKENS.histogram(registry)
         self._batch_wait = declarations.BATCH_WAIT.histogram(registry)
         self._batch_padding = declarations.BATCH_PADDING.histogram(registry)
-        # `labels` takes longer than what is done with what it gives; few of these are asked for.
+        # `labels` takes longer than the work on its result, and few different ones are asked for.
         self._stage_duration = cache(declarations.STAGE_DURATION.histogram(registry).labels)
         self._latency = declarations.END_TO_END_LATENCY.histogram(registry)
         self._queue_depth = cache(declarations.QUEUE_DEPTH.gauge(registry).labels)

@@ -1,4 +1,4 @@
-"""PartitionGauge: one number for each partition that is assigned, and none for the others."""
+"""PartitionGauge: a number for each assigned partition, and none for the others."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class PartitionGauge:
         self._shown: set[TopicPartition] = set()
 
     def show(self, numbers: Mapping[TopicPartition, int]) -> None:
-        """These and no others: the last number of a partition that is not told would be a lie."""
+        """Show these and no others: an old number of another partition would be wrong."""
         with self._lock:
             for partition, number in numbers.items():
                 self._gauge.labels(partition.topic, partition.partition).set(number)
