@@ -25,6 +25,7 @@ COMMANDS = {
     "demo": "the whole way on this machine: embedded broker, bundled model, sample articles",
     "tag": "tag text or JSON lines from a file or standard input, without Kafka",
     "produce": "send JSON lines to a topic",
+    "dead-letters": "list, show and send back what was rejected, each exactly once",
     "evaluate": "score a model on a CoNLL file: precision, recall and F1 by type",
     "compare": "which entities a model keeps in bfloat16 and int8, on articles of yours",
     "train": "fine-tune a checkpoint on CoNLL files",
@@ -140,7 +141,7 @@ def _run(argv: list[str]) -> int:
             allow_abbrev=False,
         )
         if name == chosen:
-            command = importlib.import_module(f"consumer.commands.{name}")
+            command = importlib.import_module(f"consumer.commands.{name.replace('-', '_')}")
             command.add_arguments(subparser)
             usage = subparser
     if chosen is None:
@@ -153,6 +154,8 @@ def _run(argv: list[str]) -> int:
         return 2
     arguments, unknown = parser.parse_known_args(argv)
     if unknown:
+        # A command that has commands of its own says which of them was meant.
+        usage = getattr(arguments, "parser", usage)
         usage.error(_unknown(unknown[0], usage))
     _check_folder()
     return int(command.run(arguments))

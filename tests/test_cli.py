@@ -219,7 +219,7 @@ def test_help_of_a_command_does_not_wait_for_the_model(name: str) -> None:
 
 @pytest.mark.parametrize("name", list(cli.COMMANDS))
 def test_every_command_has_its_interface(name: str) -> None:
-    module = importlib.import_module(f"consumer.commands.{name}")
+    module = importlib.import_module(f"consumer.commands.{name.replace('-', '_')}")
     assert re.match(rf"`nerstream {name}`", module.__doc__ or "")
     parser = argparse.ArgumentParser()
     module.add_arguments(parser)

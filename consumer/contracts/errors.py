@@ -7,7 +7,8 @@
     ├── OutputFailed             standard output cannot be written
     ├── ModelError               the model cannot be loaded or is not a token classifier
     ├── AbortableError           the transaction is lost, the worker is not: abort, rewind, go on
-    │   └── GroupMoved           the same, because the group has shared out its partitions anew
+    │   ├── GroupMoved           the same, because the group has shared out its partitions anew
+    │   └── RenewalDue           nothing is lost; a new producer is due before the next one
     ├── KafkaProblem             Kafka refused something, and the worker cannot go on
     ├── RegistryProblem          the schema registry refused something, and the worker cannot go on
     ├── RegistryUnavailable      the schema registry does not answer; the worker waits for it
@@ -86,6 +87,10 @@ class RegistryProblem(NerstreamError):
 
 class RegistryUnavailable(NerstreamError):
     """The schema registry gives no answer now; the same call may succeed later."""
+
+
+class RenewalDue(AbortableError):
+    """No transaction can begin before a new producer is there."""
 
 
 class DeadLetterLimitExceeded(NerstreamError):

@@ -1,7 +1,7 @@
 """The headers that nerstream adds to what it writes, by name, and the one that names an input.
 
 All begin with `__nerstream.`; an input's own of these names are replaced, as `entities` and
-`tagging` are in its value.
+`tagging` are in its value. But for the count of attempts, which is carried.
 """
 
 from __future__ import annotations
@@ -17,6 +17,14 @@ SOURCE = "__nerstream.source"
 #: Prefix of the headers of a dead letter that say why, after the manner of Kafka Connect and
 #: KIP-1034.
 ERRORS = "__nerstream.errors."
+
+#: How often a message was sent back after a rejection, in decimal digits. The worker carries it as
+#: it does every header, so that a message that is rejected again still has it.
+REPLAY_ATTEMPTS = "__nerstream.replay.attempts"
+
+#: Tells a mark from a dead letter. A mark is a record in the dead-letter topic that says which dead
+#: letters of its partition were sent; the value of the header is the version of its format.
+REPLAY_MARK = "__nerstream.replay.mark"
 
 #: Digits that an offset has at most: it is a signed number of 64 bits.
 _DIGITS = 19
@@ -45,6 +53,14 @@ def source_in(headers: Headers) -> Position | None:
         if name == SOURCE:
             return _position(value)
     return None
+
+
+def is_replay_mark(headers: Headers) -> bool:
+    """Whether these are the headers of a mark: it has this one alone.
+
+    A dead letter has others, even one whose original came with a header of this name.
+    """
+    return len(headers) == 1 and headers[0][0] == REPLAY_MARK
 
 
 # There is one of these a message; to write out the partition takes longer than to find it again.

@@ -34,6 +34,20 @@ class Position(NamedTuple):
     offset: int
 
 
+class Bounds(NamedTuple):
+    """What a partition holds.
+
+    Attributes:
+        begin: the first offset that is there.
+        stable_end: the last stable offset, as far as a `read_committed` reader gets now.
+        end: the high watermark, behind every message.
+    """
+
+    begin: int
+    stable_end: int
+    end: int
+
+
 class RawMessage(NamedTuple):
     """One message as it came from Kafka.
 

@@ -46,7 +46,7 @@ def test_every_command_is_understood(words: list[str]) -> None:
     command, *arguments = words
     assert command in cli.COMMANDS
     parser = argparse.ArgumentParser(exit_on_error=False)
-    importlib.import_module(f"consumer.commands.{command}").add_arguments(parser)
+    importlib.import_module(f"consumer.commands.{command.replace('-', '_')}").add_arguments(parser)
     parser.parse_args(arguments)
 
 

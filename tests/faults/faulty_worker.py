@@ -10,10 +10,7 @@ from __future__ import annotations
 
 import faulthandler
 import os
-import signal
 import sys
-import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -28,6 +25,7 @@ from consumer.kafka.source.source import KafkaSource
 from consumer.pipeline.poll import PollStage
 from consumer.worker import Worker
 from tests.faults import accounts, light_worker, sabotage
+from tests.faults.fault_points import Fault, around
 from tests.faults.light_tagger import LightTagger
 
 #: Every step boundary of a worker, in the order in which a message comes by them. At `x.before`
@@ -60,52 +58,6 @@ POINTS = (
 TRANSACTIONAL = frozenset({"offsets.before", "offsets.after"})
 
 
-class _Fault:
-    """Counts the passes of its point; acts once."""
-
-    def __init__(self, text: str) -> None:
-        self._point, passes, self._action = text.split(":")
-        self._left = int(passes)
-        self._lock = threading.Lock()
-        assert self._point in POINTS, f"{self._point} is no point; they are {POINTS}"
-
-    def __call__(self, point: str) -> None:
-        if point != self._point:
-            return
-        with self._lock:
-            self._left -= 1
-            due = self._left == 0
-        if due:
-            self._act()
-
-    def _act(self) -> None:
-        name, _, seconds = self._action.partition("=")
-        print(f"fault: {name} at {self._point}", flush=True)
-        if name == "kill":
-            os.kill(os.getpid(), signal.SIGKILL)
-        elif name == "stop":
-            os.kill(os.getpid(), signal.SIGSTOP)
-        elif name == "sleep":
-            time.sleep(float(seconds))
-        else:
-            raise AssertionError(f"{name} is no action")
-
-
-def _around(owner: Any, method: str, name: str, reach: Callable[[str], None]) -> None:
-    """Have the method tell when it begins and when it has ended."""
-    plain = getattr(owner, method)
-
-    def told(*arguments: Any, **named: Any) -> Any:
-        reach(f"{name}.before")
-        answer = plain(*arguments, **named)
-        # A poll that brought nothing is no step of a message.
-        if name != "poll" or answer:
-            reach(f"{name}.after")
-        return answer
-
-    setattr(owner, method, told)
-
-
 def put_in(reach: Callable[[str], None]) -> None:
     """Tell of every point."""
 
@@ -123,20 +75,20 @@ def put_in(reach: Callable[[str], None]) -> None:
             reach("end.after")
 
     vars(output_module)["Producer"] = ToldProducer
-    _around(PollStage, "on_assigned", "assigned", reach)
-    _around(PollStage, "on_revoked", "revoked", reach)
-    _around(KafkaSource, "poll", "poll", reach)
+    around(PollStage, "on_assigned", "assigned", reach)
+    around(PollStage, "on_revoked", "revoked", reach)
+    around(KafkaSource, "poll", "poll", reach)
     # What ends a transaction without there being one.
-    _around(KafkaSource, "commit", "end", reach)
-    _around(KafkaSource, "close", "leave", reach)
-    _around(Codec, "decode", "decode", reach)
-    _around(LightTagger, "tag", "tag", reach)
+    around(KafkaSource, "commit", "end", reach)
+    around(KafkaSource, "close", "leave", reach)
+    around(Codec, "decode", "decode", reach)
+    around(LightTagger, "tag", "tag", reach)
     for sink in (TransactionalSink, AcknowledgedSink):
-        _around(sink, "begin", "begin", reach)
-        _around(sink, "send", "send", reach)
-        _around(sink, "commit", "commit", reach)
-    _around(Output, "flush", "flush", reach)
-    _around(Worker, "stop", "drain", reach)
+        around(sink, "begin", "begin", reach)
+        around(sink, "send", "send", reach)
+        around(sink, "commit", "commit", reach)
+    around(Output, "flush", "flush", reach)
+    around(Worker, "stop", "drain", reach)
 
 
 def main() -> int:
@@ -144,7 +96,7 @@ def main() -> int:
     faulthandler.register(accounts.STACKS_SIGNAL)
     fault = os.environ.get("FAULT")
     if fault:
-        put_in(_Fault(fault))
+        put_in(Fault(fault, POINTS))
     broken = os.environ.get("SABOTAGE")
     if broken:
         sabotage.SABOTAGES[broken]()

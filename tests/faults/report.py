@@ -23,6 +23,7 @@ _GROUPS = {
     "group": "Group",
     "broker": "Broker",
     "network": "Network",
+    "replay": "A replay of dead letters",
     "all": "All kinds",
 }
 
@@ -41,6 +42,8 @@ _NOTES = """
 Recovery is the time from the fault until every partition shows the outcome of an input that was fed when its cause was over: the killed worker gone, the broker up again. It holds what the fault itself lasts: a broker needs some seconds to start, a killed member is missed after its session timeout (2.5 s here), a transaction that nobody ends after its timeout (4 s here; both are longer in production). `doubled` under `at_least_once` counts the outcomes beyond the first of their input, as that mode allows.
 
 The tagger of these workers answers at once, from a pattern; all else is `nerstream run`. A device that fails (out of memory, logits that are not numbers, a forward pass that hangs) is in `tests/faults/test_device.py`, mutated messages in `docs/notes/fuzz.md`, five million messages in `docs/notes/soak.md`.
+
+A replay of dead letters has a check of its own: each letter was sent exactly once, as it was, to where it came from, in order, while another worker writes more of them and takes some back. Recovery is the time until more of them are sent.
 
 The checker is checked: workers that commit before they produce, drop rejected messages, skip the abort, take offsets from the client's position, break the order or send twice are found out (`tests/faults/test_checker.py`).
 """

@@ -22,7 +22,7 @@ class Row:
         name: for the test and the command line.
         group: worker, group, broker or network; what fails.
         title: what happens, in a few words, for the table.
-        script: starts the workers and does the fault; the scene checks the rest.
+        script: takes the scene, starts the workers and does the fault; the scene checks the rest.
         proxied: whether the workers reach the broker through the proxy.
         sheltered: whether the clients of the run itself go through the proxy, which sees to it
             that they never hear that there are no brokers: see `ClientWatch.is_stranded`.
@@ -34,7 +34,7 @@ class Row:
     name: str
     group: str
     title: str
-    script: Callable[[Scene], None]
+    script: Callable[[Any], None]
     proxied: bool = False
     sheltered: bool = False
     cluster: bool = False

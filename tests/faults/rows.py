@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 
-from tests.faults import rows_broker, rows_group, rows_network, rows_worker
+from tests.faults import rows_broker, rows_group, rows_network, rows_replay, rows_worker
 from tests.faults.proxy import Api
 from tests.faults.row import Row
 from tests.faults.scene import Scene
@@ -65,6 +65,7 @@ ROWS = (
     *rows_group.ROWS,
     *rows_broker.ROWS,
     *rows_network.ROWS,
+    *rows_replay.ROWS,
     Row("everything", "all", "all kinds at once", everything, proxied=True),
 )
 

@@ -174,6 +174,14 @@ class Output:
                     + (f" ({self.watch.last.str()})" if self.watch.last else "")
                 )
 
+    @property
+    def failure_code(self) -> int | None:
+        """Kafka's code of what `raise_failure` would raise for; None where nothing has failed."""
+        if self.watch.fatal is not None:
+            return int(self.watch.fatal.code())
+        failure = self._deliveries.failure
+        return None if failure is None else int(failure[1].code())
+
     def raise_failure(self) -> None:
         """Raise what the first failed message since `begin` means, if one has failed."""
         if self.watch.fatal is not None:

@@ -1,0 +1,253 @@
+"""`nerstream dead-letters replay`."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from consumer import __version__
+from consumer.commands.dead_letters import written
+from consumer.commands.dead_letters.arguments import (
+    add_connection_arguments,
+    add_filter_arguments,
+    count,
+    filter_from,
+    rate,
+)
+from consumer.commands.dead_letters.columns import Columns
+from consumer.commands.dead_letters.progress import Bar
+from consumer.commands.safe_text import safe
+from consumer.contracts.errors import SettingsError
+from consumer.dead_letters.marks import Origin
+from consumer.dead_letters.replay import (
+    Plan,
+    Replay,
+    Report,
+    Stopped,
+    destinations,
+    transactional_id,
+)
+from consumer.dead_letters.survey import Survey, Tally, read_on
+from consumer.settings.schema import Settings
+from consumer.settings.sources import load_settings
+from consumer.signals import EndSignals
+
+if TYPE_CHECKING:
+    from consumer.kafka.tools.bounded_reader import BoundedReader
+
+#: How often a letter may be sent back, unless a person says otherwise.
+_MAX_ATTEMPTS = 3
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which letters, where they go, how fast, and how to reach the brokers."""
+    add_filter_arguments(parser)
+    parser.add_argument(
+        "--to",
+        metavar="TOPIC",
+        help="send them there [default: each to the topic and partition where it came from]",
+    )
+    parser.add_argument(
+        "--also-sent-to",
+        action="append",
+        default=[],
+        metavar="TOPIC",
+        help="also those that an earlier replay has sent to this topic, but not yet to where they "
+        "go now; without it a dead letter is sent once, wherever that was; may be repeated",
+    )
+    parser.add_argument(
+        "--max-attempts",
+        type=count,
+        default=_MAX_ATTEMPTS,
+        metavar="N",
+        help="leave those where they are that were sent back so often, and rejected again "
+        f"[default: {_MAX_ATTEMPTS}]",
+    )
+    parser.add_argument(
+        "--rate", type=rate, metavar="N", help="messages a second [default: as fast as it goes]"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="say what would be sent, and write nothing"
+    )
+    parser.add_argument("--json", action="store_true", help="print what was done as a JSON object")
+    add_connection_arguments(parser, "transaction_timeout_ms")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Send them; 0 where all that was meant is sent, 1 where some cannot be, 128 and the signal's
+    number where a signal has ended it.
+
+    Raises:
+        SettingsError, KafkaProblem: as the command's `run`.
+    """
+    settings = load_settings(arguments, os.environ)
+    wanted = filter_from(arguments, settings)
+    _check_topics(arguments, settings.dead_letter_topic)
+    # Imported here, so that `--help` and a wrong setting do not wait for the client library.
+    from consumer.kafka.tools.bounded_reader import BoundedReader
+
+    began = time.monotonic()
+    with (
+        EndSignals() as signals,
+        BoundedReader(settings, settings.dead_letter_topic, "dead_letter_topic") as reader,
+    ):
+        origin = Origin(reader.cluster_id(), settings.dead_letter_topic)
+        plan = Plan(origin, arguments.to, arguments.rate, __version__)
+        again = frozenset(arguments.also_sent_to)
+        survey = Survey(origin, wanted, plan.destination, arguments.max_attempts, again)
+        with Bar() as bar:
+            if arguments.dry_run:
+                _survey(reader, survey, bar, signals)
+            else:
+                report = _replay(settings, reader, survey, plan, bar, signals)
+        if arguments.dry_run:
+            if not signals():
+                _tell_plan(survey.tally(), arguments)
+            return _code(signals)
+    _tell(report, time.monotonic() - began, arguments)
+    return _code(signals) or int(bool(report.refused or report.gone))
+
+
+def _check_topics(arguments: argparse.Namespace, dead_letter_topic: str) -> None:
+    """Raise SettingsError where letters would go to a topic that makes no sense."""
+    named = {"--to": (arguments.to,), "--also-sent-to": arguments.also_sent_to}
+    for flag, topics in named.items():
+        if dead_letter_topic in topics:
+            raise SettingsError(
+                flag,
+                f"{dead_letter_topic} is the dead-letter topic itself",
+                "name a topic that dead letters are sent to",
+            )
+    if arguments.to is not None and arguments.to in arguments.also_sent_to:
+        raise SettingsError(
+            "--also-sent-to",
+            f"{arguments.to} is where they go now, and none is sent twice to the same topic",
+            "name another topic, or leave it out",
+        )
+
+
+def _survey(reader: BoundedReader, survey: Survey, bar: Bar, signals: EndSignals) -> None:
+    """Read all that is there now, or until a signal comes."""
+    bounds = reader.bounds()
+    reader.start({part: (one.begin, one.stable_end) for part, one in bounds.items()})
+
+    def each() -> None:
+        bar.reading(reader.left)
+        if signals():
+            raise Stopped
+
+    with contextlib.suppress(Stopped):
+        read_on(reader, survey.note, each)
+        destinations(reader, survey)
+
+
+def _replay(
+    settings: Settings,
+    reader: BoundedReader,
+    survey: Survey,
+    plan: Plan,
+    bar: Bar,
+    signals: EndSignals,
+) -> Report:
+    from consumer.kafka.tools.transactional_writer import TransactionalWriter
+
+    topic = settings.dead_letter_topic
+    taken_over = (
+        f"another replay of {topic} has begun, and took over from this one; it sends what it is "
+        "told to, and what this one has sent stays sent; give this command again when it is done"
+    )
+    with TransactionalWriter(settings, transactional_id(topic), taken_over) as writer:
+        replay = Replay(reader, writer, survey, plan, bar, lambda: bool(signals()))
+        return replay.run()
+
+
+def _code(signals: EndSignals) -> int:
+    """What a shell reports of a program that a signal ended; 0 where none has come."""
+    return 0 if signals.number is None else 128 + signals.number
+
+
+def _tell_plan(tally: Tally, arguments: argparse.Namespace) -> None:
+    """What would be done, by code and topic."""
+    if arguments.json:
+        written.write_json(
+            {
+                "dry_run": True,
+                "would_send": [
+                    {"code": code, "to": to, "letters": letters}
+                    for (code, to), letters in sorted(tally.to_send.items())
+                ],
+                "sent_before": tally.sent_before,
+                "over_max_attempts": tally.over_bound,
+                "no_dead_letters": tally.foreign,
+            }
+        )
+        return
+    table = Columns(("code", "to", "letters"), ("letters",))
+    for (code, to), letters in sorted(tally.to_send.items()):
+        table.add((code, to, f"{letters:,}"))
+    if tally.to_send:
+        table.flush()
+        print()
+    print(f"{_letters(sum(tally.to_send.values()))} would be sent; nothing was")
+    _tell_others(tally, arguments)
+
+
+def _tell(report: Report, seconds: float, arguments: argparse.Namespace) -> None:
+    """What was done."""
+    tally = report.tally
+    if arguments.json:
+        written.write_json(
+            {
+                "dry_run": False,
+                "sent": report.sent.total(),
+                "sent_by_topic": dict(sorted(report.sent.items())),
+                "sent_before": tally.sent_before,
+                "over_max_attempts": tally.over_bound,
+                "no_dead_letters": tally.foreign,
+                "refused": dict(sorted(report.refused.items())),
+                "gone": report.gone,
+                "left": report.left,
+                "seconds": round(seconds, 3),
+            }
+        )
+    topics = ", ".join(f"{topic} {number:,}" for topic, number in report.sent.most_common())
+    say(f"sent {_letters(report.sent.total())} in {seconds:.1f} s" + (topics and f": {topics}"))
+    _tell_others(tally, arguments)
+    for refusal in report.refusals:
+        say(f"not sent: {refusal}")
+    if report.refused.total() > len(report.refusals):
+        say(f"not sent: {report.refused.total() - len(report.refusals):,} more")
+    if report.gone:
+        say(f"retention removed {_letters(report.gone)} before they were sent")
+    if report.is_stopped:
+        say(
+            f"stopped by a signal with {_letters(report.left)} left; the same command goes on "
+            "from here"
+        )
+
+
+def _tell_others(tally: Tally, arguments: argparse.Namespace) -> None:
+    """Those that are not sent, and why."""
+    if tally.sent_before:
+        say(f"passed over: {_letters(tally.sent_before)} that a replay has sent before")
+    if tally.over_bound:
+        say(
+            f"passed over: {_letters(tally.over_bound)} that came back "
+            f"{arguments.max_attempts} times or more; mend what rejects them, or raise "
+            "--max-attempts"
+        )
+    if tally.foreign:
+        say(f"passed over: {tally.foreign:,} messages of the topic that are no dead letters")
+
+
+def say(text: str) -> None:
+    """A line on standard error."""
+    print(safe(text), file=sys.stderr)
+
+
+def _letters(number: int) -> str:
+    return "1 dead letter" if number == 1 else f"{number:,} dead letters"

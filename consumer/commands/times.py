@@ -1,0 +1,50 @@
+"""Times as a person writes them, in the words of Kafka's own tools."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import time
+from datetime import UTC, datetime
+
+_AGO = re.compile(r"([0-9]+)([smhd])")
+_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
+#: Milliseconds since the epoch; fewer digits would be a year.
+_EPOCH_MS = re.compile(r"[0-9]{10,15}")
+
+FORMS = (
+    "2026-11-29T06:30 (UTC unless it says +01:00), 2026-11-29, 2h (so long ago; s, m, h or d), or "
+    "milliseconds since the epoch"
+)
+
+
+def moment(text: str) -> int:
+    """Milliseconds since the epoch, for argparse.
+
+    Raises:
+        argparse.ArgumentTypeError: it is no time.
+    """
+    ago = _AGO.fullmatch(text)
+    if ago is not None:
+        return int((time.time() - int(ago[1]) * _SECONDS[ago[2]]) * 1000)
+    if _EPOCH_MS.fullmatch(text):
+        return int(text)
+    try:
+        found = datetime.fromisoformat(text)
+        if found.tzinfo is None:
+            found = found.replace(tzinfo=UTC)
+        return round(found.timestamp() * 1000)
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(f'"{text}" is no time; write {FORMS}') from None
+
+
+def written(timestamp_ms: int | None) -> str:
+    """A timestamp for a person, in UTC; empty where there is none."""
+    if timestamp_ms is None:
+        return ""
+    try:
+        found = datetime.fromtimestamp(timestamp_ms / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return f"{timestamp_ms} ms"  # beyond the calendar
+    return found.strftime("%Y-%m-%dT%H:%M:%S.") + f"{timestamp_ms % 1000:03d}Z"
