@@ -21,14 +21,15 @@ from consumer.contracts.errors import (
     KafkaProblem,
     ModelError,
     NerstreamError,
+    RegistryProblem,
     SettingsError,
 )
-from consumer.contracts.ports import Tagger
+from consumer.contracts.ports import Codec, Tagger
 from consumer.kafka.client_check import check_clients
 from consumer.kafka.internal_topics import InternalTopics
 from consumer.kafka.sink.sink import make_sink
 from consumer.kafka.source.source import KafkaSource
-from consumer.loading import codec_from, tagger_from
+from consumer.loading import tagger_from, worker_codec_from
 from consumer.settings.schema import Settings
 from consumer.telemetry.admin import AdminServer
 from consumer.telemetry.health import Health
@@ -76,13 +77,14 @@ def serve(
         log.info("starting", version=__version__, admin_port=admin.port, **_shown(settings))
         # A wrong property must not be found after the model, which takes long.
         check_clients(settings)
+        codec = worker_codec_from(settings)
         # Beside the model, since neither knows how long the other takes. Nobody waits for it: what
         # it finds may be over by then, and where it is not, the worker says it again.
         threading.Thread(
             target=_look_at_brokers, args=(settings,), name="nerstream-look", daemon=True
         ).start()
         tagger = (load or partial(load_tagger, signals=signals))(settings, metrics)
-        worker = build_worker(settings, metrics, tagger, started)
+        worker = build_worker(settings, metrics, tagger, codec, started)
         # What is loaded by now, a million objects with torch, stays to the end. Each collection
         # that looked through it would hold up every thread for a tenth of a second.
         gc.collect()
@@ -104,7 +106,7 @@ def serve(
     except NerstreamError as failure:
         # Where a setting, a broker or a model is to blame, the sentence says all. A trace would
         # only show where a library noticed it.
-        told = isinstance(failure, (SettingsError, KafkaProblem, ModelError))
+        told = isinstance(failure, (SettingsError, KafkaProblem, RegistryProblem, ModelError))
         log.error("worker failed", error=str(failure), exc_info=None if told else failure.__cause__)
         if worker is not None and (worker.running or isinstance(failure, DeviceFailed)):
             # A stage hangs, in a forward pass perhaps. To end the interpreter around it could hang
@@ -177,11 +179,16 @@ def load_tagger(
 
 
 def build_worker(
-    settings: Settings, metrics: Metrics, tagger: Tagger, began_at: float | None = None
+    settings: Settings,
+    metrics: Metrics,
+    tagger: Tagger,
+    codec: Codec | None = None,
+    began_at: float | None = None,
 ) -> Worker:
     """Put a worker together; connects to nothing yet.
 
     Args:
+        codec: reads and writes messages; None makes the one that the settings name.
         began_at: as for `Worker`.
 
     Raises:
@@ -193,7 +200,7 @@ def build_worker(
         source=source,
         sink=make_sink(settings, source),
         tagger=tagger,
-        codec=codec_from(settings),
+        codec=codec or worker_codec_from(settings),
         observer=metrics,
         began_at=began_at,
     )

@@ -52,7 +52,9 @@ class Codec:
         #: Names and paths of the texts.
         self.text_fields = tuple(text_fields)
         place = OutputPlace(output_field)
-        reader = PathsReader if any(map(is_path, (*text_fields, id_field))) else NamesReader
+        # What reads names alone has a JSON Schema decide, which takes JSON alone.
+        has_paths = any(map(is_path, (*text_fields, id_field)))
+        reader = PathsReader if has_paths or message_format is not None else NamesReader
         self._format = message_format or JsonFormat(place)
         self._reader = reader(text_fields, id_field, no_text, place)
         # Asked for once: there is one call of each for every message.

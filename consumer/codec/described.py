@@ -27,6 +27,8 @@ def described(value: Any) -> str:
             return f"a list of {len(value)}"
         case dict():
             return "an object"
+        case bytes():
+            return f"{len(value)} bytes"
         case _:
             return f"a value of type {type(value).__name__}"
 

@@ -11,7 +11,7 @@ from typing import Any, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from consumer.settings.flags import flag_name, variable_name
+from consumer.settings.flags import ENTRIES, flag_name, is_table, table_variable, variable_name
 from consumer.settings.reserved import RESERVED_KAFKA_PROPERTIES
 from consumer.settings.schema import GROUPS, Settings
 from consumer.telemetry.declaration import Declaration, Kind
@@ -40,7 +40,8 @@ counts:
 2. as an environment variable, `NERSTREAM_BATCH_TOKENS=8192`,
 3. in the TOML file that `--config` or `NERSTREAM_CONFIG` names, `batch_tokens = 8192`.
 
-Lists are separated by commas in a flag or a variable. A wrong value is named, with what would be
+Lists are separated by commas in a flag or a variable. A table has entries, which add up: the flag
+is repeated for each, a variable has them with commas. A wrong value is named, with what would be
 right, before anything is started.
 """
 
@@ -61,6 +62,31 @@ properties cannot be passed, since the worker's guarantees rest on them:
 
 | property | instead |
 | --- | --- |
+"""
+
+_REGISTRY_TAIL = """\
+## Properties of the schema registry's client
+
+They are those of Confluent's client for Python, and are given as those of the Kafka client are:
+`--registry url=https://host:8081`, `NERSTREAM_REGISTRY_URL`, `url = "https://host:8081"` under
+`[registry]`. Names, passwords and tokens are masked wherever settings are shown, those within
+`url` too.
+
+| property | what it is |
+| --- | --- |
+| `url` | where `/schemas` and `/subjects` are; several with commas |
+| `basic.auth.user.info` | `NAME:PASSWORD` |
+| `ssl.ca.location` | the authority that has signed the registry's certificate; a file or a folder |
+| `ssl.certificate.location`, `ssl.key.location`, `ssl.key.password` | the worker's certificate |
+| `bearer.auth.credentials.source` | `STATIC_TOKEN`, `OAUTHBEARER` or `OAUTHBEARER_AZURE_IMDS` |
+| `bearer.auth.token`, `bearer.auth.logical.cluster`, `bearer.auth.identity.pool.id` | for a token |
+| `bearer.auth.client.id`, `bearer.auth.client.secret`, `bearer.auth.scope`, \
+`bearer.auth.issuer.endpoint.url` | for OAuth |
+| `proxy` | an HTTP proxy before the registry |
+| `timeout` | seconds that a request may take; 10 |
+| `auto.register.schemas` | `false`: the schemas of the output are looked up, not registered |
+| `normalize.schemas` | `true`: the registry brings schemas to one form first |
+
 """
 
 _METRICS_HEAD = """\
@@ -93,7 +119,7 @@ def settings_reference() -> str:
             parts.append(f"## {GROUPS[name]}\n")
         parts.append(_setting(name, field))
     reserved = "".join(f"| `{n}` | {why} |\n" for n, why in RESERVED_KAFKA_PROPERTIES.items())
-    parts.append(_KAFKA_TAIL + reserved)
+    parts.append(_REGISTRY_TAIL + _KAFKA_TAIL + reserved)
     return "\n".join(parts)
 
 
@@ -108,8 +134,8 @@ def references() -> dict[str, str]:
 
 
 def _setting(name: str, field: FieldInfo) -> str:
-    if name == "kafka":
-        ways = "`--kafka NAME=VALUE` · `NERSTREAM_KAFKA_NAME` · `[kafka]`"
+    if is_table(name):
+        ways = f"`{flag_name(name)} {ENTRIES[name][0]}` · `{table_variable(name)}` · `[{name}]`"
     else:
         ways = f"`{flag_name(name)}` · `{variable_name(name)}` · `{name}`"
     facts = [_type(field), f"default {_default(field)}"]

@@ -35,8 +35,6 @@ NORMALIZE = "normalize.schemas"
 
 _NUMBERS = frozenset({"timeout", "bearer.auth.max.retries"})
 
-_EXTRA = "install nerstream[registry]"
-
 Answer = TypeVar("Answer")
 
 
@@ -49,16 +47,13 @@ class ConfluentRegistry:
             registry bring them to one form first.
 
     Raises:
-        SettingsError: the client does not take a property, or is not installed.
+        SettingsError: the client does not take a property.
+        ImportError: it is not installed.
     """
 
     def __init__(self, properties: Mapping[str, str]) -> None:
-        try:
-            from confluent_kafka.schema_registry import SchemaRegistryClient
-        except ImportError as missing:
-            raise SettingsError(
-                "input_format", f"Confluent's schema registry client is missing ({missing})", _EXTRA
-            ) from missing
+        from confluent_kafka.schema_registry import SchemaRegistryClient
+
         options: dict[str, Any] = dict(properties)
         self._registers = options.pop(AUTO_REGISTER, "true") == "true"
         self._normalizes = options.pop(NORMALIZE, "false") == "true"

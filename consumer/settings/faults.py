@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, get_origin
 
 from annotated_types import Ge, Gt, Le
 from pydantic import ValidationError
@@ -29,18 +29,18 @@ class Given:
         setting: its setting.
         source: where it was written, as an error names it.
         value: text from a flag or variable; any TOML value from a file.
-        kafka_property: of the setting `kafka`, the property.
+        entry: of a setting that is a table, the entry: a property of `kafka`, a language.
     """
 
     setting: str
     source: str
     value: Any
-    kafka_property: str | None = None
+    entry: str | None = None
 
     @property
     def key(self) -> str:
-        """What a later source replaces: the setting, or the one property."""
-        return self.setting if self.kafka_property is None else f"kafka.{self.kafka_property}"
+        """What a later source replaces: the setting, or the one entry."""
+        return self.setting if self.entry is None else f"{self.setting}.{self.entry}"
 
 
 def faults_of(values: Mapping[str, Any], found: Mapping[str, Given]) -> list[SettingsError]:
@@ -50,7 +50,9 @@ def faults_of(values: Mapping[str, Any], found: Mapping[str, Given]) -> list[Set
         values: value of each setting but `kafka`.
         found: where the values came from, by `Given.key`.
     """
-    passed = {given.kafka_property: given for given in found.values() if given.kafka_property}
+    passed = {
+        given.entry: given for given in found.values() if given.entry and given.setting == "kafka"
+    }
     faults = [
         SettingsError(given.source, *fault)
         for name, given in passed.items()
@@ -73,6 +75,8 @@ def requirement(setting: str) -> str:
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         return f"one of {', '.join(kind)}"
     if kind is str:
+        return "text"
+    if get_origin(kind) is Mapping:
         return "text"
     if kind not in (int, float):
         return "names separated by commas, or a list of names"
@@ -105,7 +109,9 @@ def _explained(detail: ErrorDetails, found: Mapping[str, Given]) -> SettingsErro
         name = next((name for name in names if name in found), names[0])
         return SettingsError(_source(name, found), wrong.problem, wrong.remedy)
     name = str(detail["loc"][0])
-    return _fault(name, _source(name, found), detail["input"], detail["type"])
+    entry = ".".join(map(str, detail["loc"]))
+    source = _source(entry if entry in found else name, found)
+    return _fault(name, source, detail["input"], detail["type"])
 
 
 def _fault(setting: str, source: str, value: Any, error_type: str = "") -> SettingsError:

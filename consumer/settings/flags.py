@@ -11,6 +11,15 @@ from consumer.settings.schema import GROUPS, Settings
 
 PREFIX = "NERSTREAM_"
 
+#: The settings that are tables: what an entry looks like, in words and as an example.
+ENTRIES: Mapping[str, tuple[str, str]] = {
+    "kafka": ("NAME=VALUE", "security.protocol=SSL"),
+    "registry": ("NAME=VALUE", "url=http://localhost:8081"),
+}
+
+#: Those whose entries are properties of a client: names with dots, and a variable for each.
+PROPERTIES = ("kafka", "registry")
+
 
 def add_settings_arguments(
     parser: argparse.ArgumentParser,
@@ -41,12 +50,12 @@ def add_settings_arguments(
         if name not in wanted:
             continue
         text = " ".join((field.description or "").replace("`", "").split()).replace("%", "%%")
-        if name == "kafka":
+        if is_table(name):
             group.add_argument(
-                "--kafka",
+                flag_name(name),
                 action="append",
-                metavar="NAME=VALUE",
-                help=f"{text} May be repeated [NERSTREAM_KAFKA_NAME]",
+                metavar=ENTRIES[name][0],
+                help=f"{text} May be repeated [{table_variable(name)}]",
             )
             continue
         default = (defaults or {}).get(name, field.get_default())
@@ -60,6 +69,18 @@ def add_settings_arguments(
 def variable_name(setting: str) -> str:
     """The variable of a setting: `batch_tokens` gives `NERSTREAM_BATCH_TOKENS`."""
     return PREFIX + setting.upper()
+
+
+def is_table(setting: str) -> bool:
+    """Whether a setting's value is a table: entries with a name each, which add up."""
+    return setting in ENTRIES
+
+
+def table_variable(setting: str) -> str:
+    """How variables give a table: one for each property of a client, else one with commas."""
+    if setting in PROPERTIES:
+        return f"{variable_name(setting)}_NAME"
+    return f"{variable_name(setting)}={ENTRIES[setting][0]},..."
 
 
 def flag_name(setting: str) -> str:

@@ -16,14 +16,18 @@ from consumer.contracts.choices import (
     Delivery,
     Dtype,
     GroupProtocol,
+    InputFormat,
     LogFormat,
     LogLevel,
     NoText,
     OffsetReset,
+    OutputFormat,
     Preset,
+    SubjectNameStrategy,
 )
 from consumer.settings.paths import member_names
 from consumer.settings.presets import PRESETS
+from consumer.settings.registry import without_password
 from consumer.settings.topic_patterns import takes_in
 from consumer.settings.values import (
     MASK,
@@ -36,6 +40,7 @@ from consumer.settings.values import (
     NonEmpty,
     OptionalMember,
     OptionalPath,
+    RegistryProperties,
     Seconds,
     Share,
     TextFields,
@@ -124,6 +129,25 @@ class Settings(BaseModel):
     output_field: OptionalMember = ""
     """Member that `entities` and `tagging` are put into: a name, or names with dots between them
     (`x.nerstream`). Empty puts them beside the article's own fields."""
+
+    input_format: InputFormat = InputFormat.JSON
+    """How the values of the input's messages are written: `json`, or, with the schema of each
+    message in a schema registry, `avro`, `protobuf` or `json-schema`. These need `registry.url` and
+    the extra `nerstream[registry]`."""
+    output_format: OutputFormat = OutputFormat.SAME
+    """How the enriched messages are written: `same` as the input, or `json`. The schema of an
+    output is its input's with what is added; it is registered with the first message that needs
+    it."""
+    subject_name_strategy: SubjectNameStrategy = SubjectNameStrategy.TOPIC
+    """Under which subject that is registered, as Confluent's strategies have it: `topic` is
+    `OUTPUT_TOPIC-value`, `record` the full name of the record, `topic-record` both with a hyphen
+    between them. The subject's compatibility rule holds: where it refuses a schema, the worker
+    ends."""
+    registry: RegistryProperties = Field(default_factory=dict)
+    """The schema registry, by the properties of Confluent's client, as `registry.NAME`: `url`,
+    `basic.auth.user.info`, `ssl.ca.location`, `ssl.certificate.location`, `ssl.key.location` and so
+    on. With `auto.register.schemas=false` the schemas of the output must have been registered
+    before. A registry that does not answer is waited for."""
 
     # --- Model
     model: NonEmpty = "dslim/bert-base-NER"
@@ -232,10 +256,31 @@ class Settings(BaseModel):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _formats_go_together(self) -> Self:
+        """Schemas come from a registry, and one that is not there cannot be made up."""
+        if self.input_format is not InputFormat.JSON and "url" not in self.registry:
+            raise WrongValue(
+                f"{self.input_format} needs a schema registry, and there is none",
+                "give its address as registry.url",
+                ("input_format",),
+            )
+        if self.output_format not in (OutputFormat.SAME, OutputFormat.JSON, self.input_format):
+            raise WrongValue(
+                f"{self.output_format} cannot be made of input_format={self.input_format}",
+                "it must be same, or json",
+                ("output_format", "input_format"),
+            )
+        return self
+
     def shown(self) -> dict[str, Any]:
         """The settings for a log line or a page, with secrets masked."""
         values = self.model_dump(mode="json")
         values["kafka"] = {
             name: MASK if is_secret(name) else value for name, value in self.kafka.items()
+        }
+        values["registry"] = {
+            name: MASK if is_secret(name) else without_password(value, MASK)
+            for name, value in self.registry.items()
         }
         return values

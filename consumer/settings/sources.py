@@ -15,14 +15,21 @@ from typing import Any
 
 from consumer.contracts.errors import SettingsError, first_line
 from consumer.settings.faults import Given, faults_of, shown
-from consumer.settings.flags import PREFIX, add_settings_arguments, flag_name, variable_name
+from consumer.settings.flags import (
+    ENTRIES,
+    PREFIX,
+    PROPERTIES,
+    add_settings_arguments,
+    flag_name,
+    is_table,
+    variable_name,
+)
 from consumer.settings.reserved import names_of
 from consumer.settings.schema import Settings
 from consumer.settings.values import is_secret
 
 __all__ = ["add_settings_arguments", "flag_name", "load_settings", "variable_name"]
 
-_KAFKA_PREFIX = f"{PREFIX}KAFKA_"
 _CONFIG = f"{PREFIX}CONFIG"
 
 # Kubernetes and container links put the address of each service of a namespace into every
@@ -40,7 +47,7 @@ def load_settings(
     *,
     defaults: Mapping[str, Any] | None = None,
 ) -> Settings:
-    """The settings that these sources add up to. Properties of `kafka` add up one by one.
+    """The settings that these sources add up to. Entries of a table add up one by one.
 
     Args:
         arguments: flags as `add_settings_arguments` leaves them; one that was not given is None
@@ -78,14 +85,16 @@ def _validated(
     values = dict(defaults)
     properties = dict(values.pop("kafka", {}))
     for given in found.values():
-        if given.kafka_property is None:
+        if given.entry is None:
             values[given.setting] = given.value
-        else:
+        elif given.setting == "kafka":
             # A default by another name of the same property would contradict it.
-            for name in names_of(given.kafka_property):
+            for name in names_of(given.entry):
                 if f"kafka.{name}" not in found:
                     properties.pop(name, None)
-            properties[given.kafka_property] = given.value
+            properties[given.entry] = given.value
+        else:
+            values[given.setting] = {**values.get(given.setting, {}), given.entry: given.value}
     faults = faults_of(values, found)
     return (None, faults) if faults else (Settings(**values, kafka=properties), [])
 
@@ -95,33 +104,62 @@ def _from_flags(arguments: argparse.Namespace) -> Iterator[Given | SettingsError
         value = getattr(arguments, setting, None)
         if value is None:
             continue
-        if setting != "kafka":
+        if not is_table(setting):
             yield Given(setting, flag_name(setting), value)
             continue
         for assignment in value:
             name, equals, text = assignment.partition("=")
             if equals and name.strip():
-                yield _kafka(f"--kafka {name.strip()}", name.strip(), text)
+                yield Given(setting, f"{flag_name(setting)} {name.strip()}", text, name.strip())
             else:
+                form, example = ENTRIES[setting]
                 seen = shown(assignment, secret=is_secret(assignment))
                 yield SettingsError(
-                    "--kafka", f"{seen} is no NAME=VALUE", "write --kafka security.protocol=SSL"
+                    flag_name(setting),
+                    f"{seen} is no {form}",
+                    f"write {flag_name(setting)} {example}",
                 )
 
 
 def _from_variables(environ: Mapping[str, str]) -> Iterator[Given | SettingsError]:
     known = {variable_name(setting): setting for setting in Settings.model_fields}
-    del known[variable_name("kafka")]
+    for setting in PROPERTIES:
+        del known[variable_name(setting)]
     for name in sorted(name for name in environ if name.startswith(PREFIX)):
         value = environ[name]
         if name == _CONFIG or _SERVICE_LINK.fullmatch(name) or _SERVICE_ADDRESS.match(value):
             continue
-        if name in known:
+        if name in known and is_table(known[name]):
+            yield from _assignments(known[name], name, value)
+        elif name in known:
             yield Given(known[name], name, value)
-        elif name.startswith(_KAFKA_PREFIX) and len(name) > len(_KAFKA_PREFIX):
-            yield _kafka(name, name[len(_KAFKA_PREFIX) :].lower().replace("_", "."), value)
+        elif (table := _table_of(name)) is not None:
+            entry = name.removeprefix(f"{variable_name(table)}_").lower().replace("_", ".")
+            yield Given(table, name, value, entry)
         else:
             yield _unknown(name, "variable", name, (*known, _CONFIG))
+
+
+def _table_of(variable: str) -> str | None:
+    """The table that a variable gives a property of."""
+    for setting in PROPERTIES:
+        prefix = f"{variable_name(setting)}_"
+        if variable.startswith(prefix) and variable != prefix:
+            return setting
+    return None
+
+
+def _assignments(setting: str, variable: str, value: str) -> Iterator[Given | SettingsError]:
+    """A table in one variable: `en=a,de=b`."""
+    for assignment in filter(None, map(str.strip, value.split(","))):
+        name, equals, text = assignment.partition("=")
+        if equals and name.strip():
+            yield Given(setting, f"{name.strip()} in {variable}", text, name.strip())
+        else:
+            form, example = ENTRIES[setting]
+            yield SettingsError(
+                variable, f"{shown(assignment)} is no {form}", f"write {variable}={example}"
+            )
 
 
 def _from_file(path: Path | None, named_by: str) -> Iterator[Given | SettingsError]:
@@ -153,8 +191,8 @@ def _from_file(path: Path | None, named_by: str) -> Iterator[Given | SettingsErr
         return
     for name, value in document.items():
         source = f"{name} in {path}"
-        if name == "kafka":
-            yield from _kafka_table(path, value)
+        if name in Settings.model_fields and is_table(name):
+            yield from _table(name, path, value)
         elif name in Settings.model_fields:
             yield Given(name, source, value)
         elif "." in name or isinstance(value, dict):
@@ -165,21 +203,31 @@ def _from_file(path: Path | None, named_by: str) -> Iterator[Given | SettingsErr
             yield _unknown(source, "setting", name, Settings.model_fields)
 
 
-def _kafka_table(path: Path, table: Any) -> Iterator[Given | SettingsError]:
+def _table(setting: str, path: Path, table: Any) -> Iterator[Given | SettingsError]:
     if not isinstance(table, dict):
+        name, _, value = ENTRIES[setting][1].partition("=")
         yield SettingsError(
-            f"kafka in {path}",
-            f"{shown(table, secret=True)} is no table",
-            'write [kafka] and below it "security.protocol" = "SSL"',
+            f"{setting} in {path}",
+            f"{shown(table, secret=setting in PROPERTIES)} is no table",
+            f'write [{setting}] and below it "{name}" = "{value}"',
         )
-        return
+    elif setting in PROPERTIES:
+        yield from _properties(setting, path, table)
+    else:
+        for name, value in table.items():
+            yield Given(setting, f"{setting}.{name} in {path}", value, name)
+
+
+def _properties(
+    setting: str, path: Path, table: Mapping[str, Any]
+) -> Iterator[Given | SettingsError]:
     for name, value in _flattened(table):
-        source = f"kafka.{name} in {path}"
+        source = f"{setting}.{name} in {path}"
         match value:
             case bool():
-                yield _kafka(source, name, "true" if value else "false")
+                yield Given(setting, source, "true" if value else "false", name)
             case str() | int() | float():
-                yield _kafka(source, name, str(value))
+                yield Given(setting, source, str(value), name)
             case _:
                 seen = shown(value, secret=is_secret(name))
                 yield SettingsError(
@@ -190,16 +238,12 @@ def _kafka_table(path: Path, table: Any) -> Iterator[Given | SettingsError]:
 
 
 def _flattened(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Unquoted dots make TOML nest tables; librdkafka's names are flat."""
+    """Unquoted dots make TOML nest tables; the clients' names are flat."""
     for name, value in table.items():
         if isinstance(value, dict):
             yield from _flattened(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
-
-
-def _kafka(source: str, name: str, value: str) -> Given:
-    return Given("kafka", source, value, kafka_property=name)
 
 
 def _config_file(

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from consumer.contracts.choices import DEVICE_FORMS, is_device
 from consumer.settings import paths, topic_patterns
+from consumer.settings.registry import registry_fault
 from consumer.settings.reserved import property_fault
 
 #: What stands in the place of a secret wherever settings are shown.
@@ -23,6 +24,8 @@ _SECRET_WORDS = (
     "key.pem",
     "oauthbearer.config",
     "sasl.jaas",
+    "user.info",
+    "auth.token",
 )
 
 #: Bytes of a group's or a worker's name in UTF-8. Both are in the transactional id, the group up to
@@ -50,9 +53,9 @@ class WrongValue(ValueError):
         self.settings = settings
 
 
-def is_secret(kafka_property: str) -> bool:
-    """Whether the value of a librdkafka property must never be shown."""
-    return any(word in kafka_property.lower() for word in _SECRET_WORDS)
+def is_secret(name: str) -> bool:
+    """Whether the value of a client's property must never be shown."""
+    return any(word in name.lower() for word in _SECRET_WORDS)
 
 
 def _not_empty(value: str) -> str:
@@ -157,6 +160,13 @@ def _passed_through(properties: Mapping[str, str]) -> Mapping[str, str]:
     return properties
 
 
+def _for_registry(properties: Mapping[str, str]) -> Mapping[str, str]:
+    for name in properties:
+        if (fault := registry_fault(name, properties)) is not None:
+            raise WrongValue(*fault, (f"registry.{name}",))
+    return properties
+
+
 Count: TypeAlias = Annotated[int, Field(ge=1)]
 Seconds: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Milliseconds: TypeAlias = Annotated[int, Field(ge=0)]
@@ -179,3 +189,4 @@ OptionalPath: TypeAlias = Annotated[str, AfterValidator(_optional_path)]
 OptionalMember: TypeAlias = Annotated[str, AfterValidator(_member)]
 Device: TypeAlias = Annotated[str, AfterValidator(_device)]
 KafkaProperties: TypeAlias = Annotated[Mapping[str, str], AfterValidator(_passed_through)]
+RegistryProperties: TypeAlias = Annotated[Mapping[str, str], AfterValidator(_for_registry)]

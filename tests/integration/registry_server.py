@@ -101,7 +101,7 @@ class RegistryServer:
         (jar,) = (REGISTRY_DIR / "libs").glob("*-runner.jar")
         options = [
             f"-Dquarkus.http.port={self._port}",
-            f"-Dquarkus.datasource.jdbc.url=jdbc:h2:file:{self._folder}/schemas",
+            f"-Dquarkus.datasource.jdbc.url=jdbc:h2:file:{self._folder}/schemas;WRITE_DELAY=0",
         ]
         with (self._folder / "server.log").open("ab") as log:
             self._process = spawn(

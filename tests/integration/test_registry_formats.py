@@ -17,7 +17,6 @@ from confluent_kafka.schema_registry.protobuf import ProtobufDeserializer, Proto
 from confluent_kafka.serialization import MessageField, SerializationContext
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
-from consumer.codec.registry.additions import addition_rules, addition_shapes
 from consumer.codec.registry.avro import AvroFormat
 from consumer.codec.registry.formats import RegistryFormat
 from consumer.codec.registry.json_schema import JsonSchemaFormat
@@ -27,7 +26,7 @@ from consumer.codec.registry.subjects import Subjects
 from consumer.contracts.choices import RejectCode, SubjectNameStrategy
 from consumer.contracts.errors import RegistryProblem, RejectedMessage
 from consumer.kafka.registry import ConfluentRegistry
-from tests.codec.registry.additions import ADDITIONS, ENTITIES
+from tests.codec.registry.additions import ADDITIONS, AT_TOP, ENTITIES, IN_AVRO, tagged
 from tests.codec.registry.protobuf_files import ARTICLE as PROTO_ARTICLE
 from tests.codec.registry.protobuf_files import compiled, message_class
 
@@ -44,15 +43,13 @@ class Rig:
 
     def format(self, kind: Callable[..., RegistryFormat[Any]], **more: Any) -> Any:
         subjects = Subjects(self.strategy, self.output)
-        return kind(self.registry, subjects, addition_shapes(), **more)
+        return kind(self.registry, subjects, AT_TOP, **more)
 
     def context(self, topic: str) -> SerializationContext:
         return SerializationContext(topic, MessageField.VALUE)
 
     def tagged(self, form: Any, value: bytes) -> bytes:
-        written = form.write(value, form.parse(value), ADDITIONS)
-        assert isinstance(written, bytes)
-        return written
+        return tagged(form, value)
 
 
 @pytest.fixture
@@ -93,7 +90,7 @@ def test_avro(rig: Rig) -> None:
     assert value is not None
     output = rig.tagged(rig.format(AvroFormat), value)
     read = AvroDeserializer(rig.client, conf=READING)(output, rig.context(rig.output))
-    assert read == {**record, **ADDITIONS}
+    assert read == {**record, **IN_AVRO}
     # Who knows the input's schema reads on.
     older = AvroDeserializer(rig.client, json.dumps(AVRO), conf=READING)
     assert older(output, rig.context(rig.output)) == record
@@ -112,7 +109,7 @@ def test_json_schema(rig: Rig) -> None:
     write = JSONSerializer(json.dumps(schema), rig.client, conf=TOPIC)
     value = write({"id": "a"}, rig.context(rig.topic))
     assert value is not None
-    output = rig.tagged(rig.format(JsonSchemaFormat, rules=addition_rules()), value)
+    output = rig.tagged(rig.format(JsonSchemaFormat), value)
     # It holds each message against the schema that it names.
     read = JSONDeserializer(None, schema_registry_client=rig.client, conf=READING)
     assert read(output, rig.context(rig.output)) == {"id": "a", **ADDITIONS}
@@ -140,7 +137,7 @@ def test_protobuf(rig: Rig, is_text: bool) -> None:
         write = ProtobufSerializer(article, rig.client, conf)
         value = write(message, rig.context(rig.topic)) or b""
     output = rig.tagged(rig.format(ProtobufFormat), value)
-    whole: FileDescriptorProto = with_additions(file, [1], addition_shapes())
+    whole: FileDescriptorProto = with_additions(file, [1], AT_TOP.top)
     tagged = message_class(whole, "news.Article")
     read: Any = ProtobufDeserializer(tagged, READING, rig.client)(output, rig.context(rig.output))
     assert [entity.text for entity in read.entities] == [one["text"] for one in ENTITIES]
@@ -181,7 +178,7 @@ def test_references(rig: Rig) -> None:
     value = write({"by": {"n": "x"}}, rig.context(rig.topic)) or b""
     output = rig.tagged(rig.format(AvroFormat), value)
     read = AvroDeserializer(rig.client, conf=READING)(output, rig.context(rig.output))
-    assert read == {"by": {"n": "x"}, **ADDITIONS}
+    assert read == {"by": {"n": "x"}, **IN_AVRO}
 
 
 @pytest.mark.parametrize(

@@ -83,8 +83,9 @@ class WorkerProcess:
     def _start(self) -> None:
         flags = []
         for name, value in self._settings.items():
-            if name == "kafka":
-                flags += [part for pair in value.items() for part in ("--kafka", "=".join(pair))]
+            if name in ("kafka", "registry"):
+                for entry in value.items():
+                    flags += [f"--{name}", "=".join(entry)]
             else:
                 flags += [f"--{name.replace('_', '-')}", str(value)]
         with self.log.open("wb") as log:

@@ -232,3 +232,18 @@ def test_what_is_no_secret_is_shown(name: str) -> None:
 def test_bounds(setting: str, refused: Any, taken: Any) -> None:
     wrong(**{setting: refused})
     assert getattr(Settings(**{setting: taken}), setting) == taken
+
+
+def test_secrets_of_the_registry_are_masked() -> None:
+    registry = {
+        "url": "https://me:hidden@a/x,http://b",
+        "basic.auth.user.info": "me:hidden",
+        "bearer.auth.token": "hidden",
+        "bearer.auth.client.secret": "hidden",
+        "ssl.key.password": "hidden",
+        "ssl.certificate.location": "/c",
+    }
+    shown = Settings(registry=registry).shown()["registry"]
+    assert "hidden" not in str(shown)
+    assert shown["url"] == f"https://{MASK}@a/x,http://b"
+    assert shown["ssl.certificate.location"] == "/c"

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from consumer.contracts.choices import Delivery, Dtype, LogLevel
+from consumer.contracts.choices import Delivery, Dtype, InputFormat, LogLevel
 from consumer.contracts.errors import SettingsError
 from consumer.settings.faults import requirement
+from consumer.settings.flags import is_table
 from consumer.settings.schema import Settings
 from consumer.settings.sources import (
     add_settings_arguments,
@@ -119,7 +120,11 @@ def test_two_names_of_one_property_are_given_once() -> None:
     ]
 
 
-@pytest.mark.parametrize("name", [name for name in Settings.model_fields if name != "kafka"])
+#: What a setting cannot do without.
+NEEDED: dict[str, dict[str, Any]] = {"input_format": {"registry": {"url": "http://localhost"}}}
+
+
+@pytest.mark.parametrize("name", [name for name in Settings.model_fields if not is_table(name)])
 def test_every_setting_can_be_given_in_each_way(name: str, tmp_path: Path) -> None:
     default = Settings.model_fields[name].default
     other: Any
@@ -136,13 +141,16 @@ def test_every_setting_can_be_given_in_each_way(name: str, tmp_path: Path) -> No
     else:
         other, written = default + 1, str(default + 1)
     text = ",".join(other) if isinstance(other, tuple) else str(other)
+    needed = NEEDED.get(name, {})
+    # A preset has values for others.
+    expected = Settings(**needed, **({name: other} if name == "preset" else {}))
     for settings in (
-        load(flag_name(name), text),
-        load(env={variable_name(name): text}),
-        load(toml=f"{name} = {written}", tmp_path=tmp_path),
+        load(flag_name(name), text, defaults=needed),
+        load(env={variable_name(name): text}, defaults=needed),
+        load(toml=f"{name} = {written}", tmp_path=tmp_path, defaults=needed),
     ):
         assert settings.model_dump(mode="python")[name] == other
-        assert settings.model_dump(exclude={name}) == Settings().model_dump(exclude={name})
+        assert settings.model_dump(exclude={name}) == expected.model_dump(exclude={name})
 
 
 CHOICES = [
@@ -156,10 +164,13 @@ CHOICES = [
 @pytest.mark.parametrize(("name", "member"), CHOICES)
 def test_every_choice_can_be_given_in_each_way(name: str, member: Enum, tmp_path: Path) -> None:
     text = str(member.value)
+    needed = dict(NEEDED.get(name, {}))
+    if name == "output_format" and text in tuple(InputFormat):
+        needed = {**NEEDED["input_format"], "input_format": text}
     for settings in (
-        load(flag_name(name), text),
-        load(env={variable_name(name): text}),
-        load(toml=f'{name} = "{text}"', tmp_path=tmp_path),
+        load(flag_name(name), text, defaults=needed),
+        load(env={variable_name(name): text}, defaults=needed),
+        load(toml=f'{name} = "{text}"', tmp_path=tmp_path, defaults=needed),
     ):
         assert getattr(settings, name) is member
 
@@ -498,7 +509,7 @@ def test_help_names_every_flag_with_its_variable_and_default() -> None:
     text = re.sub(r"\s+", " ", parser().format_help()).replace("- ", "-")
     for name, field in Settings.model_fields.items():
         assert flag_name(name) in text
-        if name != "kafka":
+        if not is_table(name):
             assert f"[{variable_name(name)}; default:" in text, name
         assert " ".join((field.description or "").replace("`", "").split())[:30] in text.replace(
             "-", "-"
@@ -544,3 +555,52 @@ def test_requirements_are_plain_words(setting: str, words: str) -> None:
 
 def test_every_setting_has_a_requirement() -> None:
     assert not any("None" in requirement(name) for name in Settings.model_fields)
+
+
+# --- the schema registry
+
+
+def test_the_registry_s_properties_can_be_given_in_each_way(tmp_path: Path) -> None:
+    toml = '[registry]\nurl = "http://a"\n"ssl.ca.location" = "/ca"\ntimeout = 3'
+    environ = {
+        "NERSTREAM_REGISTRY_URL": "http://b",
+        "NERSTREAM_REGISTRY_BASIC_AUTH_USER_INFO": "u:p",
+    }
+    settings = load("--registry", "url=https://c/x", env=environ, toml=toml, tmp_path=tmp_path)
+    assert settings.registry == {
+        "url": "https://c/x",
+        "basic.auth.user.info": "u:p",
+        "ssl.ca.location": "/ca",
+        "timeout": "3",
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("urls=http://a",), "there is no property urls; did you mean url? it must be one of url,"),
+        (("url=sr:8081",), "--registry url: is no address; it must begin with http:// or https://"),
+        (("url=http://",), "--registry url: is no address"),
+        (("basic.auth.user.info=hidden",), "has no password; it must be NAME:PASSWORD"),
+        (("timeout=soon",), '"soon" will not do; it must be a number of seconds above 0'),
+        (("auto.register.schemas=no",), '"no" is no choice; it must be true or false'),
+        (("ssl.key.location=/k",), "has no certificate; give ssl.certificate.location too"),
+    ],
+)
+def test_a_wrong_property_of_the_registry_is_named(given: tuple[str, ...], said: str) -> None:
+    (line,) = lines(*(part for one in given for part in ("--registry", one)))
+    assert said in line
+    assert "hidden" not in line
+
+
+def test_a_format_of_a_registry_needs_one() -> None:
+    assert lines("--input-format", "avro") == [
+        "--input-format: avro needs a schema registry, and there is none;"
+        " give its address as registry.url"
+    ]
+
+
+def test_a_schema_is_not_made_up() -> None:
+    assert lines("--output-format", "avro") == [
+        "--output-format: avro cannot be made of input_format=json; it must be same, or json"
+    ]

@@ -18,17 +18,23 @@ from fastavro import _read_py
 from consumer.codec.registry.avro_schema import (
     AvroSchema,
     addition_field,
+    avro_type,
     closed,
     read_schema,
     with_additions,
     without_logical_types,
 )
-from consumer.codec.registry.formats import Parsed, RegistryFormat
+from consumer.codec.registry.formats import RegistryFormat
 from consumer.codec.registry.framing import PREFIX_BYTES
+from consumer.codec.registry.jsonable import jsonable
 from consumer.codec.registry.varints import read_varint, signed
 from consumer.contracts.choices import RejectCode
 from consumer.contracts.errors import RejectedMessage, first_line
+from consumer.contracts.messages import Article
 from consumer.contracts.registry import RegisteredSchema, SchemaType
+
+#: Which branch a field takes that may be null and is not.
+_PRESENT = b"\x02"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,52 +50,71 @@ class _Branch:
     fields: Sequence[tuple[Any, bool]] | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Plan:
     """What is known of a schema.
 
     Attributes:
-        reading: the schema, ready to read with.
+        whole: the schema.
+        reading: the same without logical types, ready to read with.
+        logical: the same with them; None until it is needed.
         read: reads a message; one that is written in C, unless a record can hold itself.
         prefix: what stands before a message of the output.
         branches: what a message can be.
         is_union: whether a message begins with the number of its branch.
     """
 
+    whole: Any
     reading: Any
     read: Callable[[io.BytesIO, Any], Any]
     prefix: bytes
     branches: Sequence[_Branch]
     is_union: bool
+    logical: Any = None
+
+
+class Written(bytes):
+    """An addition that is written already."""
 
 
 class AvroFormat(RegistryFormat[_Plan]):
     """Avro with the schema of each message in a registry.
 
-    Strings, numbers, lists and dicts are read as they are; bytes, decimals and what else has a
-    logical type is read as the plain value under it.
+    Strings, numbers, lists and dicts are read as they are; decimals, times and what else has a
+    logical type is read as the plain value under it, which may be bytes.
     """
 
     schema_type = SchemaType.AVRO
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._fields = [addition_field(name, shape) for name, shape in self._additions.items()]
-        self._writers = {field["name"]: _Writer(field) for field in self._fields}
+        top = self._additions.top
+        self._fields = [addition_field(name, shape) for name, shape in top.items()]
+        # Each record around the additions is one that may be absent and is not.
+        self._opening = _PRESENT * len(self._additions.within)
+        self._writers = {
+            name: _Writer(
+                avro_type(shape) if self._additions.within else addition_field(name, shape)["type"]
+            )
+            for name, shape in self._additions.shapes.items()
+        }
 
-    def parse(self, value: bytes) -> Parsed:
-        """The record that a message holds.
+    def parse(self, value: bytes) -> Any:
+        """The record that a message holds; codes invalid_avro and nested_too_deep."""
+        return self._read(value, self._plan(value))
 
-        Raises:
-            RejectedMessage: not_framed, unknown_schema, wrong_schema, invalid_avro,
-                nested_too_deep.
-            RegistryUnavailable, RegistryProblem: as the registry's.
-        """
-        plan = self._plan(value)
+    def readable(self, value: bytes) -> Any:
+        """The same, with the values that logical types stand for."""
+        plan = self._known(value)
+        if plan.logical is None:
+            plan.logical = fastavro.parse_schema(plan.whole)
+        return jsonable(self._read(value, plan, plan.logical))
+
+    def _read(self, value: bytes, plan: _Plan, schema: Any = None) -> Any:
         stream = io.BytesIO(value)
         stream.seek(PREFIX_BYTES)
         try:
-            tree = plan.read(stream, plan.reading)
+            tree = plan.read(stream, schema or plan.reading)
         except RecursionError:
             raise RejectedMessage(
                 RejectCode.NESTED_TOO_DEEP, "records stand too deep inside one another"
@@ -105,30 +130,28 @@ class AvroFormat(RegistryFormat[_Plan]):
                 RejectCode.INVALID_AVRO,
                 f"the bytes do not fit its schema: {left} are left behind the last field",
             )
-        return Parsed(tree, plan)
+        return tree
 
-    def write(self, value: bytes, parsed: Parsed, additions: Mapping[str, Any]) -> bytes:
-        """A message with its additions.
+    def shared(self, addition: Mapping[str, Any]) -> Any:
+        """The addition as it is written."""
+        return Written(self._writers["tagging"].written(addition))
 
-        Args:
-            value: the message as it came in.
-            parsed: what `parse` gave for it.
-            additions: value of each field that is added, as JSON has it.
-        """
-        plan: _Plan = parsed.written_by
+    def write(self, article: Article, additions: Mapping[str, Any]) -> bytes:
+        """The article's message with its additions behind its last field."""
+        value = article.raw.value
+        assert value is not None, "a tombstone has no entities"
+        plan = self._known(value)
         branch = plan.branches[_index(value) if plan.is_union else 0]
         kept = (
             memoryview(value)[PREFIX_BYTES:]
             if branch.fields is None
             else self._kept(value, plan, branch.fields)
         )
-        added = (writer.written(additions.get(name)) for name, writer in self._writers.items())
-        return b"".join((plan.prefix, kept, *added))
-
-    def is_replacing(self, parsed: Parsed, value: bytes) -> bool:
-        """Whether the message already has a field of the name of an addition."""
-        plan: _Plan = parsed.written_by
-        return plan.branches[_index(value) if plan.is_union else 0].fields is not None
+        pieces = [plan.prefix, kept, self._opening]
+        for name, writer in self._writers.items():
+            addition = additions[name]
+            pieces.append(addition if type(addition) is Written else writer.written(addition))
+        return b"".join(pieces)
 
     def _kept(self, value: bytes, plan: _Plan, fields: Sequence[tuple[Any, bool]]) -> bytes:
         """The message without its prefix and without the fields that are replaced."""
@@ -146,6 +169,9 @@ class AvroFormat(RegistryFormat[_Plan]):
 
     def _made(self, schema: RegisteredSchema) -> _Plan:
         found = read_schema(schema.text, [one.text for one in self._referenced(schema).values()])
+        for part in found.branches:
+            if isinstance(part, dict):
+                self._must_be_new(field["name"] for field in part.get("fields", ()))
         document, undefined = with_additions(found, self._fields)
         reading = without_logical_types(found.whole)
         try:
@@ -166,38 +192,32 @@ class AvroFormat(RegistryFormat[_Plan]):
             RegisteredSchema(SchemaType.AVRO, text, references),
         )
         return _Plan(
+            whole=found.whole,
             reading=parsed,
             read=_read_in_python if found.is_recursive else _read_in_c,
             prefix=prefix,
-            branches=[_branch(part, found, self._writers) for part in found.branches],
+            branches=[_branch(part, found, self._additions.top) for part in found.branches],
             is_union=isinstance(found.whole, list),
         )
 
 
 class _Writer:
-    """Writes the values of one field; the same object twice is written once."""
+    """Writes values of one type."""
 
-    def __init__(self, field: Any) -> None:
-        self._name = field["name"]
-        self._schema = fastavro.parse_schema(_alone(field["type"], self._name))
-        self._last: tuple[Any, bytes] = (self, b"")
+    def __init__(self, kind: Any) -> None:
+        self._schema = fastavro.parse_schema(_alone(kind))
 
     def written(self, value: Any) -> bytes:
-        last, written = self._last
-        if value is last:
-            return written
         stream = io.BytesIO()
-        fastavro.schemaless_writer(stream, self._schema, {self._name: value})
-        written = stream.getvalue()
-        self._last = (value, written)
-        return written
+        fastavro.schemaless_writer(stream, self._schema, {"value": value})
+        return stream.getvalue()
 
 
-def _alone(schema: Any, name: str = "value") -> Any:
+def _alone(schema: Any) -> Any:
     """A record with one field of this schema, which is written as that field is: a schema that is
     no record would be parsed again for each message."""
-    fields = [{"name": name, "type": schema}]
-    return {"type": "record", "name": f"nerstream.alone.{name}", "fields": fields}
+    fields = [{"name": "value", "type": schema}]
+    return {"type": "record", "name": "nerstream.Alone", "fields": fields}
 
 
 def _branch(part: Any, schema: AvroSchema, replaced: Mapping[str, Any]) -> _Branch:

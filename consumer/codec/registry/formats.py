@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from typing import Any, Generic, NamedTuple, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Generic, TypeVar
 
 from consumer.codec.registry import framing
-from consumer.codec.registry.shapes import Shape
+from consumer.codec.registry.additions import Additions
 from consumer.codec.registry.subjects import Subjects
 from consumer.contracts.choices import RejectCode
 from consumer.contracts.errors import RejectedMessage
+from consumer.contracts.messages import Article
 from consumer.contracts.registry import RegisteredSchema, SchemaRegistry, SchemaType
 
 #: Ids without a schema that are remembered, so that the registry is not asked for each message.
@@ -23,40 +24,31 @@ _UNKNOWN_S = 30.0
 Plan = TypeVar("Plan")
 
 
-class Parsed(NamedTuple):
-    """A message that was read.
-
-    Attributes:
-        tree: its values: dicts, lists, text, numbers; what paths address.
-        written_by: what `write` needs to know of how it was written.
-    """
-
-    tree: Any
-    written_by: Any
-
-
 class RegistryFormat(ABC, Generic[Plan]):
     """Reads messages with the schema that each names, and makes the schema of the output from it.
 
-    A schema is fetched, and that of the output registered, with the first message that needs it.
-    That is when `parse` may wait for the registry; `write` never does. One thread parses, another
-    may write.
+    Fulfils `consumer.contracts.ports.MessageFormat`. A schema is fetched, and that of the output
+    registered, with the first message that needs it. That is when `parse` may wait for the
+    registry; `write` never does. One thread parses, another may write.
 
     Args:
         registry: where the schemas are.
-        subjects: under which names the schemas of the output are registered.
-        additions: the shape of each field that `write` adds.
+        subjects: under which names the schemas of the output are registered; None registers none,
+            for messages that are written in another format.
+        additions: what `write` adds.
         clock: monotonic seconds.
     """
 
     #: The language of the schemas.
     schema_type: SchemaType
 
+    keeps_document = False
+
     def __init__(
         self,
         registry: SchemaRegistry,
-        subjects: Subjects,
-        additions: Mapping[str, Shape],
+        subjects: Subjects | None,
+        additions: Additions,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._registry = registry
@@ -74,6 +66,46 @@ class RegistryFormat(ABC, Generic[Plan]):
             RegistryProblem: it refuses.
         """
         self._registry.check()
+
+    def close(self) -> None:
+        """Close the registry's connections."""
+        self._registry.close()
+
+    @abstractmethod
+    def parse(self, value: bytes) -> Any:
+        """What a message holds.
+
+        Raises:
+            RejectedMessage: not_framed, unknown_schema, wrong_schema, and what the format has.
+            RegistryUnavailable, RegistryProblem: as the registry's.
+        """
+
+    @abstractmethod
+    def readable(self, value: bytes) -> Any:
+        """What a message holds, as JSON has it; for one that `parse` has read.
+
+        Raises:
+            RejectedMessage: JSON has no such value.
+        """
+
+    @abstractmethod
+    def shared(self, addition: Mapping[str, Any]) -> Any:
+        """An addition that many messages have; only `tagging` is one."""
+
+    @abstractmethod
+    def write(self, article: Article, additions: Mapping[str, Any]) -> bytes:
+        """The article's message with its additions.
+
+        Args:
+            article: one that was made of what `parse` gave.
+            additions: by name, as JSON has them, or as `shared` gave them.
+        """
+
+    def _known(self, value: bytes) -> Plan:
+        """What is known of the schema of a message that `parse` has read."""
+        plan = self._plans[framing.schema_id_of(value)]
+        assert not isinstance(plan, RejectedMessage)
+        return plan
 
     def _plan(self, value: bytes) -> Plan:
         """What is known of the schema of a message.
@@ -117,6 +149,8 @@ class RegistryFormat(ABC, Generic[Plan]):
 
     def _register(self, record: str, schema: RegisteredSchema) -> bytes:
         """Register a schema of the output; gives what stands before its messages."""
+        if self._subjects is None:
+            return b""
         return framing.prefix(self._registry.register(self._subjects.of(record), schema))
 
     def _referenced(self, schema: RegisteredSchema) -> dict[str, RegisteredSchema]:
@@ -131,6 +165,23 @@ class RegistryFormat(ABC, Generic[Plan]):
                 found.setdefault(name, one)
             found.setdefault(reference.name, other)
         return found
+
+    def _must_be_new(self, names: Iterable[str]) -> None:
+        """Additions below a field of the top go into one that they make.
+
+        Args:
+            names: the fields that a message's schema has.
+
+        Raises:
+            RejectedMessage: wrong_schema; that field is there.
+        """
+        first = self._additions.within[0] if len(self._additions.within) > 1 else None
+        if first is not None and first in names:
+            raise RejectedMessage(
+                RejectCode.WRONG_SCHEMA,
+                f"its schema has a field {first}, which output_field would put a new field into;"
+                " begin output_field with a name that it does not have",
+            )
 
     @abstractmethod
     def _made(self, schema: RegisteredSchema) -> Plan:

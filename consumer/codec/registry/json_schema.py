@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
 
-from consumer.codec import json_text
-from consumer.codec.registry.formats import Parsed, RegistryFormat
+from consumer.codec.json_format import JsonFormat
+from consumer.codec.registry.additions import Additions
+from consumer.codec.registry.formats import RegistryFormat
 from consumer.codec.registry.framing import PREFIX_BYTES
 from consumer.contracts.choices import RejectCode
 from consumer.contracts.errors import RejectedMessage
+from consumer.contracts.messages import Article
 from consumer.contracts.registry import RegisteredSchema, SchemaType
 
 #: Keywords whose schemas are applied to the same value as the schema around them.
@@ -24,33 +26,33 @@ class JsonSchemaFormat(RegistryFormat[bytes]):
 
     Messages are not held against their schema: that is for who wrote them, and for who reads what
     comes of it.
-
-    Args:
-        rules: the JSON Schema of each field that is added, without references.
     """
 
     schema_type = SchemaType.JSON
 
-    def __init__(self, *args: Any, rules: Mapping[str, Any], **options: Any) -> None:
+    def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._rules = dict(rules)
+        self._json = JsonFormat(self._additions.place)
 
-    def parse(self, value: bytes) -> Parsed:
-        """The JSON value that a message holds.
+    def parse(self, value: bytes) -> Any:
+        """The JSON value that a message holds; codes as `json_text.parse`."""
+        self._plan(value)
+        return self._json.parse(value[PREFIX_BYTES:])
 
-        Raises:
-            RejectedMessage: not_framed, unknown_schema, wrong_schema, and as `json_text.parse`.
-            RegistryUnavailable, RegistryProblem: as the registry's.
-        """
-        prefix = self._plan(value)
-        return Parsed(json_text.parse(value[PREFIX_BYTES:]), prefix)
+    def readable(self, value: bytes) -> Any:
+        """The same."""
+        return self._json.parse(value[PREFIX_BYTES:])
 
-    def write(self, value: bytes, parsed: Parsed, additions: Mapping[str, Any]) -> bytes:
-        """A message with its additions; as `AvroFormat.write`."""
-        members = orjson.dumps(additions)[1:-1]
-        replacing = frozenset(additions) if not additions.keys().isdisjoint(parsed.tree) else None
-        text = json_text.with_members(value[PREFIX_BYTES:], members, replacing or frozenset())
-        return b"".join((parsed.written_by, text))
+    def shared(self, addition: Mapping[str, Any]) -> Any:
+        """The addition as JSON."""
+        return self._json.shared(addition)
+
+    def write(self, article: Article, additions: Mapping[str, Any]) -> bytes:
+        """The article's message with its additions, as `JsonFormat.write`."""
+        value = article.raw.value
+        assert value is not None, "a tombstone has no entities"
+        plain = article._replace(raw=article.raw._replace(value=value[PREFIX_BYTES:]))
+        return self._known(value) + self._json.write(plain, additions)
 
     def _made(self, schema: RegisteredSchema) -> bytes:
         try:
@@ -60,36 +62,48 @@ class JsonSchemaFormat(RegistryFormat[bytes]):
                 RejectCode.WRONG_SCHEMA, f"its schema is not JSON ({fault})"
             ) from fault
         title = document.get("title", "") if isinstance(document, dict) else ""
-        text = orjson.dumps(with_additions(document, self._rules)).decode()
+        text = orjson.dumps(with_additions(document, self._additions)).decode()
         return self._register(
             title if isinstance(title, str) else "",
             RegisteredSchema(SchemaType.JSON, text, schema.references),
         )
 
 
-def with_additions(document: Any, rules: Mapping[str, Any]) -> Any:
+def with_additions(document: Any, additions: Additions) -> Any:
     """The schema of the output: its objects may have further properties, and these are described.
 
     A property of the same name is replaced. Where the schema, or a part of it that is applied to
     the same object, allows no other properties than its own, those that are added become its own.
-
-    Args:
-        rules: the schema of each added property, without references.
     """
     if not isinstance(document, dict):
         return document
     copy: dict[str, Any] = orjson.loads(orjson.dumps(document))
-    copy["properties"] = {**copy.get("properties", {}), **rules}
-    seen: list[dict[str, Any]] = [copy]
-    for part in seen:
-        for other in _applied(part, copy):
-            if not any(other is one for one in seen):
-                seen.append(other)
-    for part in seen[1:]:
-        # Where it is open, a description at the top is enough.
-        if part.get("additionalProperties", True) is not True or "properties" in part:
-            part["properties"] = {**part.get("properties", {}), **rules}
+    _add(copy, copy, additions.within, additions.rules)
     return copy
+
+
+def _add(
+    schema: dict[str, Any], root: dict[str, Any], within: Sequence[str], rules: Mapping[str, Any]
+) -> None:
+    """Add properties to a schema, in place."""
+    parts = [schema]
+    for part in parts:
+        for other in _applied(part, root):
+            if not any(other is one for one in parts):
+                parts.append(other)
+    for part in parts:
+        # Where it is open, a description at the top is enough.
+        is_open = part.get("additionalProperties", True) is True and "properties" not in part
+        if part is not schema and is_open:
+            continue
+        properties = part.setdefault("properties", {})
+        if not within:
+            properties.update(rules)
+            continue
+        inner = properties.get(within[0])
+        if not isinstance(inner, dict):
+            inner = properties[within[0]] = {"type": "object"}
+        _add(inner, root, within[1:], rules)
 
 
 def _applied(part: Mapping[str, Any], root: Any) -> list[dict[str, Any]]:

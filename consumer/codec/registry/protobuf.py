@@ -12,22 +12,26 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from google.protobuf import descriptor_pool, message_factory
+from google.protobuf import descriptor_pool, json_format, message_factory
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from google.protobuf.message import DecodeError, Message
 
-from consumer.codec.registry.formats import Parsed, RegistryFormat
+from consumer.codec.registry.formats import RegistryFormat
 from consumer.codec.registry.framing import PREFIX_BYTES
 from consumer.codec.registry.protobuf_schema import full_name, message_at, with_additions
 from consumer.codec.registry.protoc import file_descriptor
 from consumer.codec.registry.varints import read_varint, signed
 from consumer.contracts.choices import RejectCode
 from consumer.contracts.errors import RejectedMessage, first_line
+from consumer.contracts.messages import Article
 from consumer.contracts.registry import RegisteredSchema, SchemaType
 
 #: What a file of the input or of the output is called, while others import it by no name.
 _FILE = "nerstream_schema.proto"
+
+#: The message that has nothing but additions.
+_ALONE = "Alone"
 
 #: Messages around a message, at most, that the number of its type may name.
 _MOST_NESTED = 64
@@ -44,15 +48,17 @@ class _Type:
 
     Attributes:
         read: bytes to a message of the input.
-        added: makes a message of the output that has nothing but additions.
         prefix: what stands before a message of the output.
         replaced: numbers of the fields that are replaced.
     """
 
     read: Callable[[bytes], Message]
-    added: Callable[..., Message]
     prefix: bytes
     replaced: frozenset[int]
+
+
+class Written(bytes):
+    """An addition that is written already."""
 
 
 class _Plan:
@@ -78,13 +84,15 @@ class ProtobufFormat(RegistryFormat[_Plan]):
 
     schema_type = SchemaType.PROTOBUF
 
-    def parse(self, value: bytes) -> Parsed:
-        """The message that a message of Kafka holds.
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        # A message that has nothing but additions; behind another one, it adds them to it.
+        alone = FileDescriptorProto(name=_FILE, syntax="proto3")
+        alone.message_type.add(name=_ALONE)
+        self._added = _class([with_additions(alone, [0], self._additions.top)], _ALONE)
 
-        Raises:
-            RejectedMessage: not_framed, unknown_schema, wrong_schema, invalid_protobuf.
-            RegistryUnavailable, RegistryProblem: as the registry's.
-        """
+    def parse(self, value: bytes) -> Any:
+        """The message that a message of Kafka holds; code invalid_protobuf."""
         plan = self._plan(value)
         start = _end_of_path(value)
         path = value[PREFIX_BYTES:start]
@@ -94,22 +102,52 @@ class ProtobufFormat(RegistryFormat[_Plan]):
         if isinstance(kind, RejectedMessage):
             raise RejectedMessage(kind.code, kind.message)
         try:
-            message = kind.read(value[start:])
+            return _tree(kind.read(value[start:]))
         except DecodeError as fault:
             raise RejectedMessage(
                 RejectCode.INVALID_PROTOBUF,
                 f"the bytes do not fit its schema: {first_line(fault)}",
             ) from None
-        return Parsed(_tree(message), (kind, start))
 
-    def write(self, value: bytes, parsed: Parsed, additions: Mapping[str, Any]) -> bytes:
-        """A message with its additions; as `AvroFormat.write`."""
-        kind, start = parsed.written_by
-        added = kind.added(**additions).SerializePartialToString()
+    def readable(self, value: bytes) -> Any:
+        """The same, as Protobuf's own mapping to JSON has it, by the names of the schema."""
+        kind, start = self._type_of(value)
+        try:
+            return json_format.MessageToDict(
+                kind.read(value[start:]), preserving_proto_field_name=True
+            )
+        except json_format.Error as fault:
+            raise RejectedMessage(
+                RejectCode.INVALID_PROTOBUF, f"JSON has no such value: {first_line(fault)}"
+            ) from None
+
+    def shared(self, addition: Mapping[str, Any]) -> Any:
+        """The addition as it is written, where it stands at the top of a message."""
+        return addition if self._additions.within else Written(self._written({"tagging": addition}))
+
+    def write(self, article: Article, additions: Mapping[str, Any]) -> bytes:
+        """The article's message with its additions at its end."""
+        value = article.raw.value
+        assert value is not None, "a tombstone has no entities"
+        kind, start = self._type_of(value)
         kept: Any = memoryview(value)[start:]
         if kind.replaced:
             kept = _without(value, start, kind.replaced)
-        return b"".join((kind.prefix, kept, added))
+        written = [one for one in additions.values() if type(one) is Written]
+        if written:
+            additions = {name: one for name, one in additions.items() if type(one) is not Written}
+        added = self._written(self._additions.nested(additions))
+        return b"".join((kind.prefix, kept, added, *written))
+
+    def _written(self, fields: Mapping[str, Any]) -> bytes:
+        return self._added(**fields).SerializeToString()
+
+    def _type_of(self, value: bytes) -> tuple[_Type, int]:
+        """What is known of the type of a message that `parse` has read, and where it begins."""
+        start = _end_of_path(value)
+        kind = self._known(value).types[value[PREFIX_BYTES:start]]
+        assert isinstance(kind, _Type)
+        return kind, start
 
     def _made(self, schema: RegisteredSchema) -> _Plan:
         files: dict[str, FileDescriptorProto] = {}
@@ -160,13 +198,13 @@ class ProtobufFormat(RegistryFormat[_Plan]):
                 f"its schema has no message with the index {indexes}",
             )
         try:
-            output = with_additions(plan.file, indexes, self._additions)
+            message = message_at(plan.file, indexes)
+            self._must_be_new(field.name for field in message.field)
+            output = with_additions(plan.file, indexes, self._additions.top)
             read = _class(plan.files, name)
-            added = _class([*plan.files[:-1], output], name)
+            _class([*plan.files[:-1], output], name)  # a fault is not the registry's to find
             replaced = frozenset(
-                field.number
-                for field in message_at(plan.file, indexes).field
-                if field.name in self._additions
+                field.number for field in message.field if field.name in self._additions.top
             )
             text = base64.b64encode(_unnamed(output).SerializeToString()).decode()
             prefix = self._register(
@@ -179,7 +217,7 @@ class ProtobufFormat(RegistryFormat[_Plan]):
                 RejectCode.WRONG_SCHEMA,
                 f"its schema is none that Protobuf knows ({first_line(fault)})",
             )
-        return _Type(read.FromString, added, prefix + path, replaced)
+        return _Type(read.FromString, prefix + path, replaced)
 
 
 def _class(files: Sequence[FileDescriptorProto], name: str) -> type[Message]:

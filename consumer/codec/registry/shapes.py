@@ -84,6 +84,8 @@ def _shape(name: str, rule: Mapping[str, Any], definitions: Mapping[str, Any]) -
 
 
 def _kind(rule: Mapping[str, Any]) -> str:
+    if "enum" in rule and all(isinstance(choice, str) for choice in rule["enum"]):
+        return "string"  # further choices may come, which no reader should stumble over
     kinds = rule["type"]
     if isinstance(kinds, str):
         return kinds
@@ -91,7 +93,8 @@ def _kind(rule: Mapping[str, Any]) -> str:
 
 
 def _may_be_null(rule: Mapping[str, Any]) -> bool:
-    return "null" in rule["type"] and not isinstance(rule["type"], str)
+    kinds = rule.get("type", "")
+    return "null" in kinds and not isinstance(kinds, str)
 
 
 def _resolved(rule: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[str, Any]:

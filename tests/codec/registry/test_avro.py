@@ -14,14 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consumer.codec.registry.additions import addition_shapes
 from consumer.codec.registry.avro import AvroFormat
 from consumer.codec.registry.framing import PREFIX_BYTES
 from consumer.codec.registry.subjects import Subjects
 from consumer.contracts.choices import RejectCode, SubjectNameStrategy
 from consumer.contracts.errors import RegistryUnavailable, RejectedMessage
 from consumer.contracts.registry import RegisteredSchema, SchemaReference, SchemaType
-from tests.codec.registry.additions import ADDITIONS, ENTITIES, TAGGING
+from tests.codec.registry.additions import AT_TOP, ENTITIES, IN_AVRO, tagged
 from tests.support.memory_registry import MemoryRegistry, avro_message, avro_read
 
 
@@ -32,14 +31,14 @@ class Rig:
         self.registry = MemoryRegistry()
         self.now = 0.0
         self.format = AvroFormat(
-            self.registry, Subjects(strategy, "tagged"), addition_shapes(), lambda: self.now
+            self.registry, Subjects(strategy, "tagged"), AT_TOP, lambda: self.now
         )
 
     def put(self, schema: Any, references: tuple[SchemaReference, ...] = ()) -> int:
         return self.registry.put(SchemaType.AVRO, schema, references=references)
 
     def tagged(self, value: bytes) -> bytes:
-        return self.format.write(value, self.format.parse(value), ADDITIONS)
+        return tagged(self.format, value)
 
     def through(self, schema: Any, record: Any) -> tuple[Any, Any, Any]:
         """What is read of a message, what a reader makes of the output, and its schema."""
@@ -47,7 +46,7 @@ class Rig:
         output = self.tagged(value)
         assert output[PREFIX_BYTES:].startswith(value[PREFIX_BYTES:])
         written = json.loads(self.registry.text(output))
-        return self.format.parse(value).tree, avro_read(output, written), written
+        return self.format.parse(value), avro_read(output, written), written
 
 
 def record_of(*fields: Any, name: str = "Article") -> dict[str, Any]:
@@ -152,7 +151,7 @@ def test_a_field_of_any_type_goes_through(kind: str) -> None:
     tree, read, written = rig.through(record_of(field), {"id": "a", "x": value})
     assert tree == {"id": "a", "x": plain}
     assert read.pop("entities") == ENTITIES
-    assert read.pop("tagging") == TAGGING
+    assert read.pop("tagging") == IN_AVRO["tagging"]
     assert read == avro_read(
         avro_message(1, record_of(field), {"id": "a", "x": value}), record_of(field)
     )
@@ -236,7 +235,7 @@ class TestFieldsOfTheSameName:
         output = rig.tagged(value)
         written = json.loads(rig.registry.text(output))
         read = avro_read(output, written)
-        assert read == {"id": "a", "price": Decimal(12), "last": "z", **ADDITIONS}
+        assert read == {"id": "a", "price": Decimal(12), "last": "z", **IN_AVRO}
 
     def test_a_message_that_is_tagged_again_keeps_its_schema(self) -> None:
         rig = Rig()
@@ -265,7 +264,7 @@ class TestShapesOfSchemas:
             value = avro_message(rig.put(schema), schema, (f"news.{name}", record))
             output = rig.tagged(value)
             read = avro_read(output, json.loads(rig.registry.text(output)))
-            assert read == (f"news.{name}", {**record, **ADDITIONS})
+            assert read == (f"news.{name}", {**record, **IN_AVRO})
 
     def test_a_record_that_holds_its_own_kind(self) -> None:
         """Those inside stay as they were: what is added stands in the outermost alone."""
@@ -278,7 +277,7 @@ class TestShapesOfSchemas:
         inner = {"id": "b", "desk": "B", "related": []}
         tree, read, written = rig.through(schema, {"id": "a", "desk": "A", "related": [inner]})
         assert tree == {"id": "a", "desk": "A", "related": [inner]}
-        assert read == {"id": "a", "desk": "A", "related": [inner], **ADDITIONS}
+        assert read == {"id": "a", "desk": "A", "related": [inner], **IN_AVRO}
         assert written["name"] == "news.ArticleTagged"
 
     def test_levels_without_end_are_a_rejection(self) -> None:
@@ -306,7 +305,7 @@ class TestShapesOfSchemas:
         output = rig.tagged(value)
         registered = rig.registry.schemas[-1]
         assert registered.references == (reference,)
-        assert rig.format.parse(value).tree["by"] == {"name": "x"}
+        assert rig.format.parse(value)["by"] == {"name": "x"}
         written = json.loads(registered.text)
         written["fields"][1]["type"] = agency
         assert avro_read(output, written)["by"] == {"name": "x"}
@@ -323,7 +322,7 @@ class TestShapesOfSchemas:
     def test_what_is_no_record_is_read_all_the_same(self) -> None:
         rig = Rig()
         value = avro_message(rig.put('"string"'), "string", "text")
-        assert rig.format.parse(value).tree == "text"
+        assert rig.format.parse(value) == "text"
 
 
 class TestBadMessages:
@@ -350,7 +349,7 @@ class TestBadMessages:
         assert rig.registry.asked == ["schema 1"]
         rig.put(record_of())
         rig.now += 60
-        assert rig.format.parse(b"\x00\x00\x00\x00\x01\x02a").tree == {"id": "a"}
+        assert rig.format.parse(b"\x00\x00\x00\x00\x01\x02a") == {"id": "a"}
 
     @pytest.mark.parametrize(
         ("payload", "said"),
@@ -410,7 +409,7 @@ class TestBadMessages:
             )
         )
         try:
-            tree = rig.format.parse(b"\x00\x00\x00\x00\x01" + payload).tree
+            tree = rig.format.parse(b"\x00\x00\x00\x00\x01" + payload)
         except RejectedMessage as reason:
             code = reason.code
         else:
@@ -428,4 +427,4 @@ def test_a_registry_that_is_away_says_nothing_about_the_message() -> None:
         with pytest.raises(RegistryUnavailable):
             rig.format.parse(value)
     rig.registry.fault = None
-    assert rig.format.parse(value).tree == {"id": "a"}
+    assert rig.format.parse(value) == {"id": "a"}

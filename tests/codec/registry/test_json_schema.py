@@ -9,13 +9,12 @@ import jsonschema_rs
 import pytest
 
 from consumer.codec.registry import framing
-from consumer.codec.registry.additions import addition_rules, addition_shapes
 from consumer.codec.registry.json_schema import JsonSchemaFormat, with_additions
 from consumer.codec.registry.subjects import Subjects
 from consumer.contracts.choices import RejectCode, SubjectNameStrategy
 from consumer.contracts.errors import RejectedMessage
 from consumer.contracts.registry import RegisteredSchema, SchemaReference, SchemaType
-from tests.codec.registry.additions import ADDITIONS
+from tests.codec.registry.additions import ADDITIONS, AT_TOP, tagged
 from tests.support.memory_registry import MemoryRegistry
 
 ARTICLE = {
@@ -36,15 +35,14 @@ class Rig:
         self.format = JsonSchemaFormat(
             self.registry,
             Subjects(strategy, "tagged"),
-            addition_shapes(),
-            rules=addition_rules(),
+            AT_TOP,
         )
 
     def put(self, schema: Any, references: tuple[SchemaReference, ...] = ()) -> int:
         return self.registry.put(SchemaType.JSON, schema, references=references)
 
     def tagged(self, value: bytes) -> bytes:
-        return self.format.write(value, self.format.parse(value), ADDITIONS)
+        return tagged(self.format, value)
 
 
 def test_the_bytes_are_kept() -> None:
@@ -96,7 +94,7 @@ CLOSED: dict[str, Any] = {
 def test_the_schema_takes_what_is_added(name: str) -> None:
     document = {"id": "a", "n": 5}
     assert jsonschema_rs.is_valid(CLOSED[name], document)
-    schema = with_additions(CLOSED[name], addition_rules())
+    schema = with_additions(CLOSED[name], AT_TOP)
     valid = jsonschema_rs.validator_for(schema)
     assert valid.is_valid({**document, **ADDITIONS})
     assert valid.is_valid(document)
@@ -107,7 +105,7 @@ def test_the_schema_takes_what_is_added(name: str) -> None:
 
 
 def test_what_else_the_schema_says_is_kept() -> None:
-    schema = with_additions(ARTICLE, addition_rules())
+    schema = with_additions(ARTICLE, AT_TOP)
     properties = schema.pop("properties")
     assert {**schema, "properties": {name: properties[name] for name in ("id", "n")}} == ARTICLE
     assert sorted(properties) == ["entities", "id", "n", "tagging"]

@@ -12,14 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consumer.codec.registry import framing
-from consumer.codec.registry.additions import addition_shapes
 from consumer.codec.registry.protobuf import ProtobufFormat
 from consumer.codec.registry.protobuf_schema import FIRST_NUMBER
 from consumer.codec.registry.subjects import Subjects
 from consumer.contracts.choices import RejectCode, SubjectNameStrategy
 from consumer.contracts.errors import RejectedMessage
 from consumer.contracts.registry import SchemaReference, SchemaType
-from tests.codec.registry.additions import ADDITIONS, ENTITIES
+from tests.codec.registry.additions import ADDITIONS, AT_TOP, ENTITIES, tagged
 from tests.codec.registry.protobuf_files import ARTICLE, compiled, message_class
 from tests.support.memory_registry import MemoryRegistry
 
@@ -46,7 +45,7 @@ class Rig:
 
     def __init__(self, strategy: SubjectNameStrategy = SubjectNameStrategy.TOPIC) -> None:
         self.registry = MemoryRegistry()
-        self.format = ProtobufFormat(self.registry, Subjects(strategy, "tagged"), addition_shapes())
+        self.format = ProtobufFormat(self.registry, Subjects(strategy, "tagged"), AT_TOP)
 
     def put(self, text: str, *, serialised: bool = False) -> int:
         if serialised:
@@ -54,7 +53,7 @@ class Rig:
         return self.registry.put(SchemaType.PROTOBUF, text)
 
     def tagged(self, value: bytes) -> bytes:
-        return self.format.write(value, self.format.parse(value), ADDITIONS)
+        return tagged(self.format, value)
 
     def read(self, value: bytes, name: str, start: int = 7) -> Any:
         """What a reader makes of a message of the output."""
@@ -114,7 +113,7 @@ def test_a_field_of_any_type_goes_through(name: str, serialised: bool) -> None:
     fields, plain = FIELDS[name]
     rig = Rig()
     value = framed(rig.put(ARTICLE, serialised=serialised), article(id="a", **fields))
-    assert rig.format.parse(value).tree == {"id": "a", **plain}
+    assert rig.format.parse(value) == {"id": "a", **plain}
     output = rig.tagged(value)
     assert output[5:].startswith(value[5:])
     read: Any = rig.read(output, "news.Article")
@@ -176,7 +175,7 @@ def test_a_message_inside_a_message() -> None:
     author = message_class(compiled(ARTICLE), "news.Article.Author")(name="A")
     path = b"\x04\x02\x04"  # two indexes: 1, 2; what maps are made of counts too
     value = framed(rig.put(ARTICLE), author, path)
-    assert rig.format.parse(value).tree == {"name": "A"}
+    assert rig.format.parse(value) == {"name": "A"}
     read: Any = rig.read(rig.tagged(value), "news.Article.Author", 5 + len(path))
     assert (read.name, len(read.entities)) == ("A", 2)
 
@@ -205,7 +204,7 @@ def test_a_file_that_others_import() -> None:
     message Article { string id = 1; p.Agency by = 2; }"""
     schema_id = rig.registry.put(SchemaType.PROTOBUF, text, "b", (reference,))
     value = framing.prefix(schema_id) + b"\x00" + b"\x0a\x01a\x12\x03\x0a\x01x"
-    assert rig.format.parse(value).tree == {"id": "a", "by": {"n": "x"}}
+    assert rig.format.parse(value) == {"id": "a", "by": {"n": "x"}}
     assert rig.tagged(value)[6:].startswith(value[6:])
     assert rig.registry.schemas[-1].references == (reference,)
 
@@ -285,11 +284,11 @@ class TestBadMessages:
     def test_any_bytes_are_a_message_or_a_rejection(self, payload: bytes) -> None:
         value = b"\x00\x00\x00\x00\x01\x00" + payload
         try:
-            parsed = RIG.format.parse(value)
+            output = RIG.tagged(value)
         except RejectedMessage as reason:
             code = reason.code
         else:
-            read: Any = RIG.read(RIG.format.write(value, parsed, ADDITIONS), "Article", 6)
+            read: Any = RIG.read(output, "Article", 6)
             assert len(read.entities) == 2
             return
         assert code == RejectCode.INVALID_PROTOBUF
