@@ -18,6 +18,9 @@ from consumer.settings.paths import Node, is_path, parsed
 #: Paths of which an error says what the message has there instead.
 _EXPLAINED_PATHS = 3
 
+#: What `way_to` says between a path and where it ends.
+_ENDS = " finds nothing: "
+
 #: As in `consumer.codec.fields.names`.
 _made = tuple.__new__
 
@@ -90,12 +93,20 @@ class PathsReader:
 
     def without_text(self, document: dict[str, Any]) -> str:
         """Why a message has no text: what it has where the paths look, for a person."""
-        ways = [
-            way_to(finder.setting, finder.tree, document)
-            for finder in self._text_finders[:_EXPLAINED_PATHS]
-        ]
+        told: list[str] = []
+        ways: dict[str, list[str]] = {}
+        for finder in self._text_finders[:_EXPLAINED_PATHS]:
+            path, _, end = way_to(finder.setting, finder.tree, document).partition(_ENDS)
+            if end:
+                # Several paths often end at the same place, which is described once.
+                ways.setdefault(end, []).append(path)
+            else:
+                told.append(path)
+        for end, paths in ways.items():
+            finds = _ENDS if len(paths) == 1 else " find nothing: "
+            told.append(f"{' and '.join(paths)}{finds}{end}")
         more = len(self._text_finders) - _EXPLAINED_PATHS
-        return "; ".join(ways) + (f"; and so for {more} more" if more > 0 else "")
+        return "; ".join(told) + (f"; and so for {more} more" if more > 0 else "")
 
     def _id(self, finder: _Finder, document: dict[str, Any]) -> str:
         try:

@@ -175,6 +175,13 @@ def test_a_wrong_path_says_what_the_message_has_there(
     assert told in message
 
 
+def test_paths_that_end_at_one_place_share_its_description() -> None:
+    message = rejected({"id": "7", "x": {"y": 1}}, "x.a", "x.b.c", "d.e")[1]
+    assert message.startswith(
+        '"x.a" and "x.b.c" find nothing: /x has "y"; "d.e" finds nothing: the message has "id", "x"'
+    )
+
+
 def test_names_beside_paths_say_what_they_are() -> None:
     message = rejected({"id": "7", "title": ""}, "title", "lead", "a.b", "c.d")[1]
     assert message == (
