@@ -29,7 +29,7 @@ from consumer.kafka.client_check import check_clients
 from consumer.kafka.internal_topics import InternalTopics
 from consumer.kafka.sink.sink import make_sink
 from consumer.kafka.source.source import KafkaSource
-from consumer.loading import tagger_from, worker_codec_from
+from consumer.loading import refined, tagger_from, worker_codec_from
 from consumer.settings.schema import Settings
 from consumer.telemetry.admin import AdminServer
 from consumer.telemetry.health import Health
@@ -165,7 +165,7 @@ def load_tagger(
         thread.join(_LOOK_S)
         if signals():
             raise StoppedLoading
-    tagger = loaded.result()
+    tagger = refined(loaded.result(), settings)
     # The model's libraries bring log handlers of their own when they are first imported.
     adopt_library_loggers()
     metrics.models_loaded(tagger.models)

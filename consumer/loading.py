@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from consumer.codec.article_codec import Codec
-from consumer.codec.output_place import OutputPlace
+from consumer.codec.language import LanguageStep
+from consumer.codec.output_place import RESERVED_FIELDS, RESERVED_WITH_NAMES, OutputPlace
 from consumer.codec.registry.subjects import Subjects
-from consumer.contracts.choices import InputFormat, OutputFormat
+from consumer.contracts import ports
+from consumer.contracts.choices import InputFormat, OutputFormat, Switch, TextFormat
 from consumer.contracts.errors import SettingsError
 from consumer.settings.schema import Settings
 
@@ -30,7 +32,25 @@ TAGGER_SETTINGS = (
 )
 
 #: The settings that `codec_from` takes: those of every command that reads articles.
-MESSAGE_SETTINGS = ("preset", "text_fields", "id_field", "no_text", "output_field")
+MESSAGE_SETTINGS = (
+    "preset",
+    "text_fields",
+    "id_field",
+    "no_text",
+    "output_field",
+    "text_format",
+    "text_format_field",
+    "language_field",
+    "languages",
+    "language_detection",
+)
+
+#: The settings that say which entities are published, and how; those of every command that
+#: publishes them.
+ENTITY_SETTINGS = ("min_score", "types", "type_names", "group_mentions")
+
+#: What models call people; only their names have surnames.
+_PEOPLE = ("PER", "PERSON", "PERS", "per", "person", "Person")
 
 #: Other than the worker, such a command needs nothing but what is installed.
 OFFLINE_DEFAULTS = {"model": "bundled"}
@@ -51,11 +71,20 @@ def tagger_from(settings: Settings) -> Tagger:
 
 def codec_from(settings: Settings) -> Codec:
     """What reads and writes messages as the settings say."""
+    return _codec(settings, None)
+
+
+def _codec(settings: Settings, message_format: ports.MessageFormat | None) -> Codec:
     return Codec(
         settings.text_fields,
         id_field=settings.id_field,
         no_text=settings.no_text,
         output_field=settings.output_field,
+        message_format=message_format,
+        text_format=settings.text_format,
+        text_format_field=settings.text_format_field,
+        language=_language_step(settings),
+        people=_people(settings) if settings.group_mentions is Switch.ON else None,
     )
 
 
@@ -68,7 +97,9 @@ def worker_codec_from(settings: Settings) -> Codec:
     """
     if settings.input_format is InputFormat.JSON:
         return codec_from(settings)
-    place = OutputPlace(settings.output_field)
+    has_names = settings.group_mentions is Switch.ON
+    written = RESERVED_WITH_NAMES if has_names else RESERVED_FIELDS
+    place = OutputPlace(settings.output_field, written)
     try:
         # Imported here: an extra that most workers do without.
         from consumer.codec.registry.choice import message_format
@@ -84,10 +115,53 @@ def worker_codec_from(settings: Settings) -> Codec:
     subjects = None
     if settings.output_format is not OutputFormat.JSON:
         subjects = Subjects(settings.subject_name_strategy, settings.output_topic)
-    return Codec(
-        settings.text_fields,
-        id_field=settings.id_field,
-        no_text=settings.no_text,
-        output_field=settings.output_field,
-        message_format=message_format(settings.input_format, registry, subjects, place),
+    return _codec(
+        settings,
+        message_format(settings.input_format, registry, subjects, place, has_names=has_names),
     )
+
+
+def refined(tagger: ports.Tagger, settings: Settings) -> ports.Tagger:
+    """The tagger, with what the settings ask of its entities; itself where they ask nothing.
+
+    Raises:
+        SettingsError: they name a type that no model answers with.
+    """
+    has_markup = settings.text_format != (TextFormat.PLAIN,) or settings.text_format_field
+    if not (has_markup or settings.min_score or settings.types or settings.type_names):
+        return tagger
+    from consumer.tagging.refined import RefinedTagger
+
+    return RefinedTagger(
+        tagger,
+        min_score=settings.min_score,
+        types=settings.types,
+        type_names=_type_names(settings),
+    )
+
+
+def _type_names(settings: Settings) -> dict[str, str]:
+    return dict(entry.split("=", 1) for entry in settings.type_names)
+
+
+def _people(settings: Settings) -> frozenset[str]:
+    """The types of people, as they are published."""
+    renamed = _type_names(settings)
+    return frozenset(renamed.get(name, name) for name in _PEOPLE)
+
+
+def _language_step(settings: Settings) -> LanguageStep | None:
+    """What says an article's language; None where no setting asks for it.
+
+    Raises:
+        SettingsError: it must be detected, and what detects it is not installed.
+    """
+    tagged = frozenset(settings.languages) or None
+    if tagged is None and not settings.language_field:
+        return None
+    detect = None
+    if tagged is not None and settings.language_detection is Switch.ON:
+        from consumer.codec.detection import LanguageDetector
+
+        detect = LanguageDetector("languages").language_of
+    return LanguageStep(settings.language_field, detect, tagged)

@@ -12,12 +12,16 @@ from consumer.settings.paths import member_names
 #: Fields of the output that nerstream writes; an article's own of these names are replaced.
 RESERVED_FIELDS = frozenset({"entities", "tagging"})
 
+#: Those with the names of the article (`group_mentions`).
+RESERVED_WITH_NAMES = RESERVED_FIELDS | {"names"}
+
 
 class OutputPlace:
     """Where the additions go.
 
     Args:
         output_field: the setting: a name, or names with dots between them; empty is the top.
+        additions: names of what is added.
 
     Attributes:
         names: the objects that they stand in, the outermost first; none at the top.
@@ -25,10 +29,10 @@ class OutputPlace:
             at the top or one name below it; None where it is deeper.
     """
 
-    def __init__(self, output_field: str = "") -> None:
+    def __init__(self, output_field: str = "", additions: frozenset[str] = RESERVED_FIELDS) -> None:
         self._setting = output_field
         self.names = member_names(output_field) if output_field else ()
-        self.top_names: frozenset[str] | None = RESERVED_FIELDS
+        self.top_names: frozenset[str] | None = additions
         if self.names:
             self.top_names = frozenset(self.names) if len(self.names) == 1 else None
 

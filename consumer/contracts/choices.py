@@ -126,6 +126,21 @@ class Preset(StrEnum):
     CLOUDEVENTS = "cloudevents"
 
 
+class TextFormat(StrEnum):
+    """What the text of a field is."""
+
+    PLAIN = "plain"
+    REFERENCES = "references"  # plain but for character references: `Smith &amp; Baird`
+    HTML = "html"  # and XHTML
+
+
+class Switch(StrEnum):
+    """A setting that is on or off."""
+
+    OFF = "off"
+    ON = "on"
+
+
 # --- What passes without being tagged
 
 
@@ -196,6 +211,13 @@ class RebalanceEvent(StrEnum):
     ASSIGNED = "assigned"
     REVOKED = "revoked"
     LOST = "lost"
+
+
+class DropReason(StrEnum):
+    """Why an entity that the model found is not published."""
+
+    SCORE = "score"  # its score is below the least that is asked for
+    TYPE = "type"  # its type is none of those that are kept
 
 
 class JumpReason(StrEnum):

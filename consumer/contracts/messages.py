@@ -10,10 +10,11 @@ frozen dataclass, and hashed in a fifth.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
-from consumer.contracts.choices import RejectCode, RejectStage, SkipReason
+from consumer.contracts.choices import DropReason, RejectCode, RejectStage, SkipReason
 from consumer.contracts.errors import RejectedMessage
 
 #: Headers as Kafka has them: a name may repeat, a value may be null, the order counts.
@@ -90,6 +91,23 @@ class TextSource(Protocol):
 
         Args:
             start, end: code points of the text; end is exclusive.
+        """
+        ...
+
+    def parts(self, start: int, end: int) -> Sequence[tuple[int, int]]:
+        """A piece of the text, cut where a sentence ends for a reason that the text does not show,
+        and grown to what can be said in the field as it came in.
+
+        Args:
+            start, end: code points of the text, as those that come back.
+        """
+        ...
+
+    def read(self, start: int, end: int) -> str:
+        """The text of a piece of the field.
+
+        Args:
+            start, end: code points of the field as it came in.
         """
         ...
 
@@ -233,11 +251,13 @@ class TaggingResult:
         answers: one for each article, in order.
         models: which model answered, one for each article, in order.
         shares: what each model did that had an article, each once.
+        dropped: entities that were found and are in no answer, by reason.
     """
 
     answers: tuple[Answer, ...]
     models: tuple[ModelInfo, ...]
     shares: tuple[ModelShare, ...]
+    dropped: Mapping[DropReason, int] = field(default_factory=dict)
 
     @classmethod
     def of_one_model(cls, answers: tuple[Answer, ...], share: ModelShare) -> TaggingResult:

@@ -99,5 +99,5 @@ def _metavar(kind: Any) -> str:
 def _written(default: Any) -> str:
     """A default as one would write it after its flag."""
     if isinstance(default, tuple):
-        return ",".join(default)
+        return ",".join(default) or "empty"
     return str(default).replace("%", "%%") or "empty"

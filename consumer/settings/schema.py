@@ -24,6 +24,7 @@ from consumer.contracts.choices import (
     OutputFormat,
     Preset,
     SubjectNameStrategy,
+    Switch,
 )
 from consumer.settings.paths import member_names
 from consumer.settings.presets import PRESETS
@@ -35,17 +36,21 @@ from consumer.settings.values import (
     Device,
     GroupName,
     KafkaProperties,
+    Languages,
     Milliseconds,
     Name,
     NonEmpty,
     OptionalMember,
+    OptionalNames,
     OptionalPath,
     RegistryProperties,
     Seconds,
     Share,
     TextFields,
+    TextFormats,
     Topic,
     Topics,
+    TypeNames,
     WrongValue,
     is_secret,
 )
@@ -55,6 +60,7 @@ GROUPS = {
     "bootstrap_servers": "Kafka",
     "delivery": "Delivery",
     "preset": "Messages",
+    "min_score": "Entities",
     "model": "Model",
     "batch_tokens": "Batching",
     "shutdown_timeout_s": "Life and death",
@@ -129,6 +135,37 @@ class Settings(BaseModel):
     output_field: OptionalMember = ""
     """Member that `entities` and `tagging` are put into: a name, or names with dots between them
     (`x.nerstream`). Empty puts them beside the article's own fields."""
+    text_format: TextFormats = ("plain",)
+    """What the texts are: `plain`; `html`, XHTML included, whose mark-up is not tagged; or
+    `references`, plain but for character references (`Smith &amp; Baird`). One format for all, or
+    `FIELD=FORMAT` for some, separated by commas: `html,title=plain`. `start` and `end` count code
+    points of the field as it came in under each."""
+    text_format_field: str = ""
+    """Name of the member beside a text that holds its media type, such as `contenttype`:
+    `text/html` and `application/xhtml+xml` are read as `html`, `text/plain` is not. Where it says
+    neither, `text_format` does. Empty looks for none."""
+    language_field: OptionalPath = ""
+    """Name or path of an article's language, a code such as `en` or `de-AT`; it is told in
+    `tagging.language`. Empty is none."""
+    languages: Languages = ()
+    """Languages that are tagged, as codes separated by commas (`en,de`); `und` stands for articles
+    whose language is not known. Others are published with no entities and
+    `"skipped": "language"` in `tagging`. Empty tags all."""
+    language_detection: Switch = Switch.ON
+    """Whether the language is detected from the text where `languages` or `models` ask for it and a
+    message does not say it; it needs `nerstream[languages]`. `off` takes it for not known."""
+
+    # --- Entities
+    min_score: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.0
+    """Least score of an entity that is published."""
+    types: OptionalNames = ()
+    """Types of entities that are published, by the model's names, separated by commas. Empty
+    publishes all."""
+    type_names: TypeNames = ()
+    """What types are called in the output: `PER=person,LOC=place`. Others keep the model's name."""
+    group_mentions: Switch = Switch.OFF
+    """Whether `names` stands beside `entities`: each name of the article once, with its longest
+    form and the indexes of its entities."""
 
     input_format: InputFormat = InputFormat.JSON
     """How the values of the input's messages are written: `json`, or, with the schema of each
@@ -244,6 +281,8 @@ class Settings(BaseModel):
     def _fields_differ(self) -> Self:
         """A text is no id, and what the output replaces is no text."""
         written = {"entities", "tagging"}
+        if self.group_mentions is Switch.ON:
+            written.add("names")
         if self.output_field:
             names = member_names(self.output_field)
             written = set(names) if len(names) == 1 else set()
@@ -270,6 +309,24 @@ class Settings(BaseModel):
                 f"{self.output_format} cannot be made of input_format={self.input_format}",
                 "it must be same, or json",
                 ("output_format", "input_format"),
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _formats_are_of_texts(self) -> Self:
+        for entry in self.text_format:
+            field = entry.rpartition("=")[0].strip()
+            if field and field not in self.text_fields:
+                raise WrongValue(
+                    f"{field} is none of the text_fields",
+                    f"it must name one of {', '.join(self.text_fields)}",
+                    ("text_format", "text_fields"),
+                )
+        if sum("=" not in entry for entry in self.text_format) > 1:
+            raise WrongValue(
+                f"{', '.join(self.text_format)} has several formats for all texts",
+                "give one, and FIELD=FORMAT for others",
+                ("text_format",),
             )
         return self
 

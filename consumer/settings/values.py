@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from consumer.contracts.choices import DEVICE_FORMS, is_device
+from consumer.contracts.choices import DEVICE_FORMS, TextFormat, is_device
 from consumer.settings import paths, topic_patterns
 from consumer.settings.registry import registry_fault
 from consumer.settings.reserved import property_fault
@@ -33,6 +33,7 @@ _SECRET_WORDS = (
 _NAME_BYTES = 8_000
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}")
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
 
@@ -132,6 +133,43 @@ def _path(text: str) -> str:
     return text
 
 
+def _known_format(entry: str) -> str:
+    """`html`, or `body=html`."""
+    name = entry.rpartition("=")[2].strip()
+    if name not in tuple(TextFormat):
+        raise WrongValue(
+            f'"{name}" is no format of text',
+            f"it must be one of {', '.join(TextFormat)}, for all texts, or after FIELD= for one",
+        )
+    return entry
+
+
+def _type_name(entry: str) -> str:
+    """`PER=person`."""
+    old, equals, new = entry.partition("=")
+    if not (equals and old.strip() and new.strip()):
+        raise WrongValue(f'"{entry}" renames nothing', "write TYPE=NAME, such as PER=person")
+    return f"{old.strip()}={new.strip()}"
+
+
+def _language(tag: str) -> str:
+    if not _LANGUAGE.fullmatch(tag):
+        raise WrongValue(
+            f'"{tag}" is no language', "it must be a code such as en or de, or und for unknown ones"
+        )
+    return tag.lower()
+
+
+def _split(value: Any) -> Any:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _none_twice(names: tuple[str, ...]) -> tuple[str, ...]:
+    return _each_once(names) if names else names
+
+
 def _optional_path(text: str) -> str:
     return _path(text.strip())
 
@@ -182,6 +220,24 @@ Topics: TypeAlias = Annotated[
 ]
 TextFields: TypeAlias = Annotated[
     tuple[Annotated[str, AfterValidator(_path)], ...],
+    BeforeValidator(_split_paths),
+    AfterValidator(_each_once),
+]
+OptionalNames: TypeAlias = Annotated[
+    tuple[str, ...], BeforeValidator(_split), AfterValidator(_none_twice)
+]
+Languages: TypeAlias = Annotated[
+    tuple[Annotated[str, AfterValidator(_language)], ...],
+    BeforeValidator(_split),
+    AfterValidator(_none_twice),
+]
+TypeNames: TypeAlias = Annotated[
+    tuple[Annotated[str, AfterValidator(_type_name)], ...],
+    BeforeValidator(_split),
+    AfterValidator(_none_twice),
+]
+TextFormats: TypeAlias = Annotated[
+    tuple[Annotated[str, AfterValidator(_known_format)], ...],
     BeforeValidator(_split_paths),
     AfterValidator(_each_once),
 ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from consumer.contracts.choices import JumpReason, RejectCode, SkipReason
+from consumer.contracts.choices import DropReason, JumpReason, RejectCode, SkipReason
 from consumer.telemetry.declaration import Declaration, Kind
 
 _counter = partial(Declaration, Kind.COUNTER)
@@ -78,6 +78,16 @@ ENTITIES = _counter(
     "Entities in the committed articles, by type.",
     "The entities of an article drop to a fraction: wrong language, wrong model or empty texts.",
     labels=("type",),
+)
+ENTITIES_DROPPED = _counter(
+    "nerstream_entities_dropped_total",
+    "entities",
+    "Entities that the model found and that are not published, by reason: their score is below "
+    "`min_score`, or their type is none of `types`. They count when they are found, not when the "
+    "article is committed.",
+    "By `score` it leaps beside the entities: the texts, or the model, have changed.",
+    labels=("reason",),
+    known=tuple(reason.value for reason in DropReason),
 )
 TOKENS = _counter(
     "nerstream_tokens_total",

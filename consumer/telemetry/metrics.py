@@ -81,6 +81,7 @@ class Metrics:
         self._rejected = declarations.MESSAGES_REJECTED.counter(registry)
         self._released = declarations.MESSAGES_RELEASED.counter(registry)
         self._entities = declarations.ENTITIES.counter(registry)
+        self._dropped = declarations.ENTITIES_DROPPED.counter(registry)
         self._tokens = cache(declarations.TOKENS.counter(registry).labels)
         self._computed_tokens = cache(declarations.COMPUTED_TOKENS.counter(registry).labels)
         self._splits = declarations.OUT_OF_MEMORY_SPLITS.counter(registry)
@@ -151,6 +152,8 @@ class Metrics:
             self._tokens(model.name, model.revision).inc(share.tokens)
             self._computed_tokens(model.name, model.revision).inc(share.computed_tokens)
             self._splits.inc(share.out_of_memory_splits)
+        for reason, entities in result.dropped.items():
+            self._dropped.labels(reason).inc(entities)
         computed_tokens = result.computed_tokens
         if computed_tokens > 0:
             self._batch_padding.observe(max(0.0, 1 - result.tokens / computed_tokens))

@@ -120,6 +120,13 @@ def test_two_names_of_one_property_are_given_once() -> None:
     ]
 
 
+#: Values of settings that do not take any names.
+_NAMES = {
+    "text_format": ("html", "title=plain"),
+    "languages": ("en", "de"),
+    "type_names": ("PER=person", "LOC=place"),
+}
+
 #: What a setting cannot do without.
 NEEDED: dict[str, dict[str, Any]] = {"input_format": {"registry": {"url": "http://localhost"}}}
 
@@ -132,12 +139,14 @@ def test_every_setting_can_be_given_in_each_way(name: str, tmp_path: Path) -> No
         other = next(member.value for member in type(default) if member != default)
         written = f'"{other}"'
     elif isinstance(default, tuple):
-        other, written = ("x", "y"), '["x", "y"]'
+        other = _NAMES.get(name, ("x", "y"))
+        written = "[" + ", ".join(f'"{one}"' for one in other) + "]"
     elif isinstance(default, str):
         other = {"device": "cpu"}.get(name, "other")
         written = f'"{other}"'
     elif isinstance(default, float):
-        other, written = default / 2, str(default / 2)
+        other = (default or 1.0) / 2
+        written = str(other)
     else:
         other, written = default + 1, str(default + 1)
     text = ",".join(other) if isinstance(other, tuple) else str(other)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jsonschema_rs
@@ -10,6 +10,7 @@ import jsonschema_rs
 from consumer import resources
 from consumer.codec.described import described, shortened, there_is
 from consumer.codec.output_place import OutputPlace
+from consumer.codec.text.formats import ReadField
 from consumer.contracts.choices import NoText, RejectCode, SkipReason
 from consumer.contracts.errors import RejectedMessage
 from consumer.contracts.messages import Article, RawMessage, TextField, Untagged
@@ -54,13 +55,21 @@ class NamesReader:
         id_field: name of the field that holds the id; empty asks for none.
         no_text: what becomes of a message without text.
         place: where the additions go.
+        readers: what reads the text of each field; None where all are plain.
     """
 
     def __init__(
-        self, text_fields: Sequence[str], id_field: str, no_text: NoText, place: OutputPlace
+        self,
+        text_fields: Sequence[str],
+        id_field: str,
+        no_text: NoText,
+        place: OutputPlace,
+        readers: Mapping[str, ReadField] | None = None,
     ) -> None:
         self._text_fields = tuple(text_fields)
+        self._readers = None if readers is None else [(name, readers[name]) for name in text_fields]
         self._id_field = id_field
+        self._no_text = no_text
         self._place = place
         self._top_names = place.top_names
         self._validator = jsonschema_rs.Draft202012Validator(
@@ -78,10 +87,13 @@ class NamesReader:
         if not self._validator.is_valid(document):
             raise self._explain(document)
         fields = []
-        for name in self._text_fields:
-            text = document.get(name)
-            if text:
-                fields.append(_made(TextField, (name, text, None)))
+        if self._readers is not None:
+            fields = self._read_fields(document, self._readers)
+        else:
+            for name in self._text_fields:
+                text = document.get(name)
+                if text:
+                    fields.append(_made(TextField, (name, text, None)))
         if self._top_names is None:
             is_taken = self._place.is_taken(document)
         else:
@@ -90,7 +102,18 @@ class NamesReader:
         if type(id) is not str:
             id = str(id)
         article = _made(Article, (raw, id, tuple(fields), is_taken, "", None))
-        return article if fields else Untagged(article, SkipReason.NO_TEXT)
+        if fields:
+            return article
+        if self._no_text is NoText.REJECT:
+            raise only_markup()
+        return Untagged(article, SkipReason.NO_TEXT)
+
+    @staticmethod
+    def _read_fields(document: Any, readers: Sequence[tuple[str, ReadField]]) -> list[TextField]:
+        read = [
+            reader(name, text, document) for name, reader in readers if (text := document.get(name))
+        ]
+        return [field for field in read if field is not None]
 
     def without_text(self, document: dict[str, Any]) -> str:
         """Why a message has no text, for a person."""
@@ -140,6 +163,14 @@ class NamesReader:
         error = next(iter(self._validator.iter_errors(document)))
         place = "/".join(str(step) for step in error.instance_path) or "the article"
         return RejectedMessage(RejectCode.WRONG_TYPE, f"{place}: {shortened(error.message)}")
+
+
+def only_markup() -> RejectedMessage:
+    """Why an article whose texts are nothing but mark-up has none."""
+    return RejectedMessage(
+        RejectCode.NO_TEXT,
+        "without its mark-up there is no text; at least one text must have some",
+    )
 
 
 def not_an_object(document: Any) -> RejectedMessage:

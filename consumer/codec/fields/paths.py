@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from consumer.codec.described import described, listed, shortened
-from consumer.codec.fields.names import not_an_object, wrong_id, wrong_or_missing_id
+from consumer.codec.fields.names import (
+    not_an_object,
+    only_markup,
+    wrong_id,
+    wrong_or_missing_id,
+)
 from consumer.codec.fields.places import ConditionFailed, Places, compiled, may_meet
 from consumer.codec.fields.way import shortened_setting, way_to
 from consumer.codec.output_place import OutputPlace
+from consumer.codec.text.formats import ReadField
 from consumer.contracts.choices import NoText, RejectCode, SkipReason
 from consumer.contracts.errors import RejectedMessage
 from consumer.contracts.messages import Article, RawMessage, TextField, Untagged
@@ -41,10 +47,18 @@ class PathsReader:
     """
 
     def __init__(
-        self, text_fields: Sequence[str], id_field: str, no_text: NoText, place: OutputPlace
+        self,
+        text_fields: Sequence[str],
+        id_field: str,
+        no_text: NoText,
+        place: OutputPlace,
+        readers: Mapping[str, ReadField] | None = None,
     ) -> None:
         self._text_finders = tuple(map(_finder, text_fields))
-        self._finds = tuple(finder.places for finder in self._text_finders)
+        self._finds = tuple(
+            (finder.places, None if readers is None else readers[finder.setting])
+            for finder in self._text_finders
+        )
         self._finds_twice = may_meet([finder.tree for finder in self._text_finders])
         self._id_finder = _finder(id_field) if id_field else None
         self._no_text = no_text
@@ -63,13 +77,20 @@ class PathsReader:
             raise not_an_object(document)
         id = "" if self._id_finder is None else self._id(self._id_finder, document)
         fields = []
+        has_markup = False
         try:
-            for find in self._finds:
+            for find, reader in self._finds:
                 for name, text in find(document):
                     if type(text) is not str:
                         raise self._no_text_there(find, name, text)
-                    if text:
+                    if not text:
+                        continue
+                    if reader is None:
                         fields.append(_made(TextField, (name, text, None)))
+                    elif (read := reader(name, text, document)) is not None:
+                        fields.append(read)
+                    else:
+                        has_markup = True
         except ConditionFailed as failure:
             raise _not_computed(self._setting(find), failure) from failure
         if self._finds_twice:
@@ -86,6 +107,8 @@ class PathsReader:
             return article
         if self._no_text is NoText.PASS:
             return Untagged(article, SkipReason.NO_TEXT)
+        if has_markup:
+            raise only_markup()
         raise RejectedMessage(
             RejectCode.NO_TEXT,
             f"{self.without_text(document)}; at least one text must be a non-empty string",

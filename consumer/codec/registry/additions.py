@@ -13,6 +13,9 @@ from consumer.codec.registry.shapes import Field, Record, Shape, shapes_of
 #: What every output has beside the article; the rest of the schema's properties are the article's.
 NAMES = ("entities", "tagging")
 
+#: The same where the names of the article are listed (`group_mentions`).
+WITH_NAMES = ("entities", "names", "tagging")
+
 
 @dataclass(frozen=True, slots=True)
 class Additions:

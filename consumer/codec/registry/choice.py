@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from consumer.codec.output_place import OutputPlace
-from consumer.codec.registry.additions import additions_at
+from consumer.codec.registry.additions import NAMES, WITH_NAMES, additions_at
 from consumer.codec.registry.as_json import AsJson
 from consumer.codec.registry.avro import AvroFormat
 from consumer.codec.registry.formats import RegistryFormat
@@ -25,14 +25,20 @@ _FORMATS: Mapping[InputFormat, type[RegistryFormat[Any]]] = {
 
 
 def message_format(
-    choice: InputFormat, registry: SchemaRegistry, subjects: Subjects | None, place: OutputPlace
+    choice: InputFormat,
+    registry: SchemaRegistry,
+    subjects: Subjects | None,
+    place: OutputPlace,
+    *,
+    has_names: bool = False,
 ) -> MessageFormat:
     """A format whose schemas are in a registry.
 
     Args:
         subjects: under which names the schemas of the output are registered; None writes JSON.
         place: where the additions go.
+        has_names: whether the names of the article are among them.
     """
-    added = additions_at(place)
+    added = additions_at(place, WITH_NAMES if has_names else NAMES)
     read = _FORMATS[choice](registry, subjects, added)
     return read if subjects is not None else AsJson(read, added)

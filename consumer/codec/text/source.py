@@ -109,13 +109,20 @@ class ReadText:
     Args:
         source: the field as it came in.
         find: gives what stands in it as something else.
+        convert: gives the text of a source.
     """
 
-    __slots__ = ("_find", "_map", "source")
+    __slots__ = ("_convert", "_find", "_map", "_source")
 
-    def __init__(self, source: str, find: Callable[[str], Iterable[Gap]]) -> None:
-        self.source = source
+    def __init__(
+        self,
+        source: str,
+        find: Callable[[str], Iterable[Gap]],
+        convert: Callable[[str], str],
+    ) -> None:
+        self._source = source
         self._find = find
+        self._convert = convert
         self._map: SourceMap | None = None
 
     def to_source(self, start: int, end: int) -> tuple[int, int]:
@@ -126,10 +133,14 @@ class ReadText:
         """As `SourceMap.parts`."""
         return self._known().parts(start, end)
 
+    def read(self, start: int, end: int) -> str:
+        """The text of a piece of the source, read by itself."""
+        return self._convert(self._source[start:end])
+
     def _known(self) -> SourceMap:
         if self._map is None:
             # Two threads may both make it; they make the same.
-            self._map = SourceMap(self.source, self._find(self.source))
+            self._map = SourceMap(self._source, self._find(self._source))
         return self._map
 
 
@@ -137,7 +148,7 @@ def read_html(source: str) -> tuple[str, ReadText | None]:
     """The text of HTML, and the way back; None where it is the source as it is."""
     if "<" not in source and "&" not in source:
         return source, None
-    return without_markup(source), ReadText(source, gaps)
+    return without_markup(source), ReadText(source, gaps, without_markup)
 
 
 def read_references(source: str) -> tuple[str, ReadText | None]:
@@ -145,4 +156,4 @@ def read_references(source: str) -> tuple[str, ReadText | None]:
     is the source as it is."""
     if "&" not in source:
         return source, None
-    return without_references(source), ReadText(source, references)
+    return without_references(source), ReadText(source, references, without_references)

@@ -92,7 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
             "--differences", f"{arguments.differences} is below 0", "give 0 or more"
         )
     folder = _folder_to_write(settings.model) if arguments.write else None
-    articles = articles_in(arguments.file, InputFormat(arguments.input_format), settings, _tell)
+    articles = articles_in(arguments.file, InputFormat(arguments.lines_format), settings, _tell)
     # Imported here: torch takes seconds, which `--help` and a wrong argument should not.
     from consumer.tagging.model.faithful_dtypes import read_faithful_dtypes, write_faithful_dtypes
 

@@ -11,7 +11,6 @@ import itertools
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
@@ -38,21 +37,21 @@ from consumer.contracts.messages import (
     Tombstone,
     Untagged,
 )
+from consumer.contracts.ports import Tagger
 from consumer.loading import (
+    ENTITY_SETTINGS,
     MESSAGE_SETTINGS,
     OFFLINE_DEFAULTS,
     TAGGER_SETTINGS,
     codec_from,
+    refined,
     tagger_from,
 )
 from consumer.settings.flags import add_settings_arguments
 from consumer.settings.sources import load_settings
 
-if TYPE_CHECKING:
-    from consumer.tagging.tagger import Tagger
-
 #: The settings of the worker that mean something here.
-SETTINGS = (*MESSAGE_SETTINGS, *TAGGER_SETTINGS)
+SETTINGS = (*MESSAGE_SETTINGS, *ENTITY_SETTINGS, *TAGGER_SETTINGS)
 
 #: Lines that are tagged together at most.
 _BATCH_LINES = 64
@@ -100,13 +99,13 @@ def run(arguments: argparse.Namespace) -> int:
         raise SettingsError("--json", "--pretty is given too", "give one of the two")
     settings = load_settings(arguments, os.environ, defaults=OFFLINE_DEFAULTS)
     with opened(arguments.file) as stream:
-        tagger = tagger_from(settings)
+        tagger = refined(tagger_from(settings), settings)
         codec = codec_from(settings)
         name = arguments.file
         output = _output(arguments, codec, tagger)
         source = whole(stream) if arguments.whole else lines(stream)
         first = next(source, None)
-        read = article_reader(name, InputFormat(arguments.input_format), first, codec)
+        read = article_reader(name, InputFormat(arguments.lines_format), first, codec)
         with _progress() as advance:
             tagging = _Tagging(read, tagger, output, advance)
             ahead = Readahead(itertools.chain([first] if first else [], source))
@@ -153,7 +152,7 @@ class _Tagging:
             PreparedArticle(article, encoding)
             for article, encoding in zip(articles, encodings, strict=True)
         ]
-        result = self._tagger.tag(prepared, lambda: None)
+        result = self._tagger.begin(prepared, lambda: None)()
         answered = zip(prepared, result.answers, result.models, strict=True)
         for line, one in zip(batch, found, strict=True):
             outcome: TaggedArticle | Untagged | Tombstone | RejectedMessage

@@ -66,6 +66,8 @@ def add_format_argument(parser: argparse.ArgumentParser) -> None:
     """How the input is to be read."""
     parser.add_argument(
         "--input-format",
+        # Not the setting of this name, which says how messages in Kafka are written.
+        dest="lines_format",
         choices=list(InputFormat),
         default=InputFormat.AUTO,
         help="auto takes JSON lines where the file is named .jsonl, .ndjson or .json, or its "

@@ -21,7 +21,10 @@ TAGGING: dict[str, Any] = {
 }
 ADDITIONS: dict[str, Any] = {"entities": ENTITIES, "tagging": TAGGING}
 #: The same, as a reader of Avro finds it.
-IN_AVRO: dict[str, Any] = {"entities": ENTITIES, "tagging": {**TAGGING, "skipped": None}}
+IN_AVRO: dict[str, Any] = {
+    "entities": ENTITIES,
+    "tagging": {**TAGGING, "skipped": None, "language": None},
+}
 
 AT_TOP = additions_at(OutputPlace())
 

@@ -172,7 +172,7 @@ def test_a_model_that_is_not_there_ends_the_command(
 
 def test_json_and_pretty_exclude_each_other(capfd: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["tag", "--json", "--pretty"]) == 2
-    assert "not allowed with" in capfd.readouterr().err
+    assert "--pretty is given too" in capfd.readouterr().err
 
 
 def test_a_pipe_is_answered_line_by_line() -> None:
