@@ -225,10 +225,12 @@ class ReplayScene:
         self.result.messages = self.written
         problems = []
         code = self.wait_dead(self.start())
+        self.wait_for(lambda: not self._left_open(), "no transaction is open")
         if code != 0:
             problems.append(f"exit code: the last replay ended with {code}\n{self.logs()}")
         before = self.sent()
         code = self.wait_dead(self.start())
+        self.wait_for(lambda: not self._left_open(), "no transaction is open")
         if code != 0 or self.sent() != before:
             problems.append(f"doubled: a replay of what was sent ended with {code} and sent more")
         verdict = self._check()

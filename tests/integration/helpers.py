@@ -261,6 +261,15 @@ def end_offsets(bootstrap: str, topic: str, isolation: str = "read_committed") -
     return patiently(ask)
 
 
+def read_settled(bootstrap: str, topic: str, timeout_s: float = 180.0) -> list[Record]:
+    """`read_all` once no transaction is open: a commit is answered before it can be read."""
+    deadline = time.monotonic() + timeout_s
+    while end_offsets(bootstrap, topic) != end_offsets(bootstrap, topic, "read_uncommitted"):
+        assert time.monotonic() < deadline, f"a transaction of {topic} stays open"
+        time.sleep(0.05)
+    return read_all(bootstrap, topic)
+
+
 def read_all(
     bootstrap: str,
     topic: str,

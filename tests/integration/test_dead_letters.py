@@ -19,7 +19,7 @@ from consumer.contracts.choices import RejectCode
 from consumer.contracts.headers import REPLAY_ATTEMPTS, REPLAY_MARK
 from tests.conftest import TopicFactory
 from tests.integration import helpers
-from tests.integration.helpers import Record, end_offsets, read_all, wait_for_records
+from tests.integration.helpers import Record, end_offsets, read_all, read_settled, wait_for_records
 from tests.integration.kafka_server import ROOT
 from tests.integration.worker_process import PATIENCE_S, WorkerProcess
 from tests.support import letters
@@ -60,6 +60,7 @@ class Ground:
     def replay(self, *arguments: str, code: int = 0) -> dict[str, Any]:
         """What a replay says that it has done."""
         out, _ = self.run("replay", "--json", *arguments, code=code)
+        read_settled(self.kafka, self.dead)
         document: dict[str, Any] = json.loads(out)
         return document
 
@@ -68,7 +69,7 @@ class Ground:
         return sorted(int(dict(one.headers)["n"] or b"") for one in self.read(topic))
 
     def read(self, topic: str | None = None) -> list[Record]:
-        return read_all(self.kafka, topic or self.input)
+        return read_settled(self.kafka, topic or self.input)
 
 
 @pytest.fixture

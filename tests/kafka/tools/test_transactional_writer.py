@@ -28,7 +28,7 @@ def message(topic: str, number: int, value: bytes = b"x") -> Outgoing:
 
 
 def values(kafka: str, topic: str) -> list[bytes | None]:
-    return [one.value for one in helpers.read_all(kafka, topic)]
+    return [one.value for one in helpers.read_settled(kafka, topic)]
 
 
 def test_what_is_committed_is_there_and_what_is_aborted_is_not(
@@ -185,7 +185,7 @@ def test_a_name_that_this_user_may_not_have_is_told(monkeypatch: pytest.MonkeyPa
     mine = writer("127.0.0.1:1", "nerstream.replay@dead")
     with pytest.raises(
         KafkaProblem,
-        match="allow this user to write and describe the transactional id nerstream.replay@dead",
+        match=r"allow this user to write and describe the transactional id nerstream\.replay@dead",
     ):
         mine.open()
     mine.close()
