@@ -26,6 +26,7 @@ COMMANDS = {
     "tag": "tag text or JSON lines from a file or standard input, without Kafka",
     "produce": "send JSON lines to a topic",
     "dead-letters": "list, show and send back what was rejected, each exactly once",
+    "audit": "prove on live topics that every input has exactly one outcome",
     "evaluate": "score a model on a CoNLL file: precision, recall and F1 by type",
     "compare": "which entities a model keeps in bfloat16 and int8, on articles of yours",
     "train": "fine-tune a checkpoint on CoNLL files",

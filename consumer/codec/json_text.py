@@ -124,6 +124,42 @@ def _value_at(value: bytes, first: int) -> int:
     return at
 
 
+def without_members(value: bytes, names: frozenset[str]) -> bytes:
+    """A valid JSON object without its top-level members of these names; the rest stays as it is."""
+    return _with_those(value, [one for one in _members(value) if one[0] not in names])
+
+
+def without_member_at(value: bytes, names: Sequence[str]) -> bytes:
+    """The other way round than `with_member_at`: without that member, and without objects on the
+    way that hold nothing else, which may have been made for it, as they may for a null.
+
+    Args:
+        value: a valid JSON object.
+        names: as for `with_member_at`.
+    """
+    name, *inner = names
+    members = _members(value)
+    others = [one for one in members if one[0] != name]
+    if not inner or len(others) == len(members):
+        return _with_those(value, others) if len(others) < len(members) else value
+    at = max(number for number, one in enumerate(members) if one[0] == name)
+    _, first, end = members[at]
+    begin = _value_at(value, first)
+    if value[begin : begin + 1] == b"{":
+        within = without_member_at(value[begin:end], inner)
+        if _members(within):
+            return b"".join((value[:begin], within, value[end:]))
+        return _with_those(value, members[:at] + members[at + 1 :])
+    return _with_those(value, others) if value.startswith(b"null", begin) else value
+
+
+def _with_those(value: bytes, members: Sequence[tuple[str, int, int]]) -> bytes:
+    view = memoryview(value)
+    start, end = value.index(b"{") + 1, value.rindex(b"}")
+    kept = (view[first:last] for _, first, last in members)
+    return b"".join((view[:start], b",".join(kept), view[end:]))
+
+
 def _members(value: bytes) -> list[tuple[str, int, int]]:
     """Name, start and end of each top-level member, white space around it included."""
     members: list[tuple[str, int, int]] = []

@@ -102,6 +102,19 @@ class Codec(Deserializer, Serializer, Protocol):
     """Both halves: reads articles from messages and writes their entities to others."""
 
 
+class Comparison(Protocol):
+    """How the values of outputs are held against those of inputs, by the format of both."""
+
+    def kept(self, value: bytes) -> tuple[bytes, bool]:
+        """What an output has to keep of these bytes, whether they are an input's or an output's:
+        all but what an output adds or replaces; and whether that is there.
+
+        An output has left its input unchanged if both give the same. Takes any bytes, also such as
+        are no article, and gives the very object where nothing is to be left out.
+        """
+        ...
+
+
 class RebalanceListener(Protocol):
     """What the poll stage wants to hear from the source; called inside `Source.poll` or `close`."""
 
@@ -229,7 +242,8 @@ class Sink(Protocol):
         """Open a transaction (exactly_once) or a group of messages (at_least_once)."""
 
     def send(self, message: Outgoing) -> None:
-        """Queue one message. Blocks while the client's buffer is full.
+        """Queue one message, with a header more that names its input; `contracts.headers` has it.
+        Blocks while the client's buffer is full.
 
         Raises:
             RejectedMessage: the client cannot write it: `too_large`, or `timestamp_refused`.

@@ -25,6 +25,9 @@ _POISON_EVERY = 41
 _LONG_EVERY = 997
 _LONG = 60
 
+#: Milliseconds since the epoch of message 0; the others follow, one a millisecond.
+_BEGAN_MS = 1_750_000_000_000
+
 #: A limit of bytes that the long ones exceed once enriched, and no other does.
 LONG_BYTES = 3_000
 
@@ -61,6 +64,7 @@ def record(number: int) -> Record:
     return Record(
         value=value,
         headers=((NUMBER, str(number).encode()), ("traceparent", b"00-%032d-01" % number)),
+        timestamp_ms=_BEGAN_MS + number,
         partition=number % PARTITIONS,
     )
 

@@ -152,6 +152,7 @@ def remade(scene: Scene, times: int = 2) -> None:
         # What was acknowledged by now went with the topic, unless it was read before.
         scene.wait_for(scene.feeder.is_held_up, "the feeder has no topic")
         scene.may_skip = frozenset(scene.feeder.positions)
+        scene.begin_outcomes_here()
         helpers.create_topic(scene.broker.direct, scene.input, inputs.PARTITIONS)
         scene.wait_recovered()
         # Until then the group may show an offset of the old topic, which says nothing of the new.

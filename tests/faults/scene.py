@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from confluent_kafka import KafkaException
 
-from tests.faults import accounts, inputs
+from tests.faults import accounts, audited, inputs
 from tests.faults.broker import Broker
 from tests.faults.feeder import Feeder
 from tests.faults.invariants import Evidence, Verdict, check, not_committed
@@ -97,6 +97,7 @@ class Scene:
         self._faults_at: list[float] = []
         self.may_skip: frozenset[int] = frozenset()
         self.may_be_too_large = False
+        self._outcomes_from: list[str] = []
         #: Workers that end with exit code 1 get a successor, as in production.
         self.supervised = False
         self._succeeded: set[int] = set()
@@ -259,6 +260,7 @@ class Scene:
         verdict = check(
             Evidence(
                 count=count,
+                input=self.input,
                 positions=self.feeder.positions,
                 outputs=self.output,
                 letters=self.letters,
@@ -273,10 +275,26 @@ class Scene:
                 may_be_too_large=self.may_be_too_large,
             )
         )
+        problems += self._audit()
         self.result.verdict = Verdict(
             verdict.lost, verdict.doubled, (*verdict.violations, *problems)
         )
         return self.result
+
+    def begin_outcomes_here(self) -> None:
+        """What the output topics hold by now is of an input topic that is gone."""
+        self._outcomes_from = [
+            f"{topic}:{partition}:{end}"
+            for topic in (self.output, self.letters)
+            for partition, end in helpers.end_offsets(self.own, topic, "read_uncommitted").items()
+        ]
+
+    def _audit(self) -> list[str]:
+        """What `nerstream audit` says to it."""
+        begin = ("--outcomes-from", ",".join(self._outcomes_from)) if self._outcomes_from else ()
+        # The clients of the run itself may reach brokers that the workers do not.
+        settings = {**self._settings, "bootstrap_servers": self.own}
+        return audited.violations(settings, *begin)
 
     def _all_committed(self) -> bool:
         own = self.own

@@ -78,7 +78,9 @@ def test_it_sees_every_way_in_which_messages_can_be_spoiled(kafka: str) -> None:
         "key changed",
         "timestamp changed",
         "partition changed",
+        "origin changed",
         "memory",
+        "audit",
     }
 
 

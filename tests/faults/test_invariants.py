@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from consumer.contracts.headers import with_source
+from consumer.contracts.messages import Position, TopicPartition
 from tests.faults import inputs
 from tests.faults.invariants import Evidence, check
 from tests.faults.light_tagger import INFO
@@ -22,19 +24,33 @@ POISON, TOMBSTONE = 40, 96
 def _outcome(number: int, offset: int) -> tuple[str, Record]:
     sent, right = inputs.record(number), inputs.expected(number)
     assert sent.partition is not None
+    headers = tuple(
+        with_source(sent.headers, Position(TopicPartition("in", sent.partition), number // 6))
+    )
     if right.rejected is not None:
-        told = {"code": right.rejected, "partition": sent.partition, "offset": number // 6}
-        headers = [
-            (f"__nerstream.errors.{name}", str(value).encode()) for name, value in told.items()
-        ]
-        return "dl", replace(sent, headers=(*sent.headers, *headers), offset=offset)
+        reasons = _reasons(number, right.rejected)
+        return "dl", replace(sent, headers=(*headers, *reasons), offset=offset)
     if sent.value is None:
-        return "out", replace(sent, offset=offset)
+        return "out", replace(sent, headers=headers, offset=offset)
     assert right.entities is not None
-    document = json.loads(sent.value)
-    document["entities"] = [entity._asdict() for entity in right.entities]
-    document["tagging"] = {"model": INFO.name}
-    return "out", replace(sent, value=json.dumps(document).encode(), offset=offset)
+    added = {
+        "entities": [entity._asdict() for entity in right.entities],
+        "tagging": {"model": INFO.name},
+    }
+    value = sent.value[:-1] + b"," + json.dumps(added, separators=(",", ":")).encode()[1:]
+    return "out", replace(sent, value=value, headers=headers, offset=offset)
+
+
+def _reasons(number: int, code: str, stage: str = "prepare") -> list[tuple[str, bytes]]:
+    told = {
+        "code": code,
+        "stage": stage,
+        "topic": "in",
+        "partition": number % 6,
+        "offset": number // 6,
+        "timestamp": inputs.record(number).timestamp_ms,
+    }
+    return [(f"__nerstream.errors.{name}", str(value).encode()) for name, value in told.items()]
 
 
 def _good() -> Evidence:
@@ -49,6 +65,7 @@ def _good() -> Evidence:
     committed = dict.fromkeys(range(6), COUNT // 6)
     return Evidence(
         count=COUNT,
+        input="in",
         positions={number: (number % 6, number // 6) for number in range(COUNT)},
         outputs="out",
         letters="dl",
@@ -110,15 +127,36 @@ def test_a_good_run_passes() -> None:
 @pytest.mark.parametrize(
     ("spoil", "told"),
     [
-        (lambda good: _without(good, 17), "lost: message 17 has no outcome"),
-        (lambda good: _twice(good, 17), "doubled: message 17 has 2 outcomes"),
+        (lambda good: _without(good, 17), "lost: message 17: it has no outcome"),
+        (lambda good: _twice(good, 17), "doubled: message 17 in out[5]@10000: outcome number 2"),
         (lambda good: replace(good, count=200), "invented: an outcome of message 200"),
-        (_swapped, "out of order: out[4]: message 100 after 106"),
+        (_swapped, "out of order: message 100 in out[4]@"),
         (_early_commit, "committed too far: offset 50 of [0] before message 18"),
-        (lambda good: _with(good, 17, value=b"{}"), "wrong outcome"),
-        (lambda good: _with(good, POISON, value=b"{}"), "with other bytes than came in"),
+        (
+            lambda good: _with(good, 17, value=b"{}"),
+            "altered: message 17 in out[5]@2: changed: val",
+        ),
+        (lambda good: _with(good, 17, value=b"{}"), "wrong outcome: message 17: tagged by None"),
+        (lambda good: _with(good, 17, value=inputs.record(17).value), "changed: value"),
+        (
+            lambda good: _with(good, POISON, value=b"{}"),
+            "altered: message 40 in dl[4]@0: changed: ",
+        ),
         (lambda good: _with(good, POISON, headers=inputs.record(POISON).headers), "that tells"),
-        (lambda good: _with(good, TOMBSTONE, value=b"{}"), "a null value that came or went"),
+        (
+            lambda good: _with(good, POISON, headers=inputs.record(POISON).headers),
+            "cannot be said: unnamed",
+        ),
+        (
+            lambda good: _with(good, 17, headers=inputs.record(17).headers),
+            "cannot be said: unnamed",
+        ),
+        (lambda good: _with(good, 17, timestamp_ms=1), "changed: timestamp"),
+        (lambda good: _with(good, 17, key=b""), "changed: key"),
+        (
+            lambda good: _with(good, TOMBSTONE, value=b"{}"),
+            "message 96 in out[0]@16: changed: value",
+        ),
         (lambda good: _with(good, 17, partition=0), "another partition"),
         (
             lambda good: replace(good, open_transactions={"out": 2, "dl": 0}),
@@ -152,9 +190,9 @@ def _refused_late(good: Evidence) -> Evidence:
     assert inputs.is_long(LONG)
     assert inputs.expected(POISON_BEHIND).rejected
     sent = inputs.record(LONG)
-    told = {"code": "too_large", "partition": 0, "offset": 0}
-    headers = [(f"__nerstream.errors.{name}", str(value).encode()) for name, value in told.items()]
-    letter = replace(sent, headers=(*sent.headers, *headers), offset=10_000)
+    named = with_source(sent.headers, Position(TopicPartition("in", 0), 0))
+    headers = (*named, *_reasons(LONG, "too_large", "publish"))
+    letter = replace(sent, headers=headers, offset=10_000)
     without = _without(good, LONG)
     return replace(
         without,
@@ -169,11 +207,14 @@ def _refused_late(good: Evidence) -> Evidence:
 def test_a_late_refusal_is_in_order_only_where_a_replay_shows() -> None:
     refused = _refused_late(_good())
     (line,) = check(refused).violations
-    assert line == f"out of order: dl[0]: message {LONG} after {POISON_BEHIND}"
+    assert line == (
+        f"out of order: message {LONG} in dl[0]@10000: it comes after the outcome of offset "
+        f"{POISON_BEHIND}"
+    )
     assert check(replace(refused, exactly_once=False)).violations == ()
     # Any other message must keep its place in either mode.
     swapped = replace(_swapped(_good()), exactly_once=False, may_be_too_large=True)
-    assert any("message 100 after 106" in line for line in check(swapped).violations)
+    assert any("out of order: message 100 " in line for line in check(swapped).violations)
 
 
 def test_what_retention_removed_is_not_missed() -> None:

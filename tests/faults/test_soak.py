@@ -63,6 +63,7 @@ def test_it_sees_all_that_a_worker_can_leave_behind(kafka: str) -> None:
         "a transaction is open",
         "committed is behind",
         "a temporary file is left",
+        "audit",
     }
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.faults import audited
 from tests.faults.ground import Ground
 from tests.faults.leftovers import all_committed, leftovers
 from tests.faults.outcomes import Outcomes
@@ -108,6 +109,8 @@ def pass_through(
                 _end(worker, outcomes)
         outcomes.read_rest()
         outcomes.faults += leftovers(ground, temporary)
+        # The worker has ended; a transaction that it left open is not waited for.
+        outcomes.faults += audited.violations({**wanted, "transaction_timeout_ms": 1_000})
     return passage
 
 

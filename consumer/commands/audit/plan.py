@@ -1,0 +1,160 @@
+"""Plan: which offsets are read, of the inputs and of their outcomes, and what is gone already."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from consumer.audit.audit import Role
+from consumer.audit.findings import Reason, Unsaid
+from consumer.audit.ranges import Range
+from consumer.commands.audit.points import Named, Point
+from consumer.contracts.errors import KafkaProblem, SettingsError
+from consumer.contracts.messages import TopicPartition
+from consumer.settings.schema import Settings
+
+#: Where outcomes begin unless a person says otherwise.
+EARLIEST = Point(named=Named.EARLIEST)
+
+
+class Broker(Protocol):
+    """What `consumer.kafka.tools.places.Places` tells of topics and of the group."""
+
+    def topics(self, entries: Sequence[str], setting: str) -> Mapping[str, Sequence[int]]: ...
+
+    def starts(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, int]: ...
+
+    def ends(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, int]: ...
+
+    def at(
+        self, partitions: Collection[TopicPartition], time_ms: int
+    ) -> Mapping[TopicPartition, int]: ...
+
+    def committed(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, int]: ...
+
+    def compacted(self, topics: Collection[str]) -> frozenset[str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an audit reads.
+
+    Attributes:
+        inputs: the inputs that it is about.
+        outcomes: the output and the dead letters, from their beginning to their present end.
+        roles: of the topics of outcomes.
+        gone_inputs: what is gone of the inputs, or was never committed, before anything is read.
+        gone_outcomes: what is gone of the outcomes.
+        compacted: input topics that keep the newest message of a key only.
+    """
+
+    inputs: Mapping[TopicPartition, Range]
+    outcomes: Mapping[TopicPartition, Range]
+    roles: Mapping[str, Role]
+    gone_inputs: Sequence[Unsaid]
+    gone_outcomes: Sequence[Unsaid]
+    compacted: frozenset[str]
+
+
+def plan_of(
+    broker: Broker, settings: Settings, begin: Point, until: Point, outcomes_from: Point = EARLIEST
+) -> Plan:
+    """Ask the brokers what there is.
+
+    Raises:
+        SettingsError: a point names a partition or an offset that is not there.
+        KafkaProblem: the group has committed nothing, or the brokers do not answer.
+    """
+    inputs = _partitions(broker.topics(settings.input_topics, "input_topics"))
+    starts, ends = broker.starts(inputs), broker.ends(inputs)
+    gone: list[Unsaid] = []
+    firsts = _points(broker, begin, "--from", Named.EARLIEST, ends, "input")
+    # Before the ends of the outcomes: what was committed by then is in the log by then.
+    lasts = _points(broker, until, "--until", Named.COMMITTED, ends, "input")
+    if not lasts and any(ends[one] > starts[one] for one in inputs):
+        raise KafkaProblem(
+            f"the group {settings.group_id} has committed nothing in "
+            f"{', '.join(sorted({one.topic for one in inputs}))}; name the group of the workers "
+            "with --group-id, or an end with --until"
+        )
+    ranges = {}
+    for one in inputs:
+        first = firsts.get(one, starts[one])
+        last = min(lasts.get(one, first), ends[one])
+        if one not in lasts and ends[one] > max(first, starts[one]):
+            gone.append(Unsaid(Reason.UNCOMMITTED, one, max(first, starts[one]), ends[one]))
+        if first < min(last, starts[one]):
+            gone.append(Unsaid(Reason.REMOVED, one, first, min(last, starts[one])))
+        if max(first, starts[one]) < last:
+            ranges[one] = Range(max(first, starts[one]), last)
+    compacted = broker.compacted({one.topic for one in inputs})
+    gone += [
+        Unsaid(Reason.COMPACTED, one, start, end)
+        for one, (start, end) in ranges.items()
+        if one.topic in compacted
+    ]
+    outcomes, gone_outcomes = _outcomes(broker, settings, outcomes_from)
+    roles = {settings.output_topic: Role.OUTPUT, settings.dead_letter_topic: Role.DEAD_LETTERS}
+    return Plan(ranges, outcomes, roles, gone, gone_outcomes, compacted)
+
+
+def _outcomes(
+    broker: Broker, settings: Settings, begin: Point
+) -> tuple[dict[TopicPartition, Range], list[Unsaid]]:
+    gone: list[Unsaid] = []
+    partitions: list[TopicPartition] = []
+    for setting in ("output_topic", "dead_letter_topic"):
+        partitions += _partitions(broker.topics((getattr(settings, setting),), setting))
+    starts, ends = broker.starts(partitions), broker.ends(partitions)
+    compacted = broker.compacted({one.topic for one in partitions})
+    firsts = _points(broker, begin, "--outcomes-from", Named.EARLIEST, ends, "output")
+    for one in partitions:
+        if one.topic in compacted and ends[one]:
+            gone.append(Unsaid(Reason.COMPACTED, one, starts[one], ends[one]))
+        elif starts[one]:
+            gone.append(Unsaid(Reason.REMOVED, one, 0, starts[one]))
+        if firsts[one] > starts[one]:
+            gone.append(Unsaid(Reason.SKIPPED, one, starts[one], firsts[one]))
+    return {one: Range(max(starts[one], firsts[one]), ends[one]) for one in partitions}, gone
+
+
+def _partitions(topics: Mapping[str, Sequence[int]]) -> list[TopicPartition]:
+    return [TopicPartition(topic, part) for topic, parts in topics.items() for part in parts]
+
+
+def _points(
+    broker: Broker,
+    point: Point,
+    argument: str,
+    default: Named,
+    ends: Mapping[TopicPartition, int],
+    side: str,
+) -> dict[TopicPartition, int]:
+    """The offset that a point is in each partition; `default` is for those that it leaves out. The
+    beginning is 0, also where it is gone."""
+    if point.time_ms is not None:
+        return dict(broker.at(list(ends), point.time_ms))
+    match point.named or default:
+        case Named.EARLIEST:
+            found = dict.fromkeys(ends, 0)
+        case Named.LATEST:
+            found = dict(ends)
+        case Named.COMMITTED:
+            found = dict(broker.committed(list(ends)))
+    for one, offset in point.offsets.items():
+        name = f"{one.topic}:{one.partition}"
+        if one not in ends:
+            raise SettingsError(
+                argument,
+                f"{name} is no partition of the {side}",
+                f"name one of the topics of the {side}",
+            )
+        if offset > ends[one]:
+            raise SettingsError(
+                argument,
+                f"{name} ends at offset {ends[one]}, before {offset}",
+                f"write an offset up to {ends[one]}",
+            )
+        found[one] = offset
+    return found
