@@ -30,13 +30,11 @@ REPLAY_MARK = "__nerstream.replay.mark"
 _DIGITS = 19
 
 
-def with_source(headers: Headers, position: Position) -> Headers:
-    """An input's headers and, last, the one that names it."""
+def with_source(headers: Headers, position: Position) -> list[tuple[str, bytes | None]]:
+    """Headers of an output and, last, the one that names its input."""
     partition, offset = position
-    named = (SOURCE, f"{_prefix(partition)}{offset}".encode())
-    if not headers:
-        return (named,)
-    return (*without_source(headers), named)
+    named = (SOURCE, b"%b%d" % (_prefix(partition), offset))
+    return [*without_source(headers), named] if headers else [named]
 
 
 def without_source(headers: Headers) -> Headers:
@@ -65,8 +63,8 @@ def is_replay_mark(headers: Headers) -> bool:
 
 # There is one of these a message; to write out the partition takes longer than to find it again.
 @lru_cache(4_096)
-def _prefix(partition: TopicPartition) -> str:
-    return f"{partition.topic}/{partition.partition}/"
+def _prefix(partition: TopicPartition) -> bytes:
+    return f"{partition.topic}/{partition.partition}/".encode()
 
 
 def _position(value: bytes | None) -> Position | None:

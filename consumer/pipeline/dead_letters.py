@@ -6,12 +6,12 @@ from collections import Counter, deque
 
 from consumer.contracts.choices import RejectCode
 from consumer.contracts.errors import DeadLetterLimitExceeded
-from consumer.contracts.headers import ERRORS, with_source
+from consumer.contracts.headers import ERRORS
 from consumer.contracts.messages import Outgoing, Rejected
 
 
 def dead_letter(rejected: Rejected, topic: str, partition: int | None, version: str) -> Outgoing:
-    """The dead letter of a rejected message: its bytes, key and headers, where it stands and why.
+    """The dead letter of a rejected message: its bytes, key and headers, and the reason.
 
     Headers of an earlier rejection, which a replayed message may carry, are replaced.
 
@@ -41,7 +41,7 @@ def dead_letter(rejected: Rejected, topic: str, partition: int | None, version: 
         topic=topic,
         key=raw.key,
         value=raw.value,
-        headers=with_source(kept, raw.position) + added,
+        headers=kept + added,
         timestamp_ms=raw.timestamp_ms,
         partition=partition,
         position=raw.position,

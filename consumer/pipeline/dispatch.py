@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from consumer.contracts.choices import RejectCode, RejectStage
 from consumer.contracts.errors import KafkaProblem, RejectedMessage
-from consumer.contracts.headers import with_source
 from consumer.contracts.messages import (
     Outcome,
     Outgoing,
@@ -118,10 +117,11 @@ class Dispatcher:
         if not isinstance(outcome, Tombstone):
             value = self._serializer.encode(outcome, int(self._wall_clock() * 1000))
         topic = self._route.output_topic
-        partition = self._partition(raw, topic)
-        headers = with_source(raw.headers, raw.position)
+        partition = None if raw.key is not None else self._partition(raw, topic)
         # By place: names cost a third more, and there is one of these a message.
-        return Outgoing(topic, raw.key, value, headers, raw.timestamp_ms, partition, raw.position)
+        return Outgoing(
+            topic, raw.key, value, raw.headers, raw.timestamp_ms, partition, raw.position
+        )
 
     def _partition(self, raw: RawMessage, topic: str) -> int | None:
         """Without a key the input's partition decides, so that its order holds."""

@@ -24,7 +24,7 @@ HEADERS = st.lists(
 @given(headers=HEADERS, position=POSITIONS)
 def test_it_is_found_again_and_all_else_stays(headers: Headers, position: Position) -> None:
     """Whatever the topic is called, and whatever came in by that name."""
-    named = with_source(headers, position)
+    named = tuple(with_source(headers, position))
     assert source_in(named) == position
     assert [name for name, _ in named].count(SOURCE) == 1
     assert without_source(named) == without_source(headers)
@@ -33,10 +33,10 @@ def test_it_is_found_again_and_all_else_stays(headers: Headers, position: Positi
 
 def test_it_is_text_that_a_person_reads() -> None:
     position = Position(TopicPartition("news.eu-west_1", 3), 120)
-    assert with_source((("a", b"1"),), position) == (
+    assert with_source((("a", b"1"),), position) == [
         ("a", b"1"),
         ("__nerstream.source", b"news.eu-west_1/3/120"),
-    )
+    ]
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,6 @@ def test_a_dead_letter_is_the_message_and_the_reason() -> None:
     assert letter.timestamp_ms == 1_234
     assert letter.position == rejected().raw.position
     assert dict(letter.headers) == {
-        "__nerstream.source": b"articles/1/7",
         "__nerstream.errors.code": b"invalid_utf8",
         "__nerstream.errors.message": b"byte 3 is not UTF-8",
         "__nerstream.errors.stage": b"prepare",

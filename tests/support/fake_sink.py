@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 
 from consumer.contracts.choices import RejectCode
 from consumer.contracts.errors import AbortableError, GroupMoved, KafkaProblem, RejectedMessage
+from consumer.contracts.headers import with_source
 from consumer.contracts.messages import Outgoing, Position, TopicPartition
 from tests.support.fake_kafka import FakeBroker, FakeSource
 from tests.support.fakes import PATIENCE_S
@@ -85,7 +86,8 @@ class FakeSink:
             )
         if message.timestamp_ms == 0:
             raise RejectedMessage(RejectCode.TIMESTAMP_REFUSED, "the client cannot write 0")
-        self._sent.append(message)
+        headers = tuple(with_source(message.headers, message.position))
+        self._sent.append(message._replace(headers=headers))
         self.sent_count += 1
 
     def commit(

@@ -57,7 +57,8 @@ class KafkaSink(ABC):
         self._open = True
 
     def send(self, message: Outgoing) -> None:
-        self._ready.send(message, self._timeout_s)
+        # Past the property, since there is one of these a message.
+        (self._output or self._ready).send(message, self._timeout_s)
 
     def commit(
         self, offsets: Mapping[TopicPartition, int], still_owned: Callable[[], bool]
@@ -83,7 +84,7 @@ class KafkaSink(ABC):
         self._abort()
 
     def refused(self, topic: str, position: Position) -> RejectCode | None:
-        return None if self._output is None else self._output.refused(topic, position)
+        return None if self._output is None else self._output.refusals.refused(topic, position)
 
     def partition_count(self, topic: str) -> int:
         return self._ready.partition_count(topic)

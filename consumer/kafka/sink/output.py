@@ -12,7 +12,8 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from consumer.contracts.choices import RejectCode
 from consumer.contracts.errors import AbortableError, KafkaProblem, RejectedMessage
-from consumer.contracts.messages import Outgoing, Position, TopicPartition
+from consumer.contracts.headers import with_source
+from consumer.contracts.messages import Outgoing, TopicPartition
 from consumer.kafka.client import ClientWatch, await_topics, make_client
 from consumer.kafka.errors import FENCED, PERMANENT, error_of, fenced, problem, raised_by
 from consumer.kafka.messages import NO_TIMESTAMP
@@ -63,7 +64,8 @@ class Output:
         self.lost = False
         self._unserved = 0
         self._deliveries = Deliveries()
-        self._refusals = Refusals()
+        #: What the broker refuses for what it is.
+        self.refusals = Refusals()
         self._partition_counts = PartitionCounts()
 
     @property
@@ -84,7 +86,7 @@ class Output:
             SettingsError: a property is wrong.
         """
         self.stop()
-        self._alone = self._refusals.suspects
+        self._alone = self.refusals.suspects
         self.watch = ClientWatch()
         required = {**self._properties, **REQUIRED}
         if self._alone:
@@ -105,7 +107,7 @@ class Output:
     def begin(self) -> bool:
         """Forget what became of earlier messages. Returns whether a new producer is due."""
         self._deliveries = Deliveries()
-        return self._alone != self._refusals.suspects
+        return self._alone != self.refusals.suspects
 
     def send(self, message: Outgoing, timeout_s: float) -> None:
         """Queue one message; while the buffer is full, wait for the broker to take some.
@@ -115,7 +117,7 @@ class Output:
             AbortableError, KafkaProblem: an earlier message failed, or the buffer stays full.
         """
         deadline: float | None = None
-        topic, key, value, headers, timestamp_ms, partition, _ = message
+        topic, key, value, headers, timestamp_ms, partition, position = message
         if timestamp_ms == _TAKEN_FOR_NOW_MS:
             raise RejectedMessage(
                 RejectCode.TIMESTAMP_REFUSED,
@@ -123,20 +125,26 @@ class Output:
                 "producer set one",
             )
         delivered = partial(self._delivered, self._deliveries, message)
+        # There is one of these a message, so that each step through a property counts.
+        producer = self._producer
+        if producer is None:
+            producer = self.producer  # which says so
         while True:
             if not self._unserved:
                 # What has failed is heard of where callbacks run, and not between two messages.
                 self.raise_failure()
                 self._raise_if_stranded()
             try:
-                self.producer.produce(
+                producer.produce(
                     topic,
                     value,
                     key,
                     _BY_KEY if partition is None else partition,
                     on_delivery=delivered,
                     timestamp=NO_TIMESTAMP if timestamp_ms is None else timestamp_ms,
-                    headers=list(headers) if headers else None,
+                    # Made here, for the client to copy: kept with the message until it is
+                    # delivered, it would cost twice as much.
+                    headers=with_source(headers, position),
                 )
             except BufferError:
                 now = time.monotonic()
@@ -215,11 +223,7 @@ class Output:
         self, offsets: Mapping[TopicPartition, int], assigned: Collection[TopicPartition]
     ) -> None:
         """As `Refusals.settle`."""
-        self._refusals.settle(offsets, assigned)
-
-    def refused(self, topic: str, position: Position) -> RejectCode | None:
-        """As `Refusals.refused`."""
-        return self._refusals.refused(topic, position)
+        self.refusals.settle(offsets, assigned)
 
     def partition_count(self, topic: str) -> int:
         """As `PartitionCounts.of`."""
@@ -284,5 +288,5 @@ class Output:
         if error is not None:
             reason = REASONS.get(error.code())
             if reason is not None:
-                self._refusals.refuse(message, reason, self._alone)
+                self.refusals.refuse(message, reason, self._alone)
             deliveries.failed(message, error)
