@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from consumer.codec.article_codec import Codec
+from consumer.codec.json_comparison import JsonComparison
 from consumer.codec.language import LanguageStep
 from consumer.codec.output_place import RESERVED_FIELDS, RESERVED_WITH_NAMES, OutputPlace
 from consumer.codec.registry.subjects import Subjects
@@ -97,9 +98,9 @@ def worker_codec_from(settings: Settings) -> Codec:
     """
     if settings.input_format is InputFormat.JSON:
         return codec_from(settings)
-    has_names = settings.group_mentions is Switch.ON
-    written = RESERVED_WITH_NAMES if has_names else RESERVED_FIELDS
-    place = OutputPlace(settings.output_field, written)
+    subjects = None
+    if settings.output_format is not OutputFormat.JSON:
+        subjects = Subjects(settings.subject_name_strategy, settings.output_topic)
     try:
         # Imported here: an extra that most workers do without.
         from consumer.codec.registry.choice import message_format
@@ -107,17 +108,48 @@ def worker_codec_from(settings: Settings) -> Codec:
 
         registry = ConfluentRegistry(settings.registry)
     except ImportError as missing:
-        raise SettingsError(
-            "input_format",
-            f"{settings.input_format} needs more than is installed ({missing})",
-            "install nerstream[registry]",
-        ) from missing
-    subjects = None
-    if settings.output_format is not OutputFormat.JSON:
-        subjects = Subjects(settings.subject_name_strategy, settings.output_topic)
+        raise _not_installed(settings, missing) from missing
     return _codec(
         settings,
-        message_format(settings.input_format, registry, subjects, place, has_names=has_names),
+        message_format(
+            settings.input_format,
+            registry,
+            subjects,
+            _place(settings),
+            has_names=settings.group_mentions is Switch.ON,
+        ),
+    )
+
+
+def comparison_from(settings: Settings) -> ports.Comparison:
+    """What holds the values of outputs against those of inputs, in the formats of both. Connects to
+    nothing yet.
+
+    Raises:
+        SettingsError: as `worker_codec_from`.
+    """
+    place = _place(settings)
+    if settings.input_format is InputFormat.JSON:
+        return JsonComparison(place)
+    try:
+        from consumer.codec.registry.choice import comparison
+        from consumer.kafka.registry import ConfluentRegistry
+
+        return comparison(settings.input_format, ConfluentRegistry(settings.registry), place)
+    except ImportError as missing:
+        raise _not_installed(settings, missing) from missing
+
+
+def _place(settings: Settings) -> OutputPlace:
+    has_names = settings.group_mentions is Switch.ON
+    return OutputPlace(settings.output_field, RESERVED_WITH_NAMES if has_names else RESERVED_FIELDS)
+
+
+def _not_installed(settings: Settings, missing: ImportError) -> SettingsError:
+    return SettingsError(
+        "input_format",
+        f"{settings.input_format} needs more than is installed ({missing})",
+        "install nerstream[registry]",
     )
 
 

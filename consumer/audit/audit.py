@@ -13,7 +13,7 @@ from consumer.audit.findings import Finding, Findings, Kind, Reason, Unsaid
 from consumer.audit.ledger import Ledger
 from consumer.audit.ranges import Range, Ranges, contain
 from consumer.contracts.choices import RejectCode, RejectStage
-from consumer.contracts.headers import ERRORS, source_in
+from consumer.contracts.headers import ERRORS, is_replay_mark, source_in
 from consumer.contracts.messages import Headers, Position, RawMessage, TopicPartition
 from consumer.contracts.ports import Comparison
 
@@ -97,6 +97,8 @@ class Audit:
         where = raw.position.topic_partition
         source = source_in(raw.headers)
         if role is Role.DEAD_LETTERS:
+            if is_replay_mark(raw.headers):
+                return  # it says what was sent back, and is no outcome
             told = _told_origin(raw.headers)
             if source is None:
                 source = told  # an older version's

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from consumer.codec.json_text import without_member_at, without_members
-from consumer.codec.output_place import RESERVED_FIELDS, OutputPlace
+from consumer.codec.output_place import OutputPlace
 
 #: Where the members begin that the worker adds. Inside a string a quote would be escaped, so these
 #: bytes are always the name of a member.
@@ -21,22 +21,24 @@ class JsonComparison:
     """Fulfils `Comparison` for values in JSON.
 
     Args:
-        output_field: the setting. Below the top, an object on the way that is missing, null or
-            empty counts as the same, since the worker makes one of it.
+        place: where the additions are, and what they are called. Below the top, an object on the
+            way that is missing, null or empty counts as the same, since the worker makes one of it.
     """
 
-    def __init__(self, output_field: str = "") -> None:
-        self._names = OutputPlace(output_field).names
-        first = self._names[:1] or sorted(RESERVED_FIELDS)
+    def __init__(self, place: OutputPlace | None = None) -> None:
+        place = OutputPlace() if place is None else place
+        self._names = place.names
+        #: Members at the top that are ours, or the first on the way to ours.
+        self._top = frozenset(self._names[:1]) if self._names else place.top_names or frozenset()
         # Bytes that a member of ours cannot be written without: its name, or an escape of JSON's.
-        self._signs = (*(orjson.dumps(name)[1:-1] for name in first), b"\\u")
+        self._signs = (*(orjson.dumps(name)[1:-1] for name in sorted(self._top)), b"\\u")
 
     def kept(self, value: bytes) -> tuple[bytes, bool]:
         """As the protocol says."""
         at = -1 if self._names else value.rfind(_ADDED)
         if at >= 0:
             end = value.rfind(b"}")
-            if _adds(value[at + 1 : end]):
+            if self._adds(value[at + 1 : end]):
                 # As the worker writes it: ours are the last members, and stand there once.
                 rest = value[:at] + value[end:]
                 if not self._ours(rest):
@@ -46,27 +48,25 @@ class JsonComparison:
             return _plain(value), False
         if self._names:
             return _plain(without_member_at(value, self._names)), self._is_tagged(found)
-        return _plain(without_members(value, RESERVED_FIELDS)), _MARK in found
+        return _plain(without_members(value, self._top)), _MARK in found
 
     def _ours(self, value: bytes) -> dict[str, Any]:
         """The document where it has members that may be ours; empty where it has none."""
         if not any(sign in value for sign in self._signs):
             return {}
         found = _object(value) or {}
-        ours = self._names[:1] or RESERVED_FIELDS
-        return found if any(name in found for name in ours) else {}
+        return {} if self._top.isdisjoint(found) else found
+
+    def _adds(self, members: bytes) -> bool:
+        """Whether these members are ours and no others."""
+        found = _object(b"{%b}" % members)
+        return found is not None and _MARK in found and found.keys() <= self._top
 
     def _is_tagged(self, document: dict[str, Any]) -> bool:
         here: Any = document
         for name in self._names:
             here = here.get(name) if isinstance(here, dict) else None
         return isinstance(here, dict) and _MARK in here
-
-
-def _adds(members: bytes) -> bool:
-    """Whether these members are ours and no others."""
-    found = _object(b"{%b}" % members)
-    return found is not None and _MARK in found and found.keys() <= RESERVED_FIELDS
 
 
 def _object(value: bytes) -> dict[str, Any] | None:

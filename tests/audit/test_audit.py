@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from consumer.audit.audit import Role
 from consumer.audit.findings import Kind, Reason, Unsaid
 from consumer.contracts.choices import RejectCode, RejectStage
-from consumer.contracts.headers import ERRORS, SOURCE, without_source
+from consumer.contracts.headers import ERRORS, REPLAY_MARK, SOURCE, without_source
 from consumer.contracts.messages import RawMessage, TopicPartition
 from tests.support.audited import DEAD, OUT, Log, article, given, letter_of, outcome_of
 
@@ -164,6 +164,14 @@ def test_a_dead_letter_that_was_sent_back_has_other_reasons_then() -> None:
     assert Log.of([again]).found() == {}
     mended = given(0, headers=letter.headers)
     assert Log.of([mended]).found() == {}
+
+
+def test_the_mark_of_a_replay_is_no_outcome() -> None:
+    log = Log.of(inputs())
+    mark = given(0, b"{}", topic=DEAD, headers=((REPLAY_MARK, b"1"),))
+    log.outcomes.append((Role.DEAD_LETTERS, mark))
+    found = log.audited()
+    assert (dict(found.counts), found.unsaid, found.dead_letters.total()) == ({}, [], 1)
 
 
 @pytest.mark.parametrize("timestamp_ms", [0, None, -5])

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from consumer.codec.article_codec import Codec
 from consumer.codec.json_comparison import JsonComparison
+from consumer.codec.output_place import RESERVED_WITH_NAMES, OutputPlace
 from consumer.contracts.choices import NoText
 from consumer.contracts.errors import RejectedMessage
 from consumer.contracts.messages import (
@@ -80,9 +81,32 @@ def test_of_an_article_that_was_tagged_before_ours_are_left_out(value: bytes) ->
 def test_white_space_in_an_object_without_members_is_nothing(
     value: bytes, output_field: str
 ) -> None:
-    kept = JsonComparison(output_field).kept
+    kept = JsonComparison(OutputPlace(output_field)).kept
     assert kept(value) == (b"{}", False)
     assert kept(enriched(value, output_field)) == (b"{}", True)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b'{"id":"1","title":"x"}',
+        b'{"id":"1","names":["x"],"title":"x"}',
+        b'{"id":"1","title":"x","entities":[],"names":[],"tagging":{}}',
+    ],
+)
+@pytest.mark.parametrize("output_field", ["", "nlp"])
+def test_the_names_of_an_article_are_ours_where_they_are_asked_for(
+    value: bytes, output_field: str
+) -> None:
+    place = OutputPlace(output_field, RESERVED_WITH_NAMES)
+    codec = Codec(("title",), output_field=output_field, people=frozenset({"PER"}))
+    raw = RawMessage(Position(TopicPartition("news", 0), 0), None, value, (), None, 0)
+    article = codec.decode(raw)
+    assert isinstance(article, Article)
+    output = codec.encode(TaggedArticle(article, (), 1, MODEL), 1_000)
+    assert b'"names":[]' in output
+    kept = JsonComparison(place).kept
+    assert kept(output) == (kept(value)[0], True)
 
 
 VALUES = st.recursive(
@@ -115,7 +139,7 @@ def test_below_the_top_as_well(
 ) -> None:
     colon, comma = (":", ",") if is_ascii else (" : ", " , ")
     value = f"{{{comma.join(json.dumps(n) + colon + json.dumps(one) for n, one in members)}}}"
-    kept = JsonComparison(output_field).kept
+    kept = JsonComparison(OutputPlace(output_field)).kept
     try:
         output = enriched(value.encode(), output_field)
     except RejectedMessage:
@@ -176,4 +200,4 @@ def test_any_bytes_are_taken(value: bytes) -> None:
 def test_what_is_no_article_stays_the_very_object() -> None:
     for value in (b"", b"{", b"[1]", b"\xff", b'{"entities":', b"1"):
         assert KEPT(value)[0] is value
-        assert JsonComparison("entities.x").kept(value)[0] is value
+        assert JsonComparison(OutputPlace("entities.x")).kept(value)[0] is value

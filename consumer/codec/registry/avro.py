@@ -90,8 +90,8 @@ class AvroFormat(RegistryFormat[_Plan]):
         super().__init__(*args, **options)
         top = self._additions.top
         self._fields = [addition_field(name, shape) for name, shape in top.items()]
-        # Each record around the additions is one that may be absent and is not.
-        self._opening = _PRESENT * len(self._additions.within)
+        # The outermost record around the additions may be absent and is not; it has the others.
+        self._opening = _PRESENT if self._additions.within else b""
         self._writers = {
             name: _Writer(
                 avro_type(shape) if self._additions.within else addition_field(name, shape)["type"]

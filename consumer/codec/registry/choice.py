@@ -9,6 +9,7 @@ from consumer.codec.output_place import OutputPlace
 from consumer.codec.registry.additions import NAMES, WITH_NAMES, additions_at
 from consumer.codec.registry.as_json import AsJson
 from consumer.codec.registry.avro import AvroFormat
+from consumer.codec.registry.document_comparison import DocumentComparison
 from consumer.codec.registry.formats import RegistryFormat
 from consumer.codec.registry.json_schema import JsonSchemaFormat
 from consumer.codec.registry.protobuf import ProtobufFormat
@@ -22,6 +23,19 @@ _FORMATS: Mapping[InputFormat, type[RegistryFormat[Any]]] = {
     InputFormat.PROTOBUF: ProtobufFormat,
     InputFormat.JSON_SCHEMA: JsonSchemaFormat,
 }
+
+
+def comparison(
+    choice: InputFormat, registry: SchemaRegistry, place: OutputPlace
+) -> DocumentComparison:
+    """What holds outputs against inputs of such a format; it registers nothing.
+
+    Args:
+        place: where the additions are.
+    """
+    # Nothing is added here: outputs are read as well, whose schemas have the additions already.
+    source = _FORMATS[choice](registry, None, additions_at(OutputPlace(), ()))
+    return DocumentComparison(source, place)
 
 
 def message_format(

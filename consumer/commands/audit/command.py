@@ -35,7 +35,11 @@ SETTINGS = (
     "kafka",
     "delivery",
     "transaction_timeout_ms",
+    "preset",
     "output_field",
+    "group_mentions",
+    "input_format",
+    "registry",
 )
 
 #: Inputs that are held at once, some 29 bytes each; a longer audit is made in parts, and reads the
@@ -162,11 +166,12 @@ def _part_count(plan: Plan) -> int:
 def _part(
     part: Ranges, plan: Plan, settings: Settings, reader: Reader, most: int, move: Move
 ) -> Findings:
-    from consumer.codec.json_comparison import JsonComparison
+    # Imported here, as the client library is.
+    from consumer.loading import comparison_from
 
     audit = Audit(
         part,
-        JsonComparison(settings.output_field),
+        comparison_from(settings),
         exactly_once=settings.delivery is Delivery.EXACTLY_ONCE,
         compacted=plan.compacted,
         most=most,

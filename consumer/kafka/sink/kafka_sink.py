@@ -9,6 +9,7 @@ from typing import Any
 
 from consumer.contracts.choices import RejectCode
 from consumer.contracts.errors import AbortableError, GroupMoved, KafkaProblem
+from consumer.contracts.headers import with_source
 from consumer.contracts.messages import Outgoing, Position, TopicPartition
 from consumer.kafka.sink.output import Output
 from consumer.kafka.source.source import KafkaSource
@@ -57,8 +58,9 @@ class KafkaSink(ABC):
         self._open = True
 
     def send(self, message: Outgoing) -> None:
+        headers = with_source(message.headers, message.position)
         # Past the property, since there is one of these a message.
-        (self._output or self._ready).send(message, self._timeout_s)
+        (self._output or self._ready).send(message, self._timeout_s, headers)
 
     def commit(
         self, offsets: Mapping[TopicPartition, int], still_owned: Callable[[], bool]

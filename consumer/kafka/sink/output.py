@@ -12,7 +12,6 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from consumer.contracts.choices import RejectCode
 from consumer.contracts.errors import AbortableError, KafkaProblem, RejectedMessage
-from consumer.contracts.headers import with_source
 from consumer.contracts.messages import Outgoing, TopicPartition
 from consumer.kafka.client import ClientWatch, await_topics, make_client
 from consumer.kafka.errors import FENCED, PERMANENT, error_of, fenced, problem, raised_by
@@ -109,15 +108,26 @@ class Output:
         self._deliveries = Deliveries()
         return self._alone != self.refusals.suspects
 
-    def send(self, message: Outgoing, timeout_s: float) -> None:
+    def send(
+        self,
+        message: Outgoing,
+        timeout_s: float,
+        headers: list[tuple[str, bytes | None]] | None = None,
+    ) -> None:
         """Queue one message; while the buffer is full, wait for the broker to take some.
+
+        Args:
+            headers: in the place of the message's own, for the client to copy. Kept with the
+                message until it is delivered, they would cost twice as much.
 
         Raises:
             RejectedMessage: code `too_large`, by the client's own limit; `timestamp_refused`.
             AbortableError, KafkaProblem: an earlier message failed, or the buffer stays full.
         """
         deadline: float | None = None
-        topic, key, value, headers, timestamp_ms, partition, position = message
+        topic, key, value, own_headers, timestamp_ms, partition, _ = message
+        if headers is None:
+            headers = list(own_headers)
         if timestamp_ms == _TAKEN_FOR_NOW_MS:
             raise RejectedMessage(
                 RejectCode.TIMESTAMP_REFUSED,
@@ -142,9 +152,7 @@ class Output:
                     _BY_KEY if partition is None else partition,
                     on_delivery=delivered,
                     timestamp=NO_TIMESTAMP if timestamp_ms is None else timestamp_ms,
-                    # Made here, for the client to copy: kept with the message until it is
-                    # delivered, it would cost twice as much.
-                    headers=with_source(headers, position),
+                    headers=headers or None,
                 )
             except BufferError:
                 now = time.monotonic()

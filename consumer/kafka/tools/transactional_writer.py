@@ -146,7 +146,7 @@ class TransactionalWriter(Closing):
     def refused(self, topic: str, position: Position) -> RejectCode | None:
         """Why the topic does not take the message that answers this position; None if it does, as
         far as is known."""
-        return self._output.refused(topic, position)
+        return self._output.refusals.refused(topic, position)
 
     def close(self) -> None:
         """End what is open, by an abort, and let go."""
