@@ -29,7 +29,7 @@ from consumer.kafka.client_check import check_clients
 from consumer.kafka.internal_topics import InternalTopics
 from consumer.kafka.sink.sink import make_sink
 from consumer.kafka.source.source import KafkaSource
-from consumer.loading import refined, tagger_from, worker_codec_from
+from consumer.loading import refined, taggers_from, worker_codec_from
 from consumer.settings.schema import Settings
 from consumer.telemetry.admin import AdminServer
 from consumer.telemetry.health import Health
@@ -155,7 +155,7 @@ def load_tagger(
 
     def run() -> None:
         try:
-            loaded.set_result(tagger_from(settings))
+            loaded.set_result(taggers_from(settings))
         except BaseException as failure:  # raised below, by the thread that waits
             loaded.set_exception(failure)
 

@@ -12,6 +12,7 @@ from consumer.codec.registry.subjects import Subjects
 from consumer.contracts import ports
 from consumer.contracts.choices import InputFormat, OutputFormat, Switch, TextFormat
 from consumer.contracts.errors import SettingsError
+from consumer.contracts.languages import ANY_LANGUAGE
 from consumer.settings.schema import Settings
 
 if TYPE_CHECKING:
@@ -68,6 +69,17 @@ def tagger_from(settings: Settings) -> Tagger:
     from consumer.tagging.tagger import load_tagger
 
     return load_tagger(**{name: getattr(settings, name) for name in TAGGER_SETTINGS})
+
+
+def taggers_from(settings: Settings) -> ports.Tagger:
+    """As `tagger_from`; where the settings name a model for each language, all of them behind one
+    tagger. Blocks."""
+    if not settings.models:
+        return tagger_from(settings)
+    from consumer.tagging.together import load_taggers
+
+    names = [name for name in TAGGER_SETTINGS if name not in ("model", "revision")]
+    return load_taggers(settings.models, **{name: getattr(settings, name) for name in names})
 
 
 def codec_from(settings: Settings) -> Codec:
@@ -188,12 +200,22 @@ def _language_step(settings: Settings) -> LanguageStep | None:
     Raises:
         SettingsError: it must be detected, and what detects it is not installed.
     """
-    tagged = frozenset(settings.languages) or None
-    if tagged is None and not settings.language_field:
+    tagged = _tagged_languages(settings)
+    by_models = any(language != ANY_LANGUAGE for language in settings.models)
+    if tagged is None and not by_models and not settings.language_field:
         return None
     detect = None
-    if tagged is not None and settings.language_detection is Switch.ON:
+    if (tagged is not None or by_models) and settings.language_detection is Switch.ON:
         from consumer.codec.detection import LanguageDetector
 
-        detect = LanguageDetector("languages").language_of
+        detect = LanguageDetector("languages" if settings.languages else "models").language_of
     return LanguageStep(settings.language_field, detect, tagged)
+
+
+def _tagged_languages(settings: Settings) -> frozenset[str] | None:
+    """The languages that are tagged; None where all are."""
+    if settings.languages:
+        return frozenset(settings.languages)  # for each of which there is a model
+    if settings.models and ANY_LANGUAGE not in settings.models:
+        return frozenset(settings.models)
+    return None

@@ -8,15 +8,12 @@ from typing import Any
 
 from consumer.codec.fields.places import ConditionFailed, compiled
 from consumer.contracts.choices import SkipReason
-from consumer.contracts.languages import primary_subtag
+from consumer.contracts.languages import primary_subtag, with_kin
 from consumer.contracts.messages import Article, Untagged
 from consumer.settings.paths import is_path, parsed
 
 #: What a list of languages has for articles of which none is known (BCP 47: undetermined).
 UNDETERMINED = "und"
-
-#: Languages that are written as one, or told apart by few.
-_ALSO = {"no": ("nb", "nn"), "nb": ("no",), "nn": ("no",)}
 
 #: A BCP 47 tag is of this form, or near enough to it; anything else in a message is none.
 _TAG = re.compile(r"[A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8}){0,8}")
@@ -40,7 +37,7 @@ class LanguageStep:
         self._find = compiled(parsed(field)) if field and is_path(field) else None
         self._name = field
         self._detect = detect
-        self._tagged = None if tagged is None else _with_kin(tagged)
+        self._tagged = None if tagged is None else with_kin(tagged)
 
     def __call__(self, article: Article | Untagged, document: Any) -> Article | Untagged:
         """The article with its language; untagged where that is not tagged.
@@ -76,8 +73,3 @@ class LanguageStep:
             if isinstance(value, str) and _TAG.fullmatch(value.strip()):
                 return value.strip()
         return ""
-
-
-def _with_kin(languages: Collection[str]) -> frozenset[str]:
-    subtags = {primary_subtag(language) for language in languages}
-    return frozenset(subtags.union(*(_ALSO.get(one, ()) for one in subtags)))

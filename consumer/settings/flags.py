@@ -13,6 +13,7 @@ PREFIX = "NERSTREAM_"
 
 #: The settings that are tables: what an entry looks like, in words and as an example.
 ENTRIES: Mapping[str, tuple[str, str]] = {
+    "models": ("LANGUAGE=MODEL", "de=OWNER/NAME@REVISION"),
     "kafka": ("NAME=VALUE", "security.protocol=SSL"),
     "registry": ("NAME=VALUE", "url=http://localhost:8081"),
 }

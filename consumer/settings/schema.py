@@ -26,6 +26,7 @@ from consumer.contracts.choices import (
     SubjectNameStrategy,
     Switch,
 )
+from consumer.contracts.languages import ANY_LANGUAGE, primary_subtag, with_kin
 from consumer.settings.paths import member_names
 from consumer.settings.presets import PRESETS
 from consumer.settings.registry import without_password
@@ -38,6 +39,7 @@ from consumer.settings.values import (
     KafkaProperties,
     Languages,
     Milliseconds,
+    Models,
     Name,
     NonEmpty,
     OptionalMember,
@@ -191,6 +193,13 @@ class Settings(BaseModel):
     """Hugging Face token-classification model: hub id, local folder, or `bundled`."""
     revision: str = ""
     """Commit, tag or branch of the hub model; pin a commit in production. Empty takes `main`."""
+    models: Models = Field(default_factory=dict)
+    """In place of `model` and `revision`, a model for each language: `en`, `de` and so on, as the
+    articles' languages begin, and `*` for all others. Each is what `model` takes, or
+    `MODEL@REVISION`. Languages that name the same model share it. Where there is no `*`, an article
+    of another language, or of none that is known, is published with no entities and
+    `"skipped": "language"` in `tagging`. `language_field` and `language_detection` say how an
+    article's language is known."""
     device: Device = "auto"
     """`auto`, `cpu`, `cuda` or `cuda:N`."""
     dtype: Dtype = Dtype.AUTO
@@ -328,6 +337,21 @@ class Settings(BaseModel):
                 "give one, and FIELD=FORMAT for others",
                 ("text_format",),
             )
+        return self
+
+    @model_validator(mode="after")
+    def _languages_have_models(self) -> Self:
+        """A language that is tagged needs a model."""
+        if not self.models or ANY_LANGUAGE in self.models:
+            return self
+        with_model = with_kin(self.models)
+        for language in self.languages:
+            if primary_subtag(language) not in with_model:
+                raise WrongValue(
+                    f"names {language}, for which models has none",
+                    f'add it to models, or "{ANY_LANGUAGE}" for all others',
+                    ("languages", "models"),
+                )
         return self
 
     def shown(self) -> dict[str, Any]:

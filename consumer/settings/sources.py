@@ -71,6 +71,8 @@ def load_settings(
                 faults.append(item)
             else:
                 found[item.key] = item
+    if hasattr(arguments, "models"):  # where a command takes models
+        faults.extend(_beside_models(found))
     settings, wrong = _validated(found, defaults or {})
     faults.extend(wrong)
     if settings is None or faults:
@@ -97,6 +99,19 @@ def _validated(
             values[given.setting] = {**values.get(given.setting, {}), given.entry: given.value}
     faults = faults_of(values, found)
     return (None, faults) if faults else (Settings(**values, kafka=properties), [])
+
+
+def _beside_models(found: Mapping[str, Given]) -> Iterator[SettingsError]:
+    """`model` and `revision` would be of no use where there is a model for each language."""
+    if not any(given.setting == "models" for given in found.values()):
+        return
+    remedies = {
+        "model": 'for languages without a model of their own write "*" = "MODEL" under models',
+        "revision": "write MODEL@REVISION for each of the models",
+    }
+    for setting, remedy in remedies.items():
+        if setting in found:
+            yield SettingsError(found[setting].source, "has no effect beside models", remedy)
 
 
 def _from_flags(arguments: argparse.Namespace) -> Iterator[Given | SettingsError]:

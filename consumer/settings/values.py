@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeAlias
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from consumer.contracts.choices import DEVICE_FORMS, TextFormat, is_device
+from consumer.contracts.languages import ANY_LANGUAGE
 from consumer.settings import paths, topic_patterns
 from consumer.settings.registry import registry_fault
 from consumer.settings.reserved import property_fault
@@ -205,6 +206,26 @@ def _for_registry(properties: Mapping[str, str]) -> Mapping[str, str]:
     return properties
 
 
+def _models(models: Mapping[str, str]) -> Mapping[str, str]:
+    """By language in lower case, as articles' languages are looked up."""
+    found: dict[str, str] = {}
+    for language, model in models.items():
+        given = (f"models.{language}",)
+        name = language.strip().lower()
+        if name != ANY_LANGUAGE and not _LANGUAGE.fullmatch(name):
+            raise WrongValue(
+                f'"{language}" is no language',
+                f"it must be a code of letters alone, such as en, de or fil, or {ANY_LANGUAGE}",
+                given,
+            )
+        if name in found:
+            raise WrongValue(f"the language {name} is there twice", "give it once", given)
+        if not model.strip():
+            raise WrongValue("names no model", "it must be MODEL or MODEL@REVISION", given)
+        found[name] = model.strip()
+    return found
+
+
 Count: TypeAlias = Annotated[int, Field(ge=1)]
 Seconds: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Milliseconds: TypeAlias = Annotated[int, Field(ge=0)]
@@ -244,5 +265,6 @@ TextFormats: TypeAlias = Annotated[
 OptionalPath: TypeAlias = Annotated[str, AfterValidator(_optional_path)]
 OptionalMember: TypeAlias = Annotated[str, AfterValidator(_member)]
 Device: TypeAlias = Annotated[str, AfterValidator(_device)]
+Models: TypeAlias = Annotated[Mapping[str, str], AfterValidator(_models)]
 KafkaProperties: TypeAlias = Annotated[Mapping[str, str], AfterValidator(_passed_through)]
 RegistryProperties: TypeAlias = Annotated[Mapping[str, str], AfterValidator(_for_registry)]

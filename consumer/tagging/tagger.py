@@ -21,15 +21,15 @@ from consumer.contracts.messages import (
     TaggingResult,
 )
 from consumer.tagging.engine.engine import Engine, is_out_of_memory
-from consumer.tagging.engine.forward import Forward
+from consumer.tagging.engine.forward import Forward, share_device
 from consumer.tagging.engine.forward_run import ForwardResult
 from consumer.tagging.entities import READ_FIRST, find_entities
 from consumer.tagging.model.loaded_model import LoadedModel
 from consumer.tagging.select import load_model, select_engine, with_fallback
-from consumer.tagging.tokenize.encoding import ArticleEncoding
+from consumer.tagging.tokenize.encoding import ArticleEncoding, TextTokenizer
 from consumer.tagging.tokenize.tokenizer_options import TokenizerOptions, make_text_tokenizer
 from consumer.tagging.tokenize.tokenizer_process import spec_of
-from consumer.tagging.tokenize.tokenizer_processes import TokenizerProcesses
+from consumer.tagging.tokenize.tokenizer_processes import OneTokenizer, TokenizerProcesses
 
 _log = logging.getLogger(__name__)
 
@@ -123,7 +123,7 @@ class Tagger:
     ) -> None:
         needs_probabilities = options.aggregation is Aggregation.AVERAGE
         self._strategy = options.aggregation
-        encoding = TokenizerOptions(
+        self._tokenizer_options = TokenizerOptions(
             strategy=options.aggregation,
             capacity=_capacity(model, options.window_tokens),
             special_tokens=model.special_tokens,
@@ -131,16 +131,16 @@ class Tagger:
             unknown_id=model.unknown_id,
             overlap=options.window_overlap_tokens,
         )
-        processes = options.tokenizer_processes
-        self._text_tokenizer = (
-            TokenizerProcesses(spec_of(model.tokenizer, encoding), processes)
-            if processes
-            else make_text_tokenizer(model.tokenizer, encoding)
+        self._text_tokenizer: TextTokenizer | OneTokenizer = make_text_tokenizer(
+            model.tokenizer, self._tokenizer_options
         )
+        self._model = model
+        if options.tokenizer_processes:
+            tokenize_beside([self], options.tokenizer_processes)
         if engine is None:
             selection = select_engine(model, needs_probabilities)
             model, engine = selection.model, selection.engine
-        self._model = model
+            self._model = model
         self._info = replace(model.info, answers="exact" if engine.is_exact else "rounded")
         self._forward = Forward(
             model,
@@ -175,8 +175,8 @@ class Tagger:
     @property
     def encodings_at_once(self) -> int:
         """Calls of `encode` that are worth having under way at once."""
-        if isinstance(self._text_tokenizer, TokenizerProcesses):
-            return self._text_tokenizer.count + _CALLS_BESIDE_PROCESSES
+        if isinstance(self._text_tokenizer, OneTokenizer):
+            return self._text_tokenizer.processes.count + _CALLS_BESIDE_PROCESSES
         # Where the model needs the cores itself a call is done when it has begun. Beside a device
         # the tokenizer keeps the cores busy until the longest text of a call is done, and then one
         # thread fetches what it found: with two calls the cores have work meanwhile.
@@ -263,6 +263,23 @@ class Tagger:
             out_of_memory_splits=result.out_of_memory_splits,
         )
         return TaggingResult.of_one_model(tuple(answers), share)
+
+
+def tokenize_beside(taggers: Sequence[Tagger], count: int) -> None:
+    """Let taggers tokenise in so many processes, which they share, instead of in this one.
+
+    Raises:
+        TokenizerFailed: they do not begin.
+    """
+    specs = [spec_of(one._model.tokenizer, one._tokenizer_options) for one in taggers]
+    processes = TokenizerProcesses(specs, count)
+    for number, tagger in enumerate(taggers):
+        tagger._text_tokenizer = OneTokenizer(processes, number)
+
+
+def run_beside(taggers: Sequence[Tagger]) -> None:
+    """Let taggers run beside each other on one device, see `share_device`."""
+    share_device([one._forward for one in taggers])
 
 
 def _own_encoding(article: PreparedArticle) -> ArticleEncoding:

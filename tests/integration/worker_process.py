@@ -83,7 +83,7 @@ class WorkerProcess:
     def _start(self) -> None:
         flags = []
         for name, value in self._settings.items():
-            if name in ("kafka", "registry"):
+            if name in ("kafka", "registry", "models"):
                 for entry in value.items():
                     flags += [f"--{name}", "=".join(entry)]
             else:

@@ -5,14 +5,14 @@ import re
 from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 import pytest
 
 from consumer.contracts.choices import Delivery, Dtype, InputFormat, LogLevel
 from consumer.contracts.errors import SettingsError
 from consumer.settings.faults import requirement
-from consumer.settings.flags import is_table
+from consumer.settings.flags import ENTRIES, is_table, table_variable
 from consumer.settings.schema import Settings
 from consumer.settings.sources import (
     add_settings_arguments,
@@ -131,7 +131,11 @@ _NAMES = {
 NEEDED: dict[str, dict[str, Any]] = {"input_format": {"registry": {"url": "http://localhost"}}}
 
 
-@pytest.mark.parametrize("name", [name for name in Settings.model_fields if not is_table(name)])
+#: What can be given in one word; a preset changes other settings.
+_OF_ONE_VALUE = [n for n in Settings.model_fields if not is_table(n) and n != "preset"]
+
+
+@pytest.mark.parametrize("name", _OF_ONE_VALUE)
 def test_every_setting_can_be_given_in_each_way(name: str, tmp_path: Path) -> None:
     default = Settings.model_fields[name].default
     other: Any
@@ -511,6 +515,108 @@ def test_long_values_and_line_ends_do_not_spread() -> None:
     assert len(line) < 200
 
 
+# --- a model for each language
+
+
+def test_models_in_each_way(tmp_path: Path) -> None:
+    expected = {"en": "a/b", "de": "./folder@x", "*": "bundled"}
+    toml = '[models]\nen = "a/b"\nDE = " ./folder@x"\n"*" = "bundled"\n'
+    flags = [text for name, model in expected.items() for text in ("--models", f"{name}={model}")]
+    for settings in (
+        load(*flags),
+        load(env={"NERSTREAM_MODELS": "en=a/b, de = ./folder@x ,*=bundled,"}),
+        load(toml=toml, tmp_path=tmp_path),
+    ):
+        assert settings.models == expected
+        assert settings.model == Settings().model
+
+
+def test_entries_of_a_better_source_replace_those_of_the_same_language(tmp_path: Path) -> None:
+    settings = load(
+        "--models",
+        "de=flag",
+        env={"NERSTREAM_MODELS": "de=variable,fr=variable"},
+        toml='[models]\nde = "file"\nfr = "file"\nen = "file"\n',
+        tmp_path=tmp_path,
+    )
+    assert settings.models == {"en": "file", "fr": "variable", "de": "flag"}
+
+
+@pytest.mark.parametrize(
+    ("sources", "said"),
+    [
+        (
+            {"flags": ("--models", "german")},
+            '--models: "german" is no LANGUAGE=MODEL; write --models de=OWNER/NAME@REVISION',
+        ),
+        (
+            {"flags": ("--models", "pt-BR=m")},
+            '--models pt-BR: "pt-BR" is no language; '
+            "it must be a code of letters alone, such as en, de or fil, or *",
+        ),
+        (
+            {"flags": ("--models", "de= ")},
+            "--models de: names no model; it must be MODEL or MODEL@REVISION",
+        ),
+        (
+            {"flags": ("--models", "de=m", "--models", "DE=n")},
+            "--models DE: the language de is there twice; give it once",
+        ),
+        (
+            {"env": {"NERSTREAM_MODELS": "de=m,n"}},
+            'NERSTREAM_MODELS: "n" is no LANGUAGE=MODEL; '
+            "write NERSTREAM_MODELS=de=OWNER/NAME@REVISION",
+        ),
+        (
+            {"env": {"NERSTREAM_MODELS": "x=m"}},
+            'x in NERSTREAM_MODELS: "x" is no language; '
+            "it must be a code of letters alone, such as en, de or fil, or *",
+        ),
+        (
+            {"toml": 'models = "m"'},
+            'models in worker.toml: "m" is no table; '
+            'write [models] and below it "de" = "OWNER/NAME@REVISION"',
+        ),
+        (
+            {"toml": "[models]\nde = 5"},
+            "models.de in worker.toml: 5 will not do; it must be text",
+        ),
+        (
+            {"toml": '[models]\nde = {model = "m"}'},
+            "models.de in worker.toml: {'model': 'm'} will not do; it must be text",
+        ),
+        (
+            {"toml": 'model = "m"\n[models]\nde = "n"'},
+            "model in worker.toml: has no effect beside models; for languages without a model of "
+            'their own write "*" = "MODEL" under models',
+        ),
+        (
+            {"flags": ("--models", "de=m"), "env": {"NERSTREAM_REVISION": "r"}},
+            "NERSTREAM_REVISION: has no effect beside models; write MODEL@REVISION for each of the "
+            "models",
+        ),
+    ],
+)
+def test_what_is_wrong_with_models_is_named(
+    sources: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    flags = sources.pop("flags", ())
+    assert lines(*flags, tmp_path=tmp_path, **sources) == [said]
+
+
+def test_a_language_that_is_tagged_has_a_model() -> None:
+    assert lines("--models", "de=m", "--languages", "de,fr") == [
+        '--languages: names fr, for which models has none; add it to models, or "*" for all others'
+    ]
+    assert load("--models", "no=m", "--languages", "nb").languages == ("nb",)
+    assert load("--models", "de=m", "--models", "*=n", "--languages", "de,fr").models
+
+
+def test_a_model_by_default_is_no_contradiction_to_models() -> None:
+    settings = load("--models", "de=m", defaults={"model": "bundled"})
+    assert (settings.model, settings.models) == ("bundled", {"de": "m"})
+
+
 # --- flags
 
 
@@ -518,7 +624,9 @@ def test_help_names_every_flag_with_its_variable_and_default() -> None:
     text = re.sub(r"\s+", " ", parser().format_help()).replace("- ", "-")
     for name, field in Settings.model_fields.items():
         assert flag_name(name) in text
-        if not is_table(name):
+        if is_table(name):
+            assert f"May be repeated [{table_variable(name)}]" in text, name
+        else:
             assert f"[{variable_name(name)}; default:" in text, name
         assert " ".join((field.description or "").replace("`", "").split())[:30] in text.replace(
             "-", "-"
@@ -560,6 +668,12 @@ def test_a_command_cannot_take_a_setting_that_does_not_exist() -> None:
 )
 def test_requirements_are_plain_words(setting: str, words: str) -> None:
     assert requirement(setting) == words
+
+
+def test_every_table_has_entries_that_are_described() -> None:
+    """A setting that is a mapping has flags, variables and a table, which `ENTRIES` says."""
+    kinds = {name: get_origin(field.annotation) for name, field in Settings.model_fields.items()}
+    assert {name for name, kind in kinds.items() if kind is Mapping} == set(ENTRIES)
 
 
 def test_every_setting_has_a_requirement() -> None:

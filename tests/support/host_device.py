@@ -29,6 +29,7 @@ class HostDevice:
     def __init__(self, program: VarlenProgram, fits_tokens: int = 1 << 30) -> None:
         self.shapes: list[PassShape] = []
         self.settled = 0
+        self.spare = False
         self._program = program
         self._fits_tokens = fits_tokens
         self._inputs = [np.empty(0, dtype=np.int32)] * SLOTS
@@ -57,6 +58,10 @@ class HostDevice:
 
     def settle(self) -> None:
         self.settled += 1
+
+    def give_back(self) -> bool:
+        had, self.spare = self.spare, False
+        return had
 
 
 def varlen_engine(

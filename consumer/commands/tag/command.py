@@ -45,13 +45,13 @@ from consumer.loading import (
     TAGGER_SETTINGS,
     codec_from,
     refined,
-    tagger_from,
+    taggers_from,
 )
 from consumer.settings.flags import add_settings_arguments
 from consumer.settings.sources import load_settings
 
 #: The settings of the worker that mean something here.
-SETTINGS = (*MESSAGE_SETTINGS, *ENTITY_SETTINGS, *TAGGER_SETTINGS)
+SETTINGS = (*MESSAGE_SETTINGS, *ENTITY_SETTINGS, "models", *TAGGER_SETTINGS)
 
 #: Lines that are tagged together at most.
 _BATCH_LINES = 64
@@ -99,7 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise SettingsError("--json", "--pretty is given too", "give one of the two")
     settings = load_settings(arguments, os.environ, defaults=OFFLINE_DEFAULTS)
     with opened(arguments.file) as stream:
-        tagger = refined(tagger_from(settings), settings)
+        tagger = refined(taggers_from(settings), settings)
         codec = codec_from(settings)
         name = arguments.file
         output = _output(arguments, codec, tagger)
@@ -121,7 +121,10 @@ def _output(arguments: argparse.Namespace, codec: Codec, tagger: Tagger) -> Outp
     if arguments.explain:
 
         def tokens(article: Article) -> int:
-            return tagger.encode([article])[0].tokens
+            try:
+                return tagger.encode([article])[0].tokens
+            except LookupError:  # no model is for its language
+                return 0
 
         return Explanations(sys.stdout.buffer, codec, tokens, arguments.json)
     return JsonLines(name, sys.stdout.buffer, codec)

@@ -15,6 +15,7 @@ from consumer.tagging.engine.engine import Engine, is_out_of_memory, release_mem
 from consumer.tagging.engine.forward_run import ForwardResult, ForwardRun
 from consumer.tagging.engine.overlap import StartedPass, Starter
 from consumer.tagging.engine.pass_limit import PassLimit
+from consumer.tagging.engine.sharing import HoldsSpareMemory, SharesThreads
 from consumer.tagging.engine.window_batch import WindowBatch
 from consumer.tagging.model.loaded_model import LoadedModel
 from consumer.tagging.tokenize.encoding import ArticleEncoding
@@ -66,6 +67,7 @@ class Forward:
         self._suffix = np.array(model.suffix_ids, dtype=np.int32)
         self._under_way: deque[_Started] = deque()
         self._latest: ForwardRun | None = None
+        self._neighbours: tuple[Forward, ...] = ()
 
     @property
     def limit_tokens(self) -> int:
@@ -186,13 +188,29 @@ class Forward:
         return None
 
     def _had_no_memory(self, run: ForwardRun, group: list[int], cost: int) -> None:
-        """Let windows be run again in smaller passes; one that was alone is rejected."""
-        if len(group) == 1:
+        """Let windows be run again in smaller passes; one that was alone, in all the memory that
+        there is, is rejected."""
+        if len(group) == 1 and self._made_room():
+            run.take_back(group)
+        elif len(group) == 1:
             run.reject(group[0], self._without_memory(run.windows.lengths[group[0]]))
         else:
             self._limit.ran_out(cost)
             run.put_back(group)
         run.progress()
+
+    def _made_room(self) -> bool:
+        """Whether more memory is free than before: passes under way have ended or, where there were
+        none, engines of other models have given back what they hold only to be faster."""
+        busy = [one for one in (self, *self._neighbours) if one._under_way]
+        for one in busy:
+            while one._under_way:
+                one._collect()
+        if busy:
+            release_memory(self._model)
+            return True
+        engines = [one._engine for one in self._neighbours]
+        return any(one.give_back() for one in engines if isinstance(one, HoldsSpareMemory))
 
     def _failed(self, error: RuntimeError) -> DeviceFailed:
         """After most of its errors CUDA refuses every later call: a device-side assert, an illegal
@@ -213,3 +231,20 @@ class Forward:
             f"the device has no memory for a window of {tokens} tokens; "
             "give the worker a device with more memory, or to itself",
         )
+
+
+def share_device(forwards: Sequence[Forward]) -> None:
+    """Let models run beside each other on one device: on a CPU in the same threads, since two for
+    a core would take its caches from each other. A window that finds no memory is tried again when
+    the others' passes have ended. One thread uses them all.
+    """
+    first: SharesThreads | None = None
+    for forward in forwards:
+        forward._neighbours = tuple(other for other in forwards if other is not forward)
+        engine = forward._engine
+        if not isinstance(engine, SharesThreads):
+            continue
+        if first is None:
+            first = engine
+        else:
+            engine.share_threads(first)

@@ -97,8 +97,12 @@ class ForwardRun:
         return group, cost
 
     def put_back(self, group: Sequence[int]) -> None:
-        """Let windows be taken again, before all that wait: they were taken, and did not run."""
+        """Let windows be run in halves, before all that wait: they were taken, and did not run."""
         self.splits += 1
+        self.take_back(group)
+
+    def take_back(self, group: Sequence[int]) -> None:
+        """Let windows be taken as they were, before all that wait: they did not run."""
         self._order[self._next : self._next] = group
 
     def reject(self, window: int, rejection: RejectedMessage) -> None:

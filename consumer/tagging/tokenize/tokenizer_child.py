@@ -8,7 +8,7 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 
 from consumer.contracts.errors import TokenizerFailed
@@ -25,23 +25,23 @@ _END_S = 5.0
 _PROGRAM = "from consumer.tagging.tokenize.tokenizer_process import main; main()"
 _NAME = "nerstream-tokenize"
 
-#: What a process runs once it has its specification: a function that can be pickled.
-Serve = Callable[[Connection, TokenizerSpec], None]
+#: What a process runs once it has its specifications: a function that can be pickled.
+Serve = Callable[[Connection, Sequence[TokenizerSpec]], None]
 
 
 class TokenizerChild:
     """A process that ends with its pipe. One thread at a time.
 
     Args:
-        spec: its tokenizer.
+        specs: its tokenizers.
         serve: what it runs.
 
     Raises:
         TokenizerFailed: it cannot be started.
     """
 
-    def __init__(self, spec: TokenizerSpec, serve: Serve) -> None:
-        self._task = pickle.dumps((serve, spec), protocol=5)
+    def __init__(self, specs: Sequence[TokenizerSpec], serve: Serve) -> None:
+        self._task = pickle.dumps((serve, specs), protocol=5)
         self._process: subprocess.Popen[bytes] | None = None
         self._begin()
 
@@ -56,7 +56,7 @@ class TokenizerChild:
         return self._process.pid if self._process is not None else None
 
     def instruct(self) -> None:
-        """Send it the tokenizer; blocks until it reads that."""
+        """Send it the tokenizers; blocks until it reads that."""
         # One that has ended is found out by `begun`.
         with contextlib.suppress(OSError):
             self._connection.send_bytes(self._task)

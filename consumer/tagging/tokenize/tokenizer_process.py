@@ -38,6 +38,13 @@ class TokenizerSpec:
     options: TokenizerOptions
 
 
+class Call(NamedTuple):
+    """Articles, each a list of texts, and the number of the tokenizer that is to read them."""
+
+    number: int
+    articles: Sequence[Sequence[str]]
+
+
 class Failed(NamedTuple):
     """What the tokenizer said instead of an answer."""
 
@@ -91,27 +98,28 @@ def main() -> None:
     ignore_signals()
     connection = Connection(int(sys.argv[-1]))
     try:
-        serve, spec = pickle.loads(connection.recv_bytes())
+        serve, specs = pickle.loads(connection.recv_bytes())
     except (EOFError, ConnectionResetError):
         return  # the worker has ended
-    serve(connection, spec)
+    serve(connection, specs)
 
 
-def serve(connection: Connection, spec: TokenizerSpec) -> None:
+def serve(connection: Connection, specs: Sequence[TokenizerSpec]) -> None:
     """Answer calls until the other end closes the pipe. The end of the other process closes it
     too, so nothing is left behind by a worker that was killed.
 
-    The first message out says that the next one may come. After it each call is a pickled list of
-    articles, each a list of texts. Each answer is pickled `SerialisedEncodings` or `Failed`.
+    The first message out says that the next one may come. After it each call is a pickled `Call`.
+    Each answer is pickled `SerialisedEncodings` or `Failed`.
     """
     # One process, one core: there are others beside it.
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     try:
-        text_tokenizer = text_tokenizer_of(spec)
+        text_tokenizers = [text_tokenizer_of(spec) for spec in specs]
         connection.send_bytes(b"")
         while True:
-            articles: list[list[str]] = pickle.loads(connection.recv_bytes())
-            connection.send_bytes(pickle.dumps(_answer(text_tokenizer, articles), protocol=5))
+            call: Call = pickle.loads(connection.recv_bytes())
+            answer = _answer(text_tokenizers[call.number], call.articles)
+            connection.send_bytes(pickle.dumps(answer, protocol=5))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return  # the worker has ended
 

@@ -17,6 +17,7 @@ from consumer.contracts.errors import TokenizerFailed
 from consumer.tagging.tokenize.encoding import ArticleEncoding
 from consumer.tagging.tokenize.tokenizer_child import Serve, TokenizerChild
 from consumer.tagging.tokenize.tokenizer_process import (
+    Call,
     Failed,
     SerialisedEncodings,
     TokenizerSpec,
@@ -29,7 +30,7 @@ from consumer.tagging.tokenize.tokenizer_process import (
 _ATTEMPTS = 3
 
 #: What no tokenizer stumbles over.
-_HARMLESS = [["a"]]
+_HARMLESS = Call(0, [["a"]])
 
 _log = logging.getLogger(__name__)
 
@@ -39,14 +40,14 @@ class TextsEndTheProcess(Exception):
 
 
 class TokenizerProcesses:
-    """A `TextTokenizer` in some processes.
+    """The `TextTokenizer`s of one model, or of several, in some processes; each has them all.
 
     Any threads; as many calls run at once as there are processes.
 
     The processes end with `close`, with this object, or with the interpreter, however that ends.
 
     Args:
-        spec: the tokenizer.
+        specs: the tokenizers.
         count: processes; all have begun when this returns.
         serve: what they run.
 
@@ -54,7 +55,7 @@ class TokenizerProcesses:
         TokenizerFailed: they do not begin.
     """
 
-    def __init__(self, spec: TokenizerSpec, count: int, serve: Serve = serve) -> None:
+    def __init__(self, specs: Sequence[TokenizerSpec], count: int, serve: Serve = serve) -> None:
         self.count = count
         self._processes: list[TokenizerChild] = []
         # Ended whatever happens, also where one does not begin, or the interpreter ends first.
@@ -64,7 +65,7 @@ class TokenizerProcesses:
             # All are started before the first is waited for, and told what to do before the first
             # has done it. So they import and load their tokenizers side by side.
             for _ in range(count):
-                self._processes.append(TokenizerChild(spec, serve))
+                self._processes.append(TokenizerChild(specs, serve))
             for process in self._processes:
                 process.instruct()
             for process in self._processes:
@@ -74,17 +75,20 @@ class TokenizerProcesses:
             self.close()
             raise
 
-    def encode(self, articles: Sequence[Sequence[str]]) -> list[ArticleEncoding]:
+    def encode(self, articles: Sequence[Sequence[str]], number: int = 0) -> list[ArticleEncoding]:
         """As `TextTokenizer.encode`. Blocks until a process has done it.
 
         A process that ends meanwhile is replaced, and the call made again.
+
+        Args:
+            number: of the tokenizer, in the order of `specs`.
 
         Raises:
             TextsEndTheProcess: three processes in a row ended.
             RuntimeError: what the tokenizer said.
             TokenizerFailed: no process lives long enough, whatever the texts.
         """
-        call = pickle.dumps(articles, protocol=5)
+        call = pickle.dumps(Call(number, articles), protocol=5)
         process = self._idle.get()
         try:
             answer = _answer(process, call)
@@ -104,6 +108,23 @@ class TokenizerProcesses:
     def pids(self) -> list[int]:
         """Process ids of the processes that run."""
         return [one.pid for one in self._processes if one.pid is not None]
+
+
+class OneTokenizer:
+    """One of the tokenizers of some processes.
+
+    Args:
+        processes: that have it.
+        number: in the order of their `specs`.
+    """
+
+    def __init__(self, processes: TokenizerProcesses, number: int) -> None:
+        self.processes = processes
+        self._number = number
+
+    def encode(self, articles: Sequence[Sequence[str]]) -> list[ArticleEncoding]:
+        """See `TokenizerProcesses.encode`."""
+        return self.processes.encode(articles, self._number)
 
 
 def _answer(process: TokenizerChild, call: bytes) -> bytes:

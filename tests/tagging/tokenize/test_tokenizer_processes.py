@@ -79,7 +79,7 @@ def same(found: Sequence[ArticleEncoding], expected: Sequence[ArticleEncoding]) 
 
 @pytest.fixture
 def pair() -> Iterator[TokenizerProcesses]:
-    processes = TokenizerProcesses(spec(), 2)
+    processes = TokenizerProcesses([spec()], 2)
     yield processes
     processes.close()
 
@@ -178,7 +178,7 @@ def test_signals_to_the_whole_service_leave_the_processes_to_the_drain(
 
 
 def test_they_end_with_close() -> None:
-    processes = TokenizerProcesses(spec(), 2)
+    processes = TokenizerProcesses([spec()], 2)
     running = processes.pids
     processes.close()
     assert len(running) == 2
@@ -186,14 +186,14 @@ def test_they_end_with_close() -> None:
 
 
 def test_they_end_with_the_object() -> None:
-    processes = TokenizerProcesses(spec(), 1)
+    processes = TokenizerProcesses([spec()], 1)
     (running,) = processes.pids
     del processes
     assert not runs(running)
 
 
 def made(serve: Serve) -> TokenizerProcesses:
-    return TokenizerProcesses(spec(), 1, serve)
+    return TokenizerProcesses([spec()], 1, serve)
 
 
 def test_a_text_that_ends_each_process_is_told_from_the_others() -> None:
@@ -222,7 +222,7 @@ def test_processes_that_do_not_begin_end_the_start() -> None:
 
 def test_processes_begin_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NERSTREAM_TEST_FOLDER", str(tmp_path))
-    TokenizerProcesses(spec(), 3, serve_when_all_are_there).close()
+    TokenizerProcesses([spec()], 3, serve_when_all_are_there).close()
 
 
 def test_the_main_module_of_the_worker_is_not_run_again(tmp_path: Path) -> None:
@@ -232,7 +232,7 @@ def test_the_main_module_of_the_worker_is_not_run_again(tmp_path: Path) -> None:
         "import pickle, sys\n"
         "from consumer.tagging.tokenize.tokenizer_processes import TokenizerProcesses\n"
         "print('run', flush=True)\n"
-        "processes = TokenizerProcesses(pickle.loads(sys.stdin.buffer.read()), 2)\n"
+        "processes = TokenizerProcesses([pickle.loads(sys.stdin.buffer.read())], 2)\n"
         "print(processes.encode([['a']])[0].tokens)\n"
     )
     done = subprocess.run(
@@ -254,7 +254,7 @@ def test_a_process_finds_what_the_worker_finds(
         "def serve(connection, spec):\n    connection.send_bytes(b'')\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    TokenizerProcesses(spec(), 1, importlib.import_module("of_its_own").serve).close()
+    TokenizerProcesses([spec()], 1, importlib.import_module("of_its_own").serve).close()
 
 
 def refuse(*_: object, **__: object) -> NoReturn:
@@ -289,7 +289,7 @@ def test_a_machine_that_has_room_for_some(monkeypatch: pytest.MonkeyPatch) -> No
     own_popen = subprocess.Popen
     monkeypatch.setattr(subprocess, "Popen", start)
     with pytest.raises(TokenizerFailed, match="cannot be started"):
-        TokenizerProcesses(spec(), 2)
+        TokenizerProcesses([spec()], 2)
     assert started[0].poll() is not None
 
 
@@ -298,7 +298,7 @@ import pickle, sys, time
 
 from consumer.tagging.tokenize.tokenizer_processes import TokenizerProcesses
 
-processes = TokenizerProcesses(pickle.loads(sys.stdin.buffer.read()), 2)
+processes = TokenizerProcesses([pickle.loads(sys.stdin.buffer.read())], 2)
 print(*processes.pids, flush=True)
 if sys.argv[1] == "killed":
     time.sleep(600)

@@ -131,6 +131,12 @@ class CpuEngine(PackedEngine):
         for _ in islice(as_completed(self._latest), waiting):
             pass
 
+    def share_threads(self, other: object) -> None:
+        """See `consumer.tagging.engine.sharing.SharesThreads`."""
+        if isinstance(other, CpuEngine) and other is not self:
+            self._streams.shutdown()
+            self._streams = other._streams
+
     @torch.inference_mode()
     def _pass(
         self, windows: Sequence[NDArray[np.int32]], is_read: NDArray[np.bool_] | None

@@ -157,6 +157,13 @@ class CudaDevice:
         """See `PassDevice.settle`."""
         torch.cuda.synchronize(self._device)
 
+    def give_back(self) -> bool:
+        """See `PassDevice.give_back`: the memory of the captured graphs."""
+        if not self._graphs:
+            return False
+        self.let_graphs_go()
+        return True
+
     def let_graphs_go(self) -> None:
         """Give the graphs' memory back. Blocks until what runs is done."""
         self.settle()

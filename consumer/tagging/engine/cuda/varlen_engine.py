@@ -52,6 +52,10 @@ class PassDevice(Protocol):
         """Block until all that was begun is done, whatever came of it."""
         ...
 
+    def give_back(self) -> bool:
+        """See `consumer.tagging.engine.sharing.HoldsSpareMemory`."""
+        ...
+
 
 class VarlenEngine:
     """Fulfils `consumer.tagging.engine.engine.Engine` and `OverlappingEngine`. One thread uses it.
@@ -79,6 +83,10 @@ class VarlenEngine:
 
     def await_room(self) -> None:
         """Nothing: `start` waits for its slot, and what has two passes has work for a while."""
+
+    def give_back(self) -> bool:
+        """See `consumer.tagging.engine.sharing.HoldsSpareMemory`."""
+        return self.device.give_back()
 
     def start(
         self, windows: Sequence[NDArray[np.int32]], _is_read: NDArray[np.bool_] | None = None

@@ -87,6 +87,9 @@ class TimedDevice:
     def settle(self) -> None:
         self.now = max([self.now, *self.busy_until.values()])
 
+    def give_back(self) -> bool:
+        return False
+
 
 def window(*ids: int) -> NDArray[np.int32]:
     return np.array(ids, dtype=np.int32)
