@@ -18,7 +18,7 @@ from consumer.codec.json_comparison import JsonComparison
 from consumer.contracts.headers import ERRORS, source_in, with_source
 from consumer.contracts.messages import Position, RawMessage, TopicPartition
 from tests.faults import inputs
-from tests.faults.light_tagger import INFO
+from tests.faults.light_tagger import INFO, model_of
 from tests.faults.watcher import Sample, Seen
 from tests.integration.helpers import Record
 
@@ -43,6 +43,7 @@ class Evidence:
         exactly_once: whether no input may have two outcomes.
         may_skip: inputs that may lack an outcome, since retention removed them unread.
         may_be_too_large: whether a long article may be a dead letter instead.
+        two_models: whether the workers had two models.
     """
 
     count: int
@@ -59,6 +60,7 @@ class Evidence:
     exactly_once: bool = True
     may_skip: frozenset[int] = frozenset()
     may_be_too_large: bool = False
+    two_models: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +210,7 @@ def _wrong(evidence: Evidence) -> Iterator[str]:
         problem = (
             _wrong_letter(evidence, one, expected.rejected)
             if one.topic == evidence.letters
-            else _wrong_output(one.record, sent, expected)
+            else _wrong_output(one.record, sent, expected, evidence.two_models)
         )
         if problem:
             yield f"message {one.number}: {problem}"
@@ -227,7 +229,9 @@ def _wrong_letter(evidence: Evidence, one: Seen, code: str | None) -> str | None
     return None
 
 
-def _wrong_output(record: Record, sent: Record, expected: inputs.Expected) -> str | None:
+def _wrong_output(
+    record: Record, sent: Record, expected: inputs.Expected, two_models: bool
+) -> str | None:
     if expected.rejected is not None:
         return f"enriched, though it is {expected.rejected}"
     if record.partition != sent.partition:
@@ -236,10 +240,12 @@ def _wrong_output(record: Record, sent: Record, expected: inputs.Expected) -> st
         return None  # a null value that came or went is told already
     document = json.loads(record.value)
     entities, tagging = document.get("entities"), document.get("tagging", {})
-    if tagging.get("model") != INFO.name:
+    model = model_of(document["id"]) if two_models else INFO
+    if tagging.get("model") != model.name:
         return f"tagged by {tagging.get('model')}"
     assert expected.entities is not None
-    if entities != [entity._asdict() for entity in expected.entities]:
+    (kind,) = model.types
+    if entities != [entity._replace(type=kind)._asdict() for entity in expected.entities]:
         return f"entities {entities}"
     for entity in entities:
         if document[entity["field"]][entity["start"] : entity["end"]] != entity["text"]:

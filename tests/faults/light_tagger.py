@@ -17,8 +17,12 @@ from consumer.contracts.messages import (
     TaggingResult,
     TextField,
 )
+from consumer.tagging.routed import RoutedEncoding, RoutedTagger
 
 INFO = ModelInfo("light", "1", "cpu", "float32", ("NAME",))
+
+#: The second of two models, which answers for the articles of odd ids.
+OTHER = ModelInfo("light-other", "2", "cpu", "float32", ("NOM",))
 
 #: A text with this word in it is one that the model has no finite logits for.
 NOT_A_NUMBER = "notanumber"
@@ -33,10 +37,12 @@ class LightEncoding:
     tokens: int
 
 
-def entities_of(fields: Sequence[TextField]) -> tuple[Entity, ...]:
-    """Every capitalised word is a name. What a checker compares the messages with."""
+def entities_of(fields: Sequence[TextField], model: ModelInfo = INFO) -> tuple[Entity, ...]:
+    """Every capitalised word is a name, of the model's one type. What a checker compares the
+    messages with."""
+    (kind,) = model.types
     return tuple(
-        Entity(field.name, "NAME", name.group(), name.start(), name.end(), 1.0)
+        Entity(field.name, kind, name.group(), name.start(), name.end(), 1.0)
         for field in fields
         for name in _NAME.finditer(field.text)
     )
@@ -48,9 +54,8 @@ class LightTagger:
     overlaps = False
     encodings_at_once = 1
 
-    @property
-    def models(self) -> tuple[ModelInfo, ...]:
-        return (INFO,)
+    def __init__(self, model: ModelInfo = INFO) -> None:
+        self.models = (model,)
 
     def encode(self, articles: Sequence[Article]) -> list[LightEncoding]:
         return [
@@ -71,11 +76,31 @@ class LightTagger:
     ) -> TaggingResult:
         tokens = sum(article.encoding.tokens for article in articles)
         progress()
-        answers = tuple(_answer(article) for article in articles)
-        return TaggingResult.of_one_model(answers, ModelShare(INFO, tokens, tokens))
+        (model,) = self.models
+        answers = tuple(_answer(article, model) for article in articles)
+        return TaggingResult.of_one_model(answers, ModelShare(model, tokens, tokens))
 
 
-def _answer(article: PreparedArticle) -> tuple[Entity, ...] | RejectedMessage:
+class TwoLightTaggers(RoutedTagger):
+    """Two models behind one tagger, as for two languages; an article's id says which is its."""
+
+    def __init__(self) -> None:
+        super().__init__({"en": LightTagger(), "*": LightTagger(OTHER)})
+
+    def encode(self, articles: Sequence[Article]) -> list[RoutedEncoding]:
+        return super().encode([_in_its_language(article) for article in articles])
+
+
+def model_of(article_id: str) -> ModelInfo:
+    """Which of two models answers for an article. What a checker compares the messages with."""
+    return OTHER if article_id[-1:] in tuple("13579") else INFO
+
+
+def _in_its_language(article: Article) -> Article:
+    return article._replace(language="en-GB" if model_of(article.id) is INFO else "de")
+
+
+def _answer(article: PreparedArticle, model: ModelInfo) -> tuple[Entity, ...] | RejectedMessage:
     if any(NOT_A_NUMBER in field.text for field in article.article.fields):
         return RejectedMessage(RejectCode.NOT_A_NUMBER, "logits that are not finite numbers")
-    return entities_of(article.article.fields)
+    return entities_of(article.article.fields, model)

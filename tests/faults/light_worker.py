@@ -1,7 +1,7 @@
 """`nerstream run` with the light tagger: `python -m tests.faults.light_worker FLAGS`.
 
 All but the tagger is the command's own: settings, signals, endpoints, stages, Kafka. It starts
-in a second, since it needs no torch.
+in a second, since it needs no torch. With `TWO_MODELS=1` it has two models behind one tagger.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from consumer.settings.flags import add_settings_arguments
 from consumer.settings.sources import load_settings
 from consumer.signals import EndSignals
 from consumer.telemetry.logs import configure_logging
-from tests.faults.light_tagger import LightTagger
+from tests.faults.light_tagger import LightTagger, TwoLightTaggers
 
 
 def main() -> int:
@@ -27,7 +27,8 @@ def main() -> int:
     configure_logging(settings.log_format, settings.log_level)
     try:
         with EndSignals() as signals:
-            return serve(settings, signals, lambda _settings, _metrics: LightTagger())
+            tagger = TwoLightTaggers() if os.environ.get("TWO_MODELS") else LightTagger()
+            return serve(settings, signals, lambda _settings, _metrics: tagger)
     except NerstreamError as failure:
         print(f"nerstream: error: {failure}", file=sys.stderr)
         return failure.exit_code

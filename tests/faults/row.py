@@ -27,6 +27,7 @@ class Row:
         sheltered: whether the clients of the run itself go through the proxy, which sees to it
             that they never hear that there are no brokers: see `ClientWatch.is_stranded`.
         cluster: whether it needs a second broker that lives on.
+        two_models: whether the workers have two models behind one tagger.
         settings: of every worker.
         deliveries: the modes that it means something in.
     """
@@ -38,6 +39,7 @@ class Row:
     proxied: bool = False
     sheltered: bool = False
     cluster: bool = False
+    two_models: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
     deliveries: tuple[str, ...] = (EXACTLY_ONCE, AT_LEAST_ONCE)
 
@@ -62,6 +64,7 @@ class Row:
                 at_least=at_least,
                 proxied=self.proxied,
                 sheltered=self.sheltered,
+                two_models=self.two_models,
                 sabotage=sabotage,
                 **self.settings,
             ) as scene:

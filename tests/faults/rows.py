@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random
 import time
+from dataclasses import replace
 
 from tests.faults import rows_broker, rows_group, rows_network, rows_replay, rows_worker
 from tests.faults.proxy import Api
-from tests.faults.row import Row
+from tests.faults.row import EXACTLY_ONCE, Row
 from tests.faults.scene import Scene
 
 #: Of the faults that follow each other in the last row.
@@ -60,13 +61,35 @@ def everything(scene: Scene) -> None:
             scene.wait_recovered()
 
 
+def _with_two_models(row: Row) -> Row:
+    return replace(
+        row,
+        name=f"{row.name}_two_models",
+        title=f"{row.title}; two models",
+        two_models=True,
+        deliveries=(EXACTLY_ONCE,),
+    )
+
+
+_EVERYTHING = Row("everything", "all", "all kinds at once", everything, proxied=True)
+
+_PLAIN = (*rows_worker.ROWS, *rows_group.ROWS)
+
+#: Of those that tell most of the pipeline, the same with two models.
+_OF_TWO_MODELS = [
+    _with_two_models(row)
+    for row in (*_PLAIN, _EVERYTHING)
+    if row.name in ("nothing", "killed", "churned", "everything")
+]
+
 ROWS = (
     *rows_worker.ROWS,
     *rows_group.ROWS,
     *rows_broker.ROWS,
     *rows_network.ROWS,
     *rows_replay.ROWS,
-    Row("everything", "all", "all kinds at once", everything, proxied=True),
+    _EVERYTHING,
+    *_OF_TWO_MODELS,
 )
 
 BY_NAME = {row.name: row for row in ROWS}

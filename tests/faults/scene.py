@@ -52,6 +52,7 @@ class Scene:
         rate: messages a second; at_least: messages that are fed in any case.
         proxied: whether the workers reach the broker through the proxy.
         sheltered: whether the run's own clients do.
+        two_models: whether the workers have two models.
         sabotage: name of a deliberate defect of every worker.
     """
 
@@ -65,6 +66,7 @@ class Scene:
         at_least: int,
         proxied: bool = False,
         sheltered: bool = False,
+        two_models: bool = False,
         sabotage: str | None = None,
         **settings: Any,
     ) -> None:
@@ -74,6 +76,7 @@ class Scene:
         self._folder = folder
         self._delivery = delivery
         self._sabotage = sabotage
+        self._two_models = two_models
         suffix = uuid.uuid4().hex[:8]
         self.input, self.output, self.letters = (f"{name}-{suffix}" for name in ("in", "out", "dl"))
         self.group = f"faults-{suffix}"
@@ -138,6 +141,8 @@ class Scene:
             variables["FAULT"] = fault
         if self._sabotage:
             variables["SABOTAGE"] = self._sabotage
+        if self._two_models:
+            variables["TWO_MODELS"] = "1"
         merged = {**self._settings, **settings}
         merged["kafka"] = {**self._settings["kafka"], **settings.get("kafka", {})}
         worker = WorkerProcess(merged, self._folder, "worker", _COMMAND, variables)
@@ -273,6 +278,7 @@ class Scene:
                 exactly_once=self.transactional,
                 may_skip=self.may_skip,
                 may_be_too_large=self.may_be_too_large,
+                two_models=self._two_models,
             )
         )
         problems += self._audit()
