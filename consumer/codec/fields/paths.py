@@ -93,7 +93,7 @@ class PathsReader:
                         has_markup = True
         except ConditionFailed as failure:
             raise _not_computed(self._setting(find), failure) from failure
-        if self._finds_twice:
+        if self._finds_twice and len(fields) > 1:
             first: dict[str, TextField] = {}
             for field in fields:
                 first.setdefault(field.name, field)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import combinations, product, takewhile
 from typing import Any
 
 from consumer.codec.fields.conditions import condition
@@ -17,19 +18,23 @@ _POINTERS = 64
 
 def may_meet(trees: Sequence[Node]) -> bool:
     """Whether these paths could find one place twice, as far as their first names tell."""
-    heads: list[str] = []
-    for tree in trees:
-        for alternative in alternatives(tree):
-            head = _head(alternative)
-            if head is None:
-                return True
-            heads.append(head)
-        # Of alternatives one is taken, but any may be that of another path.
-    return len(set(heads)) < len(heads) and len(trees) > 1
+    # Of alternatives one is taken, but any may be that of another path.
+    heads = [[_head(one) for one in alternatives(tree)] for tree in trees]
+    if any(None in of_one for of_one in heads):
+        return True
+    return any(
+        fits(one or "", other or "") or fits(other or "", one or "")
+        for first, second in combinations(heads, 2)
+        for one, other in product(first, second)
+    )
 
 
 def _head(node: Node) -> str | None:
-    """The first name of a path that finds nothing twice; None where that is not known."""
+    """The first name of a path that finds nothing twice, or a pattern of it; None where that is
+    not known."""
+    if node["type"] == "function_expression" and node["children"][0]["type"] == "current":
+        pattern: str = node["children"][1]["value"]
+        return pattern
     if node["type"] in ("projection", "filter_projection"):
         node = node["children"][0]
     names = names_through(node)
@@ -45,11 +50,17 @@ def alternatives(tree: Node) -> list[Node]:
 def fast_places(tree: Node) -> Callable[[Any], Places] | None:
     """What finds the places of `a.b`, `a.b[*].c`, `a.b[?c=='d'].e`, `members(@, 'a*')`, and of such
     with `||` between them; None for other paths."""
-    found = [_fast_one(one) for one in alternatives(tree)]
-    if None in found:
+    every = alternatives(tree)
+    found = [one for one in map(_fast_one, every) if one is not None]
+    if len(found) < len(every):
         return None
-    *before, last = [one for one in found if one is not None]
-    return _fast_or(tuple(before), last[0]) if before else last[0]
+    *before, (last, _) = found
+    # Members of the message itself, at the end, are looked for in one go.
+    tops = list(takewhile(lambda names: names and len(names) == 1, map(names_through, every[::-1])))
+    if len(tops) > 1:
+        last = _fast_first([names[0] for names in reversed(tops) if names])
+        before = found[: -len(tops)]
+    return _fast_or(tuple(before), last) if before else last
 
 
 def _fast_one(tree: Node) -> tuple[Callable[[Any], Places], bool] | None:
@@ -85,6 +96,22 @@ def _fast_or(
             if found and (is_list or not is_false(found[0][1])):
                 return found
         return last(document)
+
+    return places
+
+
+def _fast_first(names: Sequence[str]) -> Callable[[Any], Places]:
+    members = [(name, "/" + escaped(name)) for name in names]
+
+    def places(document: Any) -> Places:
+        found: Places = []
+        if isinstance(document, dict):
+            for name, pointer in members:
+                value = document.get(name)
+                if value or (value is not None and not is_false(value)):
+                    return [(pointer, value)]
+                found = [] if value is None else [(pointer, value)]
+        return found
 
     return places
 
