@@ -10,19 +10,35 @@ from typing import Any
 
 from consumer.contracts.choices import NoText, Preset
 
-# Of the versions of one body a single one is read. In ninjs 2.x and 3.x they are told apart by
-# their content type, which 3.x writes `contentType`, and by their role where they have none; in
-# 1.x by what the name ends with.
+# Of the versions of one body a single one is read: the plain one, or else one of HTML, or else the
+# first. In ninjs 2.x and 3.x they are told apart by their content type, which 3.x writes
+# `contentType`, and by their role where they have none; in 1.x by what the name ends with.
 _IS_PLAIN = (
     "contenttype=='text/plain' || contentType=='text/plain' || "
     "!contenttype && !contentType && "
     "role!='xhtml' && role!='html' && role!='html5' && role!='richtext'"
 )
-
+_IS_HTML = (
+    "contenttype=='text/html' || contentType=='text/html' || "
+    "contenttype=='application/xhtml+xml' || contentType=='application/xhtml+xml' || "
+    "role=='xhtml' || role=='html' || role=='html5' || role=='richtext'"
+)
 _PLAIN_DESCRIPTION = (
     f"descriptions[?{_IS_PLAIN}].value || description_text || description_main || description"
 )
 _PLAIN_BODY = f"bodies[?{_IS_PLAIN}].value || body_text || body_main || body"
+
+
+def _marked(plain: str, name: str, names: str) -> str:
+    """The path of a text with mark-up, where there is none without."""
+    return (
+        f"!({plain}) && ((({names}[?{_IS_HTML}].value | [0]) || ({names}[*].value | [0])) || "
+        f"{name}_xhtml || {name}_html || {name}_richtext || (members(@, '{name}_*') | [0]))"
+    )
+
+
+_MARKED_DESCRIPTION = _marked(_PLAIN_DESCRIPTION, "description", "descriptions")
+_MARKED_BODY = _marked(_PLAIN_BODY, "body", "bodies")
 
 PRESETS: Mapping[Preset, Mapping[str, Any]] = {
     Preset.NONE: {},
@@ -31,8 +47,12 @@ PRESETS: Mapping[Preset, Mapping[str, Any]] = {
         "text_fields": (
             "headlines[*].value || headline || members(@, 'headline_*') || title",
             _PLAIN_DESCRIPTION,
+            _MARKED_DESCRIPTION,
             _PLAIN_BODY,
+            _MARKED_BODY,
         ),
+        "text_format": (f"{_MARKED_DESCRIPTION}=html", f"{_MARKED_BODY}=html"),
+        "language_field": "language",
         # Its schemas ask for a `uri`; drafts and extensions come without one.
         "id_field": "",
         # Pictures, videos and events are messages of this kind too.
@@ -42,6 +62,7 @@ PRESETS: Mapping[Preset, Mapping[str, Any]] = {
     Preset.NEWSARTICLE: {
         "text_fields": ("headline", "alternativeHeadline", "description", "articleBody"),
         "id_field": '"@id" || url || identifier',
+        "language_field": "inLanguage",
     },
     # CloudEvents in structured mode; what `data` holds is the publisher's own.
     Preset.CLOUDEVENTS: {
@@ -53,3 +74,12 @@ PRESETS: Mapping[Preset, Mapping[str, Any]] = {
         "id_field": "id",
     },
 }
+
+
+def preset_values(preset: Preset, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a preset, with what is given in their place."""
+    values = dict(PRESETS[preset])
+    if "text_fields" in given:
+        # The formats are those of the preset's own fields.
+        values.pop("text_format", None)
+    return {**values, **given}

@@ -28,7 +28,7 @@ from consumer.contracts.choices import (
 )
 from consumer.contracts.languages import ANY_LANGUAGE, primary_subtag, with_kin
 from consumer.settings.paths import member_names
-from consumer.settings.presets import PRESETS
+from consumer.settings.presets import preset_values
 from consumer.settings.registry import without_password
 from consumer.settings.topic_patterns import takes_in
 from consumer.settings.values import (
@@ -264,7 +264,7 @@ class Settings(BaseModel):
         """The settings of the preset, where they are not given."""
         preset = values.get("preset", Preset.NONE)
         known = preset in Preset.__members__.values()
-        return {**PRESETS[Preset(preset)], **values} if known else values
+        return preset_values(Preset(preset), values) if known else values
 
     @model_validator(mode="after")
     def _topics_differ(self) -> Self:

@@ -106,6 +106,26 @@ def test_what_is_given_wins_wherever_it_is_given(tmp_path: Path) -> None:
             ["/bodies/1/value"],
         ),
         ({"bodies": [{"value": "B"}]}, ["/bodies/0/value"]),
+        # With mark-up alone
+        ({"body_xhtml": "<p>B", "headline": "H"}, ["/headline", "/body_xhtml"]),
+        ({"body_richtext": "<p>B"}, ["/body_richtext"]),
+        ({"body_special": "<p>B", "description_odd": "D"}, ["/description_odd", "/body_special"]),
+        (
+            {
+                "bodies": [
+                    {"contenttype": "application/xml", "value": "<nitf>"},
+                    {"contenttype": "text/html", "value": "<p>B"},
+                    {"contenttype": "text/html", "role": "rich", "value": "<p>B"},
+                ]
+            },
+            ["/bodies/1/value"],
+        ),
+        ({"bodies": [{"contentType": "application/xml", "value": "<p>B"}]}, ["/bodies/0/value"]),
+        ({"bodies": [{"role": "xhtml", "value": "<p>B"}]}, ["/bodies/0/value"]),
+        (
+            {"descriptions": [{"contenttype": "text/plain", "value": "D"}, {"role": "html"}]},
+            ["/descriptions/0/value"],
+        ),
         # 3.x
         (
             {
@@ -145,6 +165,26 @@ def test_ninjs_without_text_passes(document: dict[str, Any]) -> None:
     assert found.reason is SkipReason.NO_TEXT
     with pytest.raises(RejectedMessage):
         read("ninjs", document, no_text=NoText.REJECT)
+
+
+def test_a_body_with_mark_up_alone_is_read_without_it() -> None:
+    for document in (
+        {"body_xhtml": "<p>Port <b>of</b> Kotor</p>"},
+        {"bodies": [{"contenttype": "text/html", "value": "<p>Port <b>of</b> Kotor</p>"}]},
+    ):
+        found = read("ninjs", document)
+        assert isinstance(found, Article)
+        (field,) = found.fields
+        assert field.text.strip() == "Port of Kotor"
+        assert field.source is not None
+    plain = read("ninjs", {"body_text": "a <b> c"})
+    assert isinstance(plain, Article)
+    assert plain.fields[0].text == "a <b> c"
+
+
+def test_text_fields_of_ones_own_have_no_formats_of_the_preset() -> None:
+    settings = Settings(preset=Preset.NINJS, text_fields=("headline",))
+    assert settings.text_format == ("plain",)
 
 
 def test_newsarticle() -> None:
