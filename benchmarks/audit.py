@@ -2,7 +2,7 @@
 
 Millions of small messages, made up as they are asked for, go through the command in the place of
 what the brokers would send; so this is the audit's own memory and time. The client's buffers come
-on top of it, some 20 MiB.
+on top of it, some 40 MiB.
 """
 
 from __future__ import annotations

@@ -225,6 +225,27 @@ def test_what_retention_took_is_told_as_what_cannot_be_said(site: Site) -> None:
     assert site.audit("--strict")[0] == 1
 
 
+def test_outcomes_of_an_earlier_topic_of_the_same_name_are_passed_over(site: Site) -> None:
+    topic = site.inputs[0]
+    helpers.produce(site.bootstrap, topic, records())
+    site.work(COUNT)
+    begin = ",".join(
+        f"{name}:{partition}:{end}"
+        for name in (site.output, site.dead)
+        for partition, end in helpers.end_offsets(site.bootstrap, name).items()
+    )
+    helpers.delete_topics(site.bootstrap, [topic])
+    helpers.create_topic(site.bootstrap, topic, PARTITIONS)
+    helpers.produce(site.bootstrap, topic, records(COUNT))
+    site.work(2 * COUNT)
+    code, found = site.audit()
+    assert (code, found["altered"]["count"]) == (1, COUNT)
+    code, found = site.audit("--outcomes-from", begin)
+    assert (code, found["inputs"]) == (0, COUNT), found
+    assert {one["reason"] for one in found["cannot_be_said"]["because"]} == {"skipped"}
+    assert found["cannot_be_said"]["inputs"] == 0
+
+
 def test_an_open_transaction_is_waited_for_and_then_told(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,6 +23,9 @@ from consumer.kafka.errors import error_of, problem
 from consumer.settings.schema import Settings
 from consumer.settings.topic_patterns import is_pattern, takes_in
 
+#: Seconds beside the timeout of a request in which the client says that it is over.
+_GRACE_S = 5.0
+
 
 class Places(Closing):
     """Asks the brokers; joins no group and commits nothing. One thread.
@@ -103,8 +106,8 @@ class Places(Closing):
         found = set()
         for one, answer in admin.describe_configs(asked, request_timeout=OPEN_TIMEOUT_S).items():
             try:
-                policy = answer.result(OPEN_TIMEOUT_S).get("cleanup.policy")
-            except KafkaException:
+                policy = answer.result(OPEN_TIMEOUT_S + _GRACE_S).get("cleanup.policy")
+            except (KafkaException, TimeoutError):
                 continue  # to read a configuration is a right of its own
             if policy is not None and "compact" in (policy.value or ""):
                 found.add(one.name)

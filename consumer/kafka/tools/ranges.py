@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import confluent_kafka
-from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, KafkaError
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, KafkaError, KafkaException
 
 from consumer.contracts.errors import KafkaProblem
 from consumer.contracts.messages import RawMessage, TopicPartition
 from consumer.kafka.client import ClientWatch, make_client
 from consumer.kafka.closing import Closing
-from consumer.kafka.errors import problem
+from consumer.kafka.errors import error_of, problem
 from consumer.kafka.messages import raw_message
 from consumer.kafka.source.properties import consumer_properties
 from consumer.settings.schema import Settings
@@ -136,12 +136,21 @@ class RangeReader(Closing):
             self._pass(partition, offset)
         else:
             start, end = self._left[partition]
-            low, _ = self._consumer.get_watermark_offsets(_at(partition, start), timeout=_GRACE_S)
+            low = self._low(partition)
             taken.removed.append((partition, start, min(low, end)))
             self._pass(partition, low)
             if partition in self._left:
                 self._consumer.incremental_unassign([_at(partition, low)])
                 self._consumer.incremental_assign([_at(partition, low)])
+
+    def _low(self, partition: TopicPartition) -> int:
+        """The first offset that is still there."""
+        try:
+            low, _ = self._consumer.get_watermark_offsets(_at(partition, 0), timeout=_GRACE_S)
+        except KafkaException as failed:
+            doing = f"what is left of {partition.topic} cannot be asked for"
+            raise problem(doing, error_of(failed)) from failed
+        return int(low)
 
     def _pass(self, partition: TopicPartition, following: int) -> None:
         """A partition is read up to here."""
