@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from functools import partial
 from typing import NoReturn
 
 import structlog
@@ -83,7 +82,10 @@ def serve(
         threading.Thread(
             target=_look_at_brokers, args=(settings,), name="nerstream-look", daemon=True
         ).start()
-        tagger = (load or partial(load_tagger, signals=signals))(settings, metrics)
+        if load is None:
+            tagger = load_tagger(settings, metrics, signals)
+        else:
+            tagger = refined(load(settings, metrics), settings)
         worker = build_worker(settings, metrics, tagger, codec, started)
         # What is loaded by now, a million objects with torch, stays to the end. Each collection
         # that looked through it would hold up every thread for a tenth of a second.

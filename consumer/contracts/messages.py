@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
-from consumer.contracts.choices import DropReason, RejectCode, RejectStage, SkipReason
+from consumer.contracts.choices import DropReason, RejectCode, RejectStage, SkipReason, TextFormat
 from consumer.contracts.errors import RejectedMessage
 
 #: Headers as Kafka has them: a name may repeat, a value may be null, the order counts.
@@ -85,6 +85,11 @@ class RawMessage(NamedTuple):
 
 class TextSource(Protocol):
     """How the text of a field comes from what stands in the message: mark-up, references."""
+
+    @property
+    def text_format(self) -> TextFormat:
+        """What stands in the message."""
+        ...
 
     def to_source(self, start: int, end: int) -> tuple[int, int]:
         """Where a piece of the text stands in the field as it came in.

@@ -42,6 +42,7 @@ SETTINGS = (
     "delivery",
     "commit_interval_ms",
     "text_fields",
+    "text_format",
     *TAGGER_SETTINGS,
     "batch_articles",
     "batch_wait_ms",

@@ -64,7 +64,7 @@ class NamesReader:
         id_field: str,
         no_text: NoText,
         place: OutputPlace,
-        readers: Mapping[str, ReadField] | None = None,
+        readers: Mapping[str, ReadField | None] | None = None,
     ) -> None:
         self._text_fields = tuple(text_fields)
         self._readers = None if readers is None else [(name, readers[name]) for name in text_fields]
@@ -109,11 +109,19 @@ class NamesReader:
         return Untagged(article, SkipReason.NO_TEXT)
 
     @staticmethod
-    def _read_fields(document: Any, readers: Sequence[tuple[str, ReadField]]) -> list[TextField]:
-        read = [
-            reader(name, text, document) for name, reader in readers if (text := document.get(name))
-        ]
-        return [field for field in read if field is not None]
+    def _read_fields(
+        document: Any, readers: Sequence[tuple[str, ReadField | None]]
+    ) -> list[TextField]:
+        fields = []
+        for name, reader in readers:
+            text = document.get(name)
+            if not text:
+                continue
+            if reader is None:
+                fields.append(_made(TextField, (name, text, None)))
+            elif (field := reader(name, text, document)) is not None:
+                fields.append(field)
+        return fields
 
     def without_text(self, document: dict[str, Any]) -> str:
         """Why a message has no text, for a person."""

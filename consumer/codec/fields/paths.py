@@ -52,7 +52,7 @@ class PathsReader:
         id_field: str,
         no_text: NoText,
         place: OutputPlace,
-        readers: Mapping[str, ReadField] | None = None,
+        readers: Mapping[str, ReadField | None] | None = None,
     ) -> None:
         self._text_finders = tuple(map(_finder, text_fields))
         self._finds = tuple(

@@ -74,11 +74,12 @@ def element_of(name: str) -> str:
     return name.removeprefix("/").lower()
 
 
-class _Replacements(dict[str, str | None]):
-    """Name of a tag, `p` or `/P` -> what stands in its place; None where what follows the tag is
-    not read as mark-up."""
+class _Replacements(dict[str | None, str | None]):
+    """Name of a tag, `p` or `/P`, or None for a comment -> what stands in its place; None where
+    what follows is not read as mark-up, and for what is no tag."""
 
-    def __missing__(self, name: str) -> str | None:
+    def __missing__(self, name: str | None) -> str | None:
+        assert name is not None
         element = element_of(name)
         opens = not name.startswith("/")
         text = None if opens and element in CONTENTS else replacement(element)
@@ -98,4 +99,5 @@ def replacement(element: str) -> str:
     return NOTHING
 
 
-REPLACEMENTS = _Replacements()
+#: Holds from the start what is no tag: a comment, and the beginnings of all else.
+REPLACEMENTS = _Replacements({None: NOTHING, "![CDATA[": None, "!": None, "?": None, "/": None})

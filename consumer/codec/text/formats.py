@@ -23,7 +23,6 @@ ReadField: TypeAlias = Callable[[str, str, Any], TextField | None]
 _READ: Mapping[TextFormat, Callable[[str], tuple[str, TextSource | None]]] = {
     TextFormat.HTML: read_html,
     TextFormat.REFERENCES: read_references,
-    TextFormat.PLAIN: lambda source: (source, None),
 }
 
 
@@ -44,8 +43,8 @@ def formats_of(entries: Sequence[str], text_fields: Sequence[str]) -> dict[str, 
 
 def field_readers(
     entries: Sequence[str], beside: str, text_fields: Sequence[str]
-) -> dict[str, ReadField] | None:
-    """What reads each text field; None where all are plain, and need no reading.
+) -> dict[str, ReadField | None] | None:
+    """What reads each text field, None for one that is plain; None where all are.
 
     Args:
         entries: as for `formats_of`.
@@ -57,10 +56,19 @@ def field_readers(
         return None
     if beside:
         return {field: _by_media_type(beside, one) for field, one in formats.items()}
-    return {field: _of_format(one) for field, one in formats.items()}
+    return {
+        field: None if one is TextFormat.PLAIN else _of_format(one)
+        for field, one in formats.items()
+    }
+
+
+def _plain(name: str, source: str, _document: Any) -> TextField:
+    return _made(TextField, (name, source, None))
 
 
 def _of_format(text_format: TextFormat) -> ReadField:
+    if text_format is TextFormat.PLAIN:
+        return _plain
     read = _READ[text_format]
 
     def field(name: str, source: str, _document: Any) -> TextField | None:
@@ -74,9 +82,8 @@ def _of_format(text_format: TextFormat) -> ReadField:
 
 def _by_media_type(beside: str, otherwise: TextFormat) -> ReadField:
     """By the media type that stands beside the text; what that does not say, the setting does."""
-    html, plain = _of_format(TextFormat.HTML), _of_format(TextFormat.PLAIN)
-    default = _of_format(otherwise)
-    unmarked = plain if otherwise is TextFormat.HTML else default
+    html, default = _of_format(TextFormat.HTML), _of_format(otherwise)
+    unmarked = _plain if otherwise is TextFormat.HTML else default
 
     def field(name: str, source: str, document: Any) -> TextField | None:
         # A path's field is called by its JSON Pointer; a plain name stands at the top.

@@ -61,26 +61,45 @@ def _of_number(digits: str) -> str:
     return chr(number)
 
 
-class _Resolved(dict[str, str]):
-    """Match of `REFERENCE` -> what stands in its place. Texts have the same few again and again."""
+class _Known(dict[str, str | None]):
+    """What stands between `&` and `;` -> the text of that reference; None where it is none."""
 
-    def __missing__(self, reference: str) -> str:
-        text, length = resolve(reference)
-        text += reference[length:]
-        if len(reference) <= _CACHED_CHARACTERS and len(self) < _CACHED_REFERENCES:
-            self[reference] = text
+    def __missing__(self, name: str) -> str | None:
+        reference = f"&{name};"
+        text: str | None = None
+        if REFERENCE.fullmatch(reference):
+            text, length = resolve(reference)
+            if length < len(reference):
+                text = None
+        if len(name) <= _CACHED_CHARACTERS and len(self) < _CACHED_REFERENCES:
+            self[name] = text
         return text
 
 
-_resolved = _Resolved()
+# Texts have the same few again and again.
+_known = _Known()
 
 
 def without_references(text: str) -> str:
     """A text with every reference resolved."""
-    if "&" not in text:
-        return text
-    pieces = REFERENCE.split(text)
-    if len(pieces) == 1:
-        return text
-    pieces[1::2] = [_resolved[reference] for reference in pieces[1::2]]
+    first, *others = text.split("&")
+    pieces = [first]
+    for other in others:
+        name, semicolon, rest = other.partition(";")
+        character = _known[name] if semicolon else None
+        if character is None:
+            # One without a semicolon, or an ampersand that is one; the slow way takes all.
+            return _without_any(text)
+        pieces += (character, rest)
     return "".join(pieces)
+
+
+def _without_any(text: str) -> str:
+    pieces = REFERENCE.split(text)
+    pieces[1::2] = [_text_of(reference) for reference in pieces[1::2]]
+    return "".join(pieces)
+
+
+def _text_of(reference: str) -> str:
+    text, length = resolve(reference)
+    return text + reference[length:]

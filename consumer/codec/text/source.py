@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from itertools import pairwise
 
 from consumer.codec.text.elements import BLOCK, LINE
 from consumer.codec.text.markup import Gap, gaps, references, without_markup
 from consumer.codec.text.references import without_references
+from consumer.contracts.choices import TextFormat
 
 
 class SourceMap:
@@ -108,22 +110,24 @@ class ReadText:
 
     Args:
         source: the field as it came in.
-        find: gives what stands in it as something else.
-        convert: gives the text of a source.
     """
 
-    __slots__ = ("_convert", "_find", "_map", "_source")
+    __slots__ = ("_map", "_source")
+    text_format: TextFormat
 
-    def __init__(
-        self,
-        source: str,
-        find: Callable[[str], Iterable[Gap]],
-        convert: Callable[[str], str],
-    ) -> None:
+    def __init__(self, source: str) -> None:
         self._source = source
-        self._find = find
-        self._convert = convert
         self._map: SourceMap | None = None
+
+    @staticmethod
+    @abstractmethod
+    def _find(source: str) -> Iterable[Gap]:
+        """What stands in a source as something else."""
+
+    @staticmethod
+    @abstractmethod
+    def _convert(source: str) -> str:
+        """The text of a source."""
 
     def to_source(self, start: int, end: int) -> tuple[int, int]:
         """As `SourceMap.to_source`."""
@@ -144,11 +148,37 @@ class ReadText:
         return self._map
 
 
+class _Html(ReadText):
+    __slots__ = ()
+    text_format = TextFormat.HTML
+
+    @staticmethod
+    def _find(source: str) -> Iterable[Gap]:
+        return gaps(source)
+
+    @staticmethod
+    def _convert(source: str) -> str:
+        return without_markup(source)
+
+
+class _References(ReadText):
+    __slots__ = ()
+    text_format = TextFormat.REFERENCES
+
+    @staticmethod
+    def _find(source: str) -> Iterable[Gap]:
+        return references(source)
+
+    @staticmethod
+    def _convert(source: str) -> str:
+        return without_references(source)
+
+
 def read_html(source: str) -> tuple[str, ReadText | None]:
     """The text of HTML, and the way back; None where it is the source as it is."""
     if "<" not in source and "&" not in source:
         return source, None
-    return without_markup(source), ReadText(source, gaps, without_markup)
+    return without_markup(source), _Html(source)
 
 
 def read_references(source: str) -> tuple[str, ReadText | None]:
@@ -156,4 +186,4 @@ def read_references(source: str) -> tuple[str, ReadText | None]:
     is the source as it is."""
     if "&" not in source:
         return source, None
-    return without_references(source), ReadText(source, references, without_references)
+    return without_references(source), _References(source)

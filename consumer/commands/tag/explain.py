@@ -8,6 +8,7 @@ from typing import Any, BinaryIO, Protocol
 import orjson
 
 from consumer.codec.article_codec import Codec
+from consumer.contracts.choices import TextFormat
 from consumer.contracts.errors import RejectedMessage
 from consumer.contracts.messages import Article, TaggedArticle, TextField, Tombstone, Untagged
 
@@ -74,7 +75,7 @@ class Explanations:
     def _field(self, article: Article, field: TextField) -> dict[str, Any]:
         return {
             "field": field.name,
-            "format": "plain" if field.source is None else "html",
+            "format": str(field.source.text_format if field.source else TextFormat.PLAIN),
             "tokens": self._tokens(article._replace(fields=(field,))),
             "text": shown(field.text),
         }
