@@ -56,9 +56,7 @@ def test_from_topic_to_topic(kafka: str, topics: TopicFactory, group: str, tmp_p
             'nerstream_entities_total{type="name"}',
         ]
         # What is committed is counted a moment after a reader may have it.
-        eventually(
-            lambda: all(one in worker.get("/metrics")[1] for one in counted), "the metrics"
-        )
+        eventually(lambda: all(one in worker.get("/metrics")[1] for one in counted), "the metrics")
         assert worker.terminate() == 0
     for document, answer in zip(documents, found, strict=True):
         assert {name: answer[name] for name in document} == document
