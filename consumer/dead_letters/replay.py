@@ -115,7 +115,8 @@ class Report:
             sent, refused nor gone is left.
         refused: those that cannot be sent, by reason; refusals: the first of them, in words.
         gone: those that retention took before they were sent.
-        is_stopped: whether a signal ended it.
+        is_stopped: whether a signal ended it; has_begun: whether that was after it knew what is to
+            be sent.
     """
 
     sent: Counter[str] = field(default_factory=Counter)
@@ -124,10 +125,13 @@ class Report:
     refusals: list[str] = field(default_factory=list)
     gone: int = 0
     is_stopped: bool = False
+    has_begun: bool = False
 
     @property
-    def left(self) -> int:
-        """Letters that were meant and are still to be sent."""
+    def left(self) -> int | None:
+        """Letters that were meant and are still to be sent; None where that is not known yet."""
+        if not self.has_begun:
+            return None
         done = self.sent.total() + self.refused.total() + self.gone
         return sum(self.tally.to_send.values()) - done
 
@@ -259,6 +263,7 @@ class Replay:
             self._count_sent()
         else:
             self._report.tally = self._survey.tally()
+            self._report.has_begun = True
             self._counts = destinations(self._reader, self._survey)
 
     def _count_sent(self) -> None:

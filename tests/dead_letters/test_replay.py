@@ -298,9 +298,17 @@ def test_a_stop_leaves_the_rest() -> None:
     report = replay(topics, writer=writer, stop=lambda: len(writer.transactions) >= 2)
     assert report.is_stopped
     assert report.sent.total() == len(topics.sent)
-    assert report.left == 40 - len(topics.sent) > 0
+    assert report.left == 40 - len(topics.sent)
+    assert report.left > 0
     replay(topics)
     assert sorted(topics.by_number()) == list(range(40))
+
+
+def test_a_stop_before_all_is_read_says_nothing_of_what_is_left() -> None:
+    topics = filled(4)
+    report = replay(topics, stop=lambda: True)
+    assert (report.is_stopped, report.left, report.sent.total()) == (True, None, 0)
+    assert topics.sent == []
 
 
 def test_what_retention_takes_meanwhile_is_told() -> None:

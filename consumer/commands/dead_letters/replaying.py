@@ -224,10 +224,8 @@ def _tell(report: Report, seconds: float, arguments: argparse.Namespace) -> None
     if report.gone:
         say(f"retention removed {_letters(report.gone)} before they were sent")
     if report.is_stopped:
-        say(
-            f"stopped by a signal with {_letters(report.left)} left; the same command goes on "
-            "from here"
-        )
+        left = "before it began" if report.left is None else f"with {_letters(report.left)} left"
+        say(f"stopped by a signal {left}; the same command goes on from here")
 
 
 def _tell_others(tally: Tally, arguments: argparse.Namespace) -> None:
