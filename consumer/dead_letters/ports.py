@@ -1,4 +1,4 @@
-"""What a replay needs of Kafka; `consumer.kafka.tools` fulfils it."""
+"""What a replay needs of Kafka, which `consumer.kafka.tools` fulfils, and of the screen."""
 
 from __future__ import annotations
 
@@ -93,3 +93,16 @@ class Writer(Protocol):
     def refused(self, topic: str, position: Position) -> RejectCode | None:
         """Why the topic does not take the message that answers this position; None if it does, as
         far as is known."""
+
+
+class Progress(Protocol):
+    """Shows a person how far it is."""
+
+    def reading(self, left: int) -> None:
+        """So many offsets are still to be read before anything is sent."""
+
+    def sending(self, sent: int, total: int) -> None:
+        """So many letters are sent for good, of so many."""
+
+    def status(self, text: str) -> None:
+        """What is waited for."""

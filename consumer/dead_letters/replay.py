@@ -11,7 +11,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from consumer.contracts.errors import AbortableError, KafkaProblem, RejectedMessage, RenewalDue
 from consumer.contracts.headers import REPLAY_ATTEMPTS
@@ -19,18 +18,15 @@ from consumer.contracts.messages import Outgoing, Position, RawMessage, TopicPar
 from consumer.dead_letters.letter import DeadLetter, read_letter
 from consumer.dead_letters.marks import Origin, mark
 from consumer.dead_letters.offset_set import OffsetSet
-from consumer.dead_letters.ports import Reader, Writer
+from consumer.dead_letters.ports import Progress, Reader, Writer
 from consumer.dead_letters.survey import MESSAGES, WAIT_S, Survey, Tally, read_on
+from consumer.dead_letters.waiting import Waiting
 
 #: A transaction ends after so many letters, bytes or seconds, whichever comes first.
 _LETTERS, _BYTES, _SECONDS = 1_000, 8 * 1024 * 1024, 1.0
 
 #: Seconds for which errors are answered by another try while nothing is committed.
 _PATIENCE_S = 300.0
-
-#: Seconds without progress in reading after which a person is told; and after which it ends. No
-#: transaction is open for longer than 15 minutes, unless the brokers are set up otherwise.
-_TOLD_S, _HUNG_S = 3.0, 960.0
 
 #: Longest sleep between two looks at whether to stop, and the wait before another try.
 _SLICE_S, _BACKOFF_S = 0.1, 1.0
@@ -61,19 +57,6 @@ def destinations(reader: Reader, survey: Survey) -> dict[str, int]:
                 "one with --to, or leave them out with --topic"
             )
     return counts
-
-
-class Progress(Protocol):
-    """Shows a person how far it is."""
-
-    def reading(self, left: int) -> None:
-        """So many offsets are still to be read before anything is sent."""
-
-    def sending(self, sent: int, total: int) -> None:
-        """So many letters are sent for good, of so many."""
-
-    def status(self, text: str) -> None:
-        """What is waited for."""
 
 
 class Stopped(Exception):
@@ -249,7 +232,7 @@ class Replay:
                 for part, one in bounds.items()
             }
         )
-        waiting = _Waiting(self._reader, self._plan.origin.topic, self._progress)
+        waiting = Waiting(self._reader, self._plan.origin.topic, self._progress)
 
         def each() -> None:
             self._raise_if_stopped()
@@ -291,7 +274,7 @@ class Replay:
             assert last is not None
             spans[part] = (begin, last + 1)
         self._reader.start(spans)
-        waiting = _Waiting(self._reader, self._plan.origin.topic, self._progress)
+        waiting = Waiting(self._reader, self._plan.origin.topic, self._progress)
         while self._reader.places:
             for raw in self._reader.poll(MESSAGES, WAIT_S):
                 self._offer(raw)
@@ -425,37 +408,3 @@ class Replay:
     def _raise_if_stopped(self) -> None:
         if self._stop():
             raise Stopped
-
-
-class _Waiting:
-    """Tells of a reading that does not come to its end, and ends it in the end."""
-
-    def __init__(self, reader: Reader, topic: str, progress: Progress) -> None:
-        self._reader = reader
-        self._topic = topic
-        self._progress = progress
-        self._left = reader.left
-        self._since = time.monotonic()
-        self._is_told = False
-
-    def look(self, quiet: bool = False) -> None:
-        """To be called after every poll."""
-        left, now = self._reader.left, time.monotonic()
-        if left != self._left:
-            self._left, self._since, self._is_told = left, now, False
-        if not quiet:
-            self._progress.reading(left)
-        where = ", ".join(f"{self._topic}[{part}] at {at}" for part, at in self._parts())
-        if now - self._since > _HUNG_S:
-            raise KafkaProblem(
-                f"cannot read on in {where} for {_HUNG_S:.0f} s: a transaction is open there that "
-                "nobody ends; kafka-transactions.sh find-hanging finds it, and abort ends it"
-            )
-        if now - self._since > _TOLD_S and not self._is_told:
-            self._is_told = True
-            self._progress.status(
-                f"waiting for {where}: a transaction is open there, or its broker does not answer"
-            )
-
-    def _parts(self) -> list[tuple[int, int]]:
-        return sorted(self._reader.places.items())[:3]

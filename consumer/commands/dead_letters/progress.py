@@ -18,7 +18,7 @@ _INTERVAL_S = 0.1
 class Bar:
     """A bar for what is read, then one for what is sent; nothing but `status` without a terminal.
 
-    `consumer.dead_letters.replay.Progress` is the contract.
+    `consumer.dead_letters.ports.Progress` is the contract.
     """
 
     def __init__(self) -> None:
