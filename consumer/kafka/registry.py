@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -17,6 +18,10 @@ from consumer.contracts.registry import RegisteredSchema, SchemaReference, Schem
 
 #: Seconds that a request may take, unless the property `timeout` says otherwise.
 TIMEOUT_S = 10.0
+
+#: How often a schema is registered before a refusal counts, and the seconds in between.
+_ATTEMPTS = 4
+_BETWEEN_ATTEMPTS_S = 0.3
 
 #: What the registry answers when there is no schema of an id.
 _NO_SUCH_SCHEMA = 40403
@@ -112,12 +117,21 @@ class ConfluentRegistry:
         absent: frozenset[int] = frozenset()
         if not self._registers:
             ask, absent = self._client.lookup_schema, _NOT_REGISTERED
-        try:
-            found = self._asked(lambda: ask(subject, theirs, self._normalizes).schema_id, absent)
-        except RegistryProblem as problem:
-            raise RegistryProblem(
-                f"the schema of the output cannot be registered under {subject}: {problem}"
-            ) from problem
+        for attempt in range(_ATTEMPTS):
+            try:
+                found = self._asked(
+                    lambda: ask(subject, theirs, self._normalizes).schema_id, absent
+                )
+                break
+            except RegistryProblem as problem:
+                # Workers of a group register the same schema at the same moment, and a registry may
+                # refuse all but the first.
+                if attempt + 1 < _ATTEMPTS:
+                    time.sleep(_BETWEEN_ATTEMPTS_S)
+                    continue
+                raise RegistryProblem(
+                    f"the schema of the output cannot be registered under {subject}: {problem}"
+                ) from problem
         if found is None:
             raise RegistryProblem(
                 f"the schema of the output is not registered under {subject} in the schema registry"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from tests.faults.proxy import Proxy
 from tests.integration.kafka_server import KafkaServer, free_ports
+from tests.integration.registry_server import RegistryServer
 
 #: KIP-848 has the session timeout on the broker. The broker's own session is long enough for a
 #: loaded machine, and short enough that a killed one is let in again soon.
@@ -26,6 +27,22 @@ class Broker:
         self.server = server
         self.proxy = proxy
         self._others = others
+        self._registry: RegistryServer | None = None
+
+    def registry(self) -> RegistryServer:
+        """A schema registry, which rows may stop; it is started when it is first asked for.
+
+        Raises:
+            RegistryMissing: Java or the jars are missing.
+        """
+        if self._registry is None:
+            self._registry = RegistryServer().start()
+        return self._registry
+
+    def close(self) -> None:
+        """Stop what was started beside the brokers."""
+        if self._registry is not None:
+            self._registry.stop()
 
     def keep_logs(self, folder: Path) -> None:
         """Write what the brokers have logged so far into a folder: theirs ends with them."""
@@ -54,8 +71,9 @@ def running_broker() -> Iterator[Broker]:
     with (
         KafkaServer(_CONFIG, port, in_memory=True) as server,
         Proxy(port, server.proxied_port) as proxy,
+        closing(Broker(server, proxy)) as broker,
     ):
-        yield Broker(server, proxy)
+        yield broker
 
 
 #: Leaders go back to where they were soon after a broker has come back.
@@ -84,5 +102,6 @@ def running_cluster() -> Iterator[Broker]:
         KafkaServer(_TWO, in_memory=True) as first,
         KafkaServer(_TWO, joins=first, in_memory=True) as second,
         Proxy(0, 0) as proxy,
+        closing(Broker(second, proxy, first)) as broker,
     ):
-        yield Broker(second, proxy, first)
+        yield broker

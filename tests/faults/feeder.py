@@ -8,7 +8,7 @@ from functools import partial
 
 from confluent_kafka import KafkaError, Message
 
-from tests.faults import inputs
+from tests.faults.wires import JSON_WIRE, Wire
 from tests.integration import helpers
 
 #: Seconds without an acknowledgement after which none is on its way.
@@ -24,9 +24,13 @@ class Feeder:
     Args:
         rate: messages a second.
         at_least: messages that are written however early `stop` comes.
+        wire: how they are spelled.
     """
 
-    def __init__(self, bootstrap: str, topic: str, rate: float, at_least: int) -> None:
+    def __init__(
+        self, bootstrap: str, topic: str, rate: float, at_least: int, wire: Wire | None = None
+    ) -> None:
+        self._wire = wire or JSON_WIRE
         self._topic = topic
         self._interval_s = 1.0 / rate
         self._at_least = at_least
@@ -85,7 +89,7 @@ class Feeder:
             helpers.put(
                 self._producer,
                 self._topic,
-                [inputs.record(number)],
+                [self._wire.record(number)],
                 partial(self._delivered, number),
             )
             self.fed_at.append(time.monotonic())

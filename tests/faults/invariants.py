@@ -7,19 +7,18 @@ held against it here.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from consumer.audit.audit import Audit, Role
 from consumer.audit.findings import Finding, Findings, Kind
 from consumer.audit.ranges import Range
-from consumer.codec.json_comparison import JsonComparison
 from consumer.contracts.headers import ERRORS, source_in, with_source
 from consumer.contracts.messages import Position, RawMessage, TopicPartition
 from tests.faults import inputs
 from tests.faults.light_tagger import INFO, model_of
 from tests.faults.watcher import Sample, Seen
+from tests.faults.wires import JSON_WIRE, Wire
 from tests.integration.helpers import Record
 
 #: Violations that are told of each kind; the rest are counted.
@@ -44,6 +43,7 @@ class Evidence:
         may_skip: inputs that may lack an outcome, since retention removed them unread.
         may_be_too_large: whether a long article may be a dead letter instead.
         two_models: whether the workers had two models.
+        wire: how the messages are spelled.
     """
 
     count: int
@@ -61,6 +61,7 @@ class Evidence:
     may_skip: frozenset[int] = frozenset()
     may_be_too_large: bool = False
     two_models: bool = False
+    wire: Wire = JSON_WIRE
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +128,11 @@ def _audited(evidence: Evidence) -> Findings:
         for part in range(inputs.PARTITIONS)
     }
     audit = Audit(
-        inputs_of, JsonComparison(), exactly_once=evidence.exactly_once, most=evidence.count
+        inputs_of, evidence.wire.comparison, exactly_once=evidence.exactly_once, most=evidence.count
     )
     for number in range(evidence.count):
         if number not in evidence.may_skip or number in answered:
-            audit.note_input(_raw(inputs.record(number), _place(evidence, number)))
+            audit.note_input(_raw(evidence.wire.record(number), _place(evidence, number)))
     for one in evidence.seen:
         if 0 <= one.number < evidence.count:
             role = Role.DEAD_LETTERS if one.topic == evidence.letters else Role.OUTPUT
@@ -205,12 +206,13 @@ def _committed_too_far(evidence: Evidence) -> Iterator[str]:
 
 def _wrong(evidence: Evidence) -> Iterator[str]:
     for one in evidence.seen:
-        sent = inputs.record(one.number)
-        expected = inputs.expected(one.number)
+        sent = evidence.wire.record(one.number)
+        code = evidence.wire.rejected(one.number)
+        expected = replace(inputs.expected(one.number), rejected=code)
         problem = (
-            _wrong_letter(evidence, one, expected.rejected)
+            _wrong_letter(evidence, one, code)
             if one.topic == evidence.letters
-            else _wrong_output(one.record, sent, expected, evidence.two_models)
+            else _wrong_output(one.record, sent, expected, evidence.two_models, evidence.wire)
         )
         if problem:
             yield f"message {one.number}: {problem}"
@@ -230,7 +232,7 @@ def _wrong_letter(evidence: Evidence, one: Seen, code: str | None) -> str | None
 
 
 def _wrong_output(
-    record: Record, sent: Record, expected: inputs.Expected, two_models: bool
+    record: Record, sent: Record, expected: inputs.Expected, two_models: bool, wire: Wire
 ) -> str | None:
     if expected.rejected is not None:
         return f"enriched, though it is {expected.rejected}"
@@ -238,7 +240,7 @@ def _wrong_output(
         return "another partition than it came in"
     if sent.value is None or record.value is None:
         return None  # a null value that came or went is told already
-    document = json.loads(record.value)
+    document = wire.read(record.value)
     entities, tagging = document.get("entities"), document.get("tagging", {})
     model = model_of(document["id"]) if two_models else INFO
     if tagging.get("model") != model.name:

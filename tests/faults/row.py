@@ -28,6 +28,7 @@ class Row:
             that they never hear that there are no brokers: see `ClientWatch.is_stranded`.
         cluster: whether it needs a second broker that lives on.
         two_models: whether the workers have two models behind one tagger.
+        in_avro: whether the messages are in Avro, with a schema registry.
         settings: of every worker.
         deliveries: the modes that it means something in.
     """
@@ -40,6 +41,7 @@ class Row:
     sheltered: bool = False
     cluster: bool = False
     two_models: bool = False
+    in_avro: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
     deliveries: tuple[str, ...] = (EXACTLY_ONCE, AT_LEAST_ONCE)
 
@@ -66,6 +68,7 @@ class Row:
                 sheltered=self.sheltered,
                 two_models=self.two_models,
                 sabotage=sabotage,
+                in_avro=self.in_avro,
                 **self.settings,
             ) as scene:
                 self.script(scene)

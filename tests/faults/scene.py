@@ -18,6 +18,7 @@ from tests.faults.feeder import Feeder
 from tests.faults.invariants import Evidence, Verdict, check, not_committed
 from tests.faults.result import Result
 from tests.faults.watcher import Watcher
+from tests.faults.wires import JSON_WIRE, AvroWire, Wire
 from tests.integration import helpers
 from tests.integration.worker_process import WorkerProcess
 
@@ -54,6 +55,7 @@ class Scene:
         sheltered: whether the run's own clients do.
         two_models: whether the workers have two models.
         sabotage: name of a deliberate defect of every worker.
+        in_avro: whether the messages are in Avro, with a schema registry.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Scene:
         sheltered: bool = False,
         two_models: bool = False,
         sabotage: str | None = None,
+        in_avro: bool = False,
         **settings: Any,
     ) -> None:
         self.broker = broker
@@ -80,6 +83,10 @@ class Scene:
         suffix = uuid.uuid4().hex[:8]
         self.input, self.output, self.letters = (f"{name}-{suffix}" for name in ("in", "out", "dl"))
         self.group = f"faults-{suffix}"
+        self.registry = broker.registry() if in_avro else None
+        self._wire: Wire = (
+            JSON_WIRE if self.registry is None else AvroWire(self.registry, self.input)
+        )
         self._settings: dict[str, Any] = {
             **_SETTINGS,
             "bootstrap_servers": broker.proxied if proxied else broker.direct,
@@ -88,12 +95,13 @@ class Scene:
             "dead_letter_topic": self.letters,
             "group_id": self.group,
             "delivery": delivery,
+            **self._wire.settings,
             **{name: value for name, value in settings.items() if name != "kafka"},
             "kafka": {**self._client(settings), **settings.get("kafka", {})},
         }
         for topic in (self.input, self.output, self.letters):
             helpers.create_topic(self.own, topic, inputs.PARTITIONS)
-        self.feeder = Feeder(self.own, self.input, rate, at_least)
+        self.feeder = Feeder(self.own, self.input, rate, at_least, self._wire)
         self.watcher = Watcher(self.own, self.group, self.input, (self.output, self.letters))
         self.workers: list[WorkerProcess] = []
         self.result = Result()
@@ -129,6 +137,8 @@ class Scene:
             if worker.process.poll() is None:
                 worker.process.kill()
             worker.__exit__(kind, failure, traceback)
+        if isinstance(self._wire, AvroWire):
+            self._wire.close()
         if kind is None:
             helpers.delete_topics(self.own, (self.input, self.output, self.letters))
 
@@ -279,6 +289,7 @@ class Scene:
                 may_skip=self.may_skip,
                 may_be_too_large=self.may_be_too_large,
                 two_models=self._two_models,
+                wire=self._wire,
             )
         )
         problems += self._audit()

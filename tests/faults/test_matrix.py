@@ -26,6 +26,10 @@ _SHORT = (
     (Row("killed", "worker", "", killed_at(_STEPS[2:])), AT_LEAST_ONCE),
     (Row("stopped", "worker", "", stopped_at("end.before")), EXACTLY_ONCE),
     (Row("churned", "group", "", lambda scene: churned(scene, turns=3)), EXACTLY_ONCE),
+    (
+        Row("churned_in_avro", "group", "", lambda s: churned(s, turns=3), in_avro=True),
+        EXACTLY_ONCE,
+    ),
     (BY_NAME["alone_restarted"], AT_LEAST_ONCE),
     (BY_NAME["cut"], AT_LEAST_ONCE),
     (BY_NAME["end_answer_lost"], EXACTLY_ONCE),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime
 import json
+import threading
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
 
@@ -225,3 +227,26 @@ def test_schemas_may_be_looked_up_alone(rig: Rig, registry: str) -> None:
     text = str(told.value).partition("register it: ")[2]
     rig.client.register_schema(f"{rig.output}-value", Schema(text, "AVRO"))
     rig.tagged(rig.format(AvroFormat), value or b"")
+
+
+def test_workers_may_register_the_same_schema_at_once(rig: Rig, registry: str) -> None:
+    """Apicurio refuses all but the first with a conflict."""
+    schema = {"type": "record", "name": "A", "fields": [{"name": "id", "type": "string"}]}
+    value = AvroSerializer(rig.client, json.dumps(schema), conf=TOPIC)(
+        {"id": "a"}, rig.context(rig.topic)
+    )
+    registries = [ConfluentRegistry({"url": registry}) for _ in range(8)]
+    subjects = Subjects(SubjectNameStrategy.TOPIC, rig.output)
+    forms = [AvroFormat(one, subjects, AT_TOP) for one in registries]
+    gate = threading.Barrier(len(forms))
+
+    def read(form: AvroFormat) -> bytes:
+        gate.wait()
+        return tagged(form, value or b"")
+
+    with ThreadPoolExecutor(len(forms)) as threads:
+        outputs = list(threads.map(read, forms))
+    for one in registries:
+        one.close()
+    assert len(set(outputs)) == 1
+    assert rig.client.get_versions(f"{rig.output}-value") == [1]

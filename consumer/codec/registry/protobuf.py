@@ -275,6 +275,8 @@ def _end_of_path(value: bytes) -> int:
     Raises:
         RejectedMessage: invalid_protobuf; there is no path.
     """
+    if value[PREFIX_BYTES : PREFIX_BYTES + 1] == b"\x00":
+        return PREFIX_BYTES + 1  # the first message of the file, as nearly all are
     try:
         count, at = read_varint(value, PREFIX_BYTES)
         if signed(count) > _MOST_NESTED or signed(count) < 0:

@@ -1,0 +1,28 @@
+"""`nerstream run` with a tagger that does nothing: `python -m benchmarks.null_worker FLAGS`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from consumer.app import serve
+from consumer.bench.worker.taggers import NullTagger
+from consumer.settings.flags import add_settings_arguments
+from consumer.settings.sources import load_settings
+from consumer.signals import EndSignals
+from consumer.telemetry.logs import configure_logging
+
+
+def main() -> int:
+    """The exit code of the command."""
+    parser = argparse.ArgumentParser()
+    add_settings_arguments(parser)
+    settings = load_settings(parser.parse_args(), os.environ)
+    configure_logging(settings.log_format, settings.log_level)
+    with EndSignals() as signals:
+        return serve(settings, signals, lambda _settings, _metrics: NullTagger())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
