@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import combinations, product, takewhile
-from typing import Any
+from itertools import combinations, groupby, product
+from typing import Any, TypeAlias
 
 from consumer.codec.fields.conditions import condition
 from consumer.codec.fields.located import Located, Places, escaped, is_false, plain
@@ -14,6 +14,9 @@ from consumer.settings.paths import Node, names_places
 
 #: Places of lists whose pointers are made once.
 _POINTERS = 64
+
+#: What finds places, and whether they are a list even where it is one of one, or of none.
+_Finder: TypeAlias = "tuple[Callable[[Any], Places], bool]"
 
 
 def may_meet(trees: Sequence[Node]) -> bool:
@@ -50,17 +53,28 @@ def alternatives(tree: Node) -> list[Node]:
 def fast_places(tree: Node) -> Callable[[Any], Places] | None:
     """What finds the places of `a.b`, `a.b[*].c`, `a.b[?c=='d'].e`, `members(@, 'a*')`, and of such
     with `||` between them; None for other paths."""
-    every = alternatives(tree)
-    found = [one for one in map(_fast_one, every) if one is not None]
-    if len(found) < len(every):
+    found = _finders(alternatives(tree))
+    if found is None:
         return None
     *before, (last, _) = found
-    # Members of the message itself, at the end, are looked for in one go.
-    tops = list(takewhile(lambda names: names and len(names) == 1, map(names_through, every[::-1])))
-    if len(tops) > 1:
-        last = _fast_first([names[0] for names in reversed(tops) if names])
-        before = found[: -len(tops)]
     return _fast_or(tuple(before), last) if before else last
+
+
+def _finders(every: Sequence[Node]) -> list[_Finder] | None:
+    """What finds each of some alternatives; members of the message itself that follow one another
+    are looked for in one go."""
+    found: list[_Finder] = []
+    for is_top, group in groupby(every, lambda one: len(names_through(one) or ()) == 1):
+        if is_top:
+            names = [(names_through(one) or ("",))[0] for one in group]
+            found.append((_fast_first(names), False))
+            continue
+        for one in group:
+            finder = _fast_one(one)
+            if finder is None:
+                return None
+            found.append(finder)
+    return found
 
 
 def _fast_one(tree: Node) -> tuple[Callable[[Any], Places], bool] | None:
@@ -148,6 +162,20 @@ def _fast_item(left: Node, right: Node) -> tuple[Callable[[Any], Places], bool] 
 
 
 def _fast_members(pattern: str) -> Callable[[Any], Places]:
+    begin, star, more = pattern.partition("*")
+    if star and not more:
+        # The common pattern: to compare beginnings takes a fifth of a regular expression's time.
+        def begun(document: Any) -> Places:
+            if not isinstance(document, dict):
+                return []
+            return [
+                ("/" + escaped(name), value)
+                for name, value in document.items()
+                if name.startswith(begin) and value is not None
+            ]
+
+        return begun
+
     def places(document: Any) -> Places:
         if not isinstance(document, dict):
             return []
@@ -208,13 +236,18 @@ def _fast_list(
 
 def _truth(node: Node) -> Callable[[Any], bool]:
     """Whether a part of a path is true of a value: whether it finds something."""
-    finds = [_fast_one(one) for one in alternatives(node)]
-    known = [one for one in finds if one is not None]
-    if len(known) == len(finds):
-        return lambda value: any(
-            bool(found := find(value)) and (is_list or not is_false(found[0][1]))
-            for find, is_list in known
-        )
+    finders = _finders(alternatives(node))
+    if finders is not None:
+        known = tuple(finders)
+
+        def finds(value: Any) -> bool:
+            for find, is_list in known:
+                found = find(value)
+                if found and (is_list or not is_false(found[0][1])):
+                    return True
+            return False
+
+        return finds
     step = step_of(node)
     return lambda value: not is_false(plain(step(Located(value, ""))))
 
