@@ -95,6 +95,8 @@ def wordpiece_tokenizer(max_length: int, lowercase: bool) -> PreTrainedTokenizer
         # As in BERT's own vocabularies.
         special += ["[unused0]", "[unused1]", "[unused2]"]
     pieces = _pieces(pre_tokenizers.BertPreTokenizer())
+    if lowercase:
+        pieces = list(dict.fromkeys(piece.lower() for piece in pieces))
     names = [*special, *pieces, *(f"##{piece}" for piece in pieces)]
     vocabulary = {name: token_id for token_id, name in enumerate(names)}
     tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))

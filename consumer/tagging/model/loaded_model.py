@@ -23,8 +23,14 @@ from consumer.tagging.model.device import loaded_as
 from consumer.tagging.model.folder import ModelFolder
 from consumer.tagging.model.labels import Labels, read_labels
 from consumer.tagging.model.network import load_config, load_network
-from consumer.tagging.model.tokenizer_check import SAMPLE, check_answers, check_vocabulary
-from consumer.tagging.model.tokenizer_files import is_of_family, load_tokenizer
+from consumer.tagging.model.tokenizer_check import (
+    SAMPLE,
+    check_answers,
+    check_case,
+    check_special_tokens,
+    check_vocabulary,
+)
+from consumer.tagging.model.tokenizer_files import is_of_family, load_tokenizer, own_vocabulary
 from consumer.tagging.model.weights import (
     check_kind,
     check_layers,
@@ -136,7 +142,12 @@ def load_from_folder(
     tokenizer.encode_special_tokens = True
     is_odd = check_answers(name, tokenizer, fast_tokenizer.unk_token_id)
     is_odd = is_odd or not is_of_family(tokenizer, said)
+    check_case(name, tokenizer, fast_tokenizer.unk_token_id)
     prefix_ids, suffix_ids = _special_ids(fast_tokenizer)
+    pieces = own_vocabulary(folder.path)
+    if pieces is not None:
+        named = fast_tokenizer.special_tokens_map
+        check_special_tokens(name, named, pieces, (*prefix_ids, *suffix_ids))
     pad_id = fast_tokenizer.pad_token_id or 0
     embeddings = _embeddings(network)
     if embeddings is not None:

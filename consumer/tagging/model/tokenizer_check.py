@@ -7,7 +7,8 @@ the model answers something.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 
 from tokenizers import Tokenizer
 
@@ -61,6 +62,18 @@ _PIECES = 1_000
 _MIN_MADE = 0.5
 #: Fewer say nothing: a vocabulary of characters has none.
 _ENOUGH_PIECES = 20
+
+#: Special tokens without which a tokenizer of a family is not one of it. Others, such as one to
+#: pad with, may be added by a person.
+_ROLES = ("unk_token", "cls_token", "sep_token")
+
+_LETTER = re.compile("[A-Za-z]")
+_CAPITAL = re.compile("[A-Z]")
+
+#: Letters to see what a tokenizer makes of capitals.
+_CAPITALS = "THE CITY PAYS FOR A BRIDGE"
+#: A vocabulary is cased from this share of pieces with capitals on; an uncased one has hardly any.
+CASED_SHARE = 0.01
 
 _log = logging.getLogger(__name__)
 
@@ -152,6 +165,81 @@ def check_answers(name: str, tokenizer: Tokenizer, unknown_id: int | None) -> bo
             f"missing: of {piece!r}, which is one, it makes {made_of}; {belongs}"
         )
     return least > _ODD_UNKNOWN
+
+
+def check_special_tokens(
+    name: str,
+    named: Mapping[str, str | None],
+    vocabulary: Collection[str],
+    windows_have: Collection[int],
+) -> None:
+    """Refuse a tokenizer whose configuration is of another one. Say in the log where windows have
+    no special tokens, though the tokenizer has some for them.
+
+    Args:
+        named: special tokens by role, `cls_token` for example, as the configuration has them.
+        vocabulary: every piece of the tokenizer's own file.
+        windows_have: special tokens of each window.
+
+    Raises:
+        ModelError: see above.
+    """
+    wanted = [token for role in _ROLES if (token := named.get(role))]
+    if len(wanted) > 1 and not any(token in vocabulary for token in wanted):
+        raise ModelError(
+            f"model {name}: its tokenizer.json is of another model than its configuration: it has "
+            f"no {', '.join(wanted[:-1])} or {wanted[-1]}; put the tokenizer that belongs to the "
+            "model beside it, whole"
+        )
+    if named.get("cls_token") and named.get("sep_token") and not windows_have:
+        _log.warning(
+            "model %s: its tokenizer has %s and %s and puts neither around a text, though models "
+            "of such a tokenizer are trained with them; if that is not as it was published, its "
+            "tokenizer.json lacks a post_processor: copy it again",
+            name,
+            named["cls_token"],
+            named["sep_token"],
+        )
+
+
+def check_case(name: str, tokenizer: Tokenizer, unknown_id: int | None) -> None:
+    """Say in the log where a tokenizer's vocabulary is of another case than what it makes of text.
+
+    Args:
+        unknown_id: its unknown token, if it has one.
+    """
+    # Of A to Z alone: a tokenizer of bytes writes others for them, capitals among these.
+    pieces = [
+        one
+        for one in tokenizer.get_vocab(with_added_tokens=False)
+        if _LETTER.search(one) and not one.startswith(("[", "<"))  # special tokens
+    ]
+    capitals = sum(_CAPITAL.search(piece) is not None for piece in pieces)
+    is_cased = capitals > CASED_SHARE * len(pieces)
+    normalizer = tokenizer.normalizer
+    read = _CAPITALS if normalizer is None else normalizer.normalize_str(_CAPITALS)
+    if is_cased and read == _CAPITALS.lower():
+        _log.warning(
+            "model %s: %d of the %d pieces of its tokenizer have capitals, and it makes small "
+            "letters of every text, so that it never uses them; if the model tells capitals from "
+            "small letters, set do_lower_case to false in its tokenizer_config.json",
+            name,
+            capitals,
+            len(pieces),
+        )
+    if is_cased or unknown_id is None:
+        return
+    small, large = (
+        _unknown_share(tokenizer.encode(text, add_special_tokens=False).ids, unknown_id)
+        for text in (_CAPITALS.lower(), _CAPITALS)
+    )
+    if small < 1 - _MIN_MADE < large:
+        _log.warning(
+            "model %s: its tokenizer has no pieces with capitals and keeps those of a text, so "
+            "that every word with one is unknown to it; if the model does not tell capitals from "
+            "small letters, set do_lower_case to true in its tokenizer_config.json",
+            name,
+        )
 
 
 def _unknown_share(ids: Sequence[int], unknown_id: int | None) -> float:

@@ -20,6 +20,7 @@ from transformers.models.auto.tokenization_auto import (
 from consumer.contracts.errors import ModelError, first_line
 from consumer.tagging.model.config import TOKENIZER_CONFIG
 from consumer.tagging.model.files import read_bytes, read_json
+from consumer.tagging.model.tokenizer_check import CASED_SHARE
 
 #: The one file that holds a whole tokenizer.
 TOKENIZER = "tokenizer.json"
@@ -29,9 +30,6 @@ _BESIDE = ("special_tokens_map.json", "added_tokens.json")
 
 #: Files that a tokenizer may be made from, to name those that are there.
 _SOURCES = ("vocab.txt", "vocab.json", "merges.txt", "bpe.codes", "*.model")
-
-#: A vocabulary is cased from this share of pieces with capitals on; an uncased one has hardly any.
-_CASED_SHARE = 0.01
 
 
 def load_tokenizer(
@@ -78,15 +76,43 @@ def tokenizer_options(
     Raises:
         ModelError: a file is missing or not what it should be.
     """
+    _check_roles(name, TOKENIZER_CONFIG, tokenizer_config)
     for file in _BESIDE:
         if (folder / file).exists():
-            read_json(name, folder / file)
+            _check_roles(name, file, read_json(name, folder / file))
     if (folder / TOKENIZER).exists():
         options = _case_of_document(read_json(name, folder / TOKENIZER))
     else:
         options = _check_files(name, folder, config, tokenizer_config)
     # What a person has written wins over what the files look like.
     return {key: value for key, value in options.items() if key not in tokenizer_config}
+
+
+def own_vocabulary(folder: Path) -> frozenset[str] | None:
+    """Every piece of a tokenizer's own document, added ones too; None where there is none, or it is
+    of a form that is not known here."""
+    if not (folder / TOKENIZER).exists():
+        return None
+    document = read_json(folder.name, folder / TOKENIZER)
+    model, added = document.get("model"), document.get("added_tokens") or []
+    pieces = model.get("vocab") if isinstance(model, dict) else None
+    if isinstance(pieces, list):  # pairs of a piece and its score
+        pieces = [one[0] for one in pieces if isinstance(one, list) and one]
+    if not isinstance(pieces, (dict, list)) or not isinstance(added, list):
+        return None
+    contents = [one.get("content") for one in added if isinstance(one, dict)]
+    return frozenset(one for one in (*pieces, *contents) if isinstance(one, str))
+
+
+def _check_roles(name: str, file: str, said: Mapping[str, Any]) -> None:
+    """Refuse a special token without a text, which the library looks for until it gives up."""
+    for role, token in said.items():
+        content = token.get("content") if isinstance(token, dict) else token
+        if role.endswith("_token") and content == "":
+            raise ModelError(
+                f"model {name}: {role} in its {file} is an empty text; write the token that the "
+                "tokenizer has for it, or null"
+            )
 
 
 def _check_files(
@@ -170,7 +196,7 @@ def _is_cased(vocabulary: Path, name: str) -> bool:
     text = read_bytes(name, vocabulary).decode("utf-8", errors="replace")
     pieces = [piece for piece in text.splitlines() if not piece.startswith("[")]
     capitals = sum(piece != piece.lower() for piece in pieces)
-    return capitals > _CASED_SHARE * len(pieces)
+    return capitals > CASED_SHARE * len(pieces)
 
 
 def _case_of_document(document: Mapping[str, Any]) -> dict[str, Any]:

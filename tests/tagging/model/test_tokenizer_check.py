@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers
 
 from consumer.contracts.errors import ModelError
-from consumer.tagging.model.tokenizer_check import SAMPLE, check_answers, check_vocabulary
+from consumer.tagging.model.loaded_model import LoadedModel
+from consumer.tagging.model.tokenizer_check import (
+    SAMPLE,
+    check_answers,
+    check_case,
+    check_vocabulary,
+)
 from consumer.tagging.model.tokenizer_files import is_of_family
-from tests.support.tiny_models import FAMILIES
+from consumer.tagging.select import load_model
+from tests.support.tiny_models import FAMILIES, tiny_folder
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 
@@ -138,3 +148,107 @@ def test_an_added_token_without_weights_is_fine_where_text_cannot_ask_for_it() -
     tokenizer.add_tokens(["Nordbank"])
     with pytest.raises(ModelError, match="counts to token 105, its weights know 104 tokens"):
         check_vocabulary("m", tokenizer, 104, {2, 3})
+
+
+# --- the tokenizer's files against each other
+
+
+def change(folder: Path, file: str, **members: object) -> None:
+    """Put other members into a JSON file."""
+    document = json.loads((folder / file).read_text())
+    (folder / file).write_text(json.dumps(document | members))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A copy of a sound model, of its own."""
+    return Path(shutil.copytree(tiny_folder(), tmp_path / "own"))
+
+
+def loaded(folder: Path) -> LoadedModel:
+    return load_model(str(folder), "", "cpu", "float32", 1)
+
+
+def refused(folder: Path) -> str:
+    with pytest.raises(ModelError) as caught:
+        loaded(folder)
+    return str(caught.value).removeprefix(f"model {folder}: ")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_files_of_every_family_agree(family: str, caplog: pytest.LogCaptureFixture) -> None:
+    loaded(tiny_folder(family))
+    assert "tokenizer" not in caplog.text
+
+
+def test_a_tokenizer_without_special_tokens_around_a_text_is_told(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    change(folder, "tokenizer.json", post_processor=None)
+    assert loaded(folder).special_tokens == 0
+    assert "has [CLS] and [SEP] and puts neither around a text" in caplog.text
+    assert "its tokenizer.json lacks a post_processor" in caplog.text
+
+
+def test_a_tokenizer_of_another_model_beside_the_configuration_is_refused(folder: Path) -> None:
+    shutil.copy(tiny_folder("roberta") / "tokenizer.json", folder)
+    assert refused(folder) == (
+        "its tokenizer.json is of another model than its configuration: it has no [UNK], [CLS] or "
+        "[SEP]; put the tokenizer that belongs to the model beside it, whole"
+    )
+
+
+@pytest.mark.parametrize("token", ["", {"content": "", "special": True}])
+@pytest.mark.parametrize("role", ["unk_token", "sep_token", "mask_token"])
+@pytest.mark.parametrize("file", ["tokenizer_config.json", "special_tokens_map.json"])
+def test_a_special_token_without_a_text_is_refused(
+    folder: Path, file: str, role: str, token: object
+) -> None:
+    (folder / "special_tokens_map.json").write_text("{}")
+    change(folder, file, **{role: token})
+    assert refused(folder) == (
+        f"{role} in its {file} is an empty text; write the token that the tokenizer has for it, "
+        "or null"
+    )
+
+
+def test_a_cased_vocabulary_that_reads_small_letters_alone_is_told(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    normalizer = json.loads((folder / "tokenizer.json").read_text())["normalizer"]
+    change(folder, "tokenizer.json", normalizer=normalizer | {"lowercase": True})
+    loaded(folder)
+    assert "of its tokenizer have capitals, and it makes small letters of every text" in caplog.text
+    assert "set do_lower_case to false" in caplog.text
+
+
+def test_an_uncased_vocabulary_that_reads_capitals_is_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    words = [
+        "the",
+        "city",
+        "pays",
+        "for",
+        "a",
+        "bridge",
+        "minister",
+        "said",
+        "on",
+        "monday",
+        "that",
+        "will",
+        "new",
+    ]
+    check_case("m", word_piece(words), 1)
+    assert "no pieces with capitals and keeps those of a text" in caplog.text
+    assert "set do_lower_case to true" in caplog.text
+
+
+def test_vocabularies_of_their_own_case_are_not_told(caplog: pytest.LogCaptureFixture) -> None:
+    words = ["the", "city", "pays", "for", "a", "bridge"]
+    check_case("m", word_piece(words, lowercase=True), 1)
+    check_case("m", word_piece([*words, *(word.upper() for word in words)]), 1)
+    # Of another script: what it makes of these letters says nothing.
+    check_case("m", word_piece(SAMPLE[10].split()), 1)
+    assert caplog.text == ""
