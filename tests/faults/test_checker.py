@@ -66,6 +66,9 @@ def test_a_broken_worker_is_found_out(
     result = row.run(broker, tmp_path, EXACTLY_ONCE, rate=800, at_least=1_500, sabotage=sabotage)
     found = [line for line in result.verdict.violations if line.startswith(violation)]
     assert found, result.verdict.violations
+    # The command, which knows nothing of the run, finds it in the topics.
+    audited = [line for line in result.verdict.violations if line.startswith("audit: ")]
+    assert audited, result.verdict.violations
 
 
 def test_every_sabotage_is_tried() -> None:
