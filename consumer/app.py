@@ -23,12 +23,15 @@ from consumer.contracts.errors import (
     RegistryProblem,
     SettingsError,
 )
+from consumer.contracts.messages import RunProgress
 from consumer.contracts.ports import Codec, Tagger
 from consumer.kafka.client_check import check_clients
 from consumer.kafka.internal_topics import InternalTopics
 from consumer.kafka.sink.sink import make_sink
 from consumer.kafka.source.source import KafkaSource
-from consumer.loading import refined, taggers_from, worker_codec_from
+from consumer.loading import keeping_answers, refined, taggers_from, worker_codec_from
+from consumer.settings.flags import flag_name
+from consumer.settings.run_bounds import time_ms
 from consumer.settings.schema import Settings
 from consumer.telemetry.admin import AdminServer
 from consumer.telemetry.health import Health
@@ -43,6 +46,9 @@ GARBAGE_OBJECTS = 50_000
 #: Seconds between two looks for signals while the model is loaded.
 _LOOK_S = 0.05
 
+#: Exit code of a bounded run that a signal stopped before its end: that of a shell for SIGTERM.
+STOPPED = 143
+
 log = structlog.get_logger(__name__)
 
 
@@ -50,6 +56,7 @@ def serve(
     settings: Settings,
     signals: Callable[[], int],
     load: Callable[[Settings, Metrics], Tagger] | None = None,
+    show: Callable[[RunProgress | None], None] = lambda _: None,
 ) -> int:
     """Load the model, join the group, work until `signals` counts one or a stage fails.
 
@@ -59,7 +66,15 @@ def serve(
 
     Args:
         load: gives the tagger; None takes the model that the settings name.
+        show: told some ten times a second how far the bounded run is.
+
+    Returns:
+        0; or `STOPPED` where a bounded run was stopped before its end, so that whoever started it
+        does not take it for done.
     """
+    settings = settings.for_run()
+    _check_run(settings)
+    stopped = STOPPED if settings.is_bounded else 0
     started = time.monotonic()
     worker: Worker | None = None
 
@@ -86,7 +101,9 @@ def serve(
             tagger = load_tagger(settings, metrics, signals)
         else:
             tagger = refined(load(settings, metrics), settings)
-        worker = build_worker(settings, metrics, tagger, codec, started)
+        worker = build_worker(
+            settings, metrics, tagger, keeping_answers(codec, settings, tagger.models), started
+        )
         # What is loaded by now, a million objects with torch, stays to the end. Each collection
         # that looked through it would hold up every thread for a tenth of a second.
         gc.collect()
@@ -95,16 +112,20 @@ def serve(
         gc.set_threshold(GARBAGE_OBJECTS, 20, 10)
         log.info("model loaded", seconds=round(time.monotonic() - started, 1))
         worker.start(signals)
-        worker.wait(signals)
+        worker.wait(signals, show)
         if worker.running:
             # Stopped before the producer was ready; a stage is still in the client.
             log.info("stopped before anything was read")
-            _end(0)
+            _end(stopped)
         log.info("drained, left the group")
-        return 0
+        run = worker.run
+        if not settings.is_bounded or (run is not None and run.state.is_complete):
+            return 0
+        log.warning("the run was stopped before its end; start it again to go on")
+        return stopped
     except StoppedLoading:
         log.info("stopped while the model was being loaded")
-        _end(0)
+        _end(stopped)
     except NerstreamError as failure:
         # Where a setting, a broker or a model is to blame, the sentence says all. A trace would
         # only show where a library noticed it.
@@ -119,6 +140,23 @@ def serve(
         raise
     finally:
         admin.close()
+
+
+def _check_run(settings: Settings) -> None:
+    """A time that is to come has no offset yet, so that the end could not be fixed.
+
+    Raises:
+        SettingsError: the bounded run ends or begins at such a time.
+    """
+    for name in ("run_from", "run_until"):
+        given = getattr(settings, name)
+        at_ms = time_ms(given)
+        if at_ms is not None and at_ms > time.time() * 1000:
+            raise SettingsError(
+                flag_name(name),
+                f"{given} is to come",
+                "a bounded run reads what is there when it begins; write a time that is past",
+            )
 
 
 def _look_at_brokers(settings: Settings) -> None:
@@ -202,7 +240,7 @@ def build_worker(
         source=source,
         sink=make_sink(settings, source),
         tagger=tagger,
-        codec=codec or worker_codec_from(settings),
+        codec=codec or keeping_answers(worker_codec_from(settings), settings, tagger.models),
         observer=metrics,
         began_at=began_at,
     )

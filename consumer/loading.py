@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from consumer.codec.article_codec import Codec
 from consumer.codec.json_comparison import JsonComparison
+from consumer.codec.kept_answers import KeptAnswers
 from consumer.codec.language import LanguageStep
 from consumer.codec.output_place import RESERVED_FIELDS, RESERVED_WITH_NAMES, OutputPlace
 from consumer.codec.registry.subjects import Subjects
 from consumer.contracts import ports
-from consumer.contracts.choices import InputFormat, OutputFormat, Switch, TextFormat
+from consumer.contracts.choices import AlreadyTagged, InputFormat, OutputFormat, Switch, TextFormat
 from consumer.contracts.errors import SettingsError
 from consumer.contracts.languages import ANY_LANGUAGE
+from consumer.contracts.messages import ModelInfo
 from consumer.settings.schema import Settings
 
 if TYPE_CHECKING:
@@ -131,6 +134,12 @@ def worker_codec_from(settings: Settings) -> Codec:
             has_names=settings.group_mentions is Switch.ON,
         ),
     )
+
+
+def keeping_answers(codec: Codec, settings: Settings, models: Sequence[ModelInfo]) -> ports.Codec:
+    """The codec of a worker whose models are these: itself, or, where the settings say so, one that
+    lets pass what they have tagged before."""
+    return codec if settings.already_tagged is AlreadyTagged.TAG else KeptAnswers(codec, models)
 
 
 def comparison_from(settings: Settings) -> ports.Comparison:

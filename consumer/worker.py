@@ -10,7 +10,7 @@ import structlog
 
 from consumer import __version__
 from consumer.contracts.errors import ShutdownTimeout, StageStalled
-from consumer.contracts.messages import Batch, ModelInfo, RawMessage
+from consumer.contracts.messages import Batch, ModelInfo, RawMessage, RunProgress
 from consumer.contracts.observer import Observer
 from consumer.contracts.ports import Codec, Sink, Source, Tagger
 from consumer.pipeline.batching import BatchBuilder
@@ -99,6 +99,7 @@ class Worker:
             observer=observer,
             clock=clock,
             wall_clock=wall_clock,
+            run_ended=self._end_run,
         )
         self._prepare = PrepareStage(
             incoming=incoming,
@@ -171,12 +172,17 @@ class Worker:
         self._poll.stop()
         self._ended.set()
 
-    def wait(self, signals: Callable[[], int] = lambda: 0) -> None:
+    def wait(
+        self,
+        signals: Callable[[], int] = lambda: 0,
+        show: Callable[[RunProgress | None], None] = lambda _: None,
+    ) -> None:
         """Block until the worker has drained and left the group.
 
         Args:
             signals: how many signals to end have come; the first stops, the second forces. Asked
                 here, since a signal handler may do no more than count.
+            show: told some ten times a second how far the bounded run is.
 
         Raises:
             NerstreamError: what a stage raised; `StageFailed` around what nobody expected.
@@ -191,6 +197,7 @@ class Worker:
             self._ended.wait(0.1)
             self._ended.clear()
             self._tell()
+            show(self.run)
             failure = (
                 self._stages.failure()
                 or self._hanging()
@@ -212,6 +219,11 @@ class Worker:
         failure = self._stages.failure()
         if failure is not None:
             raise failure
+
+    @property
+    def run(self) -> RunProgress | None:
+        """How far the bounded run is; None where there is none, or before that is known."""
+        return self._poll.run
 
     @property
     def models(self) -> tuple[ModelInfo, ...]:
@@ -283,6 +295,11 @@ class Worker:
             "the drain takes long; what has not begun is let go, and read again by the next worker",
             in_flight=self._in_flight.messages,
         )
+
+    def _end_run(self) -> None:
+        if not self._drain.has_begun:
+            log.info("each partition of the run is committed to its end")
+            self.stop()
 
     def _publish_ended(self) -> None:
         self._drained.set()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -72,6 +72,7 @@ class Codec:
         # What reads names alone has a JSON Schema decide, which takes JSON alone.
         has_paths = any(map(is_path, (*text_fields, id_field)))
         reader = PathsReader if has_paths or message_format is not None else NamesReader
+        self._place = place
         self._format = message_format or JsonFormat(place)
         readers = field_readers(text_format, text_format_field, text_fields)
         self._reader = reader(text_fields, id_field, no_text, place, readers)
@@ -106,6 +107,14 @@ class Codec:
             return self._read(raw, self._parse(raw.value))
         document = self._parse(raw.value)
         return self._language(self._read(raw, document), document)
+
+    def tagging_in(self, value: bytes) -> Mapping[str, Any]:
+        """What `tagging` says in a message that was tagged before; empty where it has none.
+
+        Raises:
+            RejectedMessage: the message cannot be read.
+        """
+        return self._place.tagging(self._parse(value))
 
     def without_text(self, raw: RawMessage) -> str:
         """Why a message that `decode` let pass has no text, for a person."""

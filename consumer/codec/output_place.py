@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from consumer.codec.described import described
@@ -58,3 +59,17 @@ class OutputPlace:
                     f"{described(here)}; it must be an object, null or absent",
                 )
         return False
+
+    def tagging(self, document: Any) -> Mapping[str, Any]:
+        """The `tagging` that stands there; empty where there is none."""
+        here = document
+        for name in (*self.names, "tagging"):
+            if not isinstance(here, dict):
+                return {}
+            here = here.get(name)
+        return here if isinstance(here, dict) and _is_plain(here) else {}
+
+
+def _is_plain(tagging: Mapping[str, Any]) -> bool:
+    """Whether what names the model is text, as we write it."""
+    return isinstance(tagging.get("model"), str) and isinstance(tagging.get("revision"), str)

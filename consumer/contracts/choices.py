@@ -117,6 +117,13 @@ class NoText(StrEnum):
     PASS = "pass"
 
 
+class AlreadyTagged(StrEnum):
+    """What becomes of a message that carries the answer of this very model."""
+
+    TAG = "tag"
+    PASS = "pass"
+
+
 class Preset(StrEnum):
     """Messages of a known kind, for which settings are ready."""
 

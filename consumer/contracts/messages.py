@@ -1,8 +1,8 @@
 """What travels through the worker: immutable values, in the order in which they come to be.
 
 ``RawMessage`` -> ``Article`` -> ``PreparedArticle`` -> ``Batch`` -> ``TaggedArticle``, or at any
-point ``Rejected``; a ``Tombstone`` and what is ``Untagged`` pass by. None of them knows Kafka,
-torch or a thread.
+point ``Rejected``; what is ``Untagged``, ``Unchanged`` or a ``Tombstone`` passes by. None of them
+knows Kafka, torch or a thread.
 
 What there is one of for every message, or many, is a named tuple: made in a third of the time of a
 frozen dataclass, and hashed in a fifth.
@@ -316,8 +316,43 @@ class Tombstone:
     raw: RawMessage
 
 
-BatchItem: TypeAlias = PreparedArticle | Rejected | Tombstone | Untagged
-Outcome: TypeAlias = TaggedArticle | Rejected | Tombstone | Untagged
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """A message that this model has tagged before; its bytes pass through as they are."""
+
+    raw: RawMessage
+
+
+BatchItem: TypeAlias = PreparedArticle | Rejected | Tombstone | Unchanged | Untagged
+Outcome: TypeAlias = TaggedArticle | Rejected | Tombstone | Unchanged | Untagged
+
+
+class RunState(NamedTuple):
+    """How far a bounded run is, over all its partitions and workers.
+
+    Attributes:
+        done, total: offsets that are committed, and those between begins and ends. Transaction
+            markers count in both.
+        is_complete: whether each partition is committed to its end.
+    """
+
+    done: int
+    total: int
+    is_complete: bool
+
+
+class RunProgress(NamedTuple):
+    """A run's state with its pace.
+
+    Attributes:
+        state: how far it is.
+        rate: offsets a second, of late.
+        left_s: seconds to the end at that rate; None where nothing moves.
+    """
+
+    state: RunState
+    rate: float
+    left_s: float | None
 
 
 @dataclass(frozen=True, slots=True)

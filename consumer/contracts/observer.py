@@ -16,7 +16,7 @@ from consumer.contracts.choices import (
     SkipReason,
     TransactionOutcome,
 )
-from consumer.contracts.messages import TaggingResult, TopicPartition
+from consumer.contracts.messages import RunProgress, TaggingResult, TopicPartition
 
 
 class Observer(Protocol):
@@ -52,6 +52,9 @@ class Observer(Protocol):
                 clock is ahead.
         """
 
+    def unchanged(self, messages: int) -> None:
+        """So many of the published passed as they were: the model had tagged them before."""
+
     def released(self, reason: ReleaseReason, messages: int) -> None:
         """Messages in flight were let go; they will be consumed again, here or elsewhere."""
 
@@ -81,6 +84,9 @@ class Observer(Protocol):
         self, stable: Mapping[TopicPartition, int], high: Mapping[TopicPartition, int]
     ) -> None:
         """Last stable offset and high watermark of each assigned partition where it is known."""
+
+    def run_progress(self, progress: RunProgress) -> None:
+        """How far a bounded run is, at times."""
 
     def partitions_moved(self, partitions: Sequence[TopicPartition], at: float) -> None:
         """The positions of these partitions advanced, or they are at their end."""

@@ -18,10 +18,12 @@ from consumer.contracts.messages import (
     Position,
     PreparedArticle,
     RawMessage,
+    RunState,
     TaggedArticle,
     TaggingResult,
     Tombstone,
     TopicPartition,
+    Unchanged,
     Untagged,
 )
 
@@ -75,8 +77,9 @@ class Deserializer(Protocol):
             RegistryProblem: the worker must end.
         """
 
-    def decode(self, raw: RawMessage) -> Article | Untagged | Tombstone:
-        """Check a message; what passes without being tagged is `Untagged`.
+    def decode(self, raw: RawMessage) -> Article | Untagged | Unchanged | Tombstone:
+        """Check a message; what passes without being tagged is `Untagged`, and what the model has
+        tagged before and is to stay as it is, `Unchanged`.
 
         Raises:
             RejectedMessage: the message is not an article.
@@ -209,6 +212,23 @@ class Source(Protocol):
 
     def read_offsets(self) -> Mapping[TopicPartition, int]:
         """Where reading stands: the offset after the last message or marker that was passed."""
+        ...
+
+    def run_ends(self) -> Mapping[TopicPartition, int]:
+        """Of each assigned partition of a bounded run the offset at which it ends; no message at or
+        after it is delivered. Empty where reading goes on for ever.
+        """
+        ...
+
+    def finish(self, partitions: Sequence[TopicPartition]) -> None:
+        """All that these deliver before their ends is committed: commit the ends themselves, which
+        may stand behind markers. Never blocks; to be called until `run_state` shows it.
+        """
+
+    def run_state(self) -> RunState | None:
+        """How far the bounded run is, by what the group has committed; None where there is no run,
+        or nothing is known yet.
+        """
         ...
 
     def troubles(self) -> Sequence[str]:

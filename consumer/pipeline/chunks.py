@@ -18,6 +18,7 @@ from consumer.contracts.messages import (
     RawMessage,
     Rejected,
     Tombstone,
+    Unchanged,
     Untagged,
 )
 from consumer.contracts.ports import Deserializer, Tagger
@@ -27,7 +28,7 @@ _UNREADABLE_HEADERS = (
     "letter is without it; the topic, partition and offset say where the original stands"
 )
 
-_Decoded: TypeAlias = Article | Rejected | Tombstone | Untagged
+_Decoded: TypeAlias = Article | Rejected | Tombstone | Unchanged | Untagged
 
 log = structlog.get_logger(__name__)
 

@@ -14,6 +14,7 @@ from consumer.contracts.messages import (
     Rejected,
     TaggedArticle,
     Tombstone,
+    Unchanged,
     Untagged,
 )
 from consumer.contracts.ports import Serializer, Sink
@@ -111,10 +112,10 @@ class Dispatcher:
             raise RejectedMessage(code, _REFUSALS[code].format(topic=topic))
         self._sink.send(message)
 
-    def _enriched(self, outcome: TaggedArticle | Untagged | Tombstone) -> Outgoing:
+    def _enriched(self, outcome: TaggedArticle | Untagged | Unchanged | Tombstone) -> Outgoing:
         raw = outcome.raw
-        value = None
-        if not isinstance(outcome, Tombstone):
+        value = raw.value
+        if not isinstance(outcome, Tombstone | Unchanged):
             value = self._serializer.encode(outcome, int(self._wall_clock() * 1000))
         topic = self._route.output_topic
         partition = None if raw.key is not None else self._partition(raw, topic)

@@ -9,12 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 import structlog
 
 from consumer.contracts.choices import JumpReason, RebalanceEvent
-from consumer.contracts.messages import RawMessage, TopicPartition
+from consumer.contracts.messages import RawMessage, RunProgress, TopicPartition
 from consumer.contracts.observer import Observer
 from consumer.contracts.ports import Source
 from consumer.pipeline.bookkeeping.in_flight import InFlight
 from consumer.pipeline.bookkeeping.offsets import Rewind
 from consumer.pipeline.bookkeeping.ownership import Ownership, lags
+from consumer.pipeline.bookkeeping.run_pace import RunPace, at_end
 from consumer.pipeline.channel import Channel
 from consumer.pipeline.inbox import Assigned, Lost, PublishMessage, Revoked
 from consumer.pipeline.stage import Stage
@@ -36,6 +37,8 @@ ROOM_S = 0.005
 SERVE_S = 0.005
 #: How often lag and freshness are reported.
 LAG_INTERVAL_S = 1.0
+#: How often a bounded run is looked at.
+RUN_INTERVAL_S = 0.25
 
 log = structlog.get_logger(__name__)
 
@@ -60,6 +63,11 @@ class PollStage(Stage):
         drained: set when the publish stage has ended; only then is the group left, so that the
             last commit is made by a member.
         wall_clock: seconds since the epoch.
+        run_ended: called once each partition of a bounded run is committed to its end, by whichever
+            worker; then nothing is left to read.
+
+    Attributes:
+        run: how far the bounded run is; None where there is none, or before that is known.
     """
 
     def __init__(
@@ -76,6 +84,7 @@ class PollStage(Stage):
         observer: Observer,
         clock: Callable[[], float],
         wall_clock: Callable[[], float],
+        run_ended: Callable[[], object] = lambda: None,
     ) -> None:
         super().__init__("poll", clock)
         self._source = source
@@ -88,6 +97,10 @@ class PollStage(Stage):
         self._drained = drained
         self._observer = observer
         self._wall_clock = wall_clock
+        self._run_ended = run_ended
+        self._run_pace = RunPace()
+        self._run_due_at = 0.0
+        self.run: RunProgress | None = None
         self._stop = threading.Event()
         self._rewinds: deque[Mapping[TopicPartition, Rewind]] = deque()
         self._paused = False
@@ -140,6 +153,23 @@ class PollStage(Stage):
         if started >= self._lag_due_at:
             self._lag_due_at = started + LAG_INTERVAL_S
             self._report()
+        if started >= self._run_due_at:
+            self._run_due_at = started + RUN_INTERVAL_S
+            self._look_at_run(started)
+
+    def _look_at_run(self, now: float) -> None:
+        state = self._source.run_state()
+        if state is None:
+            return
+        if self.run is None or state != self.run.state or not state.is_complete:
+            self.run = self._run_pace.note(state, now)
+            self._observer.run_progress(self.run)
+        if state.is_complete:
+            self._run_ended()
+            return
+        positions = self._ownership.positions(self._source.read_offsets())
+        if finished := at_end(self._source.run_ends(), positions):
+            self._source.finish(finished)
 
     def _rewind(self, rewinds: Mapping[TopicPartition, Rewind]) -> None:
         current = self._source.assignments()
@@ -185,7 +215,9 @@ class PollStage(Stage):
     def _report(self) -> None:
         stable, high = self._source.end_offsets(), self._source.high_watermarks()
         positions = self._ownership.positions(self._source.read_offsets())
-        behind = lags({**stable, **high}, positions)
+        run_ends = self._source.run_ends()
+        ends = {one: min(end, run_ends.get(one, end)) for one, end in {**stable, **high}.items()}
+        behind = lags(ends, positions)
         self._observer.ends(stable, high)
         self._observer.lag(behind)
         # What moves without a commit passes markers, or messages of aborted transactions.

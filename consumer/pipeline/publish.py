@@ -212,6 +212,8 @@ class PublishStage(Stage):
         self._observer.stage_seconds("commit", self._clock() - started)
         self._observer.transaction_ended(TransactionOutcome.COMMITTED)
         self._observer.partitions_moved(tuple(offsets), now)
+        if transaction.unchanged:
+            self._observer.unchanged(transaction.unchanged)
         self._observer.committed(
             transaction.published,
             transaction.tombstones,

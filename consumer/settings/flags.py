@@ -62,6 +62,7 @@ def add_settings_arguments(
         default = (defaults or {}).get(name, field.get_default())
         group.add_argument(
             flag_name(name),
+            dest=name,
             metavar=_metavar(field.annotation),
             help=f"{text} [{variable_name(name)}; default: {_written(default)}]",
         )
@@ -84,9 +85,13 @@ def table_variable(setting: str) -> str:
     return f"{variable_name(setting)}={ENTRIES[setting][0]},..."
 
 
+#: Flags that are not named after their setting.
+_FLAGS: Mapping[str, str] = {"run_from": "--from", "run_until": "--until"}
+
+
 def flag_name(setting: str) -> str:
     """The flag of a setting: `batch_tokens` gives `--batch-tokens`."""
-    return "--" + setting.replace("_", "-")
+    return _FLAGS.get(setting) or "--" + setting.replace("_", "-")
 
 
 def _metavar(kind: Any) -> str:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from consumer.contracts.choices import (
     Aggregation,
+    AlreadyTagged,
     Delivery,
     Dtype,
     GroupProtocol,
@@ -30,6 +31,7 @@ from consumer.contracts.languages import ANY_LANGUAGE, primary_subtag, with_kin
 from consumer.settings.paths import member_names
 from consumer.settings.presets import preset_values
 from consumer.settings.registry import without_password
+from consumer.settings.run_bounds import EARLIEST, END, run_group, time_ms
 from consumer.settings.topic_patterns import takes_in
 from consumer.settings.values import (
     MASK,
@@ -42,10 +44,13 @@ from consumer.settings.values import (
     Models,
     Name,
     NonEmpty,
+    OptionalGroupName,
     OptionalMember,
     OptionalNames,
     OptionalPath,
     RegistryProperties,
+    RunBegin,
+    RunEnd,
     Seconds,
     Share,
     TextFields,
@@ -63,6 +68,7 @@ GROUPS = {
     "delivery": "Delivery",
     "preset": "Messages",
     "min_score": "Entities",
+    "run_from": "Go back in time",
     "model": "Model",
     "batch_tokens": "Batching",
     "shutdown_timeout_s": "Life and death",
@@ -187,6 +193,26 @@ class Settings(BaseModel):
     `basic.auth.user.info`, `ssl.ca.location`, `ssl.certificate.location`, `ssl.key.location` and so
     on. With `auto.register.schemas=false` the schemas of the output must have been registered
     before. A registry that does not answer is waited for."""
+
+    # --- Go back in time
+    run_from: RunBegin = ""
+    """Makes this a bounded run, which ends by itself, and says where it begins in each partition:
+    `earliest`, `latest`, or a time such as `2026-11-29T06:30` (UTC unless it says `+01:00`) or
+    `2026-11-29`: then at the first message of that time or later. The places of begin and end are
+    fixed once, by the first start; a start of the same run goes on. Empty is `earliest` where
+    `run_until` is given."""
+    run_until: RunEnd = ""
+    """Where a bounded run ends in each partition: `end`, behind all that is there when it is first
+    started, or a time that is past: before the first message of that time or later. Empty is `end`
+    where `run_from` is given."""
+    run_group: OptionalGroupName = ""
+    """Group of a bounded run, which keeps its places. Empty makes one of `group_id`, both bounds,
+    the topics and the model: the same request is the same run. A name of its own begins another
+    run of the same request."""
+    already_tagged: AlreadyTagged = AlreadyTagged.TAG
+    """What becomes of a message whose `tagging` names this very model and revision: `tag` tags it
+    again, `pass` publishes it as it is, byte for byte. The flag `--only-other-revisions` is short
+    for `pass`: it brings a topic of tagged articles to another model."""
 
     # --- Model
     model: NonEmpty = "dslim/bert-base-NER"
@@ -353,6 +379,46 @@ class Settings(BaseModel):
                     ("languages", "models"),
                 )
         return self
+
+    @model_validator(mode="after")
+    def _run_is_one(self) -> Self:
+        """A run has bounds, in the order of time."""
+        if self.run_group and not self.is_bounded:
+            raise WrongValue(
+                f"is {self.run_group}, but nothing says where the run begins or ends",
+                "give run_from or run_until too; group_id is the group of a worker without bounds",
+                ("run_group",),
+            )
+        if self.run_group and self.run_group == self.group_id:
+            raise WrongValue(
+                f"is {self.run_group}, as group_id is",
+                "a bounded run needs a group of its own: it would move the places of the others",
+                ("run_group", "group_id"),
+            )
+        begins, ends = time_ms(self.run_from), time_ms(self.run_until)
+        if begins is not None and ends is not None and begins >= ends:
+            raise WrongValue(
+                f"is {self.run_until}, which is not after {self.run_from}, the run_from",
+                "it must be later",
+                ("run_until", "run_from"),
+            )
+        return self
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether the worker ends by itself, at the ends of a run."""
+        return bool(self.run_from or self.run_until)
+
+    def for_run(self) -> Self:
+        """These settings with both bounds and the group of the bounded run; the same where there is
+        none."""
+        if not self.is_bounded:
+            return self
+        begins, ends = self.run_from or EARLIEST, self.run_until or END
+        named = (*sorted(self.input_topics), "", self.output_topic, self.model, self.revision)
+        group = self.run_group or run_group(self.group_id, begins, ends, named)
+        bounds = {"run_from": begins, "run_until": ends}
+        return self.model_copy(update={**bounds, "run_group": group, "group_id": group})
 
     def shown(self) -> dict[str, Any]:
         """The settings for a log line or a page, with secrets masked."""

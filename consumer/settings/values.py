@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from consumer.contracts.choices import DEVICE_FORMS, TextFormat, is_device
 from consumer.contracts.languages import ANY_LANGUAGE
-from consumer.settings import paths, topic_patterns
+from consumer.settings import paths, run_bounds, topic_patterns
 from consumer.settings.registry import registry_fault
 from consumer.settings.reserved import property_fault
 
@@ -186,6 +186,28 @@ def _member(text: str) -> str:
     return text
 
 
+def _bound(value: str, words: tuple[str, ...]) -> str:
+    """A time, one of some words, or nothing."""
+    value = value.strip()
+    if value and value not in words and run_bounds.time_ms(value) is None:
+        raise WrongValue(
+            f'"{value}" is no time', f"write {' or '.join(words)}, or {run_bounds.TIME_FORMS}"
+        )
+    return value
+
+
+def _begin(value: str) -> str:
+    return _bound(value, (run_bounds.EARLIEST, run_bounds.LATEST))
+
+
+def _end(value: str) -> str:
+    return _bound(value, (run_bounds.END,))
+
+
+def _optional_group(name: str) -> str:
+    return _group(name) if name else name
+
+
 def _device(value: str) -> str:
     if not is_device(value):
         raise WrongValue(f'"{value}" is no device', f"it must be {DEVICE_FORMS}")
@@ -233,6 +255,9 @@ Share: TypeAlias = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 NonEmpty: TypeAlias = Annotated[str, AfterValidator(_not_empty)]
 Name: TypeAlias = Annotated[str, AfterValidator(_name)]
 GroupName: TypeAlias = Annotated[str, AfterValidator(_group)]
+OptionalGroupName: TypeAlias = Annotated[str, AfterValidator(_optional_group)]
+RunBegin: TypeAlias = Annotated[str, AfterValidator(_begin)]
+RunEnd: TypeAlias = Annotated[str, AfterValidator(_end)]
 Topic: TypeAlias = Annotated[str, AfterValidator(_topic)]
 Topics: TypeAlias = Annotated[
     tuple[Annotated[str, AfterValidator(_topic_or_pattern)], ...],

@@ -40,6 +40,14 @@ ARTICLES_UNTAGGED = _counter(
     labels=("reason",),
     known=tuple(reason.value for reason in SkipReason),
 )
+#: A part of `ARTICLES_PUBLISHED` too.
+ARTICLES_UNCHANGED = _counter(
+    "nerstream_articles_unchanged_total",
+    "articles",
+    "Published messages that passed as they were, since this very model had tagged them "
+    "(`already_tagged=pass`).",
+    "It is all that is published: the topic is of this model already.",
+)
 TOMBSTONES_PUBLISHED = _counter(
     "nerstream_tombstones_published_total",
     "messages",
@@ -272,6 +280,31 @@ ASSIGNED_PARTITIONS = _gauge(
     "partitions",
     "Partitions assigned to this worker.",
     "It is 0: there are more workers than partitions, or the group does not admit this one.",
+)
+
+# --- A bounded run
+
+#: Of the run, not of the worker: all workers of a run tell the same, so take the maximum.
+RUN_OFFSETS = _gauge(
+    "nerstream_run_offsets",
+    "offsets",
+    "Offsets between begin and end of a bounded run, over all its partitions; 0 where there is no "
+    "run. Transaction markers count.",
+    "It is 0 although a run was started: its begin selects nothing.",
+)
+RUN_OFFSETS_DONE = _gauge(
+    "nerstream_run_offsets_done",
+    "offsets",
+    "Those of them that are committed, by whichever worker.",
+    "It stands still below `nerstream_run_offsets`: no worker reads on, or a transaction upstream "
+    "hangs.",
+)
+RUN_SECONDS_LEFT = _gauge(
+    "nerstream_run_seconds_left",
+    "seconds",
+    "Time to the end of a bounded run at the rate of the last half minute; infinite where nothing "
+    "moves.",
+    "It grows: the run slows down.",
 )
 
 # --- The device, the model, the build

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
@@ -18,7 +19,7 @@ from prometheus_client.registry import Collector
 
 from consumer import __version__
 from consumer.contracts.choices import JumpReason, RejectCode, SkipReason
-from consumer.contracts.messages import ModelInfo, TaggingResult, TopicPartition
+from consumer.contracts.messages import ModelInfo, RunProgress, TaggingResult, TopicPartition
 from consumer.telemetry import declarations
 from consumer.telemetry.freshness import Freshness
 from consumer.telemetry.partition_gauge import PartitionGauge
@@ -77,6 +78,7 @@ class Metrics:
         self._consumed_bytes = declarations.CONSUMED_BYTES.counter(registry)
         self._published = declarations.ARTICLES_PUBLISHED.counter(registry)
         self._untagged = declarations.ARTICLES_UNTAGGED.counter(registry)
+        self._unchanged = declarations.ARTICLES_UNCHANGED.counter(registry)
         self._tombstones = declarations.TOMBSTONES_PUBLISHED.counter(registry)
         self._rejected = declarations.MESSAGES_REJECTED.counter(registry)
         self._released = declarations.MESSAGES_RELEASED.counter(registry)
@@ -104,6 +106,9 @@ class Metrics:
         self._missed = declarations.MESSAGES_MISSED.counter(registry)
         self._rebalances = declarations.REBALANCES.counter(registry)
         self._assigned = declarations.ASSIGNED_PARTITIONS.gauge(registry)
+        self._run_offsets = declarations.RUN_OFFSETS.gauge(registry)
+        self._run_done = declarations.RUN_OFFSETS_DONE.gauge(registry)
+        self._run_left = declarations.RUN_SECONDS_LEFT.gauge(registry)
         self._freshness = Freshness(clock)
         registry.register(self._freshness)
         registry.register(_Info(declarations.BUILD_INFO.info_family([__version__])))
@@ -178,6 +183,9 @@ class Metrics:
         # The broker's clock may be ahead of ours; no article is committed before its append.
         self._latency.observe_many([max(0.0, latency_s) for latency_s in latencies_s])
 
+    def unchanged(self, messages: int) -> None:
+        self._unchanged.inc(messages)
+
     def released(self, reason: str, messages: int) -> None:
         self._released.labels(reason).inc(messages)
 
@@ -211,6 +219,11 @@ class Metrics:
     ) -> None:
         self._stable.show(stable)
         self._high.show(high)
+
+    def run_progress(self, progress: RunProgress) -> None:
+        self._run_offsets.set(progress.state.total)
+        self._run_done.set(progress.state.done)
+        self._run_left.set(math.inf if progress.left_s is None else progress.left_s)
 
     def partitions_moved(self, partitions: Sequence[TopicPartition], at: float) -> None:
         self._freshness.moved(partitions, at)

@@ -146,7 +146,7 @@ def test_every_setting_can_be_given_in_each_way(name: str, tmp_path: Path) -> No
         other = _NAMES.get(name, ("x", "y"))
         written = "[" + ", ".join(f'"{one}"' for one in other) + "]"
     elif isinstance(default, str):
-        other = {"device": "cpu"}.get(name, "other")
+        other = {"device": "cpu", "run_from": "earliest", "run_until": "end"}.get(name, "other")
         written = f'"{other}"'
     elif isinstance(default, float):
         other = (default or 1.0) / 2

@@ -12,7 +12,7 @@ from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 
 from consumer.contracts.errors import AbortableError
-from consumer.contracts.messages import Outgoing, RawMessage, TopicPartition
+from consumer.contracts.messages import Outgoing, RawMessage, RunState, TopicPartition
 from consumer.contracts.ports import RebalanceListener
 from tests.support.fakes import P0, PATIENCE_S, raw
 
@@ -92,6 +92,8 @@ class FakeSource:
         why_no_partition: what `obstacle` says.
         failures: raised by `poll`, one a call.
         waits_for: what `troubles` gives.
+        ends: of a bounded run: the offset at which each partition ends.
+        finished: the partitions whose end was committed, in order.
         polls, serves: calls of `poll` and of `serve`.
     """
 
@@ -107,6 +109,8 @@ class FakeSource:
         self.why_no_partition = ""
         self.failures: deque[Exception] = deque()
         self.waits_for: Sequence[str] = ()
+        self.ends: dict[TopicPartition, int] = {}
+        self.finished: list[TopicPartition] = []
         self.paused = False
         self.closed = False
         self.polls = 0
@@ -199,6 +203,22 @@ class FakeSource:
     def read_offsets(self) -> Mapping[TopicPartition, int]:
         return dict(self._next)
 
+    def run_ends(self) -> Mapping[TopicPartition, int]:
+        return {one: self.ends[one] for one in self._numbers if one in self.ends}
+
+    def finish(self, partitions: Sequence[TopicPartition]) -> None:
+        self._check_thread()
+        for one in partitions:
+            self._broker.committed[one] = self.ends[one]
+            self.finished.append(one)
+
+    def run_state(self) -> RunState | None:
+        if not self.ends:
+            return None
+        done = sum(min(self._broker.committed.get(one, 0), end) for one, end in self.ends.items())
+        total = sum(self.ends.values())
+        return RunState(done, total, done == total)
+
     def troubles(self) -> Sequence[str]:
         return self.waits_for
 
@@ -244,14 +264,15 @@ class FakeSource:
             log = [
                 message
                 for message in self._broker.inputs.get(partition, [])
-                if message.position.offset < end
+                if message.position.offset < min(end, self.ends.get(partition, end))
             ]
             for message in log:
                 if message.position.offset >= self._next[partition] and len(taken) < max_messages:
                     taken.append(message._replace(assignment=number))
                     self._next[partition] = message.position.offset + 1
             if not log or log[-1].position.offset < self._next[partition]:
-                self._next[partition] = max(self._next[partition], end)
+                last = min(end, self.ends.get(partition, end))
+                self._next[partition] = max(self._next[partition], last)
         return taken
 
     def _check_thread(self) -> None:

@@ -14,7 +14,7 @@ from consumer.contracts.choices import (
     SkipReason,
     TransactionOutcome,
 )
-from consumer.contracts.messages import TaggingResult, TopicPartition
+from consumer.contracts.messages import RunProgress, TaggingResult, TopicPartition
 
 
 class FakeObserver:
@@ -39,6 +39,8 @@ class FakeObserver:
         self.pauses: list[bool] = []
         self.lags: dict[TopicPartition, int] = {}
         self.last_ends: tuple[dict[TopicPartition, int], dict[TopicPartition, int]] = ({}, {})
+        self.runs: list[RunProgress] = []
+        self.unchanged_messages = 0
         self.moved: dict[TopicPartition, float] = {}
         self.load = (0, 0)
         self.most_in_flight = 0
@@ -117,6 +119,13 @@ class FakeObserver:
         self, stable: Mapping[TopicPartition, int], high: Mapping[TopicPartition, int]
     ) -> None:
         self.last_ends = (dict(stable), dict(high))
+
+    def unchanged(self, messages: int) -> None:
+        with self._lock:
+            self.unchanged_messages += messages
+
+    def run_progress(self, progress: RunProgress) -> None:
+        self.runs.append(progress)
 
     def partitions_moved(self, partitions: Sequence[TopicPartition], at: float) -> None:
         self.moved.update(dict.fromkeys(partitions, at))

@@ -22,8 +22,14 @@ class AssignedPartitions:
         self._put_off: dict[TopicPartition, tuple[int, float]] = {}
         self._topic_ids: dict[TopicPartition, str | None] = {}
         self._last_ids: dict[str, str] = {}
+        #: Of a bounded run: the offset at which each partition ends.
+        self.ends: Mapping[TopicPartition, int] = {}
         #: Rises whenever a number is given or taken away.
         self.changes = 0
+
+    def bound(self, ends: Mapping[TopicPartition, int]) -> None:
+        """Nothing at or after these offsets is to be delivered."""
+        self.ends = dict(ends)
 
     def add(self, partitions: Sequence[TopicPartition]) -> None:
         """These were assigned."""

@@ -44,6 +44,10 @@ class Intake:
         self._hinted = False
         #: Partitions that the client has stopped to read, until they are moved.
         self.outside: dict[TopicPartition, Outside] = {}
+        #: Partitions of a bounded run of which messages behind the end came: those that are still
+        #: fetched, and those that were ever held for it.
+        self.over: set[TopicPartition] = set()
+        self.held: set[TopicPartition] = set()
 
     def sort(self, events: Iterable[Any], taken: list[RawMessage]) -> None:
         """Append the messages to `taken`, and act on the other events.
@@ -52,7 +56,7 @@ class Intake:
             KafkaProblem: reading cannot go on.
         """
         # A plain pair equals a `TopicPartition`, and is found by it.
-        readable = self._assigned.readable()
+        readable, ends = self._assigned.readable(), self._assigned.ends
         read: dict[TopicPartition, tuple[int, Any]] = {}
         for event in events:
             if (error := event.error()) is not None:
@@ -62,6 +66,10 @@ class Intake:
             found = readable.get((event.topic(), event.partition()))
             if found is not None:
                 partition, number = found
+                if ends and event.offset() >= ends[partition]:
+                    read[partition] = ends[partition], event
+                    self.over.add(partition)
+                    continue
                 raw = raw_message(event, number, partition)
                 read[partition] = raw.position.offset + 1, event
                 taken.append(raw)
@@ -73,7 +81,7 @@ class Intake:
         hinted, self._hinted = self._hinted, False
         return hinted
 
-    def over(self, error: KafkaError) -> KafkaProblem:
+    def ended(self, error: KafkaError) -> KafkaProblem:
         """The error of a consumer that does nothing more; such a one need not leave its group."""
         self._watch.fatal = error
         said = error.str().lower()
@@ -89,7 +97,8 @@ class Intake:
         if code == KafkaError._PARTITION_EOF:
             # Its offset stands after markers and aborted messages too, which no message shows.
             partition = TopicPartition(message.topic(), message.partition())
-            self._assigned.passed(partition, message.offset())
+            end = self._assigned.ends.get(partition, message.offset())
+            self._assigned.passed(partition, min(message.offset(), end))
         elif code in _OUTSIDE:
             partition = TopicPartition(message.topic(), message.partition())
             number = self._assigned.numbers().get(partition)
@@ -99,7 +108,7 @@ class Intake:
         elif code in _OTHER_TOPIC:
             self._hinted = True
         elif code == KafkaError._FATAL or error.fatal():
-            raise self.over(error)
+            raise self.ended(error)
         elif code in PERMANENT:
             raise problem("the input topics cannot be read", error)
         else:

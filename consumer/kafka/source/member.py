@@ -62,7 +62,7 @@ class Member:
         self.is_hung = False
         self.watch = ClientWatch()
         self.intake = Intake(assigned, self.watch)
-        self.rebalance = Rebalance(starts.fix, assigned, listener)
+        self.rebalance = Rebalance(starts.fix, assigned, listener, starts.reads)
         self.rebalance.paused = paused
         defaults, required = consumer_properties(settings)
         required = {**required, "on_commit": self._commits.answered}

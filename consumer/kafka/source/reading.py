@@ -14,7 +14,7 @@ from consumer.kafka.errors import error_of, problem, raised_by
 from consumer.kafka.source.assigned import AssignedPartitions
 from consumer.kafka.source.member import Member
 from consumer.kafka.source.owner_calls import OwnerCalls
-from consumer.kafka.source.rebalance import client_offsets
+from consumer.kafka.source.rebalance import client_offsets, client_partitions
 
 #: Longest wait, in seconds, for a rewind that the client puts off; it takes milliseconds.
 _REWIND_TIMEOUT_S = 30.0
@@ -61,6 +61,8 @@ class Reading:
                 return []
         if max_messages > 1:
             self._take_ready(max_messages - 1, taken)
+        if self.member.intake.over:
+            self._hold()
         if self.member.rebalance.paused:
             came = {raw.position.topic_partition for raw in taken}
             self.member.rebalance.pause_again(self.member.consumer, came)
@@ -93,6 +95,16 @@ class Reading:
                     raise problem(f"{doing} from offset {offset}", error_of(failed)) from failed
             else:
                 self._assigned.rewound(partition)
+                if self.member.intake.held and not self.member.rebalance.paused:
+                    self.member.consumer.resume(client_partitions([partition]))
+
+    def _hold(self) -> None:
+        """Fetch no more of partitions whose end is passed; their rewind lets them go on."""
+        intake = self.member.intake
+        current = self._assigned.numbers()
+        self.member.consumer.pause(client_partitions(intake.over & current.keys()))
+        intake.held |= intake.over
+        intake.over.clear()
 
     def _take_ready(self, limit: int, taken: list[RawMessage]) -> None:
         """Take what the client holds ready, in one call. One call for each message would cost more
@@ -117,4 +129,4 @@ class Reading:
         try:
             return call(*arguments)
         except (KafkaException, SystemError) as failed:
-            raise self.member.intake.over(error_of(raised_by(failed))) from failed
+            raise self.member.intake.ended(error_of(raised_by(failed))) from failed

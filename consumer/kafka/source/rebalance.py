@@ -52,6 +52,8 @@ class Rebalance:
             KafkaException.
         assigned: kept up to date.
         listener: hears of every change.
+        reads: whether a partition is read that is assigned, once it is fixed; of the others
+            nothing is told, and nothing is delivered.
     """
 
     def __init__(
@@ -59,8 +61,10 @@ class Rebalance:
         fix: Callable[[Any, Sequence[TopicPartition]], None],
         assigned: AssignedPartitions,
         listener: Listener,
+        reads: Callable[[TopicPartition], bool] = lambda _: True,
     ) -> None:
         self._fix = fix
+        self._reads = reads
         self._assigned = assigned
         self._listener = listener
         # Assigned, but neither delivered nor told of: their first position is not fixed yet.
@@ -93,6 +97,7 @@ class Rebalance:
             self._take(consumer, assigned)
             return
         self._take(consumer, assigned)
+        partitions = [one for one in partitions if self._reads(one)]
         self._assigned.add(partitions)
         self._listener.on_assigned(partitions)
 
@@ -175,7 +180,7 @@ class Rebalance:
 
     def _told(self, going: Iterable[Any]) -> list[TopicPartition]:
         """The partitions among these that the listener has heard of."""
-        partitions = [one for one in _ours(going) if one not in self._unfixed]
+        partitions = [one for one in _ours(going) if one not in self._unfixed and self._reads(one)]
         self._unfixed.difference_update(_ours(going))
         return partitions
 

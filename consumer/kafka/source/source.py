@@ -11,7 +11,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from consumer.contracts.errors import AbortableError
-from consumer.contracts.messages import RawMessage, TopicPartition
+from consumer.contracts.messages import RawMessage, RunState, TopicPartition
 from consumer.kafka.client import await_topics, make_client
 from consumer.kafka.source.assigned import AssignedPartitions
 from consumer.kafka.source.end_offsets import CLIENT_PROPERTIES, EndOffsets
@@ -21,6 +21,8 @@ from consumer.kafka.source.owner_calls import OwnerCalls
 from consumer.kafka.source.properties import session_s
 from consumer.kafka.source.reading import Reading
 from consumer.kafka.source.rebalance import Listener, client_partitions
+from consumer.kafka.source.runs.bounded_run import BoundedRun
+from consumer.kafka.source.runs.plan import Span
 from consumer.kafka.source.starts import Starts
 from consumer.kafka.source.topics.input_topics import InputTopics
 from consumer.kafka.source.topics.topic_ids import TopicIds
@@ -62,7 +64,8 @@ class KafkaSource:
         self._ends: EndOffsets | None = None
         self._assigned = AssignedPartitions()
         self._topics = InputTopics(settings)
-        self._starts = Starts(settings)
+        self._run = self._run_of(settings)
+        self._starts: Starts = self._run or Starts(settings)
         self._listener: Listener | None = None
         self._watch: TopicWatch | None = None
         self._reading: Reading | None = None
@@ -96,7 +99,11 @@ class KafkaSource:
         self._watching.step(self._joined, self._heard_by)
         self._read.rewind()
         self._joined.rebalance.settle(self._joined.consumer)
-        if self._topics.refresh(self._joined.consumer) or self._entries is not None:
+        if self._run is not None:
+            self._run.refresh()
+        elif self._topics.refresh(self._joined.consumer):
+            self._subscribe()
+        if self._entries is not None:
             self._subscribe()
         assigned = self._assigned.numbers()
         self._joining.look(self._joined.watch, bool(assigned))
@@ -148,12 +155,13 @@ class KafkaSource:
         """
         watch = self._watch
         if watch is None or not watch.works:
-            return Vouching(watch, offsets, {}, {})
+            return Vouching(watch, offsets, {}, {}, self._spans)
         if unknown := offsets.keys() & set(self._assigned.unvouched()):
             self._owner_calls.run(lambda: watch.look_up(self._joined, unknown))
             if unknown & set(self._assigned.unvouched()):
                 raise AbortableError("the group's offsets are not known")
-        return Vouching(watch, offsets, self._assigned.topic_ids(), self._assigned.epochs())
+        ids, epochs = self._assigned.topic_ids(), self._assigned.epochs()
+        return Vouching(watch, offsets, ids, epochs, self._spans)
 
     def commit(self, asked: list[Any]) -> None:
         """Commit offsets outside of a transaction. Any thread. Blocks until the answer, which comes
@@ -201,6 +209,17 @@ class KafkaSource:
     def read_offsets(self) -> Mapping[TopicPartition, int]:
         return self._assigned.read_offsets()
 
+    def run_ends(self) -> Mapping[TopicPartition, int]:
+        ends, numbers = self._assigned.ends, self._assigned.numbers()
+        return {one: ends[one] for one in numbers if one in ends}
+
+    def finish(self, partitions: Sequence[TopicPartition]) -> None:
+        if self._run is not None:
+            self._run.finish(self._joined, partitions)
+
+    def run_state(self) -> RunState | None:
+        return self._run.state() if self._run is not None else None
+
     def troubles(self) -> Sequence[str]:
         """As the protocol says; any thread may call it."""
         return self._watch.troubles() if self._watch is not None else ()
@@ -224,6 +243,22 @@ class KafkaSource:
         self._owner_calls.close()
         self._ends = self._reading = None
         member.leave()
+        if self._run is not None:
+            self._run.close()
+
+    @property
+    def _spans(self) -> Mapping[TopicPartition, Span]:
+        return self._run.spans if self._run is not None else {}
+
+    def _run_of(self, settings: Settings) -> BoundedRun | None:
+        if not settings.is_bounded:
+            return None
+
+        def client() -> AdminClient:
+            assert self._ends is not None, "the source is open"
+            return self._ends.client
+
+        return BoundedRun(settings, self._assigned, client)
 
     @property
     def _watching(self) -> TopicWatch:
@@ -281,7 +316,10 @@ class KafkaSource:
                 self._ask_at = time.monotonic() + _ASK_AGAIN_S
                 return
             self._entries = None
-        member.subscribe(self._topics.names)
+        if self._run is None:
+            member.subscribe(self._topics.names)
+        elif not self._run.is_complete:
+            member.subscribe(self._run.topics)
 
     def _set_paused(self, paused: bool) -> None:
         if self._reading is None or self._joined.rebalance.paused == paused:

@@ -10,7 +10,7 @@ from typing import Any
 import confluent_kafka
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException
 
-from consumer.contracts.choices import OffsetReset
+from consumer.contracts.choices import JumpReason, OffsetReset
 from consumer.contracts.messages import TopicPartition
 from consumer.kafka.client import ClientWatch, make_client, passing
 from consumer.kafka.errors import UNKNOWN_TOPIC
@@ -135,6 +135,19 @@ class Starts:
         ]
         answers = consumer.offsets_for_times(asked, timeout=_ANSWER_S) if asked else ()
         return _offsets([one for one in answers if one.error is None])
+
+    def reads(self, partition: TopicPartition) -> bool:
+        """Whether a partition that is assigned is read."""
+        del partition
+        return True
+
+    def remedy(self, reason: JumpReason) -> str | None:
+        """What a person can do where reading must not move by itself, for this reason; None where
+        it may."""
+        del reason
+        if self._settings.auto_offset_reset is OffsetReset.ERROR:
+            return "set auto_offset_reset to earliest or latest, or move the group's offset"
+        return None
 
     def begin_anew(self, partitions: Iterable[TopicPartition]) -> None:
         """The topics of these were made again. The group's offsets are of topics that are gone, so

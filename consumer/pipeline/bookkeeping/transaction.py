@@ -6,7 +6,14 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from consumer.contracts.choices import RejectCode, SkipReason
-from consumer.contracts.messages import Outcome, RawMessage, Rejected, TaggedArticle, Untagged
+from consumer.contracts.messages import (
+    Outcome,
+    RawMessage,
+    Rejected,
+    TaggedArticle,
+    Unchanged,
+    Untagged,
+)
 
 
 @dataclass(slots=True)
@@ -17,6 +24,7 @@ class Transaction:
         opened_at: clock reading in seconds.
         messages, size_bytes: what it holds of the in-flight bound, sent or not.
         published, tombstones, rejected: messages by the outcome that they have in the end.
+        unchanged: those of the published that passed as they were.
         untagged: those of the published that passed without being tagged, by reason.
         entities: entities of the published articles, by type.
         timestamps_ms: Kafka's timestamps of the messages that have one.
@@ -27,6 +35,7 @@ class Transaction:
     size_bytes: int = 0
     published: int = 0
     tombstones: int = 0
+    unchanged: int = 0
     rejected: Counter[RejectCode] = field(default_factory=Counter)
     untagged: Counter[SkipReason] = field(default_factory=Counter)
     entities: Counter[str] = field(default_factory=Counter)
@@ -50,5 +59,8 @@ class Transaction:
         elif isinstance(outcome, Untagged):
             self.published += 1
             self.untagged[outcome.reason] += 1
+        elif isinstance(outcome, Unchanged):
+            self.published += 1
+            self.unchanged += 1
         else:
             self.tombstones += 1

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from confluent_kafka import OFFSET_BEGINNING, KafkaException
 
-from consumer.contracts.choices import JumpReason, OffsetReset
+from consumer.contracts.choices import JumpReason
 from consumer.contracts.errors import KafkaProblem
 from consumer.contracts.messages import TopicPartition
 from consumer.kafka.source.assigned import AssignedPartitions
@@ -66,7 +66,7 @@ class Restarts:
             said = f"{where} was deleted and made again"
             if one in reads:
                 said += f" after it was read to offset {reads[one]}"
-            self._refuse(said)
+            self._refuse(said, JumpReason.RECREATED)
             _log.warning("%s; it is read from its beginning", said)
         self._starts.begin_anew(ids)
         member.rebalance.renew(member.consumer, dict.fromkeys(ids, OFFSET_BEGINNING))
@@ -104,7 +104,8 @@ class Restarts:
         if found.position is None:
             self._refuse(
                 f"{where} cannot be read from where group {self._settings.group_id} "
-                f"stands ({found.error.str().strip()})"
+                f"stands ({found.error.str().strip()})",
+                JumpReason.RECREATED,
             )
             # A new group has committed its start (see `Starts`); that offset is gone since.
             member.rebalance.place(member.consumer, {partition: OFFSET_BEGINNING})
@@ -123,7 +124,7 @@ class Restarts:
             f"{where} cannot be read from offset {found.position}, where group "
             f"{self._settings.group_id} stands: it now has {low} to {high}; {_SAID[reason]}"
         )
-        self._refuse(stands)
+        self._refuse(stands, reason)
         _log.warning("%s; it is read on from offset %d", stands, start)
         if start < found.position:
             # Offsets that were resolved come again, with other messages.
@@ -132,11 +133,11 @@ class Restarts:
             self._assigned.vouch(partition, topic_id)
         else:
             member.rebalance.place(member.consumer, {partition: start})
-        listener.on_jumped(reason, max(start - found.position, 0))
+        # What stands behind the end of a bounded run is no part of it.
+        last = min(start, self._assigned.ends.get(partition, start))
+        listener.on_jumped(reason, max(last - found.position, 0))
         return True
 
-    def _refuse(self, what: str) -> None:
-        if self._settings.auto_offset_reset is OffsetReset.ERROR:
-            raise KafkaProblem(
-                f"{what}; set auto_offset_reset to earliest or latest, or move the group's offset"
-            )
+    def _refuse(self, what: str, reason: JumpReason) -> None:
+        if (remedy := self._starts.remedy(reason)) is not None:
+            raise KafkaProblem(f"{what}; {remedy}")

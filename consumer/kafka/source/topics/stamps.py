@@ -1,7 +1,8 @@
-"""Stamps: each committed offset says to which topic it belongs.
+"""Stamps: each committed offset says to which topic it belongs, and to which bounded run.
 
 Kafka keeps some text of the group's own with each offset. Ours names the topic's id. So a later
-worker can tell an offset of this topic from one of an earlier topic of the same name.
+worker can tell an offset of this topic from one of an earlier topic of the same name. In a bounded
+run the text also says where the run begins and ends.
 """
 
 from __future__ import annotations
@@ -13,30 +14,53 @@ import confluent_kafka
 
 from consumer.contracts.messages import TopicPartition
 from consumer.kafka.source.rebalance import NO_EPOCH
+from consumer.kafka.source.runs.plan import Span
 
-_MARK = "nerstream topic-id="
+_MARK = "nerstream"
+_ID = "topic-id="
 
 
 def topic_id_in(metadata: str | None) -> str | None:
     """The topic's id in the text of a committed offset; None where another program wrote it."""
-    if metadata is None or not metadata.startswith(_MARK):
-        return None
-    return metadata.removeprefix(_MARK)
+    ids = [word.removeprefix(_ID) for word in _words(metadata) if word.startswith(_ID)]
+    return ids[0] if ids else None
+
+
+def span_in(metadata: str | None) -> Span | None:
+    """The span of a bounded run in such a text."""
+    return Span.read(_words(metadata))
 
 
 def stamped(
     offsets: Mapping[TopicPartition, int],
     ids: Mapping[TopicPartition, str],
     epochs: Mapping[TopicPartition, int],
+    spans: Mapping[TopicPartition, Span] | None = None,
 ) -> list[Any]:
-    """Offsets to commit as the client's partitions, with the ids and the epochs that are known."""
+    """Offsets to commit as the client's partitions, with the ids and the epochs that are known.
+
+    Args:
+        spans: of a bounded run.
+    """
     return [
         confluent_kafka.TopicPartition(
             one.topic,
             one.partition,
             offset,
-            f"{_MARK}{ids[one]}" if one in ids else "",
+            _text(ids.get(one), (spans or {}).get(one)),
             epochs.get(one, NO_EPOCH),
         )
         for one, offset in offsets.items()
     ]
+
+
+def _words(metadata: str | None) -> list[str]:
+    first, *words = (metadata or "").split(" ")
+    return words if first == _MARK else []
+
+
+def _text(topic_id: str | None, span: Span | None) -> str:
+    words = [f"{_ID}{topic_id}"] if topic_id else []
+    if span is not None:
+        words.append(span.written())
+    return " ".join((_MARK, *words)) if words else ""

@@ -7,6 +7,7 @@ from typing import Any
 
 from consumer.contracts.errors import AbortableError
 from consumer.contracts.messages import TopicPartition
+from consumer.kafka.source.runs.plan import Span
 from consumer.kafka.source.topics.stamps import stamped
 from consumer.kafka.source.topics.topic_watch import ANSWER_S, TopicWatch
 
@@ -22,6 +23,7 @@ class Vouching:
         offsets: to be committed.
         ids: of the topics that they belong to, where known.
         epochs: of the leaders of what was read before them, where known.
+        spans: of a bounded run.
     """
 
     def __init__(
@@ -30,11 +32,12 @@ class Vouching:
         offsets: Mapping[TopicPartition, int],
         ids: Mapping[TopicPartition, str | None],
         epochs: Mapping[TopicPartition, int],
+        spans: Mapping[TopicPartition, Span] | None = None,
     ) -> None:
         self._watch = watch
         self._ids = {one: known for one in offsets if (known := ids.get(one))}
         #: The client's partitions with the offsets, stamped.
-        self.offsets: list[Any] = stamped(offsets, self._ids, epochs)
+        self.offsets: list[Any] = stamped(offsets, self._ids, epochs, spans)
         asks = watch is not None and watch.answers and self._ids
         self._question = watch.ask(one.topic for one in self._ids) if watch and asks else None
 

@@ -1,0 +1,1 @@
+"""Bounded runs: where one begins and ends in each partition, and how far it is."""

@@ -1,0 +1,98 @@
+"""The plan of a bounded run: where it begins and ends in each partition."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from consumer.contracts.messages import RunState, TopicPartition
+
+_WORD = re.compile(r"run=(\d+)\.\.(\d+)/(\d+)")
+
+
+class Span(NamedTuple):
+    """What a run reads of one partition, as it is kept beside each of its committed offsets.
+
+    Attributes:
+        start: offset of the first message.
+        end: offset behind the last; the same as `start` where there is nothing to read.
+        partitions: how many the run has in all, so that one whose offset is gone is missed.
+    """
+
+    start: int
+    end: int
+    partitions: int
+
+    def written(self) -> str:
+        """As one word of the text that Kafka keeps with an offset."""
+        return f"run={self.start}..{self.end}/{self.partitions}"
+
+    @classmethod
+    def read(cls, words: list[str]) -> Span | None:
+        """The span among the words of such a text."""
+        for word in words:
+            found = _WORD.fullmatch(word)
+            if found is not None:
+                return cls(*map(int, found.groups()))
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the brokers say of one partition.
+
+    Attributes:
+        low, high: offsets of its first message and behind its last.
+        begin: of the first message at the run's begin or later; None where there is none.
+        end: the same of its end.
+    """
+
+    low: int
+    high: int
+    begin: int | None
+    end: int | None
+
+    def span(self, partitions: int) -> Span:
+        """The span; empty where the end is not behind the begin."""
+        start = self.high if self.begin is None else max(self.begin, self.low)
+        # What was written since `high` was asked for is no part of the run.
+        end = self.high if self.end is None else min(self.end, self.high)
+        return Span(start, max(start, end), partitions)
+
+
+class RunPlan:
+    """The spans of a run, with what the group has committed. No clock, no thread, no broker."""
+
+    def __init__(self, spans: Mapping[TopicPartition, Span]) -> None:
+        self.spans = dict(spans)
+        self._committed: dict[TopicPartition, int] = {}
+
+    @property
+    def ends(self) -> dict[TopicPartition, int]:
+        """The offset at which each partition ends."""
+        return {one: span.end for one, span in self.spans.items()}
+
+    @property
+    def missing(self) -> int:
+        """How many partitions of the run have no offset any more: they or their topics are gone."""
+        return max((span.partitions for span in self.spans.values()), default=0) - len(self.spans)
+
+    def note(self, committed: Mapping[TopicPartition, int]) -> None:
+        """The group's offsets as they are now."""
+        self._committed.update(committed)
+
+    def unfinished(self, partition: TopicPartition) -> bool:
+        """Whether the group stands before the end of this partition."""
+        span = self.spans.get(partition)
+        return span is not None and self._committed.get(partition, -1) < span.end
+
+    def state(self) -> RunState:
+        """How far the run is."""
+        done = sum(
+            min(max(self._committed.get(one, 0), span.start), span.end) - span.start
+            for one, span in self.spans.items()
+        )
+        total = sum(span.end - span.start for span in self.spans.values())
+        return RunState(done, total, not any(map(self.unfinished, self.spans)))

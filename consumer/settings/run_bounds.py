@@ -1,0 +1,58 @@
+"""Where a bounded run begins and ends, as a person asks for it, and the group that it runs in."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+#: The words beside times.
+EARLIEST, LATEST, END = "earliest", "latest", "end"
+
+#: Milliseconds since the epoch; fewer digits would be a year.
+_EPOCH_MS = re.compile(r"[0-9]{10,15}")
+
+TIME_FORMS = (
+    "2026-11-29T06:30 (UTC unless it says +01:00), 2026-11-29, or milliseconds since the epoch"
+)
+
+
+def time_ms(text: str) -> int | None:
+    """A time in milliseconds since the epoch; None where the text is none.
+
+    No time is relative to now: a run that is started again must mean the same one.
+    """
+    if _EPOCH_MS.fullmatch(text):
+        return int(text)
+    try:
+        found = datetime.fromisoformat(text)
+        if found.tzinfo is None:
+            found = found.replace(tzinfo=UTC)
+        return round(found.timestamp() * 1000)
+    except (ValueError, OverflowError):
+        return None
+
+
+def run_group(group_id: str, begins: str, ends: str, request: Sequence[str]) -> str:
+    """The group of a bounded run. The same request gives the same one, however often it is started.
+
+    It begins with the group of the workers, so that access rights by prefix hold for both.
+
+    Args:
+        group_id: of the workers that read on for ever.
+        begins: `earliest`, `latest` or a time.
+        ends: `end` or a time.
+        request: all else that makes it another run: topics, model.
+    """
+    digest = hashlib.sha256("\x00".join(request).encode()).hexdigest()[:8]
+    return f"{group_id}-run-{_in_name(begins)}-to-{_in_name(ends)}-{digest}"
+
+
+def _in_name(bound: str) -> str:
+    at_ms = time_ms(bound)
+    if at_ms is None:
+        return bound
+    seconds, milliseconds = divmod(at_ms, 1000)
+    text = f"{datetime.fromtimestamp(seconds, UTC):%Y%m%dT%H%M%S}"
+    return f"{text}.{milliseconds:03d}Z" if milliseconds else f"{text}Z"
