@@ -46,10 +46,11 @@ def run_group(group_id: str, begins: str, ends: str, request: Sequence[str]) -> 
         request: all else that makes it another run: topics, model.
     """
     digest = hashlib.sha256("\x00".join(request).encode()).hexdigest()[:8]
-    return f"{group_id}-run-{_in_name(begins)}-to-{_in_name(ends)}-{digest}"
+    return f"{group_id}-run-{plain(begins)}-to-{plain(ends)}-{digest}"
 
 
-def _in_name(bound: str) -> str:
+def plain(bound: str) -> str:
+    """A bound in the one way of writing it that serves in a name: `end`, `20261129T063000Z`."""
     at_ms = time_ms(bound)
     if at_ms is None:
         return bound

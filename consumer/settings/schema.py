@@ -200,11 +200,11 @@ class Settings(BaseModel):
     `earliest`, `latest`, or a time such as `2026-11-29T06:30` (UTC unless it says `+01:00`) or
     `2026-11-29`: then at the first message of that time or later. The places of begin and end are
     fixed once, by the first start; a start of the same run goes on. Empty is `earliest` where
-    `run_until` is given."""
+    `run_until` or `run_group` is given."""
     run_until: RunEnd = ""
     """Where a bounded run ends in each partition: `end`, behind all that is there when it is first
     started, or a time that is past: before the first message of that time or later. Empty is `end`
-    where `run_from` is given."""
+    where `run_from` or `run_group` is given."""
     run_group: OptionalGroupName = ""
     """Group of a bounded run, which keeps its places. Empty makes one of `group_id`, both bounds,
     the topics and the model: the same request is the same run. A name of its own begins another
@@ -383,12 +383,6 @@ class Settings(BaseModel):
     @model_validator(mode="after")
     def _run_is_one(self) -> Self:
         """A run has bounds, in the order of time."""
-        if self.run_group and not self.is_bounded:
-            raise WrongValue(
-                f"is {self.run_group}, but nothing says where the run begins or ends",
-                "give run_from or run_until too; group_id is the group of a worker without bounds",
-                ("run_group",),
-            )
         if self.run_group and self.run_group == self.group_id:
             raise WrongValue(
                 f"is {self.run_group}, as group_id is",
@@ -407,7 +401,7 @@ class Settings(BaseModel):
     @property
     def is_bounded(self) -> bool:
         """Whether the worker ends by itself, at the ends of a run."""
-        return bool(self.run_from or self.run_until)
+        return bool(self.run_from or self.run_until or self.run_group)
 
     def for_run(self) -> Self:
         """These settings with both bounds and the group of the bounded run; the same where there is

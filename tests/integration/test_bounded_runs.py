@@ -336,6 +336,19 @@ def test_a_group_of_another_use_is_refused(ground: Ground, tmp_path: Path) -> No
     assert "Traceback" not in log
 
 
+def test_a_run_of_other_bounds_under_the_same_name_is_refused(
+    ground: Ground, tmp_path: Path
+) -> None:
+    many(ground, 3)
+    run(ground.settings(), tmp_path)
+    settings = ground.settings(**{"from": "2026-01-01"})
+    with WorkerProcess(settings, tmp_path, "other", COMMAND) as worker:
+        assert worker.wait() == 1
+        log = worker.log.read_text()
+    assert "was begun from earliest-to-end, and is now asked for from 20260101T000000Z-to" in log
+    assert "Traceback" not in log
+
+
 def test_what_this_model_has_tagged_passes_byte_for_byte(ground: Ground, tmp_path: Path) -> None:
     def tagged(name: str, revision: str) -> bytes:
         tagging = {"model": "light", "revision": revision, "version": "0", "tagged_at": "then"}

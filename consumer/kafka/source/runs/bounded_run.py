@@ -22,6 +22,7 @@ from consumer.kafka.source.runs.group_offsets import GroupOffsets
 from consumer.kafka.source.runs.plan import RunPlan, Span
 from consumer.kafka.source.starts import Starts
 from consumer.kafka.source.topics.stamps import span_in, stamped
+from consumer.settings.run_bounds import plain
 from consumer.settings.schema import Settings
 
 #: Longest wait, in seconds, for one answer.
@@ -74,6 +75,7 @@ class BoundedRun(Starts):
         self._plan: RunPlan | None = None
         self._offsets = GroupOffsets(settings)
         self._pending: Future[Mapping[TopicPartition, Any]] | None = None
+        self._asked = f"{plain(settings.run_from)}-to-{plain(settings.run_until)}"
         self._asked_at = 0.0
         self._finished_at: dict[TopicPartition, float] = {}
 
@@ -206,6 +208,12 @@ class BoundedRun(Starts):
                     f"[{one.partition}] that belongs to no bounded run; give the run a run_group "
                     "of its own"
                 )
+            if span.asked != self._asked:
+                raise KafkaProblem(
+                    f"the run {self._settings.group_id} was begun from {span.asked}, and is now "
+                    f"asked for from {self._asked}; ask for the same, or give the other run a "
+                    "run_group of its own"
+                )
             spans[one] = span
         plan = RunPlan(spans)
         if self._plan is not None or spans:
@@ -225,7 +233,7 @@ class BoundedRun(Starts):
         settings = self._settings
         ids = self.topic_ids({one.topic for one in partitions})
         found = places(self._client(), partitions, settings.run_from, settings.run_until, _ANSWER_S)
-        spans = {one: found[one].span(len(partitions)) for one in partitions}
+        spans = {one: found[one].span(len(partitions), self._asked) for one in partitions}
         offsets = {one: span.start for one, span in spans.items()}
         known = {one: ids[one.topic] for one in partitions if one.topic in ids}
         self._offsets.commit(stamped(offsets, known, {}, spans))

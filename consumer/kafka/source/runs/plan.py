@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from consumer.contracts.messages import RunState, TopicPartition
 
-_WORD = re.compile(r"run=(\d+)\.\.(\d+)/(\d+)")
+_WORD = re.compile(r"run=(\d+)\.\.(\d+)/(\d+)/(\S+)")
 
 
 class Span(NamedTuple):
@@ -19,15 +19,18 @@ class Span(NamedTuple):
         start: offset of the first message.
         end: offset behind the last; the same as `start` where there is nothing to read.
         partitions: how many the run has in all, so that one whose offset is gone is missed.
+        asked: the bounds that a person asked for, without blanks, so that a start with others is
+            told apart.
     """
 
     start: int
     end: int
     partitions: int
+    asked: str
 
     def written(self) -> str:
         """As one word of the text that Kafka keeps with an offset."""
-        return f"run={self.start}..{self.end}/{self.partitions}"
+        return f"run={self.start}..{self.end}/{self.partitions}/{self.asked}"
 
     @classmethod
     def read(cls, words: list[str]) -> Span | None:
@@ -35,7 +38,8 @@ class Span(NamedTuple):
         for word in words:
             found = _WORD.fullmatch(word)
             if found is not None:
-                return cls(*map(int, found.groups()))
+                start, end, partitions, asked = found.groups()
+                return cls(int(start), int(end), int(partitions), asked)
         return None
 
 
@@ -54,12 +58,12 @@ class Found:
     begin: int | None
     end: int | None
 
-    def span(self, partitions: int) -> Span:
+    def span(self, partitions: int, asked: str) -> Span:
         """The span; empty where the end is not behind the begin."""
         start = self.high if self.begin is None else max(self.begin, self.low)
         # What was written since `high` was asked for is no part of the run.
         end = self.high if self.end is None else min(self.end, self.high)
-        return Span(start, max(start, end), partitions)
+        return Span(start, max(start, end), partitions, asked)
 
 
 class RunPlan:

@@ -30,11 +30,11 @@ A, B = TopicPartition("news", 0), TopicPartition("news", 1)
     ],
 )
 def test_a_span_is_within_the_log_and_never_backwards(found: Found, start: int, end: int) -> None:
-    assert found.span(3) == Span(start, end, 3)
+    assert found.span(3, "a-to-b") == Span(start, end, 3, "a-to-b")
 
 
 def test_a_commit_says_the_topic_and_the_span_and_each_is_found_again() -> None:
-    span = Span(4, 7, 2)
+    span = Span(4, 7, 2, "a-to-b")
     [both] = stamped({A: 5}, {A: "id-of.it"}, {}, {A: span})
     [one] = stamped({A: 5}, {}, {}, {A: span})
     [other] = stamped({A: 5}, {A: "id-of.it"}, {}, {})
@@ -46,14 +46,14 @@ def test_a_commit_says_the_topic_and_the_span_and_each_is_found_again() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [None, "", "other run=1..2/3", "nerstream run=1..x/3", "run=1..2/3"]
+    "text", [None, "", "other run=1..2/3/a", "nerstream run=1..x/3/a", "run=1..2/3/a"]
 )
 def test_what_another_program_wrote_is_no_span(text: str | None) -> None:
     assert span_in(text) is None
 
 
 def test_a_run_is_complete_when_each_partition_is_committed_to_its_end() -> None:
-    plan = RunPlan({A: Span(4, 7, 2), B: Span(0, 10, 2)})
+    plan = RunPlan({A: Span(4, 7, 2, "a-to-b"), B: Span(0, 10, 2, "a-to-b")})
     assert plan.state() == RunState(0, 13, False)
     plan.note({A: 7, B: 9})
     assert plan.state() == RunState(12, 13, False)
@@ -64,5 +64,5 @@ def test_a_run_is_complete_when_each_partition_is_committed_to_its_end() -> None
 
 
 def test_a_partition_of_the_run_whose_offset_is_gone_is_missed() -> None:
-    assert RunPlan({A: Span(4, 7, 2), B: Span(0, 10, 2)}).missing == 0
-    assert RunPlan({A: Span(4, 7, 2)}).missing == 1
+    assert RunPlan({A: Span(4, 7, 2, "a-to-b"), B: Span(0, 10, 2, "a-to-b")}).missing == 0
+    assert RunPlan({A: Span(4, 7, 2, "a-to-b")}).missing == 1
