@@ -409,7 +409,9 @@ class Settings(BaseModel):
         if not self.is_bounded:
             return self
         begins, ends = self.run_from or EARLIEST, self.run_until or END
-        named = (*sorted(self.input_topics), "", self.output_topic, self.model, self.revision)
+        models = sorted(f"{language}={model}" for language, model in self.models.items())
+        named = [*sorted(self.input_topics), "", self.output_topic]
+        named += [self.model, self.revision, *models]
         group = self.run_group or run_group(self.group_id, begins, ends, named)
         bounds = {"run_from": begins, "run_until": ends}
         return self.model_copy(update={**bounds, "run_group": group, "group_id": group})

@@ -60,6 +60,7 @@ def test_the_same_request_is_the_same_run_however_it_is_written() -> None:
         group(*bounds, "--input-topics", "other"),
         group(*bounds, "--model", "other"),
         group(*bounds, "--revision", "other"),
+        group(*bounds, "--models", "en=other"),
         group(*bounds, "--run-group", "mine"),
     ]
     assert len({*others, group(*bounds)}) == len(others) + 1
