@@ -96,7 +96,7 @@ def test_the_model_is_loaded_in_a_thread_that_is_gone_afterwards(
         loaders.append(threading.current_thread())
         raise ModelError("there is none")
 
-    monkeypatch.setattr(app, "tagger_from", fail)
+    monkeypatch.setattr(app, "taggers_from", fail)
     with pytest.raises(ModelError, match="there is none"):
         app.load_tagger(Settings(), Metrics(new_registry()))
     (loader,) = loaders
