@@ -130,6 +130,7 @@ def make_client(
     required: Mapping[str, Any],
     *,
     dry: bool = False,
+    log: ClientLog | None = None,
 ) -> Client:
     """Make a consumer, a producer or an admin client.
 
@@ -140,6 +141,7 @@ def make_client(
         defaults: properties that `settings.kafka` may change.
         required: properties that it may not; they are reserved, so that it never names them.
         dry: whether the client is only tried out: it connects to nothing and logs nothing.
+        log: hears its log lines; None passes them on to Python's logging.
 
     Raises:
         SettingsError: a passed-through property is unknown, has a wrong value or contradicts
@@ -150,7 +152,7 @@ def make_client(
         **settings.kafka,
         **required,
         "bootstrap.servers": "" if dry else settings.bootstrap_servers,
-        "logger": _MUTE if dry else ClientLog(),
+        "logger": _MUTE if dry else log or ClientLog(),
         "error_cb": watch,
         "stats_cb": watch.statistics,
     }

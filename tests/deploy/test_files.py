@@ -18,6 +18,7 @@ from tests.support.deploy_files import (
     BASE,
     CONTAINER,
     DEPLOY,
+    DOCTOR,
     GPU,
     POD,
     SERVICES,
@@ -117,3 +118,16 @@ def test_every_port_is_the_admin_port() -> None:
     assert f"'NERSTREAM_ADMIN_PORT', '{port}'" in last("HEALTHCHECK")
     port = load(compose_variables("worker")).admin_port
     assert [spec.rsplit(":", 1)[1] for spec in SERVICES["worker"]["ports"]] == [str(port)]
+
+
+def test_the_doctor_looks_with_the_settings_of_the_worker() -> None:
+    assert DOCTOR["args"] == SERVICES["doctor"]["command"] == ["doctor", "--no-model"]
+    assert (DOCTOR["envFrom"], DOCTOR["env"]) == (CONTAINER["envFrom"], CONTAINER["env"])
+    assert DOCTOR["securityContext"] == CONTAINER["securityContext"]
+    # The model is left out.
+    own = {"NERSTREAM_MODEL", "NERSTREAM_LOG_FORMAT"}
+    worker = {k: v for k, v in compose_variables("worker").items() if k not in own}
+    assert compose_variables("doctor") == worker
+    needed = SERVICES["worker"]["depends_on"]["doctor"]["condition"]
+    assert needed == "service_completed_successfully"
+    assert SERVICES["doctor"]["image"] == SERVICES["worker"]["image"]

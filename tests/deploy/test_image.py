@@ -20,6 +20,7 @@ from tests.support.deploy_files import (
     COMPOSE,
     CONTAINER,
     DEPLOY,
+    DOCTOR,
     GPU,
     POD,
     ROOT,
@@ -51,14 +52,15 @@ def test_the_health_check_of_the_image_works(alive: bool, code: int) -> None:
 
 def test_every_image_is_pinned() -> None:
     images = [service["image"] for service in SERVICES.values()]
-    images += [CONTAINER["image"]]
-    images += [parsed(DEPLOY / "compose.gpu.yaml")["services"]["worker"]["image"]]
-    patch = parsed(GPU / "deployment-patch.yaml")
-    images += [patch["spec"]["template"]["spec"]["containers"][0]["image"]]
+    images += [CONTAINER["image"], DOCTOR["image"]]
+    services = parsed(DEPLOY / "compose.gpu.yaml")["services"].values()
+    images += [service["image"] for service in services]
+    pod = parsed(GPU / "deployment-patch.yaml")["spec"]["template"]["spec"]
+    images += [one["image"] for one in (*pod["initContainers"], *pod["containers"])]
     python = dict(argument.split("=") for name, argument in instructions() if name == "ARG")
     stages = [argument for name, argument in instructions() if name == "FROM"]
     images += [stage.split(" AS ")[0].replace("${PYTHON}", python["PYTHON"]) for stage in stages]
-    assert len(images) == 10
+    assert len(images) == 14
     for image in images:
         assert re.fullmatch(r"[a-z/]+:v?\d+\.\d+\.\d+(-[a-z-]+)?", image), image
         if image.startswith("nerstream:"):
@@ -163,7 +165,7 @@ def test_compose_waits_for_what_can_be_waited_for() -> None:
             else:
                 assert wait["condition"] == "service_completed_successfully"
                 assert SERVICES[name]["restart"] == "no"
-    assert waits == 4
+    assert waits == 6
 
 
 def test_compose_mounts_what_exists() -> None:

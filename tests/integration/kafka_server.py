@@ -226,6 +226,14 @@ class KafkaServer:
         self.terminate()
         self._launch()
 
+    def advertise(self, host: str) -> None:
+        """Start again, and send clients to another host than the one where the broker is."""
+        lines = self._config_file.read_text().splitlines()
+        at = next(i for i, line in enumerate(lines) if line.startswith("advertised.listeners="))
+        lines[at] = f"advertised.listeners=PLAINTEXT://{host}:{self._port}"
+        self._config_file.write_text("\n".join(lines) + "\n")
+        self.restart()
+
     def log(self, last_bytes: int = 4_000) -> str:
         """The end of what the broker logged."""
         assert self._folder is not None, "the broker was never started"

@@ -25,6 +25,7 @@ COMPOSE = parsed(DEPLOY / "compose.yaml")
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 POD = parsed(BASE / "deployment.yaml")["spec"]["template"]["spec"]
 CONTAINER = POD["containers"][0]
+DOCTOR = POD["initContainers"][0]
 
 
 def instructions() -> list[tuple[str, str]]:

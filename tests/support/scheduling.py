@@ -10,6 +10,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 #: Files whose tests take long and share nothing but the one Apache Kafka: each for itself.
 _ALONE = (
+    "tests/integration/test_doctor.py",
     "tests/integration/test_internal_topics.py",
     "tests/integration/test_remade_topics.py",
     "tests/integration/test_sink.py",

@@ -1,0 +1,1 @@
+"""Judges, before the first message, whether a worker can do its work: facts in, findings out."""

@@ -1,0 +1,1 @@
+"""What `nerstream doctor` finds out about a cluster, without writing anything to it."""
