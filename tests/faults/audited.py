@@ -29,6 +29,9 @@ def violations(settings: Mapping[str, Any], *arguments: str) -> list[str]:
         file = Path(folder) / "audit.toml"
         flat = {name: one for name, one in settings.items() if not isinstance(one, Mapping)}
         lines = [f"{name} = {json.dumps(one)}" for name, one in flat.items()]
+        if "registry" in settings:
+            properties = settings["registry"].items()
+            lines += ["[registry]", *(f'"{name}" = {json.dumps(one)}' for name, one in properties)]
         file.write_text("\n".join(lines), encoding="utf-8")
         done = subprocess.run(
             [

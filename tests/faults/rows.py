@@ -51,7 +51,17 @@ def everything(scene: Scene) -> None:
     def join() -> None:
         workers.append(scene.start_worker(ready=False))
 
+    def registry_hangs() -> None:
+        registry = scene.registry
+        assert registry is not None
+        scene.fault()
+        registry.hang()
+        time.sleep(1.5)
+        registry.go_on()
+
     kinds = [kill, kill, drain, cut, cut, hold, hold, hold, slow, join]
+    if scene.registry is not None:
+        kinds += [registry_hangs, registry_hangs]
     for _ in range(2):
         draw.shuffle(kinds)
         for first, second in zip(kinds[::2], kinds[1::2], strict=True):
@@ -82,6 +92,19 @@ _OF_TWO_MODELS = [
     if row.name in ("nothing", "killed", "churned", "everything")
 ]
 
+#: The same in Avro, and in `everything` the schema registry hangs as well.
+_IN_AVRO = [
+    replace(
+        row,
+        name=f"{row.name}_in_avro",
+        title=f"{row.title}; in Avro",
+        in_avro=True,
+        deliveries=(EXACTLY_ONCE,),
+    )
+    for row in (*_PLAIN, _EVERYTHING)
+    if row.name in ("nothing", "killed", "churned", "everything")
+]
+
 ROWS = (
     *rows_worker.ROWS,
     *rows_group.ROWS,
@@ -90,6 +113,7 @@ ROWS = (
     *rows_replay.ROWS,
     _EVERYTHING,
     *_OF_TWO_MODELS,
+    *_IN_AVRO,
 )
 
 BY_NAME = {row.name: row for row in ROWS}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
@@ -114,11 +115,10 @@ class AvroWire:
         plain = inputs.record(number)
         if plain.value is None:
             return plain
-        return Record(
-            self._poison(number) if self.rejected(number) else self._article(number, plain.value),
-            headers=plain.headers,
-            partition=plain.partition,
+        value = (
+            self._poison(number) if self.rejected(number) else self._article(number, plain.value)
         )
+        return replace(plain, value=value)
 
     def rejected(self, number: int) -> str | None:
         code = inputs.expected(number).rejected
