@@ -63,10 +63,14 @@ def kafka(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory)
     return _shared(pytestconfig, tmp_path_factory, "kafka", start_or_skip)
 
 
-def registry_or_skip() -> RegistryServer:
-    """A running schema registry of one's own; the caller stops it."""
+def registry_or_skip(start: Callable[[], RegistryServer] | None = None) -> RegistryServer:
+    """A running schema registry of one's own; the caller stops it.
+
+    Args:
+        start: gives it; None starts one.
+    """
     try:
-        return RegistryServer().start()
+        return RegistryServer().start() if start is None else start()
     except RegistryMissing as missing:
         if os.environ.get("CI") == "true":
             pytest.fail(str(missing), pytrace=False)

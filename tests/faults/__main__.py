@@ -21,6 +21,7 @@ from tests.faults.result import Result
 from tests.faults.row import Row
 from tests.faults.rows import BY_NAME, ROWS
 from tests.integration.kafka_server import ROOT, KafkaUnavailable
+from tests.integration.registry_server import RegistryMissing
 
 
 def main() -> int:
@@ -64,7 +65,7 @@ def main() -> int:
                         one = _run(row, delivery, broker, folder, arguments)
                     entries.append(one)
                     console.print(f"{label}: {_told(one)}")
-    except KafkaUnavailable as missing:
+    except (KafkaUnavailable, RegistryMissing) as missing:
         print(missing, file=sys.stderr)
         return 1
     red = [one for one in entries if one.violations]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import registry_or_skip
 from tests.faults.broker import Broker
 from tests.faults.row import AT_LEAST_ONCE, EXACTLY_ONCE, Row
 from tests.faults.rows import BY_NAME, ROWS
@@ -45,6 +46,8 @@ def test_each_input_has_one_outcome(
     request: pytest.FixtureRequest, tmp_path: Path, row: Row, delivery: str
 ) -> None:
     broker: Broker = request.getfixturevalue("cluster" if row.cluster else "broker")
+    if row.in_avro:
+        registry_or_skip(broker.registry)
     result = row.run(broker, tmp_path, delivery, rate=_RATE, at_least=_MESSAGES)
     assert result.verdict.violations == ()
     assert result.verdict.lost == 0
