@@ -36,13 +36,23 @@ def pinned(facts: Facts) -> Finding | None:
         return None
     if not model.is_of_hub:
         return green(f"by its own files ({model.revision})")
-    if not _COMMIT.fullmatch(facts.settings.revision):
-        asked = facts.settings.revision or "main"
+    settings = facts.settings
+    asked = {settings.revision, *(one.partition("@")[2] for one in settings.models.values())}
+    loose = [
+        one for one in model.revision.split(", ") if _COMMIT.fullmatch(one) and one not in asked
+    ]
+    if not loose:
+        return green(f"pinned: {model.revision}")
+    if settings.models:
         return yellow(
-            f"revision={asked} may be another model tomorrow; it is {model.revision} now",
-            f"set revision={model.revision}",
+            f"models by names that may mean others tomorrow; now they are {', '.join(loose)}",
+            "write MODEL@COMMIT in models",
         )
-    return green(f"commit {model.revision}")
+    return yellow(
+        f"revision={settings.revision or 'main'} may be another model tomorrow; it is {loose[0]} "
+        "now",
+        f"set revision={loose[0]}",
+    )
 
 
 def kernels(facts: Facts) -> Finding | None:

@@ -457,6 +457,16 @@ SPOILT: dict[
         YELLOW,
         ("revision=main", f"set revision={'a' * 40}"),
     ),
+    "one of several models that may change": (
+        model.pinned,
+        lambda: facts(
+            model=sound.model(revision=f"{'a' * 40}, {'b' * 40}"),
+            revision="",
+            models={"en": f"owner/one@{'a' * 40}", "de": "owner/two"},
+        ),
+        YELLOW,
+        ("b" * 40, "MODEL@COMMIT"),
+    ),
     "rejections": (
         sample.rejections,
         lambda: facts(

@@ -23,7 +23,7 @@ from consumer.contracts.messages import (
 )
 from consumer.contracts.ports import Tagger
 from consumer.doctor.facts import ModelFacts
-from consumer.loading import tagger_from
+from consumer.loading import taggers_from
 from consumer.pipeline.batching import BatchBuilder
 from consumer.settings.schema import Settings
 
@@ -55,13 +55,13 @@ def look_at_model(
     choices = _Choices()
     try:
         with choices:
-            tagger = tagger_from(settings)
+            tagger = taggers_from(settings)
         load_s = time.monotonic() - began
         measured_on = f"{len(articles):,} articles of the sample"
         prepared = _prepared(tagger, articles)
         tokens = tuple(one.encoding.tokens for one in prepared)
         if not prepared:
-            prepared = _prepared(tagger, stand_ins())
+            prepared = _prepared(tagger, stand_ins(next(iter(settings.models), "")))
             measured_on = "made-up news"
         measured = _measure(settings, tagger, prepared)
     except (ModelError, TokenizerFailed, DeviceFailed) as problem:
@@ -73,7 +73,7 @@ def look_at_model(
             revision=", ".join(one.revision for one in infos),
             device=infos[0].device,
             dtype=infos[0].dtype,
-            is_of_hub=not infos[0].revision.startswith("sha256:"),
+            is_of_hub=any(not one.revision.startswith("sha256:") for one in infos),
             how="; ".join(choices.found.values()),
             load_s=load_s,
             measured_on=measured_on,
@@ -87,15 +87,20 @@ def look_at_model(
     )
 
 
-def stand_ins() -> list[Article]:
-    """Made-up news, as long as real ones."""
+def stand_ins(language: str = "") -> list[Article]:
+    """Made-up news, as long as real ones.
+
+    Args:
+        language: which it passes for; what has a model for each needs to know.
+    """
     found = []
     for number, value in enumerate(news_articles(_STAND_INS, seed=1)):
         document = orjson.loads(value)
         texts = (document.get(name) for name in ("title", "body"))
         fields = tuple(TextField("body", text) for text in texts if text)
         at = Position(TopicPartition("made-up", 0), number)
-        found.append(Article(RawMessage(at, None, value, (), None, 0), str(number), fields))
+        raw = RawMessage(at, None, value, (), None, 0)
+        found.append(Article(raw, str(number), fields, language=language))
     return found
 
 

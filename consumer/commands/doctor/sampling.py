@@ -9,7 +9,7 @@ from consumer.contracts.choices import RejectCode
 from consumer.contracts.errors import RegistryProblem, RegistryUnavailable, RejectedMessage
 from consumer.contracts.messages import Article, RawMessage
 from consumer.doctor.facts import SampleFacts
-from consumer.loading import codec_from
+from consumer.loading import worker_codec_from
 from consumer.settings.schema import Settings
 
 
@@ -21,7 +21,7 @@ def sampled(
     Returns:
         What came of them, and the articles.
     """
-    codec = codec_from(settings)
+    codec = worker_codec_from(settings)
     articles: list[Article] = []
     rejected: Counter[str] = Counter()
     examples: dict[str, str] = {}

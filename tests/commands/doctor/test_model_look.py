@@ -21,13 +21,13 @@ def _briefly(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_model_is_loaded_and_measured(tiny: Path) -> None:
-    facts, tokens = look_at_model(Settings(model=str(tiny), device="cpu", batch_tokens=2_000), [])
+    facts, tokens = look_at_model(Settings(model=str(tiny), device="cpu", batch_tokens=4_000), [])
     assert facts.problem == ""
     assert (facts.name, facts.device, facts.is_of_hub) == ("model", "cpu", False)
     assert facts.how
     assert facts.measured_on == "made-up news"
     # The batch is nearly full.
-    assert 1_000 < facts.batch_tokens <= 2_000
+    assert 2_000 < facts.batch_tokens <= 4_000
     assert facts.batch_s > 0
     assert facts.articles_per_s > 0
     assert facts.tokens_per_s > facts.articles_per_s
@@ -45,3 +45,11 @@ def test_articles_of_the_input_are_measured(tiny: Path) -> None:
 def test_a_model_that_is_not_there_is_a_finding(tmp_path: Path) -> None:
     facts, _ = look_at_model(Settings(model=str(tmp_path / "none")), [])
     assert "no such folder" in facts.problem
+
+
+def test_a_model_for_each_language_is_measured(tiny: Path) -> None:
+    settings = Settings(models={"de": str(tiny)}, device="cpu", language_field="language")
+    facts, _ = look_at_model(settings, [])
+    assert facts.problem == ""
+    assert facts.articles_per_s > 0
+    assert facts.tokens_per_s > 0
