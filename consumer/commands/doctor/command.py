@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         SettingsError: a setting is wrong.
     """
-    settings = load_settings(arguments, os.environ)
+    settings = load_settings(arguments, os.environ).for_run()
     # What the client library logs comes back as a finding.
     logging.getLogger("consumer").addHandler(logging.NullHandler())
     # Imported here, so that `--help` and a wrong setting do not wait for the client library.
