@@ -99,7 +99,7 @@ def test_all_models_tokenise_in_the_same_processes() -> None:
         ("dslim/bert-base-NER@abc123", ("dslim/bert-base-NER", "abc123")),
         ("dslim/bert-base-NER@refs/pr/3", ("dslim/bert-base-NER", "refs/pr/3")),
         ("bundled", ("bundled", "")),
-        (CASED, (CASED, "")),
+        pytest.param(CASED, (CASED, ""), id="a folder"),
     ],
 )
 def test_a_reference_is_a_model_and_perhaps_a_revision(
@@ -123,9 +123,10 @@ def test_a_folder_may_have_any_name(tmp_path: Path) -> None:
             "bundled@main",
             "model bundled: it ships with nerstream and has no revisions; leave out @main",
         ),
-        (
+        pytest.param(
             f"{CASED}@v2",
             f"model {CASED}: it is a local folder and has no revisions; leave out @v2",
+            id="a folder with a revision",
         ),
         ("./nowhere", "model ./nowhere: no such folder"),
     ],
