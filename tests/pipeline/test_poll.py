@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -10,7 +11,7 @@ from consumer.contracts.choices import JumpReason, RebalanceEvent
 from consumer.contracts.errors import KafkaProblem
 from consumer.pipeline.bookkeeping.offsets import Rewind
 from consumer.pipeline.inbox import Assigned, Lost, Revoked
-from consumer.pipeline.poll import LAG_INTERVAL_S, LONGEST_STOP_S, PAUSE_AFTER_S
+from consumer.pipeline.poll import LAG_INTERVAL_S, LONGEST_STOP_S, PAUSE_AFTER_S, RUN_INTERVAL_S
 from tests.support.fakes import P0, P1, PATIENCE_S, eventually, in_thread
 from tests.support.poll_rig import REVOKE_TIMEOUT_S, PollRig
 
@@ -314,3 +315,39 @@ def test_passing_what_was_aborted_upstream_is_progress(rig: PollRig) -> None:
         rig.clock.advance(LAG_INTERVAL_S)
         eventually(lambda: P0 in rig.observer.moved, "it moved")
         assert rig.observer.lags == {P0: 1, P1: 0}
+
+
+def test_a_run_ends_when_what_was_read_is_committed_and_its_markers_are_passed(
+    rig: PollRig,
+) -> None:
+    ended = threading.Event()
+    rig.stage._run_ended = ended.set
+    rig.broker.feed(b"a", b"b")
+    rig.broker.mark()
+    rig.broker.feed(b"behind the end")
+    rig.source.ends = {P0: 3, P1: 0}
+    rig.assign()
+    assert rig.offsets(2) == [0, 1]
+    rig.clock.advance(RUN_INTERVAL_S)
+    rig.polled(3)
+    assert P0 not in rig.source.finished
+    assert not ended.is_set(), "what is in flight may still be lost"
+
+    rig.broker.committed[P0] = 2
+    rig.ownership.committed({P0: 2})
+    rig.clock.advance(RUN_INTERVAL_S)
+    eventually(lambda: P0 in rig.source.finished, "the commit of the end")
+    rig.clock.advance(RUN_INTERVAL_S)
+    assert ended.wait(PATIENCE_S)
+    assert rig.observer.runs[-1].state.is_complete
+    assert len(rig.incoming) == 0, "a message behind the end was delivered"
+
+
+def test_a_worker_without_a_run_has_no_progress(rig: PollRig) -> None:
+    rig.broker.feed(b"a")
+    rig.assign()
+    rig.offsets(1)
+    rig.clock.advance(RUN_INTERVAL_S)
+    rig.polled(3)
+    assert rig.observer.runs == []
+    assert rig.source.finished == []
