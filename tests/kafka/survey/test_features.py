@@ -14,6 +14,7 @@ def test_what_all_brokers_take_counts() -> None:
     log.log(*line("ApiKey InitProducerId (22) Versions 0..5"))
     log.log(*line("ApiKey Unknown-74? (74) Versions 0..1"))
     log.log(*line("ApiKey InitProducerId (22) Versions 1..4"))
+    log.log(*line("ApiKey InitProducerId (22) Versions 0..9"))
     assert log.apis() == {22: (1, 4), 74: (0, 1)}
 
 
