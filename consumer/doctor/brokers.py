@@ -35,7 +35,8 @@ def bootstrap(facts: Facts) -> Finding:
         return red(
             f"{servers} can be connected to, and no broker answers: {cluster.problem}",
             "check kafka.security.protocol, kafka.sasl.* and kafka.ssl.*, and that the port is the "
-            "one for clients",
+            "one for clients; where the error names another host, correct advertised.listeners of "
+            "that broker",
         )
     if away:
         return yellow(

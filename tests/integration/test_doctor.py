@@ -118,7 +118,15 @@ def test_a_sound_cluster_is_green(doctor: Doctor) -> None:
     assert found["topics", "input"]["text"].endswith(", 2 partitions")
 
 
-def test_nothing_is_written(kafka: str, doctor: Doctor) -> None:
+def test_nothing_is_written(capsys: pytest.CaptureFixture[str]) -> None:
+    # A broker of its own: others write to the shared one meanwhile.
+    with brokers() as server:
+        kafka = server.bootstrap_servers
+        touch_internal_topics(kafka)
+        check_that_nothing_is_written(kafka, made(server, capsys, group_id="quiet"))
+
+
+def check_that_nothing_is_written(kafka: str, doctor: Doctor) -> None:
     flags = doctor.flags
     helpers.produce(kafka, flags["input_topics"], [article(1)])
     client = helpers.admin(kafka)
@@ -289,16 +297,13 @@ def test_one_broker_that_wants_three_replicas(capsys: pytest.CaptureFixture[str]
 
 def test_a_broker_that_advertises_what_nobody_resolves(capsys: pytest.CaptureFixture[str]) -> None:
     with brokers() as server:
-        port = server.bootstrap_servers.rpartition(":")[2]
         doctor = made(server, capsys)
         server.advertise("broker.invalid")
         code, found = doctor.asks()
         assert code == 1
-        line = found["brokers", "listeners"]
-        assert line["status"] == "red"
-        assert (
-            f"broker 1 at broker.invalid:{port}: the name broker.invalid does not" in line["text"]
-        )
+        # The client may give up before it has the list of brokers; its error names the host too.
+        (line,) = (one for one in found.values() if one["status"] == "red")
+        assert "broker.invalid" in line["text"]
         assert "advertised.listeners" in line["remedy"]
 
 
