@@ -12,28 +12,36 @@ from consumer.contracts.choices import NoText, Preset
 
 # Of the versions of one body a single one is read: the plain one, or else one of HTML, or else the
 # first. In ninjs 2.x and 3.x they are told apart by their content type, which 3.x writes
-# `contentType`, and by their role where they have none; in 1.x by what the name ends with.
+# `contentType` and which may have a charset, and by their role where they have none; in 1.x by what
+# the name ends with. An empty one is as good as none: the next is read.
 _IS_PLAIN = (
-    "contenttype=='text/plain' || contentType=='text/plain' || "
+    "starts_with(to_string(contenttype), 'text/plain') || "
+    "starts_with(to_string(contentType), 'text/plain') || "
     "!contenttype && !contentType && "
     "role!='xhtml' && role!='html' && role!='html5' && role!='richtext'"
 )
 _IS_HTML = (
-    "contenttype=='text/html' || contentType=='text/html' || "
-    "contenttype=='application/xhtml+xml' || contentType=='application/xhtml+xml' || "
+    "starts_with(to_string(contenttype), 'text/html') || "
+    "starts_with(to_string(contentType), 'text/html') || "
+    "starts_with(to_string(contenttype), 'application/xhtml+xml') || "
+    "starts_with(to_string(contentType), 'application/xhtml+xml') || "
     "role=='xhtml' || role=='html' || role=='html5' || role=='richtext'"
 )
+# Beside a text there may be its `body_charcount`, a number.
+_TEXTS = "[?type(@)=='string']"
 _PLAIN_DESCRIPTION = (
-    f"descriptions[?{_IS_PLAIN}].value || description_text || description_main || description"
+    f"descriptions[?({_IS_PLAIN}) && value].value || "
+    "description_text || description_main || description"
 )
-_PLAIN_BODY = f"bodies[?{_IS_PLAIN}].value || body_text || body_main || body"
+_PLAIN_BODY = f"bodies[?({_IS_PLAIN}) && value].value || body_text || body_main || body"
 
 
 def _marked(plain: str, name: str, names: str) -> str:
     """The path of a text with mark-up, where there is none without."""
     return (
-        f"!({plain}) && ((({names}[?{_IS_HTML}].value | [0]) || ({names}[*].value | [0])) || "
-        f"{name}_xhtml || {name}_html || {name}_richtext || (members(@, '{name}_*') | [0]))"
+        f"!({plain}) && ((({names}[?({_IS_HTML}) && value].value | [0]) || "
+        f"({names}[?value].value | [0])) || {name}_xhtml || {name}_html || {name}_richtext || "
+        f"(members(@, '{name}_*'){_TEXTS} | [0]))"
     )
 
 
@@ -45,7 +53,7 @@ PRESETS: Mapping[Preset, Mapping[str, Any]] = {
     # IPTC's ninjs, versions 1.x, 2.x and 3.x alike.
     Preset.NINJS: {
         "text_fields": (
-            "headlines[*].value || headline || members(@, 'headline_*') || title",
+            f"headlines[?value].value || headline || members(@, 'headline_*'){_TEXTS} || title",
             _PLAIN_DESCRIPTION,
             _MARKED_DESCRIPTION,
             _PLAIN_BODY,

@@ -223,3 +223,54 @@ def test_cloudevents() -> None:
         "/data/headline",
         "/data/body",
     ]
+
+
+@pytest.mark.parametrize(
+    ("document", "fields"),
+    [
+        # An empty version is as good as none.
+        ({"headlines": [{"value": ""}], "headline": "A"}, ["/headline"]),
+        ({"headlines": [{"value": None}, {"role": "x"}], "title": "A"}, ["/title"]),
+        (
+            {
+                "bodies": [
+                    {"contenttype": "text/plain", "value": ""},
+                    {"contenttype": "text/html", "value": "<p>A</p>"},
+                ]
+            },
+            ["/bodies/1/value"],
+        ),
+        ({"bodies": [{"contentType": "text/html", "value": ""}], "body_html": "A"}, ["/body_html"]),
+        # What counts a text is none.
+        ({"headline": "A", "body_charcount": 120, "description_wordcount": 9}, ["/headline"]),
+        ({"headline_charcount": 1, "headline_main": "A"}, ["/headline_main"]),
+        (
+            {"headline": "A", "body_meta": {"x": 1}, "body_nitf": "<p>B</p>"},
+            ["/headline", "/body_nitf"],
+        ),
+    ],
+)
+def test_ninjs_passes_over_what_is_no_text(document: Any, fields: list[str]) -> None:
+    assert names("ninjs", document) == fields
+
+
+@pytest.mark.parametrize("member", ["contenttype", "contentType"])
+@pytest.mark.parametrize("end", ["", "; charset=utf-8", ";charset=UTF-8"])
+def test_ninjs_reads_content_types_with_parameters(member: str, end: str) -> None:
+    plain = {member: f"text/plain{end}", "value": "Ann <ann@example.org> & Bob"}
+    html = {member: f"text/html{end}", "value": "<p>Ann</p>"}
+    found = read("ninjs", {"bodies": [html, plain]})
+    assert isinstance(found, Article)
+    assert [tuple(field[:2]) for field in found.fields] == [
+        ("/bodies/1/value", "Ann <ann@example.org> & Bob")
+    ]
+    other = {member: f"image/svg+xml{end}", "value": "<svg>"}
+    found = read("ninjs", {"bodies": [other, html]})
+    assert isinstance(found, Article)
+    assert [field.name for field in found.fields] == ["/bodies/1/value"]
+    assert found.fields[0].text.strip() == "Ann"
+
+
+@pytest.mark.parametrize("odd", [5, None, True, ["text/html"], {"a": 1}])
+def test_ninjs_reads_bodies_of_odd_content_types(odd: Any) -> None:
+    assert names("ninjs", {"bodies": [{"contenttype": odd, "value": "Ann"}]}) == ["/bodies/0/value"]

@@ -9,9 +9,13 @@ from jmespath.visitor import Options, TreeInterpreter
 
 from consumer.codec.fields.located import is_false
 from consumer.settings.members import Functions
-from consumer.settings.paths import Node
+from consumer.settings.paths import Node, parsed
 
-_INTERPRETER = TreeInterpreter(Options(custom_functions=Functions()))
+_FUNCTIONS: Any = Functions()
+_INTERPRETER = TreeInterpreter(Options(custom_functions=_FUNCTIONS))
+
+#: `type(@)=='string'`, as it is parsed.
+_IS_TEXT: Node = parsed("a[?type(@)=='string']")["children"][2]
 
 
 class ConditionFailed(ValueError):
@@ -26,6 +30,8 @@ def condition(node: Node) -> Callable[[Any], bool]:
     source = _source(node)
     if source is not None:
         return _of_members(source)
+    if node == _IS_TEXT:
+        return lambda value: isinstance(value, str)
     match node["type"]:
         case "or_expression":
             left, right = map(condition, node["children"])
@@ -51,7 +57,8 @@ def _of_members(source: str) -> Callable[[Any], bool]:
     """A condition on members as one function: closures in closures take three times as long. All
     that comes from the path stands in the source as literals of text."""
     holds: Callable[[Any], bool] = eval(
-        f"lambda members: {source}", {"is_false": is_false, "__builtins__": {}}
+        f"lambda members: {source}",
+        {"is_false": is_false, "as_text": _as_text, "__builtins__": {}},
     )
     # What is no object has no members.
     otherwise = holds({})
@@ -59,8 +66,8 @@ def _of_members(source: str) -> Callable[[Any], bool]:
 
 
 def _source(node: Node) -> str | None:
-    """A condition that compares members with text, or asks whether they are there, in Python; None
-    for one that does more."""
+    """A condition that compares members or their beginnings with text, or asks whether they are
+    there, in Python; None for one that does more."""
     match node["type"]:
         case "or_expression" | "and_expression":
             word = "or" if node["type"] == "or_expression" else "and"
@@ -76,7 +83,30 @@ def _source(node: Node) -> str | None:
             if compared is not None:
                 sign = "==" if node["value"] == "eq" else "!="
                 return f"(members.get({compared[0]!r}) {sign} {compared[1]!r})"
+        case "function_expression" if node["value"] == "starts_with":
+            begun = _begun_with_text(node)
+            if begun is not None:
+                return f"as_text(members.get({begun[0]!r})).startswith({begun[1]!r})"
     return None
+
+
+def _begun_with_text(node: Node) -> tuple[str, str] | None:
+    """Of `starts_with(to_string(a), 'b')`, which no value makes fail, both."""
+    match node["children"]:
+        case [
+            {"type": "function_expression", "value": "to_string", "children": [asked]},
+            {"type": "literal", "value": str(begin)},
+        ] if asked["type"] == "field":
+            return asked["value"], begin
+    return None
+
+
+def _as_text(value: Any) -> str:
+    """JMESPath's `to_string`; of the values that most often stand there, at once."""
+    if isinstance(value, str):
+        return value
+    text: str = "null" if value is None else _FUNCTIONS.call_function("to_string", [value])
+    return text
 
 
 def _compared_with_text(node: Node) -> tuple[str, str] | None:

@@ -35,11 +35,11 @@ def may_meet(trees: Sequence[Node]) -> bool:
 def _head(node: Node) -> str | None:
     """The first name of a path that finds nothing twice, or a pattern of it; None where that is
     not known."""
+    if node["type"] in ("projection", "filter_projection"):
+        node = node["children"][0]
     if node["type"] == "function_expression" and node["children"][0]["type"] == "current":
         pattern: str = node["children"][1]["value"]
         return pattern
-    if node["type"] in ("projection", "filter_projection"):
-        node = node["children"][0]
     names = names_through(node)
     return names[0] if names else None
 
@@ -92,6 +92,8 @@ def _fast_one(tree: Node) -> tuple[Callable[[Any], Places], bool] | None:
         return (_fast_members(pattern["value"]), True) if is_top else None
     if tree["type"] not in ("projection", "filter_projection"):
         return None
+    if tree["type"] == "filter_projection" and tree["children"][0]["type"] == "function_expression":
+        return _fast_filtered(*tree["children"])
     before, after = map(names_through, tree["children"][:2])
     if not before or after is None or len(after) > 1:
         return None
@@ -159,6 +161,21 @@ def _fast_item(left: Node, right: Node) -> tuple[Callable[[Any], Places], bool] 
         return find(document)[cut]
 
     return places, False
+
+
+def _fast_filtered(
+    left: Node, right: Node, asked: Node
+) -> tuple[Callable[[Any], Places], bool] | None:
+    """Of `members(@, 'a*')[?b]`."""
+    inner = _fast_one(left)
+    if inner is None or right["type"] != "identity":
+        return None
+    find, holds = inner[0], condition(asked)
+
+    def places(document: Any) -> Places:
+        return [(pointer, value) for pointer, value in find(document) if holds(value)]
+
+    return places, True
 
 
 def _fast_members(pattern: str) -> Callable[[Any], Places]:
