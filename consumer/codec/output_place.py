@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from consumer.codec.described import described
@@ -32,6 +32,7 @@ class OutputPlace:
 
     def __init__(self, output_field: str = "", additions: frozenset[str] = RESERVED_FIELDS) -> None:
         self._setting = output_field
+        self._additions = additions
         self.names = member_names(output_field) if output_field else ()
         self.top_names: frozenset[str] | None = additions
         if self.names:
@@ -60,6 +61,12 @@ class OutputPlace:
                 )
         return False
 
+    def without(self, document: dict[str, Any]) -> dict[str, Any]:
+        """The message without what stands there; the rest of it is shared, not copied."""
+        if not self.names:
+            return {name: one for name, one in document.items() if name not in self._additions}
+        return _without(document, self.names)
+
     def tagging(self, document: Any) -> Mapping[str, Any]:
         """The `tagging` that stands there; empty where there is none."""
         here = document
@@ -68,6 +75,14 @@ class OutputPlace:
                 return {}
             here = here.get(name)
         return here if isinstance(here, dict) and _is_plain(here) else {}
+
+
+def _without(members: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    name, *inner = names
+    if not inner:
+        return {other: one for other, one in members.items() if other != name}
+    within = members.get(name)
+    return {**members, name: _without(within, inner)} if isinstance(within, dict) else members
 
 
 def _is_plain(tagging: Mapping[str, Any]) -> bool:

@@ -35,6 +35,9 @@ _MAKES_VALUES = {
     "expref": "a reference to an expression",
 }
 
+#: Nodes of a path's tree inside one another, of which each takes a few calls in one another.
+_MAX_DEPTH = 100
+
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 #: Functions of JMESPath that take any number of arguments have this in their signature.
@@ -102,6 +105,11 @@ def parsed(path: str) -> Node:
         raise _unreadable(path, error.lex_position, error.msg) from None
     except RecursionError:
         raise PathFault("the path is nested too deep", "write a shorter one") from None
+    if _is_too_deep(tree):
+        raise PathFault(
+            "the path is nested too deep",
+            f"write a shorter one: at most {_MAX_DEPTH} alternatives and brackets in one another",
+        )
     _check_places(tree, path)
     return tree
 
@@ -121,6 +129,31 @@ def member_names(path: str) -> tuple[str, ...]:
             f'"{path}" is more than names', "it must be names with dots between them, such as x.y"
         )
     return tuple(child["value"] for child in children)
+
+
+def leading_names(path: str) -> tuple[tuple[str, ...], bool]:
+    """The names that a path begins with, and whether it is nothing more: of `a.b[*].c` a and b."""
+    return _leading(parsed(path)) if is_path(path) else ((path,), True)
+
+
+def _leading(node: Node) -> tuple[tuple[str, ...], bool]:
+    match node["type"]:
+        case "field":
+            return (node["value"],), True
+        case "identity":
+            return (), True
+        case "subexpression" | "index_expression" | "pipe":
+            names: tuple[str, ...] = ()
+            for child in node["children"]:
+                more, is_whole = _leading(child)
+                names += more
+                if not is_whole:
+                    return names, False
+            return names, True
+        case "projection" | "filter_projection" | "flatten":
+            return _leading(node["children"][0])[0], False
+        case _:
+            return (), False
 
 
 def names_places(node: Node) -> bool:
@@ -201,6 +234,15 @@ def _check_function(node: Node, path: str) -> None:
         raise PathFault(
             f'"{path}" gives {name}() {given} arguments', f"it takes {least}{len(signature)}"
         )
+
+
+def _is_too_deep(tree: Node) -> bool:
+    level = [tree]
+    for _ in range(_MAX_DEPTH):
+        level = [child for node in level for child in node["children"] if isinstance(child, dict)]
+        if not level:
+            return False
+    return True
 
 
 def _nodes(node: Node) -> Iterator[Node]:

@@ -28,7 +28,7 @@ from consumer.contracts.choices import (
     Switch,
 )
 from consumer.contracts.languages import ANY_LANGUAGE, primary_subtag, with_kin
-from consumer.settings.paths import member_names
+from consumer.settings.paths import leading_names, member_names
 from consumer.settings.presets import preset_values
 from consumer.settings.registry import without_password
 from consumer.settings.run_bounds import EARLIEST, END, run_group, time_ms
@@ -315,19 +315,26 @@ class Settings(BaseModel):
     @model_validator(mode="after")
     def _fields_differ(self) -> Self:
         """A text is no id, and what the output replaces is no text."""
-        written = {"entities", "tagging"}
+        written: list[tuple[str, ...]] = [("entities",), ("tagging",)]
         if self.group_mentions is Switch.ON:
-            written.add("names")
+            written.append(("names",))
         if self.output_field:
-            names = member_names(self.output_field)
-            written = set(names) if len(names) == 1 else set()
+            written = [member_names(self.output_field)]
         for name in self.text_fields:
-            if name == self.id_field or name in written:
+            if name == self.id_field or (name,) in written:
                 raise WrongValue(
                     f"{name} has a meaning of its own in the message",
                     "it must name fields that hold text",
                     ("text_fields",),
                 )
+            begin, is_whole = leading_names(name)
+            for place in written:
+                if begin[: len(place)] == place or (is_whole and place[: len(begin)] == begin):
+                    raise WrongValue(
+                        f"{name} stands where the output has {'.'.join(place)}",
+                        "it must name text that is still there in the output",
+                        ("text_fields", "output_field"),
+                    )
         return self
 
     @model_validator(mode="after")

@@ -131,6 +131,13 @@ def _path(text: str) -> str:
             paths.parsed(text)
         except paths.PathFault as fault:
             raise WrongValue(fault.problem, fault.remedy) from fault
+    elif text.startswith("/"):
+        # An entity's field that begins with a slash is a JSON Pointer, and only that.
+        way = ".".join(text.split("/")[1:])
+        raise WrongValue(
+            f"{text} begins with a slash, as a JSON Pointer",
+            f'write {way or "a name"} for the path, or "{text}" in double quotes for the name',
+        )
     return text
 
 

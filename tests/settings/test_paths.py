@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consumer.settings.paths import PathFault, is_path, member_names, parsed, split
+from consumer.settings.paths import (
+    PathFault,
+    is_path,
+    leading_names,
+    member_names,
+    parsed,
+    split,
+)
 
 
 @pytest.mark.parametrize("name", ["title", "head line", "body-text", "über", "a/b", "$id", "1"])
@@ -98,3 +105,36 @@ def test_any_text_is_parsed_or_refused_in_one_line(text: str) -> None:
     except PathFault as found:
         fault = found
     assert fault is None or (fault.problem and "\n" not in str(fault))
+
+
+@pytest.mark.parametrize("path", ["||".join(f"a{n}.b" for n in range(300)), "a" + "[]" * 300])
+def test_a_path_that_would_take_too_many_calls_is_refused(path: str) -> None:
+    with pytest.raises(PathFault, match="nested too deep"):
+        parsed(path)
+
+
+def test_a_path_of_many_names_is_none_too_deep() -> None:
+    assert parsed("a" + ".a" * 5_000)
+    assert parsed("||".join(f"a{n}.b" for n in range(90)))
+
+
+@pytest.mark.parametrize(
+    ("path", "names", "is_whole"),
+    [
+        ("a", ("a",), True),
+        ("a.b.c", ("a", "b", "c"), True),
+        ('"a.b".c', ("a.b", "c"), True),
+        ("a.b[*].c", ("a", "b"), False),
+        ("a[].c", ("a",), False),
+        ("a[?b].c", ("a",), False),
+        ("a.b[0].c", ("a", "b"), False),
+        ("a | b.c", ("a", "b", "c"), True),
+        ("a || b", (), False),
+        ("*.a", (), False),
+        ("members(@, 'a*')", (), False),
+    ],
+)
+def test_the_names_that_a_path_begins_with(
+    path: str, names: tuple[str, ...], is_whole: bool
+) -> None:
+    assert leading_names(path) == (names, is_whole)

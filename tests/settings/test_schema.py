@@ -118,6 +118,42 @@ def test_a_text_field_may_have_what_the_settings_give_no_other_meaning() -> None
     assert "ner has a meaning of its own" in wrong(text_fields=("ner",), output_field="ner")
 
 
+@pytest.mark.parametrize(
+    ("text", "place", "options"),
+    [
+        ("tagging.model", "tagging", {}),
+        ("entities[*].text", "entities", {}),
+        ("names[0].text", "names", {"group_mentions": "on"}),
+        ("x.text", "x", {"output_field": "x"}),
+        ("x.y", "x.y", {"output_field": "x.y"}),
+        ("x.y[*]", "x.y", {"output_field": "x.y"}),
+        ("x", "x.y", {"output_field": "x.y"}),
+    ],
+)
+def test_no_text_stands_where_the_output_does(
+    text: str, place: str, options: dict[str, Any]
+) -> None:
+    assert wrong(text_fields=("title", text), **options) == (
+        f"{text} stands where the output has {place}; "
+        "it must name text that is still there in the output"
+    )
+
+
+@pytest.mark.parametrize("text", ["x.z", "x[*].y", "*.y", "a || x.y", "members(@, 'x*')", "xx"])
+def test_text_may_stand_beside_the_output(text: str) -> None:
+    assert Settings(text_fields=(text,), output_field="x.y").text_fields == (text,)
+
+
+@pytest.mark.parametrize("setting", ["text_fields", "id_field", "language_field"])
+def test_a_json_pointer_is_no_path(setting: str) -> None:
+    assert wrong(**{setting: "/a/b"}) == (
+        "/a/b begins with a slash, as a JSON Pointer; "
+        'write a.b for the path, or "/a/b" in double quotes for the name'
+    )
+    quoted: dict[str, Any] = {setting: '"/a/b"'}
+    assert Settings(**quoted)
+
+
 def test_paths_are_separated_by_the_commas_outside_of_their_brackets_and_quotes() -> None:
     text = """headline, payload.body ,bodies[?contains(a, 'x,]')].value,"a,b".c, [d, e]"""
     assert Settings(text_fields=text).text_fields == (  # type: ignore[arg-type]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from consumer.codec.described import described, listed, shortened
+from consumer.codec.fields.located import escaped
 from consumer.codec.fields.names import (
     not_an_object,
     only_markup,
@@ -19,7 +20,7 @@ from consumer.codec.text.formats import ReadField
 from consumer.contracts.choices import NoText, RejectCode, SkipReason
 from consumer.contracts.errors import RejectedMessage
 from consumer.contracts.messages import Article, RawMessage, TextField, Untagged
-from consumer.settings.paths import Node, is_path, parsed
+from consumer.settings.paths import Node, is_path, leading_names, parsed
 
 #: Paths of which an error says what the message has there instead.
 _EXPLAINED_PATHS = 3
@@ -43,7 +44,8 @@ class PathsReader:
     """Reads what paths and names find; arguments as for `NamesReader`.
 
     A name gives a field of that name, as it does beside names alone; a path gives a field for each
-    text that it finds, called by its JSON Pointer. What two paths find is read once.
+    text that it finds, called by its JSON Pointer. What two of them find is read once. What stands
+    where the additions go is no text: the output replaces it.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class PathsReader:
             for finder in self._text_finders
         )
         self._finds_twice = may_meet([finder.tree for finder in self._text_finders])
+        self._has_names = not all(map(is_path, text_fields))
         self._id_finder = _finder(id_field) if id_field else None
         self._no_text = no_text
         self._place = place
@@ -76,11 +79,16 @@ class PathsReader:
         if type(document) is not dict:
             raise not_an_object(document)
         id = "" if self._id_finder is None else self._id(self._id_finder, document)
+        if self._top_names is None:
+            is_taken = self._place.is_taken(document)
+        else:
+            is_taken = not self._top_names.isdisjoint(document)
+        kept = self._place.without(document) if is_taken else document
         fields = []
         has_markup = False
         try:
             for find, reader in self._finds:
-                for name, text in find(document):
+                for name, text in find(kept):
                     if type(text) is not str:
                         raise self._no_text_there(find, name, text)
                     if not text:
@@ -96,12 +104,11 @@ class PathsReader:
         if self._finds_twice and len(fields) > 1:
             first: dict[str, TextField] = {}
             for field in fields:
-                first.setdefault(field.name, field)
+                pointer = field.name
+                if self._has_names and not pointer.startswith("/"):
+                    pointer = "/" + escaped(pointer)
+                first.setdefault(pointer, field)
             fields = list(first.values())
-        if self._top_names is None:
-            is_taken = self._place.is_taken(document)
-        else:
-            is_taken = not self._top_names.isdisjoint(document)
         article = _made(Article, (raw, id, tuple(fields), is_taken, "", None))
         if fields:
             return article
@@ -116,6 +123,7 @@ class PathsReader:
 
     def without_text(self, document: dict[str, Any]) -> str:
         """Why a message has no text: what it has where the paths look, for a person."""
+        document = self._place.without(document)
         told: list[str] = []
         ways: dict[str, list[str]] = {}
         for finder in self._text_finders[:_EXPLAINED_PATHS]:
@@ -160,7 +168,10 @@ class PathsReader:
     ) -> RejectedMessage:
         setting = self._setting(find)
         if isinstance(value, list):
-            remedy = f"{shortened_setting(setting)}[*] takes the texts of a list"
+            # A long path would be cut short, and of alternatives the [*] would be the last one's.
+            is_short = leading_names(setting)[1] and shortened_setting(setting) == setting
+            way = f"{setting}[*]" if is_short else "a path that ends in [*]"
+            remedy = f"{way} takes the texts of a list"
         elif isinstance(value, dict) and value:
             remedy = f"it has {listed(value)}"
         else:

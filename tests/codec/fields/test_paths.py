@@ -225,3 +225,45 @@ def test_messages_stay_short_whatever_they_quote() -> None:
         {"id": "7", "a": {long: 5}},
     ):
         rejected(document, "a.b", f"members(a, '{long[:50]}*')")
+
+
+@pytest.mark.parametrize(
+    ("path", "document", "options", "fields"),
+    [
+        ("members(@, '*')", {"a": "A", "tagging": {"model": "m"}, "entities": []}, {}, ["/a"]),
+        ("*.text", {"a": {"text": "A"}, "tagging": {"text": "B"}}, {}, ["/a/text"]),
+        ("*[].text", {"a": [{"text": "A"}], "entities": [{"text": "B"}]}, {}, ["/a/0/text"]),
+        ("members(@, 'n*')", {"name": "A", "names": "B"}, {"people": ("PER",)}, ["/name"]),
+        ("members(@, 'n*')", {"name": "A", "names": "B"}, {}, ["/name", "/names"]),
+        ("*.*", {"x": {"a": "A", "y": "B"}}, {"output_field": "x.y"}, ["/x/a"]),
+        ("*.y || a", {"x": {"y": "B"}, "a": "A"}, {"output_field": "x.y"}, ["/a"]),
+        ("a", {"x": None, "a": "A"}, {"output_field": "x.y"}, ["a"]),
+        ("*", {"x": {"y": {}}, "a": "A"}, {"output_field": "x"}, ["/a"]),
+    ],
+)
+def test_what_the_output_replaces_is_no_text(
+    path: str, document: Any, options: Any, fields: list[str]
+) -> None:
+    article = decode(document, path, "b.c", id_field="", **options)
+    assert [field.name for field in article.fields] == fields
+
+
+def test_without_text_nothing_is_told_of_what_the_output_replaces() -> None:
+    code, message = rejected({"tagging": {"text": "A"}}, "*.text", id_field="")
+    assert (code, "tagging" in message) == ("no_text", False)
+
+
+def test_a_name_and_a_path_that_find_one_place_read_it_once() -> None:
+    article = decode({"id": "7", "body": "A", "bl/urb": "B"}, "members(@, 'b*')", "body", "bl/urb")
+    assert [field.name for field in article.fields] == ["/body", "/bl~1urb"]
+
+
+@pytest.mark.parametrize("path", ["a || b", f"a{'.a' * 50}"])
+def test_of_a_long_path_a_remedy_quotes_nothing(path: str) -> None:
+    document: Any = ["x"]
+    for _ in range(path.count("a")):
+        document = {"a": document}
+    assert (
+        "; a path that ends in [*] takes the texts of a list"
+        in rejected(document, path, id_field="")[1]
+    )
