@@ -18,6 +18,7 @@ class AssignedPartitions:
         self._next_number = count(1)
         self._numbers: dict[TopicPartition, int] = {}
         self._read: dict[TopicPartition, int] = {}
+        self._reached: dict[TopicPartition, int] = {}
         self._epochs: dict[TopicPartition, int] = {}
         self._put_off: dict[TopicPartition, tuple[int, float]] = {}
         self._topic_ids: dict[TopicPartition, str | None] = {}
@@ -44,6 +45,7 @@ class AssignedPartitions:
         for one in partitions:
             self._numbers.pop(one, None)
             self._read.pop(one, None)
+            self._reached.pop(one, None)
             self._epochs.pop(one, None)
             self._put_off.pop(one, None)
             self._topic_ids.pop(one, None)
@@ -89,8 +91,14 @@ class AssignedPartitions:
         """
         if self.number(partition) is not None:
             self._read[partition] = offset
+            self._reached[partition] = max(offset, self._reached.get(partition, 0))
             if epoch is not None:
                 self._epochs[partition] = epoch
+
+    def reached(self, partition: TopicPartition) -> int | None:
+        """The furthest that a partition was read since it was assigned, also before a rewind; None
+        where nothing was read."""
+        return self._reached.get(partition)
 
     def epochs(self) -> Mapping[TopicPartition, int]:
         """For each partition the newest leader epoch of which messages were read. By these the

@@ -60,8 +60,10 @@ class Intake:
         read: dict[TopicPartition, tuple[int, Any]] = {}
         for event in events:
             if (error := event.error()) is not None:
+                partition = TopicPartition(event.topic(), event.partition())
+                if (before := read.pop(partition, None)) is not None:
+                    self._passed(partition, *before)
                 self._heed(event, error)
-                read.pop(TopicPartition(event.topic(), event.partition()), None)
                 continue
             found = readable.get((event.topic(), event.partition()))
             if found is not None:
@@ -74,7 +76,7 @@ class Intake:
                 read[partition] = raw.position.offset + 1, event
                 taken.append(raw)
         for partition, (offset, newest) in read.items():
-            self._assigned.passed(partition, offset, newest.leader_epoch())
+            self._passed(partition, offset, newest)
 
     def take_hint(self) -> bool:
         """Whether, since the last call, something looked as if a topic had been replaced."""
@@ -91,6 +93,9 @@ class Intake:
             error = KafkaError(KafkaError.FENCED_INSTANCE_ID, error.str())
         return problem("the consumer cannot go on", error)
 
+    def _passed(self, partition: TopicPartition, offset: int, newest: Any) -> None:
+        self._assigned.passed(partition, offset, newest.leader_epoch())
+
     def _heed(self, message: Any, error: KafkaError) -> None:
         """Decide what an event in the place of a message means."""
         code = error.code()
@@ -103,8 +108,8 @@ class Intake:
             partition = TopicPartition(message.topic(), message.partition())
             number = self._assigned.numbers().get(partition)
             if number is not None:
-                read = self._assigned.read_offsets().get(partition)
-                self.outside[partition] = Outside.heard(number, message.offset(), read, error)
+                reached = self._assigned.reached(partition)
+                self.outside[partition] = Outside.heard(number, message.offset(), reached, error)
         elif code in _OTHER_TOPIC:
             self._hinted = True
         elif code == KafkaError._FATAL or error.fatal():

@@ -73,3 +73,17 @@ def test_the_end_is_never_before_what_was_read() -> None:
     assert assigned.end_offsets({ONE: 15}) == {ONE: 15}
     # Never told: reading may stand behind a transaction that is open.
     assert assigned.end_offsets({TWO: 5}) == {TWO: 5}
+
+
+def test_the_furthest_place_outlives_a_rewind_but_no_assignment() -> None:
+    assigned = AssignedPartitions()
+    assigned.add([ONE])
+    assert assigned.reached(ONE) is None
+    assigned.passed(ONE, 8)
+    assigned.rewind(ONE, 3, now=0.0)
+    assigned.rewound(ONE)
+    assigned.passed(ONE, 4)
+    assert (assigned.read_offsets()[ONE], assigned.reached(ONE)) == (4, 8)
+    assigned.drop([ONE])
+    assigned.add([ONE])
+    assert assigned.reached(ONE) is None

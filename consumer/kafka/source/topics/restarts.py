@@ -64,13 +64,14 @@ class Restarts:
         for one in ids:
             where = f"{one.topic} [{one.partition}]"
             said = f"{where} was deleted and made again"
-            if one in reads:
+            if reads.get(one):
                 said += f" after it was read to offset {reads[one]}"
             self._refuse(said, JumpReason.RECREATED)
             _log.warning("%s; it is read from its beginning", said)
         self._starts.begin_anew(ids)
         member.rebalance.renew(member.consumer, dict.fromkeys(ids, OFFSET_BEGINNING))
         for one, topic_id in ids.items():
+            self._assigned.passed(one, 0)
             self._assigned.vouch(one, topic_id)
             listener.on_jumped(JumpReason.RECREATED, 0)
 
@@ -101,7 +102,16 @@ class Restarts:
     ) -> bool:
         """Move one partition. Returns whether that is done; the brokers may not have answered."""
         where = f"{partition.topic} [{partition.partition}]"
-        if found.position is None:
+        _log.debug("%s: reading has stopped: %s", where, found.error.str())
+        (asked,) = client_partitions([partition])
+        try:
+            position = self._stands(member, partition, found)
+            if position is not None:
+                low, high = member.consumer.get_watermark_offsets(asked, timeout=_ANSWER_S)
+        except KafkaException as failed:
+            _log.warning("%s: where it begins and ends is not known yet: %s", where, failed)
+            return False
+        if position is None:
             self._refuse(
                 f"{where} cannot be read from where group {self._settings.group_id} "
                 f"stands ({found.error.str().strip()})",
@@ -109,24 +119,19 @@ class Restarts:
             )
             # A new group has committed its start (see `Starts`); that offset is gone since.
             member.rebalance.place(member.consumer, {partition: OFFSET_BEGINNING})
+            self._assigned.passed(partition, 0)
             return True
-        try:
-            (asked,) = client_partitions([partition])
-            low, high = member.consumer.get_watermark_offsets(asked, timeout=_ANSWER_S)
-        except KafkaException as failed:
-            _log.warning("%s: where it begins and ends is not known yet: %s", where, failed)
-            return False
-        start, reason = found.goes_on(found.position, low, high)
+        start, reason = found.goes_on(position, low, high)
         if reason is None:
             member.rebalance.place(member.consumer, {partition: start})
             return True
         stands = (
-            f"{where} cannot be read from offset {found.position}, where group "
+            f"{where} cannot be read from offset {position}, where group "
             f"{self._settings.group_id} stands: it now has {low} to {high}; {_SAID[reason]}"
         )
         self._refuse(stands, reason)
         _log.warning("%s; it is read on from offset %d", stands, start)
-        if start < found.position:
+        if start < position:
             # Offsets that were resolved come again, with other messages.
             topic_id = self._assigned.topic_ids().get(partition)
             member.rebalance.renew(member.consumer, {partition: start})
@@ -135,8 +140,25 @@ class Restarts:
             member.rebalance.place(member.consumer, {partition: start})
         # What stands behind the end of a bounded run is no part of it.
         last = min(start, self._assigned.ends.get(partition, start))
-        listener.on_jumped(reason, max(last - found.position, 0))
+        self._assigned.passed(partition, last)
+        listener.on_jumped(reason, max(last - position, 0))
         return True
+
+    def _stands(self, member: Member, partition: TopicPartition, found: Outside) -> int | None:
+        """The offset at which a partition is to be read now; None where there is none.
+
+        The client's word comes last. It may be about a position that this assignment never had: of
+        an earlier topic of that name, say. To believe that would pass over messages.
+
+        Raises:
+            KafkaException: the group's offset is not known; a transaction may hold it.
+        """
+        if (read := self._assigned.read_offsets().get(partition)) is not None:
+            return read
+        (answer,) = member.consumer.committed(client_partitions([partition]), _ANSWER_S)
+        if answer.error is not None:
+            raise KafkaException(answer.error)
+        return answer.offset if answer.offset >= 0 else found.position
 
     def _refuse(self, what: str, reason: JumpReason) -> None:
         if (remedy := self._starts.remedy(reason)) is not None:

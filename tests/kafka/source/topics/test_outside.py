@@ -51,8 +51,16 @@ def test_a_log_that_was_cut_is_read_from_the_cut(low: int, high: int, start: int
     assert heard.goes_on(90, low, high) == (start, JumpReason.CUT)
 
 
-def test_a_partition_that_was_read_has_a_place_whatever_the_client_says() -> None:
-    """Its silence must not have the whole topic read again."""
-    assert Outside.heard(1, None, 90, OUT_OF_RANGE).position == 90
-    assert Outside.heard(1, None, None, OUT_OF_RANGE).position is None
-    assert Outside.heard(1, 0, 90, OUT_OF_RANGE).position == 0
+@pytest.mark.parametrize("reached", [None, 0, 64])
+def test_a_cut_of_a_place_where_this_assignment_never_was_moves_nothing(
+    reached: int | None,
+) -> None:
+    """The client tells it late: the topic was made again, and its successor was empty then."""
+    heard = Outside(1, 90, OUT_OF_RANGE, 0, reached)
+    assert heard.goes_on(64, 0, 200) == (64, None)
+    assert heard.goes_on(30, 50, 200) == (50, JumpReason.REMOVED)
+
+
+def test_a_cut_counts_after_a_rewind_too() -> None:
+    assert Outside(1, 90, OUT_OF_RANGE, 64, 90).goes_on(80, 0, 200) == (64, JumpReason.CUT)
+    assert Outside(1, 90, OUT_OF_RANGE, 64, 90).goes_on(50, 0, 200) == (50, None)

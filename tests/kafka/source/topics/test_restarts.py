@@ -8,7 +8,7 @@ from typing import Any
 
 import confluent_kafka
 import pytest
-from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_INVALID, KafkaError, KafkaException
 
 from consumer.contracts.choices import JumpReason, OffsetReset
 from consumer.contracts.errors import KafkaProblem
@@ -23,6 +23,7 @@ from tests.support.fakes import P0
 
 NONE = KafkaError(KafkaError._AUTO_OFFSET_RESET, "no previously committed offset available")
 OUT_OF_RANGE = KafkaError(KafkaError._AUTO_OFFSET_RESET, "Broker: Offset out of range")
+TIMED_OUT = KafkaError(KafkaError._TIMED_OUT)
 
 
 class Rig:
@@ -31,6 +32,8 @@ class Rig:
     def __init__(self, policy: str = "earliest") -> None:
         self.placed: list[int] = []
         self.failures: list[KafkaException] = []
+        #: The group's offset, or why it is not known.
+        self.group_at: int | KafkaError = OFFSET_INVALID
         self.assigned, self.heard = AssignedPartitions(), Heard()
         settings = Settings(auto_offset_reset=OffsetReset(policy))
         self.restarts = Restarts(settings, self.assigned, Starts(settings))
@@ -52,6 +55,14 @@ class Rig:
 
     def position(self, partitions: list[Any]) -> None:
         pass
+
+    def committed(self, partitions: list[Any], timeout: float) -> list[Any]:
+        assert timeout > 0
+        (one,) = partitions
+        found, told = self.group_at, {"topic": one.topic, "partition": one.partition}
+        if isinstance(found, KafkaError):
+            return [SimpleNamespace(**told, offset=OFFSET_INVALID, error=found)]
+        return [SimpleNamespace(**told, offset=found, error=None)]
 
     def get_watermark_offsets(self, _partition: Any, timeout: float) -> tuple[int, int]:
         assert timeout > 0
@@ -112,7 +123,7 @@ def test_a_worker_that_is_told_so_stops_and_names_it(position: int | None) -> No
 
 def test_brokers_that_do_not_answer_are_asked_again() -> None:
     rig = Rig()
-    rig.failures = [KafkaException(KafkaError(KafkaError._TIMED_OUT))]
+    rig.failures = [KafkaException(TIMED_OUT)]
     assert rig.goes_on(Outside(rig.number, 20, OUT_OF_RANGE)) == []
     assert rig.goes_on() == []
     rig.restarts._retry_at = 0.0
@@ -139,6 +150,51 @@ def test_a_rewind_holds_where_the_client_cannot_seek() -> None:
 def test_a_rewind_behind_a_cut_goes_to_the_cut() -> None:
     rig = Rig()
     rig.assigned.rewind(P0, 85, 0.0)
-    assert rig.goes_on(Outside(rig.number, 88, OUT_OF_RANGE, cut=80)) == [80]
+    assert rig.goes_on(Outside(rig.number, 88, OUT_OF_RANGE, cut=80, reached=88)) == [80]
     assert rig.assigned.put_off() == {}
     assert rig.heard.jumps == [(JumpReason.CUT, 0)]
+
+
+@pytest.mark.parametrize("cut", [None, 0, 90])
+def test_what_is_said_of_a_place_that_is_past_moves_nothing(cut: int | None) -> None:
+    """The client speaks of offset 120 of an earlier topic; the new one is read from its beginning,
+    and stands at 60. What comes from there on is unread."""
+    rig = Rig()
+    rig.assigned.passed(P0, 60)
+    assert rig.goes_on(Outside(rig.number, 120, OUT_OF_RANGE, cut, reached=0)) == [60]
+    assert rig.assigned.numbers()[P0] == rig.number
+    assert rig.heard.jumps == []
+
+
+def test_a_topic_that_was_made_again_is_read_from_its_beginning_whatever_is_said_late() -> None:
+    rig = Rig()
+    rig.assigned.passed(P0, 120)
+    rig.restarts.begin_anew(rig.member, rig.heard, {P0: "B"})
+    number = rig.assigned.numbers()[P0]
+    assert rig.placed == [OFFSET_BEGINNING]
+    # Its first messages, up to 50, are gone by retention; none of the others are passed over.
+    assert rig.goes_on(Outside(number, 120, OUT_OF_RANGE)) == [OFFSET_BEGINNING, 50]
+    assert rig.heard.jumps == [(JumpReason.RECREATED, 0), (JumpReason.REMOVED, 50)]
+
+
+def test_where_nothing_was_read_the_groups_offset_is_believed() -> None:
+    rig = Rig()
+    rig.group_at = 70
+    assert rig.goes_on(Outside(rig.number, 120, OUT_OF_RANGE)) == [70]
+    assert rig.heard.jumps == []
+
+
+def test_nothing_moves_while_a_transaction_holds_the_groups_offset() -> None:
+    rig = Rig()
+    rig.group_at = TIMED_OUT
+    assert rig.goes_on(Outside(rig.number, 120, OUT_OF_RANGE)) == []
+    rig.restarts._retry_at, rig.group_at = 0.0, 70
+    assert rig.goes_on() == [70]
+
+
+def test_what_was_moved_stands_where_it_was_moved_to() -> None:
+    """A second word about the old place, 20, does not count what was removed once more."""
+    rig = Rig()
+    assert rig.goes_on(Outside(rig.number, 20, OUT_OF_RANGE)) == [50]
+    assert rig.goes_on(Outside(rig.number, 20, OUT_OF_RANGE)) == [50, 50]
+    assert rig.heard.jumps == [(JumpReason.REMOVED, 30)]
