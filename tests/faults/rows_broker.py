@@ -152,6 +152,10 @@ def remade(scene: Scene, times: int = 2) -> None:
         # What was acknowledged by now went with the topic, unless it was read before.
         scene.wait_for(scene.feeder.is_held_up, "the feeder has no topic")
         scene.may_skip = frozenset(scene.feeder.positions)
+        if not scene.transactional:
+            # What was read of the old topic is still published. It would be taken for outcomes of
+            # the new topic, which has the same offsets.
+            scene.wait_for(scene.is_idle, "the outcomes of what went with the topic")
         scene.begin_outcomes_here()
         helpers.create_topic(scene.broker.direct, scene.input, inputs.PARTITIONS)
         scene.wait_recovered()

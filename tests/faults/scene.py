@@ -243,6 +243,14 @@ class Scene:
             f"behind open transactions {self._open_transactions()}\n{accounts.logs(self.workers)}"
         )
 
+    def is_idle(self) -> bool:
+        """Whether no worker has a message in flight; looks twice, half a second apart."""
+        for pause_s in (0.0, 0.5):
+            time.sleep(pause_s)
+            if any(one.metric("nerstream_in_flight_messages") for one in self._alive()):
+                return False
+        return True
+
     def wait_dead(self, worker: WorkerProcess) -> int:
         """Until the process has ended; its exit code, negative for a signal."""
         self.wait_for(lambda: worker.process.poll() is not None, "the end of a worker")
