@@ -39,6 +39,8 @@ def add_settings_arguments(
     unknown = wanted - set(Settings.model_fields)
     if unknown:
         raise ValueError(f"no settings: {', '.join(sorted(unknown))}")
+    # A command's own flag may have the name of a setting that it does not take.
+    parser.set_defaults(settings_taken=frozenset(wanted))
     parser.add_argument(
         "--config",
         metavar="FILE",

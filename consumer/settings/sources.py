@@ -71,7 +71,7 @@ def load_settings(
                 faults.append(item)
             else:
                 found[item.key] = item
-    if hasattr(arguments, "models"):  # where a command takes models
+    if "models" in _taken(arguments):
         faults.extend(_beside_models(found))
     settings, wrong = _validated(found, defaults or {})
     faults.extend(wrong)
@@ -114,8 +114,16 @@ def _beside_models(found: Mapping[str, Given]) -> Iterator[SettingsError]:
             yield SettingsError(found[setting].source, "has no effect beside models", remedy)
 
 
+def _taken(arguments: argparse.Namespace) -> list[str]:
+    """The settings that the command takes, in the order of `Settings`."""
+    taken = getattr(arguments, "settings_taken", None)
+    if taken is None:
+        return [name for name in Settings.model_fields if hasattr(arguments, name)]
+    return [name for name in Settings.model_fields if name in taken]
+
+
 def _from_flags(arguments: argparse.Namespace) -> Iterator[Given | SettingsError]:
-    for setting in Settings.model_fields:
+    for setting in _taken(arguments):
         value = getattr(arguments, setting, None)
         if value is None:
             continue

@@ -727,3 +727,13 @@ def test_a_schema_is_not_made_up() -> None:
     assert lines("--output-format", "avro") == [
         "--output-format: avro cannot be made of input_format=json; it must be same, or json"
     ]
+
+
+def test_a_flag_of_a_command_is_no_setting_of_the_same_name() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--model", action="append", dest="models")
+    add_settings_arguments(parser, ["threads"])
+    arguments = parser.parse_args(["--model", "one", "--threads", "3"])
+    settings = load_settings(arguments, {})
+    assert settings.models == {}
+    assert settings.threads == 3
