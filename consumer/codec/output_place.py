@@ -82,7 +82,11 @@ def _without(members: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
     if not inner:
         return {other: one for other, one in members.items() if other != name}
     within = members.get(name)
-    return {**members, name: _without(within, inner)} if isinstance(within, dict) else members
+    if not isinstance(within, dict):
+        return members
+    rest = _without(within, inner)
+    # One that holds nothing else may have been made for it.
+    return {**members, name: rest} if rest else _without(members, (name,))
 
 
 def _is_plain(tagging: Mapping[str, Any]) -> bool:

@@ -239,6 +239,7 @@ def test_messages_stay_short_whatever_they_quote() -> None:
         ("*.y || a", {"x": {"y": "B"}, "a": "A"}, {"output_field": "x.y"}, ["/a"]),
         ("a", {"x": None, "a": "A"}, {"output_field": "x.y"}, ["a"]),
         ("*", {"x": {"y": {}}, "a": "A"}, {"output_field": "x"}, ["/a"]),
+        ("*", {"x": {"y": {}}, "a": "A"}, {"output_field": "x.y"}, ["/a"]),
     ],
 )
 def test_what_the_output_replaces_is_no_text(
