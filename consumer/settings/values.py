@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -182,9 +182,32 @@ def _optional_path(text: str) -> str:
     return _path(text.strip())
 
 
+def _each_named_once(entries: tuple[str, ...], what: Callable[[str], str]) -> tuple[str, ...]:
+    """Of two entries for one thing, only one could count."""
+    first: dict[str, str] = {}
+    for entry in entries:
+        name = what(entry)
+        if name in first:
+            raise WrongValue(
+                f"has {first[name]} and {entry}, both for {name}", "it must have one for each"
+            )
+        first[name] = entry
+    return entries
+
+
+def _each_type_once(entries: tuple[str, ...]) -> tuple[str, ...]:
+    return _each_named_once(entries, lambda entry: entry.partition("=")[0])
+
+
+def _each_format_once(entries: tuple[str, ...]) -> tuple[str, ...]:
+    fields = tuple(entry for entry in entries if "=" in entry)
+    _each_named_once(fields, lambda entry: entry.rpartition("=")[0].strip())
+    return entries
+
+
 def _member(text: str) -> str:
     """Names with dots between them, or nothing."""
-    text = text.strip()
+    text = _path(text.strip())
     if text:
         try:
             paths.member_names(text)
@@ -288,11 +311,13 @@ TypeNames: TypeAlias = Annotated[
     tuple[Annotated[str, AfterValidator(_type_name)], ...],
     BeforeValidator(_split),
     AfterValidator(_none_twice),
+    AfterValidator(_each_type_once),
 ]
 TextFormats: TypeAlias = Annotated[
     tuple[Annotated[str, AfterValidator(_known_format)], ...],
     BeforeValidator(_split_paths),
     AfterValidator(_each_once),
+    AfterValidator(_each_format_once),
 ]
 OptionalPath: TypeAlias = Annotated[str, AfterValidator(_optional_path)]
 OptionalMember: TypeAlias = Annotated[str, AfterValidator(_member)]

@@ -62,6 +62,14 @@ def test_lists_are_separated_by_commas() -> None:
         ({"text_fields": ()}, "names nothing; it must name at least one, separated by commas"),
         ({"text_fields": ("",)}, "names nothing; it must name at least one, separated by commas"),
         ({"text_fields": "a,b,a"}, "names a twice; it must name each once"),
+        (
+            {"type_names": "PER=a, PER = b"},
+            "has PER=a and PER=b, both for PER; it must have one for each",
+        ),
+        (
+            {"text_format": "title=html,title=plain"},
+            "has title=html and title=plain, both for title; it must have one for each",
+        ),
         ({"bootstrap_servers": ""}, "is empty; it must not be"),
         ({"group_id": " "}, "is empty; it must not be"),
         ({"group_id": "a\0b"}, "'a\\x00b' is no name of a group; it must be of printable ASCII"),
@@ -144,7 +152,7 @@ def test_text_may_stand_beside_the_output(text: str) -> None:
     assert Settings(text_fields=(text,), output_field="x.y").text_fields == (text,)
 
 
-@pytest.mark.parametrize("setting", ["text_fields", "id_field", "language_field"])
+@pytest.mark.parametrize("setting", ["text_fields", "id_field", "language_field", "output_field"])
 def test_a_json_pointer_is_no_path(setting: str) -> None:
     assert wrong(**{setting: "/a/b"}) == (
         "/a/b begins with a slash, as a JSON Pointer; "
