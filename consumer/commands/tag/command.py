@@ -68,7 +68,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_format_argument(parser)
     parser.add_argument(
-        "--whole", action="store_true", help="take the whole text as one article, not each line"
+        "--whole",
+        action="store_true",
+        help="take the whole input as one article, not each line: a text of many lines, or one "
+        "JSON object that is spread over lines, as it then comes out",
     )
     form = parser.add_mutually_exclusive_group()
     form.add_argument(

@@ -56,6 +56,18 @@ def test_the_whole_text_as_one_article(tmp_path: Path, capfd: pytest.CaptureFixt
     assert [(d["id"], d["body"]) for d in documents] == [("1", f"{TEXT}\n\nZürich\n")]
 
 
+def test_whole_takes_one_json_object_over_many_lines(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    article = {"id": "n1", "title": "Kotor", "body": TEXT}
+    file = written(tmp_path / "news.json", orjson.dumps(article, option=orjson.OPT_INDENT_2))
+    assert cli.main(["tag", file, "--whole", "--json"]) == 0
+    # Its own bytes come out, with their line ends.
+    document = orjson.loads(capfd.readouterr().out)
+    assert (document["id"], document["body"]) == ("n1", TEXT)
+    assert document["entities"]
+
+
 def test_json_lines_keep_their_fields_and_their_order(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
