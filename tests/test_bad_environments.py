@@ -92,9 +92,12 @@ ENVIRONMENTS = {
 #: Of each command a call that ends early with this code: the file is a folder, a broker is away.
 EARLY = {
     "run": (["run", "--config", "{folder}"], 2),
+    "doctor": (["doctor", "--config", "{folder}"], 2),
     "demo": (["demo", "{folder}"], 2),
     "tag": (["tag", "{folder}"], 2),
     "produce": (["produce", "{folder}", "--topic", "São"], 2),
+    "dead-letters": (["dead-letters", "list", "--config", "{folder}"], 2),
+    "audit": (["audit", "--config", "{folder}"], 2),
     "evaluate": (["evaluate", "{folder}/São"], 2),
     "compare": (["compare", "{folder}"], 2),
     "train": (
@@ -247,9 +250,12 @@ def test_a_working_folder_that_is_gone_is_told(
 
 #: A call of each command, other than the worker, that goes on for longer than its start.
 WORK = {
+    "doctor": ["doctor", "--no-model", "--bootstrap-servers", "{broker}"],
     "demo": ["demo", "{articles}"],
     "tag": ["tag", "{text}"],
     "produce": ["produce", "-", "--topic", "x", "--bootstrap-servers", "{broker}"],
+    "dead-letters": ["dead-letters", "list", "--bootstrap-servers", "{broker}"],
+    "audit": ["audit", "--bootstrap-servers", "{broker}"],
     "evaluate": ["evaluate", "{conll}"],
     "compare": ["compare", "{text}"],
     "train": [

@@ -27,7 +27,7 @@ LOADS_FOR_EVER = """
 
     lock = threading.Lock()
     lock.acquire()
-    app.tagger_from = load
+    app.taggers_from = load
     sys.exit(cli.main())
 """
 
@@ -62,6 +62,8 @@ class Started:
         self.lines: list[str] = []
         while not self.lines or word not in self.lines[-1]:
             line = self.process.stderr.readline().decode()
+            if not line:
+                self.process.communicate()
             assert line, self.lines
             self.lines.append(line)
 

@@ -33,6 +33,9 @@ class JsonComparison:
         # Bytes that a member of ours cannot be written without: its name, or an escape of JSON's.
         self._signs = (*(orjson.dumps(name)[1:-1] for name in sorted(self._top)), b"\\u")
 
+    def close(self) -> None:
+        """It has no connections."""
+
     def kept(self, value: bytes) -> tuple[bytes, bool]:
         """As the protocol says."""
         at = -1 if self._names else value.rfind(_ADDED)

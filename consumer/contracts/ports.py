@@ -117,6 +117,9 @@ class Comparison(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Close the connections that it has, if any."""
+
 
 class RebalanceListener(Protocol):
     """What the poll stage wants to hear from the source; called inside `Source.poll` or `close`."""

@@ -334,4 +334,5 @@ def test_the_parser_offers_the_settings_that_it_uses() -> None:
         "config": None,
         "bootstrap_servers": None,
         "kafka": None,
+        "settings_taken": {"bootstrap_servers", "kafka"},
     }

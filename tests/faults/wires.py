@@ -136,6 +136,7 @@ class AvroWire:
 
     def close(self) -> None:
         self._client.close()
+        self.comparison.close()
 
     def _article(self, number: int, plain: bytes) -> bytes:
         version = number // _VERSION_MESSAGES % 2

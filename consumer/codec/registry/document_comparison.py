@@ -45,6 +45,10 @@ class DocumentComparison:
         is_tagged = self._take_out(document, self._names)
         return orjson.dumps(document, option=orjson.OPT_SORT_KEYS), is_tagged
 
+    def close(self) -> None:
+        """Close the registry's connections."""
+        self._source.close()
+
     def _read(self, value: bytes) -> Any:
         try:
             if not value.startswith(_FRAMED):

@@ -169,29 +169,32 @@ def _part(
     # Imported here, as the client library is.
     from consumer.loading import comparison_from
 
-    audit = Audit(
-        part,
-        comparison_from(settings),
-        exactly_once=settings.delivery is Delivery.EXACTLY_ONCE,
-        compacted=plan.compacted,
-        most=most,
-    )
-    for taken in reader.read(part):
-        for raw, _ in taken.messages:
-            audit.note_input(raw)
-        for gap in _gaps(taken):
-            audit.note_input_gap(gap)
-        move(taken.done)
-    for gap in plan.gone_outcomes:
-        audit.note_outcome_gap(gap)
-    move = _after(size_of(part), move)
-    for taken in reader.read(plan.outcomes):
-        for raw, has_own_time in taken.messages:
-            audit.note_outcome(plan.roles[raw.position.topic_partition.topic], raw, has_own_time)
-        for gap in _gaps(taken):
+    with contextlib.closing(comparison_from(settings)) as comparison:
+        audit = Audit(
+            part,
+            comparison,
+            exactly_once=settings.delivery is Delivery.EXACTLY_ONCE,
+            compacted=plan.compacted,
+            most=most,
+        )
+        for taken in reader.read(part):
+            for raw, _ in taken.messages:
+                audit.note_input(raw)
+            for gap in _gaps(taken):
+                audit.note_input_gap(gap)
+            move(taken.done)
+        for gap in plan.gone_outcomes:
             audit.note_outcome_gap(gap)
-        move(taken.done)
-    return audit.finish()
+        move = _after(size_of(part), move)
+        for taken in reader.read(plan.outcomes):
+            for raw, has_own_time in taken.messages:
+                audit.note_outcome(
+                    plan.roles[raw.position.topic_partition.topic], raw, has_own_time
+                )
+            for gap in _gaps(taken):
+                audit.note_outcome_gap(gap)
+            move(taken.done)
+        return audit.finish()
 
 
 def _gaps(taken: Taken) -> list[Unsaid]:
