@@ -8,23 +8,19 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 import orjson
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from consumer.commands.rate_bar import rate_bar
 from consumer.contracts.errors import KafkaProblem, RejectedMessage, SettingsError
 from consumer.settings.sources import add_settings_arguments, load_settings
 
 #: The most that librdkafka lets `message.max.bytes` be; a longer line cannot be a message.
 MAX_LINE_BYTES = 1_000_000_000
-
-#: How often the bar moves; moving it for each message would cost more than sending it.
-_PROGRESS_INTERVAL_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +77,9 @@ def run(arguments: argparse.Namespace) -> int:
         writer.open()
         started = time.monotonic()
         sent = 0
-        with _progress(stream, arguments.repeat) as move:
+        size_bytes = _size_bytes(stream)
+        total_bytes = None if size_bytes is None else size_bytes * arguments.repeat
+        with rate_bar(total_bytes, "{task.fields[counted]:,} messages") as move:
             for line in _repeated(stream, arguments.repeat):
                 if arguments.rate is not None:
                     writer.wait(started + sent / arguments.rate - time.monotonic())
@@ -92,7 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
                         f"{arguments.file}, line {line.number}: {refused.message}"
                     ) from refused
                 sent += 1
-                move(sent, line.end_bytes)
+                move(line.end_bytes, sent)
             writer.flush()
         seconds = time.monotonic() - started
     produced = writer.acknowledged
@@ -175,41 +173,11 @@ def _opened(name: str) -> Iterator[BinaryIO]:
         yield stream
 
 
-@contextlib.contextmanager
-def _progress(stream: BinaryIO, repeat: int) -> Iterator[Callable[[int, int], None]]:
-    """A bar on standard error where that is a terminal, and nothing elsewhere."""
-    size_bytes = 0
+def _size_bytes(stream: BinaryIO) -> int | None:
+    """Of a file; None where there is none, or its size is not known."""
     with contextlib.suppress(OSError):
-        size_bytes = os.fstat(stream.fileno()).st_size * repeat
-    console = Console(stderr=True)
-    bar = Progress(
-        TextColumn("{task.fields[sent]:,} messages"),
-        BarColumn(),
-        TextColumn("{task.fields[rate]:,.0f} a second"),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-    )
-    started = shown_at = time.monotonic()
-    task = bar.add_task("", total=size_bytes or None, sent=0, rate=0.0)
-    latest = (0, 0)
-
-    def show(now: float) -> None:
-        sent, end_bytes = latest
-        rate = sent / max(now - started, 1e-9)
-        bar.update(task, completed=end_bytes, sent=sent, rate=rate)
-
-    def move(sent: int, end_bytes: int) -> None:
-        nonlocal shown_at, latest
-        latest = (sent, end_bytes)
-        now = time.monotonic()
-        if now - shown_at >= _PROGRESS_INTERVAL_S:
-            shown_at = now
-            show(now)
-
-    with bar:
-        yield move
-        show(time.monotonic())
+        return os.fstat(stream.fileno()).st_size or None
+    return None
 
 
 def _count(text: str) -> int:

@@ -46,9 +46,6 @@ SETTINGS = (
 #: outcomes anew for each.
 MOST_INPUTS = 12_000_000
 
-#: How often the bar moves, in seconds.
-_PROGRESS_INTERVAL_S = 0.1
-
 #: Called with the offsets that are read so far.
 Move = Callable[[int], None]
 
@@ -210,38 +207,14 @@ def _after(before: int, move: Move) -> Move:
 @contextlib.contextmanager
 def _progress(total: int) -> Iterator[Move]:
     """A bar on standard error where that is a terminal, and nothing elsewhere."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        Progress,
-        TaskProgressColumn,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+    # Imported here, so that `--help` does not wait for it.
+    from rich.progress import TaskProgressColumn
 
-    bar = Progress(
-        TextColumn("{task.completed:,.0f} of {task.total:,.0f} offsets"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[rate]:,.0f} a second"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-    )
-    began = shown_at = time.monotonic()
-    task = bar.add_task("", total=total, rate=0.0)
+    from consumer.commands.rate_bar import rate_bar
 
-    def move(done: int) -> None:
-        nonlocal shown_at
-        now = time.monotonic()
-        if now - shown_at >= _PROGRESS_INTERVAL_S or done == total:
-            shown_at = now
-            bar.update(task, completed=done, rate=done / max(now - began, 1e-9))
-
-    with bar:
-        yield move
+    text = "{task.completed:,.0f} of {task.total:,.0f} offsets"
+    with rate_bar(total, text, TaskProgressColumn()) as move:
+        yield lambda done: move(done, done)
 
 
 def _count(text: str) -> int:
