@@ -7,11 +7,10 @@ import re
 import time
 from datetime import UTC, datetime
 
+from consumer.settings.run_bounds import time_ms
+
 _AGO = re.compile(r"([0-9]+)([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
-
-#: Milliseconds since the epoch; fewer digits would be a year.
-_EPOCH_MS = re.compile(r"[0-9]{10,15}")
 
 FORMS = (
     "2026-11-29T06:30 (UTC unless it says +01:00), 2026-11-29, 2h (so long ago; s, m, h or d), or "
@@ -28,15 +27,10 @@ def moment(text: str) -> int:
     ago = _AGO.fullmatch(text)
     if ago is not None:
         return int((time.time() - int(ago[1]) * _SECONDS[ago[2]]) * 1000)
-    if _EPOCH_MS.fullmatch(text):
-        return int(text)
-    try:
-        found = datetime.fromisoformat(text)
-        if found.tzinfo is None:
-            found = found.replace(tzinfo=UTC)
-        return round(found.timestamp() * 1000)
-    except (ValueError, OverflowError):
-        raise argparse.ArgumentTypeError(f'"{text}" is no time; write {FORMS}') from None
+    found = time_ms(text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f'"{text}" is no time; write {FORMS}')
+    return found
 
 
 def written(timestamp_ms: int | None) -> str:
