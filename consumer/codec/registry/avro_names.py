@@ -85,22 +85,6 @@ def rewritten(schema: Any, change: Callable[[Any], Any]) -> Any:
     return copy
 
 
-def defined_once(schema: Any) -> Any:
-    """A schema of full names, in which a definition that comes again is only a name."""
-    seen: set[str] = set()
-
-    def change(part: Any) -> Any:
-        if not isinstance(part, dict) or part.get("type") not in NAMED:
-            return part
-        name = str(part["name"])
-        if name in seen:
-            return name
-        seen.add(name)
-        return part
-
-    return rewritten(schema, change)
-
-
 def parts(schema: Any) -> Iterator[Any]:
     """Every schema inside a schema, itself included."""
     yield schema

@@ -12,7 +12,6 @@ from consumer.codec.registry.avro_names import (
     NAMED,
     PRIMITIVES,
     RECORDS,
-    defined_once,
     parts,
     rewritten,
     with_full_names,
@@ -164,7 +163,7 @@ def with_additions(
         for part in schema.branches
     ]
     whole = branches if isinstance(schema.whole, list) else branches[0]
-    return closed(defined_once(whole), {**schema.definitions, **ours}), ()
+    return closed(whole, {**schema.definitions, **ours}), ()
 
 
 def closed(schema: Any, definitions: Mapping[str, Any]) -> Any:
