@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from consumer.codec.described import described
@@ -38,28 +38,30 @@ class OutputPlace:
         if self.names:
             self.top_names = frozenset(self.names) if len(self.names) == 1 else None
 
-    def is_taken(self, document: dict[str, Any]) -> bool:
-        """Whether something stands there already, which the output replaces.
+    @property
+    def is_free(self) -> Callable[[dict[str, Any]], bool]:
+        """Says of a message whether nothing stands there yet that the output replaces.
 
-        Raises:
-            RejectedMessage: wrong_type, where the place lies within something else than an object.
+        At the top this is a method of the set itself: it is called once a message. Deeper it raises
+        RejectedMessage: wrong_type, where the place lies within something else than an object.
         """
-        if self.top_names is not None:
-            return not self.top_names.isdisjoint(document)
+        return self._is_free_below if self.top_names is None else self.top_names.isdisjoint
+
+    def _is_free_below(self, document: dict[str, Any]) -> bool:
         here: Any = document
         for depth, name in enumerate(self.names, 1):
             if name not in here:
-                return False
+                return True
             here = here[name]
             if depth == len(self.names) or here is None:
-                return True
+                return False
             if not isinstance(here, dict):
                 raise RejectedMessage(
                     RejectCode.WRONG_TYPE,
                     f'output_field is "{self._setting}", and "{".".join(self.names[:depth])}" is '
                     f"{described(here)}; it must be an object, null or absent",
                 )
-        return False
+        return True
 
     def without(self, document: dict[str, Any]) -> dict[str, Any]:
         """The message without what stands there; the rest of it is shared, not copied."""

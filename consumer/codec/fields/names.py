@@ -70,8 +70,7 @@ class NamesReader:
         self._readers = None if readers is None else [(name, readers[name]) for name in text_fields]
         self._id_field = id_field
         self._no_text = no_text
-        self._place = place
-        self._top_names = place.top_names
+        self._is_free = place.is_free
         self._validator = jsonschema_rs.Draft202012Validator(
             article_schema(text_fields, id_field, no_text)
         )
@@ -94,10 +93,7 @@ class NamesReader:
                 text = document.get(name)
                 if text:
                     fields.append(_made(TextField, (name, text, None)))
-        if self._top_names is None:
-            is_taken = self._place.is_taken(document)
-        else:
-            is_taken = not self._top_names.isdisjoint(document)
+        is_taken = not self._is_free(document)
         id = document[self._id_field] if self._id_field else ""
         if type(id) is not str:
             id = str(id)

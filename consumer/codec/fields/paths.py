@@ -66,7 +66,7 @@ class PathsReader:
         self._id_finder = _finder(id_field) if id_field else None
         self._no_text = no_text
         self._place = place
-        self._top_names = place.top_names
+        self._is_free = place.is_free
 
     def read(self, raw: RawMessage, document: Any) -> Article | Untagged:
         """The article that a parsed message holds.
@@ -79,10 +79,7 @@ class PathsReader:
         if type(document) is not dict:
             raise not_an_object(document)
         id = "" if self._id_finder is None else self._id(self._id_finder, document)
-        if self._top_names is None:
-            is_taken = self._place.is_taken(document)
-        else:
-            is_taken = not self._top_names.isdisjoint(document)
+        is_taken = not self._is_free(document)
         kept = self._place.without(document) if is_taken else document
         fields = []
         has_markup = False
