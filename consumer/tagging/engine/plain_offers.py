@@ -6,7 +6,7 @@ from functools import partial
 
 from consumer.contracts.choices import Dtype
 from consumer.tagging.engine.engine import PackedEngine, PaddedEngine
-from consumer.tagging.engine.offer import Auto, Machine, Made, Models, Offer
+from consumer.tagging.engine.offer import Auto, Machine, Made, Make, Models, Offer
 from consumer.tagging.engine.padded_company import find_company
 from consumer.tagging.model.loaded_model import LoadedModel
 
@@ -53,34 +53,32 @@ def _padded(model: LoadedModel, with_probabilities: bool) -> Made:
 
 
 #: Precisions that torch's modules compute on any device, most exact first.
-_DTYPES = (Dtype.FLOAT32, Dtype.BFLOAT16, Dtype.FLOAT16)
+PLAIN_DTYPES = (Dtype.FLOAT32, Dtype.BFLOAT16, Dtype.FLOAT16)
+
+
+def plain_offers(
+    name: str, devices: tuple[str, ...], models: Models, make: Make, padding: float = 1.0
+) -> tuple[Offer, ...]:
+    """One way of running a model by its own layers, in each precision that they have."""
+    return tuple(
+        Offer(
+            name=name,
+            dtype=dtype,
+            devices=devices,
+            models=models,
+            cost=partial(plain_cost, dtype=dtype, padding=padding),
+            auto=partial(auto_of, dtype=dtype),
+            make=make,
+            is_plain=True,
+        )
+        for dtype in PLAIN_DTYPES
+    )
+
 
 #: For a model that cannot be packed.
-PADDED_OFFERS = tuple(
-    Offer(
-        name="padded windows",
-        dtype=dtype,
-        devices=("cpu", "cuda"),
-        models=Models.ANY,
-        cost=partial(plain_cost, dtype=dtype, padding=_PADDING),
-        auto=partial(auto_of, dtype=dtype),
-        make=_padded,
-        is_plain=True,
-    )
-    for dtype in _DTYPES
-)
+PADDED_OFFERS = plain_offers("padded windows", ("cpu", "cuda"), Models.ANY, _padded, _PADDING)
 
 #: For a GPU whose own engine does not take the model; a CPU's takes every packed one.
-PACKED_OFFERS = tuple(
-    Offer(
-        name="packed windows, one attention call each",
-        dtype=dtype,
-        devices=("cuda",),
-        models=Models.PACKED,
-        cost=partial(plain_cost, dtype=dtype),
-        auto=partial(auto_of, dtype=dtype),
-        make=_packed,
-        is_plain=True,
-    )
-    for dtype in _DTYPES
+PACKED_OFFERS = plain_offers(
+    "packed windows, one attention call each", ("cuda",), Models.PACKED, _packed
 )

@@ -16,7 +16,7 @@ from consumer.tagging.engine.cpu.native_attention import Kernel, load_kernel
 from consumer.tagging.engine.cpu.packed_layer import LayerMaker, can_fuse, fuse_layers
 from consumer.tagging.engine.encoder_layers import find_layers, read_layer
 from consumer.tagging.engine.offer import Auto, Machine, Made, Models, Offer
-from consumer.tagging.engine.plain_offers import auto_of, plain_cost
+from consumer.tagging.engine.plain_offers import plain_offers
 from consumer.tagging.model.loaded_model import LoadedModel
 from consumer.tagging.model.processor import keep_freed_memory
 
@@ -112,19 +112,7 @@ def _int16_auto(machine: Machine) -> Auto:
 
 #: Most exact first.
 CPU_OFFERS = (
-    *(
-        Offer(
-            name="packed windows",
-            dtype=dtype,
-            devices=("cpu",),
-            models=Models.PACKED,
-            cost=partial(plain_cost, dtype=dtype),
-            auto=partial(auto_of, dtype=dtype),
-            make=_plain,
-            is_plain=True,
-        )
-        for dtype in (Dtype.FLOAT32, Dtype.BFLOAT16, Dtype.FLOAT16)
-    ),
+    *plain_offers("packed windows", ("cpu",), Models.PACKED, _plain),
     Offer(
         name="fused layers, attention by our own kernel",
         dtype=Dtype.FLOAT32,

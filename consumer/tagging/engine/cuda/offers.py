@@ -6,7 +6,7 @@ from functools import partial
 
 from consumer.contracts.choices import Dtype
 from consumer.tagging.engine.offer import Machine, Made, Models, Offer
-from consumer.tagging.engine.plain_offers import auto_of
+from consumer.tagging.engine.plain_offers import PLAIN_DTYPES, auto_of
 from consumer.tagging.model.loaded_model import LoadedModel
 
 
@@ -37,5 +37,5 @@ CUDA_OFFERS = tuple(
         # In float32 its layers are the model's own.
         is_plain=dtype == Dtype.FLOAT32,
     )
-    for dtype in (Dtype.FLOAT32, Dtype.BFLOAT16, Dtype.FLOAT16)
+    for dtype in PLAIN_DTYPES
 )
