@@ -20,6 +20,7 @@ from consumer.commands.produce import Line, lines
 from consumer.contracts.errors import SettingsError
 from consumer.kafka.tools.embedded import EmbeddedBroker
 from tests.integration.helpers import Record, read_all
+from tests.support.terminal import read_terminal
 
 ROOT = Path(__file__).parents[2]
 GOOD = b'{"id": "a", "title": "x"}\n\n  \n{"id": 7, "n": 1}\r\nbroken\n{"title": "no id"}'
@@ -201,16 +202,7 @@ def test_a_terminal_sees_a_bar(broker: str, articles: Path) -> None:
         env={**os.environ, "TERM": "xterm-256color"},
     )
     os.close(theirs)
-    seen = b""
-    while True:
-        try:
-            part = os.read(ours, 4096)
-        except OSError:  # the other end is closed
-            break
-        if not part:
-            break
-        seen += part
-    os.close(ours)
+    seen = read_terminal(ours)
     out, _ = process.communicate(timeout=60)
     assert (process.returncode, out) == (0, b"")
     assert b"4 messages" in seen

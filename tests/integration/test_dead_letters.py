@@ -23,6 +23,7 @@ from tests.integration.helpers import Record, end_offsets, read_all, read_settle
 from tests.integration.kafka_server import ROOT
 from tests.integration.worker_process import PATIENCE_S, WorkerProcess
 from tests.support import letters
+from tests.support.terminal import read_terminal
 
 _LIGHT_WORKER = ("-m", "tests.faults.light_worker")
 
@@ -321,16 +322,7 @@ def test_a_terminal_sees_a_bar(ground: Ground) -> None:
         env={**os.environ, "TERM": "xterm-256color"},
     )
     os.close(theirs)
-    seen = b""
-    while True:
-        try:
-            part = os.read(ours, 4096)
-        except OSError:  # the other end is closed
-            break
-        if not part:
-            break
-        seen += part
-    os.close(ours)
+    seen = read_terminal(ours)
     assert process.wait(PATIENCE_S) == 0
     assert b"of 100 sent" in seen
     assert b"a second" in seen

@@ -13,6 +13,7 @@ import pytest
 
 from tests.conftest import TopicFactory
 from tests.integration import helpers
+from tests.support.terminal import read_terminal
 
 pytestmark = pytest.mark.kafka
 
@@ -23,14 +24,7 @@ def on_terminal(command: list[str]) -> tuple[int, str]:
     environ = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "110", "HF_HUB_OFFLINE": "1"}
     process = subprocess.Popen(command, stdin=child, stdout=child, stderr=child, env=environ)
     os.close(child)
-    seen = b""
-    try:
-        while part := os.read(parent, 65_536):
-            seen += part
-    except OSError:  # the other side is closed
-        pass
-    finally:
-        os.close(parent)
+    seen = read_terminal(parent)
     return process.wait(300), seen.decode()
 
 

@@ -21,6 +21,7 @@ from consumer.contracts.messages import RawMessage
 from consumer.kafka.tools.embedded import EmbeddedBroker
 from tests.integration import helpers
 from tests.support.letters import DAY_MS, letter, original, record
+from tests.support.terminal import read_terminal
 
 ROOT = Path(__file__).parents[3]
 
@@ -256,16 +257,7 @@ def test_a_terminal_gets_lines_of_its_width(nerstream: Command) -> None:
         env={**os.environ, "COLUMNS": "60", "TERM": "xterm"},
     )
     os.close(theirs)
-    seen = b""
-    while True:
-        try:
-            part = os.read(ours, 4096)
-        except OSError:  # the other end is closed
-            break
-        if not part:
-            break
-        seen += part
-    os.close(ours)
+    seen = read_terminal(ours)
     assert process.wait(120) == 0
     lines = seen.decode().splitlines()
     assert max(map(len, lines)) == 60

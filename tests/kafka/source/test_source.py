@@ -10,7 +10,7 @@ from typing import Any
 
 import confluent_kafka
 import pytest
-from confluent_kafka import TIMESTAMP_CREATE_TIME, KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException
 
 from consumer.contracts.errors import AbortableError, KafkaProblem, SettingsError
 from consumer.contracts.messages import Position, TopicPartition
@@ -19,44 +19,11 @@ from consumer.kafka.source.rebalance import client_offsets
 from consumer.kafka.source.source import KafkaSource
 from consumer.settings.schema import Settings
 from tests.integration.reading import Heard, offsets
+from tests.support.client_message import Message
 from tests.support.fakes import eventually
 
 ONE = TopicPartition("articles", 0)
 TWO = TopicPartition("articles", 1)
-
-
-class Message:
-    """A message, or an event in the place of one."""
-
-    def __init__(self, offset: int, partition: int = 0, error: KafkaError | None = None) -> None:
-        self._offset, self._partition, self._error = offset, partition, error
-
-    def topic(self) -> str:
-        return "articles"
-
-    def partition(self) -> int:
-        return self._partition
-
-    def offset(self) -> int:
-        return self._offset
-
-    def error(self) -> KafkaError | None:
-        return self._error
-
-    def leader_epoch(self) -> int:
-        return 3
-
-    def key(self) -> None:
-        return None
-
-    def value(self) -> bytes:
-        return b"{}"
-
-    def headers(self) -> None:
-        return None
-
-    def timestamp(self) -> tuple[int, int]:
-        return TIMESTAMP_CREATE_TIME, 1
 
 
 def answer(offset: Any, error: KafkaError | None) -> Any:
