@@ -19,7 +19,7 @@ $(BIN)/uv:
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt uv
 
-$(VENV)/.installed: pyproject.toml constraints.txt hatch_build.py $(wildcard consumer/tagging/engine/cpu/native/*.[ch]) | $(BIN)/uv
+$(VENV)/.installed: pyproject.toml constraints.txt hatch_build.py $(wildcard consumer/tagging/engine/cpu/native/*.[ch] consumer/codec/text/native/*.c) | $(BIN)/uv
 	@echo "installing nerstream and what it needs (the first time downloads torch)"
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e .
 	@touch $@

@@ -1,4 +1,4 @@
-"""The kernels in C: who can have them, and a program that watches what one touches."""
+"""Our C: who can have it, and a program that watches what it touches."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from consumer.tagging.engine.cpu.native_attention import load_kernel
-from consumer.tagging.engine.cpu.native_library import LIBRARY
 
 has_compiler = platform.machine() == "x86_64" and shutil.which("cc") is not None
 needs_compiler = pytest.mark.skipif(not has_compiler, reason="needs a C compiler on x86-64")
@@ -22,11 +21,11 @@ needs_kernel = pytest.mark.skipif(
 )
 
 
-def run_watched(source: str, harness: str, folder: Path) -> str:
-    """What a program says that includes a kernel's source, run under the compiler's own watch over
+def run_watched(source: Path, harness: str, folder: Path) -> str:
+    """What a program says that includes a source, run under the compiler's own watch over
     addresses and undefined behaviour; no warnings either."""
     program, built = folder / "harness.c", folder / "harness"
-    program.write_text(f'#include "{LIBRARY.parent / source}"\n{harness}', encoding="utf-8")
+    program.write_text(f'#include "{source}"\n{harness}', encoding="utf-8")
     flags = ["-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-lm"]
     watch = "-fsanitize=address,undefined"
     compiled = subprocess.run(

@@ -64,6 +64,10 @@ CONTENTS = {
     "title": Content.REFERENCES,
 }
 
+#: Elements whose tags leave something in the text, or whose start tags end the reading of tags. The
+#: tags of all others leave nothing.
+NAMED = _BLOCKS | _OBJECTS | {"br", *CONTENTS}
+
 #: Names of tags that are kept; a text may have any number of them.
 _KEPT_NAMES = 1_024
 _KEPT_CHARACTERS = 32

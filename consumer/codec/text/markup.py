@@ -24,6 +24,7 @@ from consumer.codec.text.elements import (
     element_of,
     replacement,
 )
+from consumer.codec.text.native_markup import load
 from consumer.codec.text.references import REFERENCE, resolve, without_references
 
 # White space of HTML; Python's has more.
@@ -64,6 +65,9 @@ _IN_SCRIPT = re.compile(rf"<!--(?:-?>)?|-->|<(/?)script(?=[{_BLANK}/>])", re.IGN
 # A method of the dictionary itself: this is done once a tag.
 _replaced: Callable[[str | None], str | None] = REPLACEMENTS.__getitem__
 
+#: Reads most texts in a fifth of the time.
+_native = load()
+
 #: Characters above which a text is not taken apart at once: the pieces would take many times the
 #: memory of the text.
 _AT_ONCE = 65_536
@@ -83,6 +87,10 @@ def without_markup(source: str) -> str:
     """The text of HTML: mark-up removed, references resolved, blocks and lines apart."""
     if "<" not in source:
         return without_references(source)
+    if _native is not None:
+        text = _native.text(source)
+        if text is not None:
+            return text
     if len(source) <= _AT_ONCE:
         text = _split(source)
         if text is not None:

@@ -303,6 +303,6 @@ int main(void) {
 
 @needs_compiler
 def test_it_stays_in_its_memory(tmp_path: Path) -> None:
-    said = run_watched("layer.c", HARNESS, tmp_path)
+    said = run_watched(native_library.LIBRARY.parent / "layer.c", HARNESS, tmp_path)
     if _runs:
         assert said == "198 calls\n"

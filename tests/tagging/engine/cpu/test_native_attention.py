@@ -199,6 +199,6 @@ int main(void) {
 
 @needs_compiler
 def test_it_stays_in_its_memory(tmp_path: Path) -> None:
-    said = run_watched("attention.c", HARNESS, tmp_path)
+    said = run_watched(native_library.LIBRARY.parent / "attention.c", HARNESS, tmp_path)
     if takes_heads:
         assert said == "840 calls\n"
