@@ -4,9 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 KAFKA_DIR := .kafka
 REGISTRY_DIR := .registry
+PROMETHEUS_DIR := .prometheus
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast faults fuzz soak peers check kafka registry docs pictures lock clean
+.PHONY: help install demo test test-fast faults fuzz soak peers check kafka registry prometheus docs pictures lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,12 +48,16 @@ registry: $(REGISTRY_DIR)/.installed ## a schema registry for the tests: Apicuri
 $(REGISTRY_DIR)/.installed: tests/integration/registry/pom.xml
 	@bash tests/integration/registry/install.sh $(REGISTRY_DIR)
 
+prometheus: ## Prometheus and promtool for the tests (Debian's package; no root)
+	@bash tests/integration/prometheus/install.sh $(PROMETHEUS_DIR)
+
 # More processes than the two cores of a small machine: the tests wait for Kafka half of their time.
 WORKERS ?= 4
 
 test: $(VENV)/.installed-dev ## every test, on Apache Kafka (WORKERS=4 processes at a time)
 	@bash tests/integration/kafka/install.sh $(KAFKA_DIR) --if-possible
 	@bash tests/integration/registry/install.sh $(REGISTRY_DIR) --if-possible
+	@bash tests/integration/prometheus/install.sh $(PROMETHEUS_DIR) --if-possible
 	@$(BIN)/python -m pytest -n $(WORKERS) --durations=20
 
 test-fast: $(VENV)/.installed-dev ## the tests that need neither Kafka nor seconds, in two minutes
@@ -93,4 +98,4 @@ lock: $(BIN)/uv ## choose new versions: rewrites constraints.txt
 	@echo 'uv==$(shell $(BIN)/uv --version | cut -d" " -f2)' >> constraints.txt
 
 clean: ## remove the environment, Kafka and the caches
-	rm -rf $(VENV) $(KAFKA_DIR) $(REGISTRY_DIR) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(KAFKA_DIR) $(REGISTRY_DIR) $(PROMETHEUS_DIR) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import re
-import shutil
-import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from consumer.settings.schema import Settings
 from consumer.telemetry.declaration import Kind
 from consumer.telemetry.declarations import ALL
-
-DEPLOY = Path(__file__).parents[2] / "deploy"
-PROMETHEUS, GRAFANA = DEPLOY / "prometheus", DEPLOY / "grafana"
+from tests.support.deploy_files import DEPLOY
+from tests.support.monitoring.files import (
+    DASHBOARD,
+    GRAFANA,
+    PANELS,
+    PROMETHEUS,
+    RULES,
+    TESTS,
+    panel_queries,
+    parsed,
+    rule_queries,
+)
 
 #: What Prometheus adds to every series of a scrape.
 SCRAPE_LABELS = {"job", "instance"}
-
-
-def parsed(path: Path) -> Any:
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
 def series() -> dict[str, set[str]]:
@@ -43,17 +43,12 @@ def series() -> dict[str, set[str]]:
 #: Values of a label that are known in advance, by metric.
 KNOWN = {item.name: (item.labels[0], set(item.known)) for item in ALL if item.known}
 SERIES = series()
-DASHBOARD = json.loads((GRAFANA / "dashboards/nerstream.json").read_text(encoding="utf-8"))
-PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
-RULES = [rule for group in parsed(PROMETHEUS / "alerts.yml")["groups"] for rule in group["rules"]]
 
 
 def expressions() -> list[tuple[str, str]]:
-    """Where and what: every query of the dashboard and the rules."""
-    found = [(panel["title"], target["expr"]) for panel in PANELS for target in panel["targets"]]
-    found += [(rule["alert"], rule["expr"]) for rule in RULES]
-    tests = parsed(PROMETHEUS / "alerts_test.yml")["tests"]
-    found += [(test["name"], one["series"]) for test in tests for one in test["input_series"]]
+    """Where and what: every query of the dashboard, the rules and the rules' tests."""
+    found = [*panel_queries(), *rule_queries()]
+    found += [(test["name"], one["series"]) for test in TESTS for one in test["input_series"]]
     return found
 
 
@@ -88,7 +83,7 @@ def test_every_query_names_metrics_and_labels_that_exist(where: str, expression:
             assert re.search(r"\b(rate|increase)\(", expression), f"{where}: {name} is a counter"
 
 
-TEST_NAMES = {test["name"] for test in parsed(PROMETHEUS / "alerts_test.yml")["tests"]}
+TEST_NAMES = {test["name"] for test in TESTS}
 
 
 def test_legends_name_labels_that_the_query_leaves() -> None:
@@ -199,32 +194,3 @@ def test_the_panels_are_laid_out() -> None:
         assert len(set(refs)) == len(refs)
         for target in panel["targets"]:
             assert '"$instance"' in target["expr"], panel["title"]
-
-
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
-@pytest.mark.parametrize(
-    "command",
-    [
-        ("check", "config", "prometheus.yml"),
-        ("check", "rules", "alerts.yml"),
-        ("test", "rules", "alerts_test.yml"),
-    ],
-    ids=" ".join,
-)
-def test_promtool_agrees(command: tuple[str, ...]) -> None:
-    done = subprocess.run(["promtool", *command], cwd=PROMETHEUS, capture_output=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
-def test_promtool_reads_every_query_of_the_dashboard(tmp_path: Path) -> None:
-    rules = [
-        {"record": f"panel:{number}", "expr": expression.replace("$__rate_interval", "1m")}
-        for number, (_, expression) in enumerate(expressions())
-        if "$instance" in expression
-    ]
-    assert len(rules) > 30
-    path = tmp_path / "dashboard.yml"
-    path.write_text(json.dumps({"groups": [{"name": "dashboard", "rules": rules}]}))
-    done = subprocess.run(["promtool", "check", "rules", path], capture_output=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr

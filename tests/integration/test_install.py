@@ -13,7 +13,20 @@ import pytest
 SCRIPTS = {name: Path(__file__).parent / name / "install.sh" for name in ("kafka", "registry")}
 
 #: What the script calls beside Java and Maven.
-TOOLS = ("bash", "cat", "cmp", "cp", "dirname", "head", "mkdir", "mktemp", "rm", "sed", "touch")
+TOOLS = (
+    "bash",
+    "cat",
+    "chmod",
+    "cmp",
+    "cp",
+    "dirname",
+    "head",
+    "mkdir",
+    "mktemp",
+    "rm",
+    "sed",
+    "touch",
+)
 
 
 @pytest.fixture
@@ -102,5 +115,77 @@ def test_it_installs_once(script: Path, path: Path, tmp_path: Path) -> None:
     assert called.read_text() == "called\ncalled\n"
 
 
+PROMETHEUS = Path(__file__).parent / "prometheus" / "install.sh"
+
+#: What `apt-get download` and `dpkg -x` do, as far as the script looks.
+FETCHES = 'case " $* " in *" download "*) touch prometheus_1.deb; echo fetched >> "$FETCHED";; esac'
+UNPACKS = """mkdir -p "$3/usr/bin"
+printf '#!/bin/bash\n' > "$3/usr/bin/promtool"; chmod +x "$3/usr/bin/promtool"
+"""
+
+
+@pytest.mark.parametrize(
+    ("apt_get", "reason"),
+    [
+        (None, "apt-get is missing; it takes the package from Debian or Ubuntu"),
+        ("echo no route to host >&2; exit 100", "could not fetch the package prometheus"),
+    ],
+)
+def test_a_missing_prometheus_is_said_in_one_line(
+    path: Path, tmp_path: Path, apt_get: str | None, reason: str
+) -> None:
+    put(path, "dpkg", UNPACKS)
+    if apt_get is not None:
+        put(path, "apt-get", apt_get)
+    to = tmp_path / "server"
+    may_skip = install(PROMETHEUS, path, to, "--if-possible")
+    assert may_skip.returncode == 0
+    assert reason in may_skip.stderr.splitlines()[-1]
+    assert "will skip" in may_skip.stderr
+    for refused in (
+        install(PROMETHEUS, path, to),
+        install(PROMETHEUS, path, to, "--if-possible", ci="true"),
+    ):
+        assert refused.returncode == 1
+        assert reason in refused.stderr.splitlines()[-1]
+    assert not (to / ".installed").exists()
+
+
+def test_prometheus_is_unpacked_once(path: Path, tmp_path: Path) -> None:
+    fetched = tmp_path / "fetched"
+    put(path, "apt-get", f"FETCHED={fetched}\n{FETCHES}")
+    put(path, "dpkg", UNPACKS)
+    to = tmp_path / "server"
+    for _ in range(3):
+        done = install(PROMETHEUS, path, to, "--if-possible")
+        assert done.returncode == 0, done.stderr
+    assert fetched.read_text() == "fetched\n"
+    assert [one.name for one in to.iterdir() if one.name == "apt"] == []
+
+
+def test_lists_of_packages_are_renewed_where_they_do_not_know_it(
+    path: Path, tmp_path: Path
+) -> None:
+    asked = tmp_path / "asked"
+    put(
+        path,
+        "apt-get",
+        f"""echo "$*" >> {asked}
+[[ " $* " == *" update "* ]] && touch {tmp_path}/renewed
+if [[ " $* " == *" download "* ]]; then
+    [[ -f {tmp_path}/renewed ]] || exit 100
+    touch prometheus_1.deb
+fi""",
+    )
+    put(path, "dpkg", UNPACKS)
+    assert install(PROMETHEUS, path, tmp_path / "server").returncode == 0
+    first, update, second = asked.read_text().splitlines()
+    assert "download prometheus" in first
+    assert "Dir::State::lists" not in first
+    assert "Dir::State::lists" in update
+    assert "Dir::State::lists" in second
+
+
 def test_an_unknown_option_is_refused(script: Path, path: Path, tmp_path: Path) -> None:
     assert install(script, path, tmp_path, "--perhaps").returncode == 2
+    assert install(PROMETHEUS, path, tmp_path, "--perhaps").returncode == 2
