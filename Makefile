@@ -7,10 +7,10 @@ REGISTRY_DIR := .registry
 PROMETHEUS_DIR := .prometheus
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast faults fuzz soak peers check kafka registry prometheus docs pictures lock clean
+.PHONY: help install demo test test-fast faults fuzz soak peers check check-deploy kafka registry prometheus docs pictures lock clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # uv installs the same packages from the same registry as pip, in seconds instead of minutes.
 $(BIN)/uv:
@@ -80,6 +80,10 @@ peers: $(BIN)/uv ## .venv-peers: what `python -m benchmarks.overhead` compares w
 	@$(PYTHON) -m venv .venv-peers
 	@$(BIN)/uv pip install --quiet --python .venv-peers/bin/python -r benchmarks/peers/requirements.txt
 
+check-deploy: $(VENV)/.installed-dev ## deploy/ by compose, kustomize, Kubernetes' pod security, CRDs (Go; builds ten minutes)
+	@bash tests/deploy/tools/install.sh .deploy-tools
+	@$(BIN)/python -m pytest tests/deploy
+
 check: $(VENV)/.installed-dev ## ruff, mypy --strict (tests and benchmarks too), import-linter
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -98,4 +102,4 @@ lock: $(BIN)/uv ## choose new versions: rewrites constraints.txt
 	@echo 'uv==$(shell $(BIN)/uv --version | cut -d" " -f2)' >> constraints.txt
 
 clean: ## remove the environment, Kafka and the caches
-	rm -rf $(VENV) $(KAFKA_DIR) $(REGISTRY_DIR) $(PROMETHEUS_DIR) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .deploy-tools $(KAFKA_DIR) $(REGISTRY_DIR) $(PROMETHEUS_DIR) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -55,7 +55,7 @@ def test_every_image_is_pinned() -> None:
     images += [CONTAINER["image"], DOCTOR["image"]]
     services = parsed(DEPLOY / "compose.gpu.yaml")["services"].values()
     images += [service["image"] for service in services]
-    pod = parsed(GPU / "deployment-patch.yaml")["spec"]["template"]["spec"]
+    pod = parsed(GPU / "pod.yaml")["spec"]["template"]["spec"]
     images += [one["image"] for one in (*pod["initContainers"], *pod["containers"])]
     python = dict(argument.split("=") for name, argument in instructions() if name == "ARG")
     stages = [argument for name, argument in instructions() if name == "FROM"]

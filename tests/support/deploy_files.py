@@ -14,7 +14,11 @@ from consumer.settings.sources import load_settings
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
-BASE, GPU = DEPLOY / "kubernetes/base", DEPLOY / "kubernetes/gpu"
+KUBERNETES = DEPLOY / "kubernetes"
+BASE, COMPONENTS = KUBERNETES / "base", KUBERNETES / "components"
+GPU = COMPONENTS / "gpu"
+#: What a person applies, by name.
+APPLIED = ("base", "gpu", "production")
 
 
 def parsed(path: Path) -> Any:
