@@ -33,7 +33,7 @@ from consumer.loading import keeping_answers, refined, taggers_from, worker_code
 from consumer.settings.flags import flag_name
 from consumer.settings.run_bounds import time_ms
 from consumer.settings.schema import Settings
-from consumer.telemetry.admin import AdminServer
+from consumer.telemetry.admin.configured import admin_from
 from consumer.telemetry.health import Health
 from consumer.telemetry.logs import adopt_library_loggers
 from consumer.telemetry.metrics import Metrics
@@ -85,7 +85,7 @@ def serve(
 
     registry = new_registry()
     metrics = Metrics(registry)
-    admin = AdminServer(settings.admin_host, settings.admin_port, registry, health)
+    admin = admin_from(settings, registry, health)
     admin.start()
     try:
         log.info("starting", version=__version__, admin_port=admin.port, **_shown(settings))

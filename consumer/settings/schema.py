@@ -275,10 +275,21 @@ class Settings(BaseModel):
     so it must be longer than the longest forward pass, the first one included."""
 
     # --- Telemetry
-    admin_host: str = "0.0.0.0"
-    """Address of `/metrics`, `/healthz` and `/readyz`."""
+    admin_host: NonEmpty = "127.0.0.1"
+    """Address of `/metrics`, `/healthz` and `/readyz`. `127.0.0.1` is for this machine alone;
+    `0.0.0.0` is every address of it, as a container needs: the image sets that."""
     admin_port: Annotated[int, Field(ge=0, le=65_535)] = 9464
     """Port of the same; 0 takes a free one and logs it."""
+    admin_tls_cert: str = ""
+    """Certificate for TLS on that port, a file in PEM with its chain after it. With it goes
+    `admin_tls_key`. Both are read again when they change. Empty speaks HTTP without TLS."""
+    admin_tls_key: str = ""
+    """Key of that certificate, a file in PEM without a password."""
+    admin_credentials_file: str = ""
+    """File with who may read that port: a line `USER:PASSWORD` for basic authentication, or a token
+    for bearer, of 12 characters or more; several are valid at once, and lines that begin with `#`
+    are passed over. It is read again when it changes. `/healthz` and `/readyz` answer without
+    credentials, but then without reasons. Empty lets everybody read."""
     log_format: LogFormat = LogFormat.AUTO
     """`auto` is readable on a terminal and JSON elsewhere."""
     log_level: LogLevel = LogLevel.INFO

@@ -9,74 +9,40 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from prometheus_client import CollectorRegistry, Counter, Metric
+from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.registry import Collector
 
 from consumer.contracts.errors import SettingsError
-from consumer.telemetry import admin
-from consumer.telemetry.admin import AdminServer
+from consumer.telemetry.admin import AdminServer, Answer, Request
+from consumer.telemetry.admin.connection import Limits
 from consumer.telemetry.health import Health
-
-GOOD = Health(alive=True, ready=True)
-
-
-class Answer:
-    """A response, read to its end."""
-
-    def __init__(self, response: http.client.HTTPResponse) -> None:
-        self.status = response.status
-        self.headers = response.headers
-        self.body = response.read()
-
-
-class Served:
-    """A running server whose health can be set."""
-
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        Counter("things", "Things.", registry=self.registry).inc(3)
-        self.health: Health | Exception = GOOD
-        self.server = AdminServer("127.0.0.1", 0, self.registry, self._look)
-        self.server.start()
-
-    def _look(self) -> Health:
-        if isinstance(self.health, Exception):
-            raise self.health
-        return self.health
-
-    def ask(self, path: str, method: str = "GET", accept: str = "", body: bytes = b"") -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=20)
-        try:
-            headers = {"Accept": accept} if accept else {}
-            connection.request(method, path, body=body or None, headers=headers)
-            return Answer(connection.getresponse())
-        finally:
-            connection.close()
+from tests.support.admin_rig import GOOD, AdminRig, Reply, admin_rig, everything
 
 
 @pytest.fixture
-def served() -> Iterator[Served]:
-    served = Served()
-    yield served
-    served.server.close()
+def served() -> Iterator[AdminRig]:
+    with admin_rig() as rig:
+        yield rig
 
 
-def test_metrics_as_text(served: Served) -> None:
+def test_metrics_as_text(served: AdminRig) -> None:
     answer = served.ask("/metrics")
     assert answer.status == 200
     assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
     assert b"\nthings_total 3.0\n" in answer.body
 
 
-def test_metrics_as_openmetrics(served: Served) -> None:
-    answer = served.ask("/metrics?x=1", accept="application/openmetrics-text; version=1.0.0")
+def test_metrics_as_openmetrics(served: AdminRig) -> None:
+    answer = served.ask(
+        "/metrics?x=1", headers={"Accept": "application/openmetrics-text; version=1.0.0"}
+    )
     assert answer.status == 200
     assert answer.headers["Content-Type"].startswith("application/openmetrics-text; version=1.0.0")
     assert answer.body.endswith(b"# EOF\n")
 
 
 def test_a_metric_that_fails_is_an_error_and_not_the_end(
-    served: Served, caplog: pytest.LogCaptureFixture
+    served: AdminRig, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken(Collector):
         def describe(self) -> list[Metric]:
@@ -93,7 +59,7 @@ def test_a_metric_that_fails_is_an_error_and_not_the_end(
     assert served.ask("/healthz").status == 200
 
 
-def test_healthy(served: Served) -> None:
+def test_healthy(served: AdminRig) -> None:
     for path, question in (("/healthz", "alive"), ("/readyz", "ready")):
         answer = served.ask(path)
         assert answer.status == 200
@@ -101,7 +67,7 @@ def test_healthy(served: Served) -> None:
         assert json.loads(answer.body) == {question: True, "reasons": []}
 
 
-def test_alive_but_not_ready(served: Served) -> None:
+def test_alive_but_not_ready(served: AdminRig) -> None:
     served.health = Health(alive=True, ready=False, reasons=("no partition is assigned",))
     assert served.ask("/healthz").status == 200
     answer = served.ask("/readyz")
@@ -109,7 +75,7 @@ def test_alive_but_not_ready(served: Served) -> None:
     assert json.loads(answer.body) == {"ready": False, "reasons": ["no partition is assigned"]}
 
 
-def test_stalled(served: Served) -> None:
+def test_stalled(served: AdminRig) -> None:
     served.health = Health(alive=False, ready=True, reasons=("tag stands for 130 s",))
     answer = served.ask("/healthz")
     assert answer.status == 503
@@ -118,7 +84,7 @@ def test_stalled(served: Served) -> None:
 
 
 def test_a_health_check_that_fails_is_no_sign_of_life(
-    served: Served, caplog: pytest.LogCaptureFixture
+    served: AdminRig, caplog: pytest.LogCaptureFixture
 ) -> None:
     served.health = RuntimeError("lock lost")
     for path in ("/healthz", "/readyz"):
@@ -128,7 +94,7 @@ def test_a_health_check_that_fails_is_no_sign_of_life(
     assert "lock lost" in caplog.text
 
 
-def test_index_lists_the_endpoints(served: Served) -> None:
+def test_index_lists_the_endpoints(served: AdminRig) -> None:
     answer = served.ask("/")
     assert answer.status == 200
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
@@ -136,14 +102,14 @@ def test_index_lists_the_endpoints(served: Served) -> None:
         assert f'href="{path}"'.encode() in answer.body
 
 
-def test_unknown_path(served: Served) -> None:
+def test_unknown_path(served: AdminRig) -> None:
     answer = served.ask("/nothing")
     assert answer.status == 404
     assert json.loads(answer.body) == {"status": 404, "error": "there is no /nothing here; see /"}
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
-def test_other_methods_are_refused(served: Served, method: str) -> None:
+def test_other_methods_are_refused(served: AdminRig, method: str) -> None:
     answer = served.ask("/metrics", method=method, body=b"x" * 100)
     assert answer.status == 405
     assert answer.headers["Allow"] == "GET, HEAD"
@@ -152,7 +118,7 @@ def test_other_methods_are_refused(served: Served, method: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/metrics", "/healthz", "/readyz", "/nothing"])
-def test_head_is_get_without_the_body(served: Served, path: str) -> None:
+def test_head_is_get_without_the_body(served: AdminRig, path: str) -> None:
     got, head = served.ask(path), served.ask(path, method="HEAD")
     assert head.status == got.status
     assert head.body == b""
@@ -160,7 +126,7 @@ def test_head_is_get_without_the_body(served: Served, path: str) -> None:
     assert head.headers["Content-Length"] == got.headers["Content-Length"]
 
 
-def test_nothing_follows_the_headers_of_a_head(served: Served) -> None:
+def test_nothing_follows_the_headers_of_a_head(served: AdminRig) -> None:
     with socket.create_connection(("127.0.0.1", served.server.port), timeout=20) as client:
         client.sendall(b"HEAD / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         answer = client.makefile("rb").read()
@@ -168,15 +134,15 @@ def test_nothing_follows_the_headers_of_a_head(served: Served) -> None:
     assert answer.endswith(b"\r\n\r\n")
 
 
-def test_one_connection_serves_many_requests(served: Served) -> None:
+def test_one_connection_serves_many_requests(served: AdminRig) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", served.server.port, timeout=20)
     for path in ("/healthz", "/metrics", "/readyz"):
         connection.request("GET", path)
-        assert Answer(connection.getresponse()).status == 200
+        assert Reply(connection.getresponse()).status == 200
     connection.close()
 
 
-def test_silent_clients_hold_up_nobody(served: Served) -> None:
+def test_silent_clients_hold_up_nobody(served: AdminRig) -> None:
     silent = [socket.create_connection(("127.0.0.1", served.server.port)) for _ in range(5)]
     for client in silent:
         client.sendall(b"GET /metr")
@@ -187,21 +153,14 @@ def test_silent_clients_hold_up_nobody(served: Served) -> None:
             client.close()
 
 
-def test_a_silent_client_is_cut_off(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(admin._Handler, "timeout", 0.2)
-    with socket.create_connection(("127.0.0.1", served.server.port), timeout=20) as client:
-        client.sendall(b"GET /metr")
-        assert client.recv(100) == b""
-
-
 def test_nothing_is_written_to_the_terminal(
-    served: Served, capfd: pytest.CaptureFixture[str]
+    served: AdminRig, capfd: pytest.CaptureFixture[str]
 ) -> None:
     served.ask("/metrics")
     served.ask("/nothing")
     with socket.create_connection(("127.0.0.1", served.server.port)) as client:
         client.sendall(b"no HTTP at all\r\n\r\n")
-        assert b"400" in client.recv(1000)
+        assert client.recv(1000).startswith(b"HTTP/1.1 400 Bad Request\r\n")
     assert capfd.readouterr() == ("", "")
 
 
@@ -231,7 +190,7 @@ def test_ipv6() -> None:
     server.start()
     connection = http.client.HTTPConnection("::1", server.port, timeout=20)
     connection.request("GET", "/healthz")
-    assert Answer(connection.getresponse()).status == 200
+    assert Reply(connection.getresponse()).status == 200
     connection.close()
     server.close()
 
@@ -246,3 +205,67 @@ def test_close_frees_the_port_and_ends_the_thread() -> None:
     again = AdminServer("127.0.0.1", port, CollectorRegistry(), lambda: GOOD)
     assert again.port == port
     again.close()
+
+
+def test_it_may_be_closed_before_it_began() -> None:
+    AdminServer("127.0.0.1", 0, CollectorRegistry(), lambda: GOOD).close()
+
+
+def test_closing_waits_for_nobody(served: AdminRig) -> None:
+    with served.connect() as silent, served.connect() as asking:
+        asking.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert asking.recv(100)
+        silent.sendall(b"GET /met")
+        served.server.close()
+        assert everything(silent) == b""
+
+
+def test_further_pages() -> None:
+    def page(request: Request) -> Answer:
+        body = json.dumps([request.path, request.query, request.headers["x-who"]]).encode()
+        return Answer(body, "application/json", 203, {"Content-Security-Policy": "img-src 'self'"})
+
+    with admin_rig({"/live/data": page, "/": page, "/healthz": page}) as rig:
+        reply = rig.ask("/live/d%61ta?a=1&b=&a=%20&b", headers={"X-Who": "me"})
+        assert reply.status == 203
+        assert reply.headers["Content-Type"] == "application/json"
+        policy = "img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        assert reply.headers["Content-Security-Policy"] == policy
+        assert json.loads(reply.body) == ["/live/data", {"a": ["1", " "], "b": ["", ""]}, "me"]
+        assert rig.ask("/", headers={"X-Who": "you"}).status == 203
+        assert json.loads(rig.ask("/healthz").body) == {"alive": True, "reasons": []}
+        assert rig.ask("/metrics").status == 200
+
+
+def test_a_page_that_fails_is_an_error_and_not_the_end(caplog: pytest.LogCaptureFixture) -> None:
+    def broken(_: Request) -> Answer:
+        raise RuntimeError("no page today")
+
+    def torn(_: Request) -> Answer:
+        return Answer(b"", "text/plain", headers={"X-Id": "1\r\nSet-Cookie: a=b"})
+
+    with admin_rig({"/broken": broken, "/torn": torn}) as rig:
+        for path in ("/broken", "/torn"):
+            reply = rig.ask(path)
+            assert reply.status == 500
+            assert json.loads(reply.body)["error"] == "the page failed; see the log"
+            assert "Set-Cookie" not in reply.headers
+        assert "no page today" in caplog.text
+        assert rig.ask("/healthz").status == 200
+
+
+def test_a_page_that_hangs_holds_up_no_other_kind() -> None:
+    go_on = threading.Event()
+
+    def hangs(_: Request) -> Answer:
+        go_on.wait()
+        return Answer(b"", "text/plain")
+
+    with admin_rig({"/hangs": hangs}, limits=Limits(page_s=0.2)) as rig:
+        try:
+            reply = rig.ask("/hangs")
+            assert reply.status == 503
+            assert json.loads(reply.body)["error"] == "no answer within 0.2 s"
+            assert rig.ask("/healthz").status == 200
+        finally:
+            go_on.set()
