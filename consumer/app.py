@@ -38,6 +38,7 @@ from consumer.telemetry.health import Health
 from consumer.telemetry.logs import adopt_library_loggers
 from consumer.telemetry.metrics import Metrics
 from consumer.telemetry.registry import new_registry
+from consumer.terminal import tell_failure
 from consumer.worker import Worker
 
 #: Objects that may be made before garbage is collected: more than are ever in flight.
@@ -135,7 +136,7 @@ def serve(
             # A stage hangs, in a forward pass perhaps. To end the interpreter around it could hang
             # too, and around a broken device it can crash, with another exit code. Nothing
             # uncommitted is lost by ending at once.
-            sys.stderr.write(f"nerstream: error: {failure}\n")
+            tell_failure(failure)
             _end(failure.exit_code)
         raise
     finally:
