@@ -25,6 +25,7 @@ from consumer.contracts.errors import (
 )
 from consumer.contracts.messages import RunProgress
 from consumer.contracts.ports import Codec, Tagger
+from consumer.contracts.traces import Tracer
 from consumer.kafka.client_check import check_clients
 from consumer.kafka.internal_topics import InternalTopics
 from consumer.kafka.sink.sink import make_sink
@@ -39,6 +40,7 @@ from consumer.telemetry.logs import adopt_library_loggers
 from consumer.telemetry.metrics import Metrics
 from consumer.telemetry.registry import new_registry
 from consumer.terminal import tell_failure
+from consumer.tracing import tracing_from
 from consumer.worker import Worker
 
 #: Objects that may be made before garbage is collected: more than are ever in flight.
@@ -88,11 +90,13 @@ def serve(
     metrics = Metrics(registry)
     admin = admin_from(settings, registry, health)
     admin.start()
+    tracing = None
     try:
         log.info("starting", version=__version__, admin_port=admin.port, **_shown(settings))
         # A wrong property must not be found after the model, which takes long.
         check_clients(settings)
         codec = worker_codec_from(settings)
+        tracing = tracing_from(settings, os.environ, metrics)
         # Beside the model, since neither knows how long the other takes. Nobody waits for it: what
         # it finds may be over by then, and where it is not, the worker says it again.
         threading.Thread(
@@ -103,7 +107,12 @@ def serve(
         else:
             tagger = refined(load(settings, metrics), settings)
         worker = build_worker(
-            settings, metrics, tagger, keeping_answers(codec, settings, tagger.models), started
+            settings,
+            metrics,
+            tagger,
+            keeping_answers(codec, settings, tagger.models),
+            started,
+            None if tracing is None else tracing.tracer,
         )
         # What is loaded by now, a million objects with torch, stays to the end. Each collection
         # that looked through it would hold up every thread for a tenth of a second.
@@ -140,6 +149,8 @@ def serve(
             _end(failure.exit_code)
         raise
     finally:
+        if tracing is not None:
+            tracing.close()
         admin.close()
 
 
@@ -225,12 +236,13 @@ def build_worker(
     tagger: Tagger,
     codec: Codec | None = None,
     began_at: float | None = None,
+    tracer: Tracer | None = None,
 ) -> Worker:
     """Put a worker together; connects to nothing yet.
 
     Args:
         codec: reads and writes messages; None makes the one that the settings name.
-        began_at: as for `Worker`.
+        began_at, tracer: as for `Worker`.
 
     Raises:
         SettingsError: a librdkafka property is wrong.
@@ -244,6 +256,7 @@ def build_worker(
         codec=codec or keeping_answers(worker_codec_from(settings), settings, tagger.models),
         observer=metrics,
         began_at=began_at,
+        tracer=tracer,
     )
 
 

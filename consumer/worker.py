@@ -13,6 +13,7 @@ from consumer.contracts.errors import ShutdownTimeout, StageStalled
 from consumer.contracts.messages import Batch, ModelInfo, RawMessage, RunProgress
 from consumer.contracts.observer import Observer
 from consumer.contracts.ports import Codec, Sink, Source, Tagger
+from consumer.contracts.traces import Tracer
 from consumer.pipeline.batching import BatchBuilder
 from consumer.pipeline.bookkeeping.commit_policy import CommitPolicy
 from consumer.pipeline.bookkeeping.in_flight import InFlight
@@ -48,6 +49,7 @@ class Worker:
     Args:
         clock: monotonic seconds; wall_clock: seconds since the epoch; pause: sleeps so long.
         began_at: when the process began to start, by `clock`; now if None.
+        tracer: begins the spans of articles, batches and transactions; None traces nothing.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Worker:
         wall_clock: Callable[[], float] = time.time,
         pause: Callable[[float], None] = time.sleep,
         began_at: float | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         self._settings = settings
         self._source = source
@@ -99,6 +102,7 @@ class Worker:
             observer=observer,
             clock=clock,
             wall_clock=wall_clock,
+            tracer=tracer,
             run_ended=self._end_run,
         )
         self._prepare = PrepareStage(
@@ -114,7 +118,12 @@ class Worker:
             clock=clock,
         )
         self._tag = TagStage(
-            batches=batches, tagged=tagged, tagger=tagger, observer=observer, clock=clock
+            batches=batches,
+            tagged=tagged,
+            tagger=tagger,
+            observer=observer,
+            clock=clock,
+            tracer=tracer,
         )
         route = Route(settings.output_topic, settings.dead_letter_topic, __version__)
         self._publish = PublishStage(
@@ -136,6 +145,7 @@ class Worker:
             clock=clock,
             wall_clock=wall_clock,
             pause=pause,
+            tracer=tracer,
         )
         self._stages = Stages((self._poll, self._prepare, self._tag, self._publish), clock)
         self._stalled: StageStalled | None = None

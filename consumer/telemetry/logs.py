@@ -46,7 +46,11 @@ def configure_logging(format: str, level: str, stream: TextIO | None = None) -> 
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*_shared_processors(), structlog.stdlib.ExtraAdder()],
+            foreign_pre_chain=[
+                structlog.contextvars.merge_contextvars,
+                *_shared_processors(),
+                structlog.stdlib.ExtraAdder(),
+            ],
             processors=_final_processors(format, colors=stream.isatty()),
         )
     )
