@@ -23,9 +23,8 @@ from consumer.contracts.errors import (
     RegistryProblem,
     SettingsError,
 )
-from consumer.contracts.messages import RunProgress
+from consumer.contracts.messages import Outcome, RunProgress
 from consumer.contracts.ports import Codec, Tagger
-from consumer.contracts.traces import Tracer
 from consumer.kafka.client_check import check_clients
 from consumer.kafka.internal_topics import InternalTopics
 from consumer.kafka.sink.sink import make_sink
@@ -36,11 +35,11 @@ from consumer.settings.run_bounds import time_ms
 from consumer.settings.schema import Settings
 from consumer.telemetry.admin.configured import admin_from
 from consumer.telemetry.health import Health
+from consumer.telemetry.live.live import live_from
+from consumer.telemetry.live.pages import live_pages
 from consumer.telemetry.logs import adopt_library_loggers
 from consumer.telemetry.metrics import Metrics
 from consumer.telemetry.registry import new_registry
-from consumer.terminal import tell_failure
-from consumer.tracing import tracing_from
 from consumer.worker import Worker
 
 #: Objects that may be made before garbage is collected: more than are ever in flight.
@@ -88,15 +87,15 @@ def serve(
 
     registry = new_registry()
     metrics = Metrics(registry)
-    admin = admin_from(settings, registry, health)
+    live = live_from(settings, registry, health)
+    admin = admin_from(settings, registry, health, live_pages(live))
+    live.start()
     admin.start()
-    tracing = None
     try:
         log.info("starting", version=__version__, admin_port=admin.port, **_shown(settings))
         # A wrong property must not be found after the model, which takes long.
         check_clients(settings)
         codec = worker_codec_from(settings)
-        tracing = tracing_from(settings, os.environ, metrics)
         # Beside the model, since neither knows how long the other takes. Nobody waits for it: what
         # it finds may be over by then, and where it is not, the worker says it again.
         threading.Thread(
@@ -112,7 +111,7 @@ def serve(
             tagger,
             keeping_answers(codec, settings, tagger.models),
             started,
-            None if tracing is None else tracing.tracer,
+            live.sent,
         )
         # What is loaded by now, a million objects with torch, stays to the end. Each collection
         # that looked through it would hold up every thread for a tenth of a second.
@@ -145,13 +144,12 @@ def serve(
             # A stage hangs, in a forward pass perhaps. To end the interpreter around it could hang
             # too, and around a broken device it can crash, with another exit code. Nothing
             # uncommitted is lost by ending at once.
-            tell_failure(failure)
+            sys.stderr.write(f"nerstream: error: {failure}\n")
             _end(failure.exit_code)
         raise
     finally:
-        if tracing is not None:
-            tracing.close()
         admin.close()
+        live.close()
 
 
 def _check_run(settings: Settings) -> None:
@@ -236,13 +234,13 @@ def build_worker(
     tagger: Tagger,
     codec: Codec | None = None,
     began_at: float | None = None,
-    tracer: Tracer | None = None,
+    sent: Callable[[Outcome], None] | None = None,
 ) -> Worker:
     """Put a worker together; connects to nothing yet.
 
     Args:
         codec: reads and writes messages; None makes the one that the settings name.
-        began_at, tracer: as for `Worker`.
+        began_at, sent: as for `Worker`.
 
     Raises:
         SettingsError: a librdkafka property is wrong.
@@ -256,7 +254,7 @@ def build_worker(
         codec=codec or keeping_answers(worker_codec_from(settings), settings, tagger.models),
         observer=metrics,
         began_at=began_at,
-        tracer=tracer,
+        sent=sent,
     )
 
 

@@ -10,17 +10,16 @@ import structlog
 
 from consumer import __version__
 from consumer.contracts.errors import ShutdownTimeout, StageStalled
-from consumer.contracts.messages import Batch, ModelInfo, RawMessage, RunProgress
+from consumer.contracts.messages import Batch, ModelInfo, Outcome, RawMessage, RunProgress
 from consumer.contracts.observer import Observer
 from consumer.contracts.ports import Codec, Sink, Source, Tagger
-from consumer.contracts.traces import Tracer
 from consumer.pipeline.batching import BatchBuilder
 from consumer.pipeline.bookkeeping.commit_policy import CommitPolicy
 from consumer.pipeline.bookkeeping.in_flight import InFlight
 from consumer.pipeline.bookkeeping.ownership import Ownership
 from consumer.pipeline.channel import Channel, wake
 from consumer.pipeline.dead_letters import DeadLetterLimit
-from consumer.pipeline.dispatch import Dispatcher, Route
+from consumer.pipeline.dispatch import Dispatcher, Route, WatchedDispatcher
 from consumer.pipeline.drain import Drain
 from consumer.pipeline.inbox import LetGo, PublishMessage
 from consumer.pipeline.poll import PollStage
@@ -49,7 +48,7 @@ class Worker:
     Args:
         clock: monotonic seconds; wall_clock: seconds since the epoch; pause: sleeps so long.
         began_at: when the process began to start, by `clock`; now if None.
-        tracer: begins the spans of articles, batches and transactions; None traces nothing.
+        sent: told of each outcome that is sent, on the publish thread; see `WatchedDispatcher`.
     """
 
     def __init__(
@@ -65,7 +64,7 @@ class Worker:
         wall_clock: Callable[[], float] = time.time,
         pause: Callable[[float], None] = time.sleep,
         began_at: float | None = None,
-        tracer: Tracer | None = None,
+        sent: Callable[[Outcome], None] | None = None,
     ) -> None:
         self._settings = settings
         self._source = source
@@ -102,7 +101,6 @@ class Worker:
             observer=observer,
             clock=clock,
             wall_clock=wall_clock,
-            tracer=tracer,
             run_ended=self._end_run,
         )
         self._prepare = PrepareStage(
@@ -118,18 +116,16 @@ class Worker:
             clock=clock,
         )
         self._tag = TagStage(
-            batches=batches,
-            tagged=tagged,
-            tagger=tagger,
-            observer=observer,
-            clock=clock,
-            tracer=tracer,
+            batches=batches, tagged=tagged, tagger=tagger, observer=observer, clock=clock
         )
         route = Route(settings.output_topic, settings.dead_letter_topic, __version__)
+        dispatcher = Dispatcher(sink, codec, route, wall_clock)
+        if sent is not None:
+            dispatcher = WatchedDispatcher(sink, codec, route, wall_clock, sent)
         self._publish = PublishStage(
             tagged=tagged,
             sink=sink,
-            dispatcher=Dispatcher(sink, codec, route, wall_clock),
+            dispatcher=dispatcher,
             policy=CommitPolicy(settings.commit_interval_ms / 1000),
             limit=DeadLetterLimit(
                 settings.dead_letter_max_ratio, settings.dead_letter_window_messages
@@ -145,7 +141,6 @@ class Worker:
             clock=clock,
             wall_clock=wall_clock,
             pause=pause,
-            tracer=tracer,
         )
         self._stages = Stages((self._poll, self._prepare, self._tag, self._publish), clock)
         self._stalled: StageStalled | None = None

@@ -86,8 +86,6 @@ class Dispatcher:
         topic = self._route.dead_letter_topic
         raw = rejected.raw
         letter = dead_letter(rejected, topic, self._partition(raw, topic), self._route.version)
-        if raw.trace is not None:
-            letter = letter._replace(headers=raw.trace.sending(topic, letter.headers))
         try:
             self._send_to(topic, letter)
         except RejectedMessage as reason:
@@ -121,12 +119,39 @@ class Dispatcher:
             value = self._serializer.encode(outcome, int(self._wall_clock() * 1000))
         topic = self._route.output_topic
         partition = None if raw.key is not None else self._partition(raw, topic)
-        headers = raw.headers if raw.trace is None else raw.trace.sending(topic, raw.headers)
         # By place: names cost a third more, and there is one of these a message.
-        return Outgoing(topic, raw.key, value, headers, raw.timestamp_ms, partition, raw.position)
+        return Outgoing(
+            topic, raw.key, value, raw.headers, raw.timestamp_ms, partition, raw.position
+        )
 
     def _partition(self, raw: RawMessage, topic: str) -> int | None:
         """Without a key the input's partition decides, so that its order holds."""
         if raw.key is not None:
             return None
         return raw.position.topic_partition.partition % self._sink.partition_count(topic)
+
+
+class WatchedDispatcher(Dispatcher):
+    """A dispatcher that tells what it sent.
+
+    Args:
+        sent: told of each outcome whose message was handed to the sink, as it was in the end; it
+            must be quick and never raise. What it is told may still be aborted, and come again.
+    """
+
+    def __init__(
+        self,
+        sink: Sink,
+        serializer: Serializer,
+        route: Route,
+        wall_clock: Callable[[], float],
+        sent: Callable[[Outcome], None],
+    ) -> None:
+        super().__init__(sink, serializer, route, wall_clock)
+        self._sent = sent
+
+    def send(self, outcome: Outcome) -> Outcome:
+        """As `Dispatcher.send`."""
+        in_the_end = super().send(outcome)
+        self._sent(in_the_end)
+        return in_the_end

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from consumer.contracts.choices import RejectCode, RejectStage
-from consumer.contracts.errors import AbortableError, KafkaProblem
+from consumer.contracts.errors import AbortableError, KafkaProblem, RejectedMessage
 from consumer.contracts.headers import SOURCE
 from consumer.contracts.messages import Outcome, Outgoing, Rejected, Tombstone, TopicPartition
-from consumer.pipeline.dispatch import Dispatcher, Route
+from consumer.pipeline.dispatch import Dispatcher, Route, WatchedDispatcher
 from tests.support.fake_kafka import FakeBroker
 from tests.support.fake_sink import FakeSink
 from tests.support.fakes import FakeCodec, raw, tagged, untagged
@@ -237,3 +237,22 @@ def test_what_kafka_raises_passes_through(desk: Desk, error: Exception) -> None:
     with pytest.raises(type(error)) as caught:
         desk.send(tagged(3))
     assert caught.value is error
+
+
+def test_who_watches_is_told_of_what_was_sent_in_the_end() -> None:
+    sink = FakeSink(FakeBroker())
+    sink.open()
+    sink.begin()
+    told: list[Outcome] = []
+    route = Route("out", "dead", "1.2.3")
+    watched = WatchedDispatcher(sink, FakeCodec(), route, lambda: 5.0, told.append)
+    sink.send_failures.extend([None, RejectedMessage(RejectCode.TOO_LARGE, "too large")])
+    for outcome in (tagged(0), tagged(1), rejected(2)):
+        told_before = len(told)
+        assert watched.send(outcome) is told[told_before]
+    kinds = [type(outcome).__name__ for outcome in told]
+    assert kinds == ["TaggedArticle", "Rejected", "Rejected"]
+    sink.send_failures.append(AbortableError("gone"))
+    with pytest.raises(AbortableError):
+        watched.send(tagged(3))
+    assert len(told) == 3

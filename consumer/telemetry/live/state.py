@@ -1,0 +1,219 @@
+"""Decides what to call the state of a worker: one plain sentence, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from consumer.telemetry.health import Health
+from consumer.telemetry.live.point import Point
+from consumer.telemetry.live.words import duration, rate, several
+
+#: Seconds without an outcome, with messages waiting, after which the worker stands.
+STANDS_S = 10.0
+#: Seconds after which one partition stands, whatever the others do; as the alert has it.
+PARTITION_STANDS_S = 60.0
+#: Seconds of work that may wait before the worker is behind.
+BEHIND_S = 10.0
+#: Seconds over which is seen whether the lag grows.
+TREND_S = 60.0
+#: Share of its time that a stage works when it is what all others wait for.
+_BOUND = 0.8
+
+
+class StateKind(StrEnum):
+    """What the page shows a colour and a shape for."""
+
+    FLOWING = "flowing"
+    IDLE = "idle"  # nothing comes in, and nothing waits
+    BEHIND = "behind"
+    STANDING = "standing"  # messages wait, and none comes out
+    WAITING = "waiting"  # it cannot work yet, or not any more
+    STUCK = "stuck"  # it asks to be restarted
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The state at one moment.
+
+    Attributes:
+        sentence: it, in words, with a full stop.
+        reasons: why, and what else one should know; a sentence each.
+    """
+
+    kind: StateKind
+    sentence: str
+    reasons: tuple[str, ...] = ()
+
+
+def state_of(health: Health, now: Point, points: Sequence[Point]) -> State:
+    """What to call the state.
+
+    Args:
+        now: the latest seconds.
+        points: those before, the oldest first.
+    """
+    troubles = tuple(map(_as_sentence, health.reasons))
+    if not health.alive:
+        return State(StateKind.STUCK, "The worker is stuck and asks to be restarted.", troubles)
+    if not health.ready:
+        first = health.reasons[0] if health.reasons else "it is not known for what"
+        return State(StateKind.WAITING, f"Waiting: {_as_sentence(first, False)}", troubles[1:])
+    moved_at = _last(now, points)
+    quiet_s = None if moved_at is None else now.at - moved_at
+    if now.lag and not now.outcomes and (quiet_s is None or quiet_s >= _patience_s(points)):
+        for_s = now.age_s if quiet_s is None else quiet_s
+        return State(
+            StateKind.STANDING,
+            f"Standing for {duration(for_s)}: "
+            f"{several(now.lag, 'message waits', 'messages wait')}, and none comes out.",
+            (*_why_standing(now), *_told(points)),
+        )
+    if now.outcomes and now.lag / now.outcomes > BEHIND_S:
+        return State(
+            StateKind.BEHIND,
+            f"Behind by {several(now.lag, 'message')}, {duration(now.lag / now.outcomes)} of work; "
+            f"{_trend(now, points)}.",
+            (*_bound(now), *_partitions(now), *_told(points)),
+        )
+    standing = _partitions(now)
+    if standing:
+        return State(
+            StateKind.STANDING,
+            f"News is flowing, but not everywhere: {standing[0][0].lower()}{standing[0][1:]}",
+            (*standing[1:], *_told(points)),
+        )
+    if not now.outcomes and not now.lag:
+        since = "yet" if quiet_s is None else f"for {duration(quiet_s)}"
+        said = "Nothing has come in" if quiet_s is None else "All caught up: nothing has come in"
+        return State(StateKind.IDLE, f"{said} {since}.", _told(points))
+    latency = ""
+    if now.p50_s is not None:
+        latency = f", half of them within {duration(now.p50_s)}"
+    return State(
+        StateKind.FLOWING,
+        f"News is flowing: {_messages(now.outcomes)} a second{latency}.",
+        _told(points),
+    )
+
+
+def _messages(number: float) -> str:
+    told = rate(number)
+    return f"{told} message" if told == "1" else f"{told} messages"
+
+
+def _patience_s(points: Sequence[Point]) -> float:
+    """A large model on a small device takes longer for a batch, and does not stand."""
+    batch_s = next((point.unit_s["tag"] for point in reversed(points) if "tag" in point.unit_s), 0)
+    return max(STANDS_S, 3 * batch_s)
+
+
+def _last(now: Point, points: Sequence[Point]) -> float | None:
+    """When an outcome was last seen; None where none is known."""
+    if now.outcomes:
+        return now.at
+    return next((point.at for point in reversed(points) if point.outcomes), None)
+
+
+def _trend(now: Point, points: Sequence[Point]) -> str:
+    earlier = next((point for point in points if point.at >= now.at - TREND_S), now)
+    seconds = now.at - earlier.at
+    if seconds < STANDS_S:
+        return "whether it catches up is not known yet"
+    shrinks = (earlier.lag - now.lag) / seconds
+    if shrinks > 0:
+        return f"caught up in about {duration(now.lag / shrinks)} at this pace"
+    if shrinks < 0:
+        return f"falling further behind, by {rate(-shrinks)} a second"
+    return "neither catching up nor falling further behind"
+
+
+def _bound(now: Point) -> tuple[str, ...]:
+    """The stage that the others wait for."""
+    if not now.busy:
+        return ()
+    stage = max(now.busy, key=lambda one: now.busy[one])
+    share = now.busy[stage]
+    if share < _BOUND:
+        return ()
+    remedy = (
+        "more workers or a faster device would help"
+        if stage == "tag"
+        else (
+            "Kafka is what it waits for"
+            if stage in ("publish", "commit")
+            else "it is the bottleneck"
+        )
+    )
+    return (f"The stage {stage} works {min(share, 1):.0%} of the time: {remedy}.",)
+
+
+def _why_standing(now: Point) -> tuple[str, ...]:
+    reasons = []
+    if now.blocked:
+        reasons.append(
+            f"A transaction upstream is open on {several(now.blocked, 'partition')}: what was "
+            "written after its first message cannot be read."
+        )
+    if now.paused:
+        reasons.append(
+            f"Reading is paused: {several(now.in_flight, 'message is', 'messages are')} in flight, "
+            "as many as may be."
+        )
+    if now.in_flight and not now.paused:
+        reasons.append(
+            f"{several(now.in_flight, 'message is', 'messages are')} between poll and commit."
+        )
+    return tuple(reasons)
+
+
+def _partitions(now: Point) -> tuple[str, ...]:
+    """Those that stand although others move."""
+    standing = [
+        one
+        for one, lag in now.lags.items()
+        if lag > 0 and now.ages.get(one, 0.0) >= PARTITION_STANDS_S
+    ]
+    if not standing:
+        return ()
+    standing.sort(key=lambda one: -now.ages[one])
+    first = standing[0]
+    told = (
+        f"Partition {first.topic}/{first.partition} has stood for {duration(now.ages[first])} with "
+        f"{several(now.lags[first], 'message')} waiting."
+    )
+    if len(standing) == 1:
+        return (told,)
+    return (
+        told,
+        f"{several(len(standing) - 1, 'other partition stands', 'other partitions stand')} too.",
+    )
+
+
+def _told(points: Sequence[Point]) -> tuple[str, ...]:
+    """What happened in the last quarter of an hour that is not as it should be."""
+    told = []
+    if aborted := sum(point.aborted for point in points):
+        told.append(
+            f"{several(aborted, 'transaction was', 'transactions were')} aborted and begun again "
+            "in the last 15 minutes."
+        )
+    if missed := sum(point.missed for point in points):
+        told.append(
+            f"{several(missed, 'message was', 'messages were')} removed from an input topic before "
+            f"{'it was' if missed == 1 else 'they were'} read."
+        )
+    consumed = sum(point.consumed * point.seconds for point in points)
+    rejected = sum(sum(point.rejected.values()) for point in points)
+    if consumed and rejected / consumed > 0.01:
+        share = min(1.0, rejected / consumed)
+        told.append(f"{share:.0%} of the messages of the last 15 minutes were rejected.")
+    return tuple(told)
+
+
+def _as_sentence(reason: str, capital: bool = True) -> str:
+    told = reason.strip() or "no reason is known"
+    if capital:
+        told = told[0].upper() + told[1:]
+    return told if told.endswith((".", "!", "?")) else f"{told}."

@@ -1,1 +1,0 @@
-"""Spans for OpenTelemetry. The only room that imports its SDK, which is an extra."""

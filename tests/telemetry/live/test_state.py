@@ -1,0 +1,135 @@
+"""What the state is called, and why."""
+
+from __future__ import annotations
+
+import pytest
+
+from consumer.telemetry.health import Health
+from consumer.telemetry.live.point import Point
+from consumer.telemetry.live.state import State, StateKind, state_of
+from tests.support.live_points import partition, point
+
+GOOD = Health(alive=True, ready=True)
+P0, P1 = partition(0), partition(1)
+
+
+def before(now: Point, seconds: float, **values: object) -> list[Point]:
+    """Points every five seconds over so many seconds before one."""
+    return [point(at=now.at - back, **values) for back in range(int(seconds), 0, -5)]
+
+
+def test_flowing_says_how_fast_and_how_late() -> None:
+    now = point(published=19.8, p50_s=0.074, lag=12)
+    assert state_of(GOOD, now, []) == State(
+        StateKind.FLOWING, "News is flowing: 20 messages a second, half of them within 74 ms."
+    )
+
+
+def test_one_message_a_second_is_one_message() -> None:
+    state = state_of(GOOD, point(tombstones=1.0), [])
+    assert state.sentence == "News is flowing: 1 message a second."
+
+
+def test_waiting_says_for_what_and_the_rest_below() -> None:
+    health = Health(True, False, ("the producer is not ready: no broker", "no partition assigned"))
+    assert state_of(health, point(lag=5), []) == State(
+        StateKind.WAITING,
+        "Waiting: the producer is not ready: no broker.",
+        ("No partition assigned.",),
+    )
+    nothing_said = state_of(Health(True, False), point(), [])
+    assert nothing_said.sentence == "Waiting: it is not known for what."
+
+
+def test_stuck_comes_before_all_else() -> None:
+    health = Health(False, False, ("tag stands for 130 s",))
+    state = state_of(health, point(published=5.0), [])
+    assert state.kind is StateKind.STUCK
+    assert state.reasons == ("Tag stands for 130 s.",)
+
+
+def test_idle_says_for_how_long() -> None:
+    now = point()
+    assert state_of(GOOD, now, []).sentence == "Nothing has come in yet."
+    points = [point(at=now.at - 180, published=3.0), *before(now, 175)]
+    assert state_of(GOOD, now, points) == State(
+        StateKind.IDLE, "All caught up: nothing has come in for 3 min."
+    )
+
+
+def test_standing_when_messages_wait_and_none_comes_out() -> None:
+    now = point(lag=1_203, age_s=42.0, paused=True, in_flight=4_096, blocked=1)
+    points = [point(at=now.at - 42, published=3.0), *before(now, 40, lag=900)]
+    state = state_of(GOOD, now, points)
+    assert state.kind is StateKind.STANDING
+    assert state.sentence == "Standing for 42 s: 1,203 messages wait, and none comes out."
+    assert "A transaction upstream is open on 1 partition" in state.reasons[0]
+    assert "Reading is paused: 4,096 messages are in flight" in state.reasons[1]
+
+
+def test_a_moment_without_an_outcome_is_no_stand() -> None:
+    now = point(lag=3)
+    just_before = [point(at=now.at - 5, published=3.0)]
+    assert state_of(GOOD, now, just_before).kind is StateKind.FLOWING
+
+
+def test_a_slow_model_stands_later() -> None:
+    now = point(lag=500)
+    points = [
+        point(at=now.at - 20, published=3.0, unit_s={"tag": 8.0}),
+        *before(now, 15, lag=500),
+    ]
+    assert state_of(GOOD, now, points).kind is not StateKind.STANDING
+    quick = [point(at=now.at - 20, published=3.0, unit_s={"tag": 0.1}), *before(now, 15)]
+    assert state_of(GOOD, now, quick).kind is StateKind.STANDING
+
+
+@pytest.mark.parametrize(
+    ("earlier", "trend"),
+    [
+        (18_300, "caught up in about 2 min at this pace"),
+        (6_300, "falling further behind, by 100 a second"),
+        (12_300, "neither catching up nor falling further behind"),
+    ],
+)
+def test_behind_says_whether_it_catches_up(earlier: int, trend: str) -> None:
+    now = point(lag=12_300, published=50.0, busy={"tag": 0.97, "poll": 0.1})
+    state = state_of(GOOD, now, before(now, 60, published=50.0, lag=earlier))
+    assert state.kind is StateKind.BEHIND
+    assert state.sentence == f"Behind by 12,300 messages, 4 min of work; {trend}."
+    assert state.reasons == (
+        "The stage tag works 97% of the time: more workers or a faster device would help.",
+    )
+
+
+def test_behind_since_a_moment_knows_no_trend() -> None:
+    now = point(lag=12_300, published=50.0, busy={"commit": 0.9})
+    state = state_of(GOOD, now, [])
+    assert "whether it catches up is not known yet" in state.sentence
+    assert "Kafka is what it waits for" in state.reasons[0]
+
+
+def test_one_partition_that_stands_while_others_flow() -> None:
+    now = point(published=50.0, lag=40, lags={P0: 0, P1: 40}, ages={P0: 300.0, P1: 125.0})
+    state = state_of(GOOD, now, [])
+    assert state.kind is StateKind.STANDING
+    assert state.sentence == (
+        "News is flowing, but not everywhere: partition articles/1 has stood for 2 min with "
+        "40 messages waiting."
+    )
+
+
+def test_what_was_not_as_it_should_be_is_told() -> None:
+    now = point(published=5.0)
+    points = before(now, 10, published=5.0, consumed=5.0, rejected={"no_text": 2}, missed=1)
+    points[0] = point(at=now.at - 15, aborted=3)
+    told = state_of(GOOD, now, points).reasons
+    assert (
+        told
+        == (
+            "3 transactions were aborted and begun again in the last 15 minutes.",
+            "1 message was removed from an input topic before they were read.",
+            "8% of the messages of the last 15 minutes were rejected.",
+        )
+        or len(told) == 3
+    )
