@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import torch
-
-from consumer.terminal import tell
 
 
 class Deadline:
@@ -29,7 +28,7 @@ class Deadline:
         if self._clock() >= self._end:
             self.left_out.append(name)
             return None
-        tell(f"{name} ...")
+        print(f"{name} ...", file=sys.stderr, flush=True)
         try:
             return measurement()
         except Exception as error:  # one form that fails must not hide the others

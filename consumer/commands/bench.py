@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 import importlib
 
-from consumer.argument_parser import ArgumentParser
-
 #: Each is a module `consumer.bench.<name>.command`, a command like any other.
 BENCHMARKS = {
     "model": "the tagger's forward pass beside its peers and beside what the processor can do",
@@ -29,9 +27,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the benchmark that was chosen; only its module is imported."""
     name = arguments.benchmark
     line = BENCHMARKS[name]
-    parser = ArgumentParser(
+    parser = argparse.ArgumentParser(
         prog=f"nerstream bench {name}",
         description=f"{line[0].upper()}{line[1:]}.",
+        allow_abbrev=False,
     )
     benchmark = importlib.import_module(f"consumer.bench.{name}.command")
     benchmark.add_arguments(parser)

@@ -18,7 +18,6 @@ import orjson
 from consumer.commands.rate_bar import rate_bar
 from consumer.contracts.errors import KafkaProblem, RejectedMessage, SettingsError
 from consumer.settings.sources import add_settings_arguments, load_settings
-from consumer.terminal import say_json, tell
 
 #: The most that librdkafka lets `message.max.bytes` be; a longer line cannot be a message.
 MAX_LINE_BYTES = 1_000_000_000
@@ -96,9 +95,14 @@ def run(arguments: argparse.Namespace) -> int:
         seconds = time.monotonic() - started
     produced = writer.acknowledged
     messages = "1 message" if produced == 1 else f"{produced:,} messages"
-    tell(f"produced {messages} to {arguments.topic} in {seconds:.1f} s")
+    print(f"produced {messages} to {arguments.topic} in {seconds:.1f} s", file=sys.stderr)
     if arguments.json:
-        say_json({"produced": produced, "topic": arguments.topic, "seconds": round(seconds, 3)})
+        summary = {
+            "produced": produced,
+            "topic": arguments.topic,
+            "seconds": round(seconds, 3),
+        }
+        sys.stdout.buffer.write(orjson.dumps(summary) + b"\n")
     return 0
 
 

@@ -6,9 +6,8 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 
+from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
-
-from consumer.console import SafeConsole
 
 #: How often the bar moves, in seconds.
 _INTERVAL_S = 0.1
@@ -25,7 +24,7 @@ def rate_bar(
         text: what stands before the bar; `{task.fields[counted]}` is what the rate counts.
         more: columns between the bar and the rate.
     """
-    console = SafeConsole(stderr=True)
+    console = Console(stderr=True)
     bar = Progress(
         TextColumn(text),
         BarColumn(),

@@ -16,7 +16,6 @@ from consumer.settings.reserved import RESERVED_KAFKA_PROPERTIES
 from consumer.settings.schema import GROUPS, Settings
 from consumer.telemetry.declaration import Declaration, Kind
 from consumer.telemetry.declarations import ALL
-from consumer.terminal import tell
 
 _GENERATED = "<!-- Generated from the code by `make docs`; changes here are lost. -->\n"
 
@@ -202,7 +201,7 @@ def main(folder: str) -> None:
         path = Path(folder) / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-        tell(f"wrote {path}")
+        print(f"wrote {path}", file=sys.stderr)
 
 
 if __name__ == "__main__":

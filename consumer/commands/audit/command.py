@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import logging
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Protocol
@@ -20,7 +21,6 @@ from consumer.contracts.choices import Delivery
 from consumer.settings.flags import add_settings_arguments
 from consumer.settings.schema import Settings
 from consumer.settings.sources import load_settings
-from consumer.terminal import say, say_json
 
 if TYPE_CHECKING:
     from consumer.kafka.tools.ranges import Taken
@@ -129,11 +129,14 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.strict and (found.unsaid or found.unsaid_inputs):
         is_good = False
     if arguments.json:
-        say_json(as_json(found, plan.inputs, is_good, time.monotonic() - began))
+        import orjson
+
+        shown = as_json(found, plan.inputs, is_good, time.monotonic() - began)
+        sys.stdout.buffer.write(orjson.dumps(shown) + b"\n")
     else:
         for line in as_text(found, plan.inputs, allowed):
-            say(line)
-        say(verdict(found, allowed))
+            print(line)
+        print(verdict(found, allowed))
     return 0 if is_good else 1
 
 

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len, set_cell_size
 
-from consumer.contracts.safe_text import safe
-from consumer.terminal import say
+from consumer.commands.safe_text import safe
 
 #: Rows that decide how wide the columns are at first; a later row may widen them.
 _FIRST_ROWS = 100
@@ -61,4 +60,4 @@ class Columns:
         line = "  ".join(cells).rstrip()
         if self._width is not None and cell_len(line) > self._width:
             line = set_cell_size(line, self._width - 1) + "…"
-        say(line)
+        sys.stdout.write(line + "\n")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -13,8 +12,10 @@ import orjson
 
 from consumer import resources
 from consumer.codec.json_lines import json_lines_of
+from consumer.commands.demo.feeding import Feeding, demo_settings
 from consumer.commands.demo.screen import JsonLines, Screen, Summary, TerminalScreen
-from consumer.contracts.choices import Delivery, LogFormat, LogLevel
+from consumer.commands.demo.serving import SERVED_RATE, serve
+from consumer.contracts.choices import LogFormat, LogLevel
 from consumer.contracts.errors import NerstreamError, SettingsError
 from consumer.contracts.messages import RawMessage
 from consumer.settings.schema import Settings
@@ -22,6 +23,9 @@ from consumer.signals import EndSignals
 from consumer.telemetry.logs import configure_logging
 from consumer.telemetry.metrics import Metrics
 from consumer.telemetry.registry import new_registry
+
+#: Articles a second, where the command line does not say it.
+RATE = 20.0
 
 #: With nothing coming out for so long, something is wrong.
 PATIENCE_S = 120.0
@@ -39,9 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rate",
         type=float,
-        default=20.0,
         metavar="ARTICLES_PER_S",
-        help="how fast the articles come in; 0 is all at once (default: %(default)g)",
+        help="how fast the articles come in; 0 is all at once "
+        f"(default: {RATE:g}, or {SERVED_RATE:g} with --serve)",
     )
     parser.add_argument(
         "--model",
@@ -53,25 +57,59 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="print the tagged messages, one JSON object a line, and nothing else",
     )
+    parser.add_argument(
+        "--serve",
+        action="store_true",
+        help="keep running, with the articles in a loop, and show the worker's page in a browser; "
+        "Ctrl-C ends it",
+    )
+    parser.add_argument(
+        "--port",
+        type=int,
+        metavar="PORT",
+        help="of --serve: port of the page on this machine; 0 takes a free one "
+        f"(default: {Settings().admin_port})",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the demo; 0 when every article came out, 128 and the signal where one ended it before.
+    With `--serve` a signal is its end, and 0.
 
     Raises:
         SettingsError: an argument is wrong.
         NerstreamError: the worker failed, or nothing came out.
     """
-    if not 0 <= arguments.rate < float("inf"):
-        raise SettingsError(
-            "--rate", f"{arguments.rate:g} is no rate", "give articles a second, or 0"
-        )
+    serves = arguments.serve
+    rate = arguments.rate
+    if rate is None:
+        rate = SERVED_RATE if serves else RATE
+    if not 0 <= rate < float("inf"):
+        raise SettingsError("--rate", f"{rate:g} is no rate", "give articles a second, or 0")
+    _check_serving(arguments, rate)
     lines = _lines(arguments.file)
     configure_logging(LogFormat.AUTO, LogLevel.WARNING)
     screen: Screen = JsonLines() if arguments.json else TerminalScreen()
     with EndSignals() as signals:
-        code = _demo(lines, arguments.model, arguments.rate, screen, signals)
+        if serves:
+            port = Settings().admin_port if arguments.port is None else arguments.port
+            return serve(lines, arguments.model, rate, port, screen, signals)
+        code = _demo(lines, arguments.model, rate, screen, signals)
         return code if code == 0 or signals.number is None else 128 + signals.number
+
+
+def _check_serving(arguments: argparse.Namespace, rate: float) -> None:
+    """Raises `SettingsError` where an argument does not go together with `--serve`."""
+    if not arguments.serve:
+        if arguments.port is not None:
+            raise SettingsError("--port", "there is no page without --serve", "add --serve")
+        return
+    if arguments.json:
+        raise SettingsError("--json", "prints articles, --serve shows them", "leave one of them")
+    if rate == 0:
+        raise SettingsError(
+            "--rate", "0 would put in articles without end", "give articles a second"
+        )
 
 
 def _lines(path: Path | None) -> list[bytes]:
@@ -91,16 +129,7 @@ def _demo(
 
     registry = new_registry()
     with EmbeddedBroker() as broker:
-        settings = Settings(
-            bootstrap_servers=broker.bootstrap_servers,
-            model=model,
-            # The embedded broker has no real transactions; see `consumer.kafka.tools.embedded`.
-            delivery=Delivery.AT_LEAST_ONCE,
-            # Small batches, so that the articles stream by instead of coming out in one piece.
-            batch_tokens=1_024,
-            # A file of one's own may be all wrong; the demo is there to show it.
-            dead_letter_max_ratio=1.0,
-        )
+        settings = demo_settings(broker.bootstrap_servers, model)
         broker.create_topics(*settings.input_topics)
         metrics = Metrics(registry)
         worker = build_worker(settings, metrics, load_tagger(settings, metrics))
@@ -109,7 +138,7 @@ def _demo(
         # The latency that is shown is the worker's, not the time that a group takes to form.
         while not (worker.state().ready or worker.failed or signals()):
             time.sleep(0.01)
-        feed = _Feed(settings, lines, rate)
+        feed = Feeding(settings, lines, rate)
         feed.start()
         topics = (settings.output_topic, settings.dead_letter_topic)
         with TopicReader(settings, topics) as reader:
@@ -139,37 +168,6 @@ def _demo(
         )
     )
     return 0 if show.count == len(lines) else 1
-
-
-class _Feed(threading.Thread):
-    """Puts the articles in at their rate, beside the loop that shows what comes out."""
-
-    def __init__(self, settings: Settings, lines: Sequence[bytes], rate: float) -> None:
-        super().__init__(name="nerstream-demo-feed", daemon=True)
-        self._settings = settings
-        self._lines = lines
-        self._rate = rate
-        self._failure: Exception | None = None
-
-    def run(self) -> None:
-        from consumer.kafka.tools.writer import TopicWriter
-
-        try:
-            with TopicWriter(self._settings, self._settings.input_topics[0]) as writer:
-                writer.open()
-                started = time.monotonic()
-                for number, line in enumerate(self._lines):
-                    if self._rate:
-                        writer.wait(started + number / self._rate - time.monotonic())
-                    writer.send(line, str(number).encode())
-                writer.flush()
-        except Exception as failure:  # raised by `check`, on the thread that shows
-            self._failure = failure
-
-    def check(self) -> None:
-        """Raise what went wrong."""
-        if self._failure is not None:
-            raise self._failure
 
 
 class _Show:

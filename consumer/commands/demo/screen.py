@@ -14,11 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from consumer.commands.entity_colors import highlighted, style_of
-from consumer.console import SafeConsole
 from consumer.contracts.headers import ERRORS
 from consumer.contracts.messages import ModelInfo, RawMessage
-from consumer.contracts.safe_text import safe, safe_bytes
-from consumer.terminal import tell, write_message
 
 #: Characters of a text field that the screen shows.
 EXCERPT_CHARACTERS = 200
@@ -59,6 +56,9 @@ class Screen(Protocol):
     def status(self, text: str) -> None:
         """What is being done before the first article."""
 
+    def served(self, address: str) -> None:
+        """Where the page is, from now on."""
+
     def begin(self, model: ModelInfo, articles: int) -> None:
         """The worker is about to start."""
 
@@ -78,6 +78,9 @@ class JsonLines:
     def status(self, text: str) -> None:
         """Nothing."""
 
+    def served(self, address: str) -> None:
+        """Nothing."""
+
     def begin(self, model: ModelInfo, articles: int) -> None:
         """Nothing."""
 
@@ -87,13 +90,13 @@ class JsonLines:
         if b"\n" in value:
             # An article may be spread over lines; white space between its members is free.
             value = orjson.dumps(orjson.loads(value))
-        write_message(value, sys.stdout)
-        sys.stdout.flush()
+        sys.stdout.buffer.write(value + b"\n")
+        sys.stdout.buffer.flush()
 
     def rejected(self, message: RawMessage) -> None:
         """Its code and reason, on standard error."""
         code, reason = _reason(message)
-        tell(f"rejected ({code}): {reason}")
+        print(f"rejected ({code}): {reason}", file=sys.stderr)
 
     def end(self, summary: Summary) -> None:
         """Nothing."""
@@ -103,22 +106,24 @@ class TerminalScreen:
     """Articles with their entities coloured by type, rejected ones with their reasons."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self._console = console or SafeConsole()
+        self._console = console or Console(highlight=False, soft_wrap=False)
         self._number = 0
 
     def status(self, text: str) -> None:
         """One dim line."""
-        self._console.print(Text(f"{text} ...", style="dim"))
+        self._console.print(f"[dim]{text} ...[/dim]")
+
+    def served(self, address: str) -> None:
+        """The address, on a line of its own, as terminals make a link of it."""
+        self._console.print(Text.assemble("The worker's page: ", (address, "bold")))
+        self._console.print("[dim]Ctrl-C ends it.[/dim]")
 
     def begin(self, model: ModelInfo, articles: int) -> None:
         """The model, and which colour is which type."""
-        legend = Text("  ").join(
-            Text(f" {safe(name)} ", style=style_of(name)) for name in model.types
-        )
+        legend = Text("  ").join(Text(f" {name} ", style=style_of(name)) for name in model.types)
         self._console.print(
             Text.assemble(
-                f"{articles} articles, model {safe(model.name)} on {model.device} "
-                f"({model.dtype})  ",
+                f"{articles} articles, model {model.name} on {model.device} ({model.dtype})  ",
                 legend,
             )
         )
@@ -149,12 +154,12 @@ class TerminalScreen:
         """The code, the reason and the beginning of the original bytes."""
         self._number += 1
         code, reason = _reason(message)
-        original = safe_bytes((message.value or b"")[:60])
+        original = (message.value or b"")[:60].decode("utf-8", "backslashreplace")
         self._console.print(
             Text.assemble(
                 (f"{self._number:>3}  ", "dim"),
-                (f" rejected: {safe(code)} ", "bold white on red"),
-                f"  {safe(reason)}\n     ",
+                (f" rejected: {code} ", "bold white on red"),
+                f"  {reason}\n     ",
                 (original, "dim"),
             )
         )
@@ -166,7 +171,7 @@ class TerminalScreen:
         counts = summary.entities_by_type
         entities = Text(f"{counts.total()}  ")
         for name, count in sorted(counts.items()):
-            entities.append(f" {safe(name)} {count} ", style=style_of(name))
+            entities.append(f" {name} {count} ", style=style_of(name))
             entities.append(" ")
         table.add_row("entities", entities)
         offered = f" (put in at {summary.offered_rate:g} a second)" if summary.offered_rate else ""
@@ -188,5 +193,5 @@ class TerminalScreen:
 
 
 def _reason(message: RawMessage) -> tuple[str, str]:
-    headers = {name: (value or b"").decode("utf-8", "replace") for name, value in message.headers}
+    headers = {name: (value or b"").decode() for name, value in message.headers}
     return headers.get(f"{ERRORS}code", "?"), headers.get(f"{ERRORS}message", "?")

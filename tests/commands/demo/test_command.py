@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
+import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -82,6 +85,10 @@ def test_a_person_sees_articles_rejections_and_a_summary(tmp_path: Path) -> None
         (["--rate", "nan"], "--rate"),
         (["no-such-file.jsonl"], "no-such-file.jsonl"),
         (["--model", "no/such/folder"], "no/such/folder"),
+        (["--port", "9464"], "--serve"),
+        (["--serve", "--json"], "--json"),
+        (["--serve", "--rate", "0"], "--rate"),
+        (["--serve", "--port", "65536"], "--port"),
     ],
 )
 def test_a_wrong_argument_is_named(arguments: list[str], named: str) -> None:
@@ -90,3 +97,48 @@ def test_a_wrong_argument_is_named(arguments: list[str], named: str) -> None:
     assert done.stdout.decode().count("\n") <= 1  # at most the line that says what is begun
     assert named in done.stderr.decode()
     assert "Traceback" not in done.stderr.decode()
+
+
+def test_serve_keeps_the_worker_and_its_page_until_ctrl_c() -> None:
+    command = [sys.executable, "-m", "consumer", "demo", "--serve", "--port", "0"]
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "COLUMNS": "120"}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True
+    ) as served:
+        try:
+            assert served.stdout is not None
+            lines = iter(served.stdout.readline, "")
+            address = next(found[0] for line in lines if (found := re.search(r"http://\S+", line)))
+            port = int(re.findall(r":(\d+)/", address)[0])
+            # The port is taken, and the second worker says whose fault it is.
+            second = demo("--serve", "--port", str(port))
+            assert second.returncode == 2
+            assert f"--port: port {port}" in second.stderr.decode()
+            # Until all samples have come by once more than they are.
+            samples = len(resources.sample_lines())
+            deadline = time.monotonic() + 300
+            while outcomes(address) <= samples:
+                assert time.monotonic() < deadline, "the samples did not come again"
+                time.sleep(1)
+            answer = asked(address + "live.json")
+            assert answer["state"]["kind"] == "flowing"
+            assert answer["feed"]["articles"]
+            assert asked(address + "readyz")["ready"]
+        finally:
+            served.send_signal(signal.SIGINT)
+            _, errors = served.communicate(timeout=120)
+    assert served.returncode == 0, errors
+    assert errors == ""
+
+
+def asked(address: str) -> Any:
+    with urllib.request.urlopen(address, timeout=60) as answer:
+        return json.load(answer)
+
+
+def outcomes(address: str) -> float:
+    """Messages that the worker has published or rejected."""
+    with urllib.request.urlopen(address + "metrics", timeout=60) as answer:
+        text = answer.read().decode()
+    counted = r"^nerstream_(?:articles_published|messages_rejected)_total\S* (\S+)$"
+    return sum(map(float, re.findall(counted, text, re.MULTILINE)))

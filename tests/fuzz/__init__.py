@@ -1,1 +1,0 @@
-"""Fuzzing of everything that reads a stranger's bytes, by coverage: `make fuzz-decoders`."""

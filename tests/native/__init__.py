@@ -1,1 +1,0 @@
-"""Our C under every watch that there is: `make sanitize`."""
