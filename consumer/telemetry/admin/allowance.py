@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 #: Share of one core that the port may take over time, and seconds that it may take at once after
-#: it was quiet. A scrape costs some milliseconds, a probe a third of one.
+#: it was quiet. A scrape costs some milliseconds, a probe half of one.
 SHARE = 0.02
-BURST_S = 1.0
+BURST_S = 0.5
 
-#: Seconds of the burst that only probes and new connections may use, so that who asks for pages
-#: without end does not keep the orchestrator from its answer.
-KEPT_FOR_PROBES_S = 0.2
-
-#: The same for one client's address, so that others still get their turn.
+#: The same for one client, so that others still get their turn.
 CLIENT_SHARE = 0.015
-CLIENT_BURST_S = 0.75
+CLIENT_BURST_S = 0.25
+
+#: Seconds that must be left for each kind of work. So clients that have used up their own wait
+#: first; then pages for all; and last whoever comes new, as an orchestrator's probe does.
+KEPT_FROM_DEBTORS_S = 0.1
+KEPT_FROM_PAGES_S = 0.05
 
 #: Addresses that are remembered.
 _CLIENTS = 1_024
@@ -46,11 +48,6 @@ class Allowance:
         """Seconds until there is more than `keep_s` in it; 0 where there is."""
         self._earn(now)
         return max(0.0, (keep_s - self._left_s) / self._share)
-
-    def is_full(self, now: float) -> bool:
-        """Whether it is as if it had never been used."""
-        self._earn(now)
-        return self._left_s >= self._burst_s
 
     def _earn(self, now: float) -> None:
         earned = max(0.0, now - self._now) * self._share
@@ -86,6 +83,7 @@ class ClientAllowances:
         return self._of[client]
 
 
+@lru_cache(_CLIENTS)
 def client_of(address: str) -> str:
     """Whom an address belongs to: itself, or of IPv6 the network of 64 bits, which is one's own."""
     try:

@@ -182,18 +182,17 @@ class Connection:
         self._pieces += 1
         if self._pieces > self._limits.pieces:
             raise _Ended
-        await self._meter.may_read()
+        await self._meter.may_read(self._client)
         raw = await self._loop.sock_recv(self._socket, _PIECE)
         if not raw:
             self._http.receive_data(b"")
             return True
-        before = self._meter.used()
         try:
             plain = self._wire.receive(raw)
             if plain:
                 self._http.receive_data(plain)
         finally:
-            self._meter.charge(self._client, before)
+            self._meter.charge(self._client)
             # The handshake's part of ours, or the alert that says what is wrong with theirs.
             if out := self._wire.to_send():
                 await self._loop.sock_sendall(self._socket, out)
@@ -227,7 +226,6 @@ class Connection:
         return answer
 
     async def _send(self, answer: Answer, *, is_last: bool = False) -> None:
-        before = self._meter.used()
         last = [("Connection", "close")] if is_last else []
         headers = [*headers_of(answer), ("Date", formatdate(usegmt=True)), *last]
         try:
@@ -245,7 +243,7 @@ class Connection:
         parts.append(self._http.send(h11.EndOfMessage()))
         self._wire.send(b"".join(part for part in parts if part))
         out = self._wire.to_send()
-        self._meter.charge(self._client, before)
+        self._meter.charge(self._client)
         try:
             async with asyncio.timeout(self._limits.write_s):
                 await self._loop.sock_sendall(self._socket, out)
@@ -265,7 +263,7 @@ class Connection:
             await self._loop.sock_sendall(self._socket, self._wire.to_send())
             self._socket.shutdown(socket.SHUT_WR)
             for _ in range(self._limits.pieces):
-                await self._meter.may_read()
+                await self._meter.may_read(self._client)
                 if not await self._loop.sock_recv(self._socket, _PIECE):
                     break
 

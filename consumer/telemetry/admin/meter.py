@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 from consumer.telemetry.admin.allowance import (
     BURST_S,
-    KEPT_FOR_PROBES_S,
+    KEPT_FROM_DEBTORS_S,
+    KEPT_FROM_PAGES_S,
     SHARE,
     Allowance,
     ClientAllowances,
@@ -22,8 +23,12 @@ _REQUEST_S = 0.000_3
 class Meter:
     """Counts the processor time of the server's threads. Its loop's thread alone uses it.
 
+    What the loop's thread has used since somebody was last charged is charged to who comes next. So
+    nothing is left out, and each client pays in proportion to how often it has the loop woken.
+
     Args:
         share: of a core, that all clients together may take.
+        burst_s: seconds that they may take at once.
         clock: seconds of a monotonic clock.
         used: seconds of the processor that the thread of the loop has used.
     """
@@ -41,17 +46,11 @@ class Meter:
         self._all = Allowance(share, burst_s, clock())
         self._clients = ClientAllowances()
 
-    def used(self) -> float:
-        """Seconds of the processor that the thread of the loop has used."""
-        return self._used()
-
-    def charge(self, client: str, since: float) -> None:
-        """Have a client pay for what the loop has done for it.
-
-        Args:
-            since: `used()` before that.
-        """
-        self._clients.of(client, self._clock()).spend(self._used() - since, self._clock())
+    def charge(self, client: str) -> None:
+        """Have a client pay for what the loop has done."""
+        used = self._used()
+        self.charge_elsewhere(client, used - self._counted_s)
+        self._counted_s = used
 
     def charge_elsewhere(self, client: str, seconds: float) -> None:
         """Have a client pay for what another thread has done for it."""
@@ -59,27 +58,44 @@ class Meter:
         self._all.spend(seconds, now)
         self._clients.of(client, now).spend(seconds, now)
 
-    async def may_read(self) -> None:
-        """Wait until there is time to see who comes and what they ask."""
-        while wait := self._wait_for_all(0.0):
+    def turns_away(self, client: str) -> bool:
+        """Whether a connection of this client is not worth a look: it has used up its own, and
+        there is little left for all."""
+        now = self._clock()
+        return self._is_debtor(client, now) and self.is_short()
+
+    def is_short(self) -> bool:
+        """Whether what is left is for those alone who have not used up their own."""
+        return self._all.wait_s(self._clock(), KEPT_FROM_DEBTORS_S) > 0
+
+    async def may_accept(self) -> None:
+        """Wait until there is time to see who comes."""
+        while wait := self._all.wait_s(self._clock()):
+            await asyncio.sleep(wait)
+
+    async def may_read(self, client: str) -> None:
+        """Wait until there is time to see what this client asks, or to tell how the worker is."""
+        while wait := self._wait_to_read(client):
             await asyncio.sleep(wait)
 
     async def turn(self, client: str, *, is_probe: bool) -> None:
         """Wait until there is time to answer this client."""
-        while wait := self._wait_for_turn(client, is_probe):
+        wait_s = self._wait_to_read if is_probe else self._wait_for_page
+        while wait := wait_s(client):
             await asyncio.sleep(wait)
         now = self._clock()
         self._clients.of(client, now).spend(_REQUEST_S, now)
 
-    def _wait_for_turn(self, client: str, is_probe: bool) -> float:
-        if is_probe:
-            return self._wait_for_all(0.0)
+    def _wait_to_read(self, client: str) -> float:
+        now = self._clock()
+        keep_s = KEPT_FROM_DEBTORS_S if self._is_debtor(client, now) else 0.0
+        return self._all.wait_s(now, keep_s)
+
+    def _wait_for_page(self, client: str) -> float:
         now = self._clock()
         own = self._clients.of(client, now).wait_s(now)
-        return max(own, self._wait_for_all(KEPT_FOR_PROBES_S))
+        keep_s = KEPT_FROM_DEBTORS_S if own else KEPT_FROM_PAGES_S
+        return max(own, self._all.wait_s(now, keep_s))
 
-    def _wait_for_all(self, keep_s: float) -> float:
-        used, now = self._used(), self._clock()
-        self._all.spend(used - self._counted_s, now)
-        self._counted_s = used
-        return self._all.wait_s(now, keep_s)
+    def _is_debtor(self, client: str, now: float) -> bool:
+        return self._clients.of(client, now).wait_s(now) > 0

@@ -34,7 +34,11 @@ from consumer.telemetry.health import Health
 log = logging.getLogger(__name__)
 
 #: Connections that the kernel keeps until they are accepted.
-_BACKLOG = 128
+_BACKLOG = 1_024
+
+#: Connections that are accepted at once, and seconds between two looks while there are too many.
+_ACCEPTED_AT_ONCE = 64
+_FLOOD_WAIT_S = 0.02
 
 #: Seconds until the next try, where the process has no file left for a connection.
 _NO_FILE_WAIT_S = 1.0
@@ -137,52 +141,69 @@ class AdminServer:
     async def _accept(self) -> None:
         loop = asyncio.get_running_loop()
         meter, guests = Meter(), Guests()
+        numbers = itertools.count()
         tasks: dict[int, asyncio.Task[None]] = {}
         with (
             closing(AnsweringThread("admin-probes")) as probes,
             closing(AnsweringThread("admin-pages")) as pages,
         ):
-            for number in itertools.count():
-                await meter.may_read()
-                try:
-                    opened, address = await loop.sock_accept(self._listener)
-                except OSError as error:
-                    # The client is gone again; or there is no file or memory left, for now.
-                    if error.errno not in _GONE:
-                        log.error("the admin port cannot accept a connection: %s", error)
-                        await asyncio.sleep(_NO_FILE_WAIT_S)
-                    continue
-                client = client_of(address[0])
-                leaving = guests.enter(number, client)
-                if leaving is not None:
-                    tasks[leaving].cancel()
-                before = meter.used()
+            while True:
+                await meter.may_accept()
+                for opened, client in await self._newcomers():
+                    meter.charge(client)
+                    if meter.turns_away(client):
+                        opened.close()
+                        continue
+                    number = next(numbers)
+                    leaving = guests.enter(number, client)
+                    if leaving is not None:
+                        tasks[leaving].cancel()
+                    connection = Connection(
+                        opened,
+                        PlainWire() if self._tls is None else TlsWire(self._tls.value(loop.time())),
+                        client,
+                        self._site,
+                        meter,
+                        pages,
+                        probes,
+                        self._limits,
+                        functools.partial(guests.answering, number),
+                    )
+                    task = tasks[number] = loop.create_task(connection.serve())
+
+                    def ended(
+                        _: asyncio.Task[None], number: int = number, opened: socket.socket = opened
+                    ) -> None:
+                        guests.leave(number)
+                        del tasks[number]
+                        # Still open where the task was cancelled before it began.
+                        opened.close()
+
+                    task.add_done_callback(ended)
+                # A queue that always has more would not let the others go on; and under a flood
+                # many are turned away for the price of one waking.
+                await asyncio.sleep(_FLOOD_WAIT_S if meter.is_short() else 0)
+
+    async def _newcomers(self) -> list[tuple[socket.socket, str]]:
+        """The connections that wait, one at least and some at most, with their clients."""
+        newcomers: list[tuple[socket.socket, str]] = []
+        try:
+            opened, address = await asyncio.get_running_loop().sock_accept(self._listener)
+            while True:
                 opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                connection = Connection(
-                    opened,
-                    PlainWire() if self._tls is None else TlsWire(self._tls.value(loop.time())),
-                    client,
-                    self._site,
-                    meter,
-                    pages,
-                    probes,
-                    self._limits,
-                    functools.partial(guests.answering, number),
-                )
-                meter.charge(client, before)
-                task = tasks[number] = loop.create_task(connection.serve())
-
-                def ended(
-                    _: asyncio.Task[None], number: int = number, opened: socket.socket = opened
-                ) -> None:
-                    guests.leave(number)
-                    del tasks[number]
-                    # Still open where the task was cancelled before it began.
-                    opened.close()
-
-                task.add_done_callback(ended)
-                # A queue that always has more would not let the others go on.
-                await asyncio.sleep(0)
+                newcomers.append((opened, client_of(address[0])))
+                if len(newcomers) == _ACCEPTED_AT_ONCE:
+                    break
+                opened, address = self._listener.accept()
+                opened.setblocking(False)
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            # The client is gone again; or there is no file or memory left, for now.
+            if error.errno not in _GONE:
+                log.error("the admin port cannot accept a connection: %s", error)
+                await asyncio.sleep(_NO_FILE_WAIT_S)
+        return newcomers
 
     def _refused(self) -> None:
         """Log wrong credentials, rarely: the one who sends them decides how often."""

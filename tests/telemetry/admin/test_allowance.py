@@ -22,7 +22,7 @@ def test_it_fills_to_the_burst_and_no_further() -> None:
     assert account.wait_s(1_000_000.0, keep_s=0.5) == pytest.approx(5.0)
 
 
-def test_a_part_is_kept_for_probes() -> None:
+def test_a_part_may_be_kept() -> None:
     account = Allowance(0.1, 1.0, now=0.0)
     account.spend(0.9, 0.0)
     assert account.wait_s(0.0) == 0.0

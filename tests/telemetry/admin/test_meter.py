@@ -44,43 +44,71 @@ def meter(time: Time) -> Meter:
     return Meter(0.1, 1.0, lambda: time.now, lambda: time.used)
 
 
+def use(time: Time, meter: Meter, client: str, seconds: float) -> None:
+    """Have the loop work for a client."""
+    time.used += seconds
+    meter.charge(client)
+
+
 def test_nobody_waits_while_it_is_quiet(time: Time, meter: Meter) -> None:
-    assert time.wait(meter.may_read()) == 0
+    assert time.wait(meter.may_accept()) == 0
+    assert time.wait(meter.may_read("a")) == 0
     assert time.wait(meter.turn("a", is_probe=False)) == 0
+    assert not meter.turns_away("a")
 
 
-def test_all_wait_where_the_loop_took_too_much(time: Time, meter: Meter) -> None:
-    time.used += 1.1
-    assert time.wait(meter.may_read()) == pytest.approx(1.0)
-    time.used += 0.1
-    assert time.wait(meter.turn("a", is_probe=True)) == pytest.approx(1.0)
+def test_all_wait_where_all_is_used(time: Time, meter: Meter) -> None:
+    for client in ("a", "b", "c", "d", "e"):
+        use(time, meter, client, 0.22)
+    assert time.wait(meter.may_accept()) == pytest.approx(1.0)
+    use(time, meter, "a", 0.1)
+    assert time.wait(meter.turn("new", is_probe=True)) == pytest.approx(1.0)
 
 
 def test_what_another_thread_took_counts_as_well(time: Time, meter: Meter) -> None:
     meter.charge_elsewhere("a", 1.1)
-    assert time.wait(meter.may_read()) == pytest.approx(1.0)
+    assert time.wait(meter.may_accept()) == pytest.approx(1.0)
 
 
-def test_probes_and_newcomers_go_before_pages(time: Time, meter: Meter) -> None:
-    time.used += 0.9
-    assert time.wait(meter.may_read()) == 0
+def test_debtors_wait_first_and_pages_next(time: Time, meter: Meter) -> None:
+    for client in ("a", "b", "c"):
+        use(time, meter, client, 0.28)
+    # 0.16 s are left: enough for all but the pages of those who have used up their own.
     assert time.wait(meter.turn("a", is_probe=True)) == 0
-    assert time.wait(meter.turn("a", is_probe=False)) == pytest.approx(1.0)
+    assert time.wait(meter.turn("new", is_probe=False)) == 0
+    use(time, meter, "d", 0.08)
+    # 0.08 s are left.
+    assert time.wait(meter.turn("new", is_probe=False)) == 0
+    assert time.wait(meter.may_read("d")) == 0
+    assert time.wait(meter.may_read("a")) == pytest.approx(0.2, abs=0.01)
+    use(time, meter, "d", 0.06)
+    # 0.04 s are left.
+    assert time.wait(meter.may_read("new")) == 0
+    assert time.wait(meter.turn("new", is_probe=True)) == 0
+    assert time.wait(meter.turn("new", is_probe=False)) == pytest.approx(0.1, abs=0.01)
+    assert time.wait(meter.may_accept()) == 0
+
+
+def test_debtors_are_turned_away_where_little_is_left(time: Time, meter: Meter) -> None:
+    for client in ("a", "b", "c"):
+        use(time, meter, client, 0.28)
+        assert not meter.turns_away(client)
+    assert not meter.is_short()
+    use(time, meter, "d", 0.08)
+    assert meter.is_short()
+    assert meter.turns_away("a")
+    assert not meter.turns_away("d")
+    assert not meter.turns_away("new")
 
 
 def test_a_client_that_asks_without_end_waits_alone(time: Time, meter: Meter) -> None:
-    for _ in range(2):
-        before = meter.used()
-        time.used += 0.5
-        meter.charge("a", before)
-        time.wait(meter.may_read())
-        time.now += 5.0
+    use(time, meter, "a", 0.3)
     assert time.wait(meter.turn("b", is_probe=False)) == 0
     assert time.wait(meter.turn("a", is_probe=True)) == 0
-    assert time.wait(meter.turn("a", is_probe=False)) > 0
+    assert time.wait(meter.turn("a", is_probe=False)) == pytest.approx(3.35, abs=0.1)
 
 
 def test_those_that_wait_together_do_not_begin_together(time: Time, meter: Meter) -> None:
-    meter.charge_elsewhere("a", 0.76)
+    meter.charge_elsewhere("a", 0.26)
     waits = [time.wait(meter.turn("a", is_probe=False)) for _ in range(3)]
     assert all(wait > 0 for wait in waits)
