@@ -35,16 +35,19 @@ _WORD = r"\p{L}\p{M}\p{N}"
 
 #: `\K` leaves what was matched before it out of the match, so that what is replaced is the empty
 #: string at the end of the word. A word gets one mark: the earlier patterns' marks end words too.
+#: `(?>...)` gives nothing back. Without it the time for a word grows with the square of its length,
+#: and the engine breaks on one of five thousand capitals.
 _PATTERNS = {
     CaseMark.UPPER: (
-        rf"(?<![{_WORD}])\p{{Lu}}[\p{{Lu}}\p{{M}}\p{{N}}]*\p{{Lu}}[\p{{M}}\p{{N}}]*\K(?![{_WORD}])"
+        rf"(?<![{_WORD}])(?=\p{{Lu}}(?>[\p{{M}}\p{{N}}]*)\p{{Lu}})(?>[\p{{Lu}}\p{{M}}\p{{N}}]+)"
+        rf"\K(?![{_WORD}])"
     ),
     CaseMark.CAPITALISED: (
-        rf"(?<![{_WORD}])\p{{Lu}}[\p{{Ll}}\p{{Lo}}\p{{Lm}}\p{{M}}\p{{N}}]*\K(?![{_WORD}])"
+        rf"(?<![{_WORD}])\p{{Lu}}(?>[\p{{Ll}}\p{{Lo}}\p{{Lm}}\p{{M}}\p{{N}}]*)\K(?![{_WORD}])"
     ),
     CaseMark.MIXED: (
-        rf"(?<![{_WORD}])[{_WORD}]*\p{{Lu}}[{_WORD}]*"
-        rf"\K(?![{_WORD}{CaseMark.UPPER}{CaseMark.CAPITALISED}])"
+        rf"(?<![{_WORD}])(?=(?>[\p{{Ll}}\p{{Lt}}\p{{Lo}}\p{{Lm}}\p{{M}}\p{{N}}]*)\p{{Lu}})"
+        rf"(?>[{_WORD}]+)\K(?![{CaseMark.UPPER}{CaseMark.CAPITALISED}])"
     ),
 }
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 import transformers
 from safetensors.torch import load_file
+from tokenizers import Tokenizer
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
 from consumer.resources import sample_lines
@@ -150,3 +151,10 @@ def test_auto_is_what_the_model_says_that_it_keeps_its_entities_in() -> None:
     plain = "int16" if processor.prefers_int16 else "float32"
     expected = "int8" if fast else "bfloat16" if processor.has_bfloat16 else plain
     assert tagger("word", "auto").info.dtype == expected
+
+
+@pytest.mark.parametrize("word", ["A" * 50_000, "A1" * 25_000, "A" * 25_000 + "1" * 25_000 + "a"])
+def test_no_word_is_too_long_for_its_expressions(word: str) -> None:
+    """They mark capitals; on a word of five thousand the engine once gave up, and the worker."""
+    on_disk = Tokenizer.from_file(str(BUNDLED_FOLDER / "tokenizer.json"))
+    assert len(on_disk.encode(f"in {word}.", add_special_tokens=False)) >= 3

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+import unicodedata
 from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tokenizers import Regex, normalizers
 from transformers import AutoTokenizer, BertConfig, BertForTokenClassification, BertTokenizerFast
 
+from consumer.training import case_marks
 from consumer.training.case_marks import CaseMark, mark_ids, with_case_marks
 
 SPECIAL = ["[PAD]", "[unused0]", "[unused1]", "[unused2]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -115,3 +121,43 @@ def test_a_vocabulary_without_room_is_refused() -> None:
     )
     with pytest.raises(ValueError, match=r"2 reserved pieces .* fewer than the 3 marks"):
         with_case_marks(model_for(full), full, seed=1)
+
+
+def _mark_of(word: str) -> str:
+    """The mark of a word by the rule, in plain Python."""
+    kinds = [unicodedata.category(one) for one in word]
+    capitals = kinds.count("Lu")
+    others = [kind for kind in kinds if kind != "Lu" and kind[0] not in "MN"]
+    if kinds[0] == "Lu" and capitals > 1 and not others:
+        return CaseMark.UPPER
+    if kinds[0] == "Lu" and capitals == 1 and "Lt" not in kinds:
+        return CaseMark.CAPITALISED
+    return CaseMark.MIXED if capitals else ""
+
+
+def _marked(text: str) -> str:
+    """A text with the marks of its words, by the same rule."""
+    words = itertools.groupby(text, key=lambda one: unicodedata.category(one)[0] in "LMN")
+    groups = [(is_word, "".join(letters)) for is_word, letters in words]
+    return "".join(group + (_mark_of(group) if is_word else "") for is_word, group in groups)
+
+
+def _normalizers() -> normalizers.Sequence:
+    replaced = [
+        normalizers.Replace(Regex(rule), mark) for mark, rule in case_marks._PATTERNS.items()
+    ]
+    return normalizers.Sequence(replaced)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.text(alphabet="AaBbÉé1٣ .-'ǅʰªㄱ中\u0301ßİıΣςЖж_\n\u200d", max_size=14))
+def test_the_expressions_follow_the_rule(text: str) -> None:
+    assert _normalizers().normalize_str(text) == _marked(text)
+
+
+@pytest.mark.parametrize(
+    "word", ["A" * 200_000, "A" * 100_000 + "1" * 100_000 + "a", "Aa" * 100_000, "1" * 200_000]
+)
+def test_the_longest_words_are_marked(word: str) -> None:
+    """An expression that gives back what it took breaks on a few thousand letters."""
+    assert _normalizers().normalize_str(f"in {word} is") == f"in {word}{_mark_of(word)} is"

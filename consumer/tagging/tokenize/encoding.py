@@ -24,6 +24,9 @@ from consumer.tagging.tokenize.words import (
 #: Characters that one call of the tokenizer takes; bounds its memory, some hundred bytes a token.
 CALL_CHARACTERS = 524_288
 
+#: The class of what Rust raises where it has no error for it; it cannot be imported.
+_PANIC = "PanicException"
+
 #: Stands between two texts that are looked at together. Its class is that of the end of a text.
 _BETWEEN = "x"
 
@@ -106,11 +109,24 @@ class TextTokenizer:
         parts: list[list[_Part]] = [[] for _ in texts]
         for call in _calls(texts):
             together = _end_to_end([texts[index][one.start : one.end] for index, one in call])
-            encodings = self._tokenizer.encode_batch(together.strings, add_special_tokens=False)
+            encodings = self._encodings(together.strings)
             for (index, _), part in zip(call, self._read(call, together, encodings), strict=True):
                 parts[index].append(part)
         fields = iter([self._join(field_parts) for field_parts in parts])
         return [self._article([next(fields) for _ in article]) for article in articles]
+
+    def _encodings(self, strings: Sequence[str]) -> list[Encoding]:
+        try:
+            found: list[Encoding] = self._tokenizer.encode_batch(strings, add_special_tokens=False)
+        except Exception:
+            raise
+        except BaseException as panic:
+            # Rust's panics are no `Exception`, so that nobody takes them for one. Here one text
+            # is to blame, of which a regular expression made too much: the worker must go on.
+            if type(panic).__name__ != _PANIC:
+                raise
+            raise RuntimeError(f"the tokenizer broke: {panic}") from panic
+        return found
 
     def _read(
         self, call: Sequence[_Placed], together: _EndToEnd, encodings: Sequence[Encoding]

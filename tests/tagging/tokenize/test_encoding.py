@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 
 from consumer.contracts.messages import Article, TextField
 from consumer.tagging.tagger import Tagger
 from consumer.tagging.tokenize import encoding as encoding_module
 from consumer.tagging.tokenize import segments as segments_module
-from consumer.tagging.tokenize.encoding import ArticleEncoding
+from consumer.tagging.tokenize.encoding import ArticleEncoding, TextTokenizer
 from consumer.tagging.tokenize.segments import Segment, cut_segments
 from tests.support.tiny_models import FAMILIES, SENTENCES, article, tiny_tagger
 
@@ -191,3 +192,22 @@ def test_white_space_alone_costs_nothing() -> None:
 
 def test_the_limits_are_what_the_module_says() -> None:
     assert segments_module.SEGMENT_CHARACTERS <= encoding_module.CALL_CHARACTERS
+
+
+def test_a_tokenizer_that_panics_fails_on_that_text_alone() -> None:
+    """A panic of Rust's is no `Exception`, and would end the worker, each time it reads the text
+    again."""
+    bomb = Tokenizer(models.WordLevel({"[UNK]": 0, "a": 1}, "[UNK]"))
+    bomb.pre_tokenizer = pre_tokenizers.Split(Regex("(a+)+b"), "isolated")
+    tokenizer = TextTokenizer(
+        bomb,
+        capacity=10,
+        special_tokens=0,
+        reserved_ids=(),
+        unknown_id=0,
+        overlap=0,
+        unit_rule=None,
+    )
+    with pytest.raises(RuntimeError, match=r"the tokenizer broke: .*retry-limit"):
+        tokenizer.encode([["a"], ["a" * 200 + "!b"]])
+    assert tokenizer.encode([["a"]])[0].tokens == 1
