@@ -50,4 +50,5 @@ if ! mvn -q -B -f "$pom" "$goal" \
     sed 's/^/  /' "$log" >&2
     give_up "Maven could not fetch the artefacts (its words are above)"
 fi
+ls "$dir"/libs/*.jar >"$log" 2>&1 || give_up "Maven brought no jars into $dir/libs"
 cp "$pom" "$dir/.installed"

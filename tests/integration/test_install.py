@@ -21,6 +21,7 @@ TOOLS = (
     "cp",
     "dirname",
     "head",
+    "ls",
     "mkdir",
     "mktemp",
     "rm",
@@ -68,6 +69,10 @@ def install(
 
 
 JAVA_17 = "echo 'openjdk version \"17.0.9\" 2023-10-17' >&2"
+#: What Maven does, as far as the script looks.
+BRINGS_A_JAR = """for option; do
+    case $option in -DoutputDirectory=*) to=${option#*=}; mkdir -p "$to"; touch "$to/a.jar";; esac
+done"""
 JAVA_8 = "echo 'openjdk version \"1.8.0_392\"' >&2"
 
 
@@ -78,6 +83,7 @@ JAVA_8 = "echo 'openjdk version \"1.8.0_392\"' >&2"
         (JAVA_8, None, "java is version 1; 17 or newer is needed"),
         (JAVA_17, None, "mvn is missing"),
         (JAVA_17, "echo no route to host; exit 1", "Maven could not fetch the artefacts"),
+        (JAVA_17, "exit 0", "Maven brought no jars"),
     ],
 )
 def test_what_is_missing_is_said_in_one_line(
@@ -104,7 +110,7 @@ def test_what_is_missing_is_said_in_one_line(
 def test_it_installs_once(script: Path, path: Path, tmp_path: Path) -> None:
     put(path, "java", JAVA_17)
     called = tmp_path / "called"
-    put(path, "mvn", f"echo called >> {called}")
+    put(path, "mvn", f"echo called >> {called}\n{BRINGS_A_JAR}")
     to = tmp_path / "server"
     for _ in range(3):
         assert install(script, path, to, "--if-possible").returncode == 0
