@@ -7,7 +7,7 @@ REGISTRY_DIR := .registry
 PROMETHEUS_DIR := .prometheus
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast faults fuzz soak peers check check-deploy kafka registry prometheus docs pictures lock clean
+.PHONY: help install demo test test-fast faults fuzz fuzz-decoders soak sanitize peers check check-deploy kafka registry prometheus docs pictures lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,9 +72,16 @@ fuzz: $(VENV)/.installed-dev ## 100,000 bad and odd messages through one worker;
 	@bash tests/integration/kafka/install.sh $(KAFKA_DIR) --if-possible
 	@$(BIN)/python -m tests.faults.fuzz --messages 100000 --seed 1 --record docs/notes/fuzz.md
 
+fuzz-decoders: $(VENV)/.installed-dev ## everything that reads a stranger's bytes, by coverage, 15 min; docs/notes/fuzz-decoders.md
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[fuzz]'
+	@$(BIN)/python -m tests.fuzz --inputs 70000 --record docs/notes/fuzz-decoders.md
+
 soak: $(VENV)/.installed-dev ## five million small messages through one worker; docs/notes/soak.md
 	@bash tests/integration/kafka/install.sh $(KAFKA_DIR) --if-possible
 	@$(BIN)/python -m tests.faults.soak --messages 5000000 --record docs/notes/soak.md
+
+sanitize: $(VENV)/.installed-dev ## our C under ASan, UBSan and valgrind; docs/notes/native.md
+	@$(BIN)/python -m tests.native --record docs/notes/native.md
 
 peers: $(BIN)/uv ## .venv-peers: what `python -m benchmarks.overhead` compares with
 	@$(PYTHON) -m venv .venv-peers

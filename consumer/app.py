@@ -25,6 +25,7 @@ from consumer.contracts.errors import (
 )
 from consumer.contracts.messages import Outcome, RunProgress
 from consumer.contracts.ports import Codec, Tagger
+from consumer.contracts.traces import Tracer
 from consumer.kafka.client_check import check_clients
 from consumer.kafka.internal_topics import InternalTopics
 from consumer.kafka.sink.sink import make_sink
@@ -40,6 +41,8 @@ from consumer.telemetry.live.pages import live_pages
 from consumer.telemetry.logs import adopt_library_loggers
 from consumer.telemetry.metrics import Metrics
 from consumer.telemetry.registry import new_registry
+from consumer.terminal import tell_failure
+from consumer.tracing import tracing_from
 from consumer.worker import Worker
 
 #: Objects that may be made before garbage is collected: more than are ever in flight.
@@ -91,11 +94,13 @@ def serve(
     admin = admin_from(settings, registry, health, live_pages(live))
     live.start()
     admin.start()
+    tracing = None
     try:
         log.info("starting", version=__version__, admin_port=admin.port, **_shown(settings))
         # A wrong property must not be found after the model, which takes long.
         check_clients(settings)
         codec = worker_codec_from(settings)
+        tracing = tracing_from(settings, os.environ, metrics)
         # Beside the model, since neither knows how long the other takes. Nobody waits for it: what
         # it finds may be over by then, and where it is not, the worker says it again.
         threading.Thread(
@@ -111,6 +116,7 @@ def serve(
             tagger,
             keeping_answers(codec, settings, tagger.models),
             started,
+            None if tracing is None else tracing.tracer,
             live.sent,
         )
         # What is loaded by now, a million objects with torch, stays to the end. Each collection
@@ -144,10 +150,12 @@ def serve(
             # A stage hangs, in a forward pass perhaps. To end the interpreter around it could hang
             # too, and around a broken device it can crash, with another exit code. Nothing
             # uncommitted is lost by ending at once.
-            sys.stderr.write(f"nerstream: error: {failure}\n")
+            tell_failure(failure)
             _end(failure.exit_code)
         raise
     finally:
+        if tracing is not None:
+            tracing.close()
         admin.close()
         live.close()
 
@@ -234,13 +242,14 @@ def build_worker(
     tagger: Tagger,
     codec: Codec | None = None,
     began_at: float | None = None,
+    tracer: Tracer | None = None,
     sent: Callable[[Outcome], None] | None = None,
 ) -> Worker:
     """Put a worker together; connects to nothing yet.
 
     Args:
         codec: reads and writes messages; None makes the one that the settings name.
-        began_at, sent: as for `Worker`.
+        began_at, tracer, sent: as for `Worker`.
 
     Raises:
         SettingsError: a librdkafka property is wrong.
@@ -254,6 +263,7 @@ def build_worker(
         codec=codec or keeping_answers(worker_codec_from(settings), settings, tagger.models),
         observer=metrics,
         began_at=began_at,
+        tracer=tracer,
         sent=sent,
     )
 

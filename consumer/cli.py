@@ -16,6 +16,7 @@ from consumer import __version__
 from consumer.contracts.errors import NerstreamError, SettingsError, first_line
 from consumer.interrupts import INTERRUPTED, leave_interrupts, take_interrupts
 from consumer.standard_streams import PipeClosed, discard_output, take_standard_streams
+from consumer.terminal import tell_error, tell_failure
 
 if TYPE_CHECKING:
     import argparse
@@ -74,7 +75,7 @@ def _guarded(argv: list[str]) -> int:
         return code
     except NerstreamError as error:
         code = error.exit_code
-        _tell(str(error) or type(error).__name__)
+        tell_failure(error)
     except KeyboardInterrupt:
         # What is in the buffer may be out already, where the interrupt came between the two.
         discard_output()
@@ -84,20 +85,15 @@ def _guarded(argv: list[str]) -> int:
         return PIPE_CLOSED
     except OSError as error:
         code = 1
-        _tell(_of_system(error))
+        tell_error(_of_system(error))
     except MemoryError:
         code = 1
-        _tell("the memory does not suffice; give the process more")
+        tell_error("the memory does not suffice; give the process more")
     try:
         sys.stdout.flush()
     except (NerstreamError, OSError, PipeClosed):
         discard_output()
     return code
-
-
-def _tell(text: str) -> None:
-    for line in text.splitlines():
-        print(f"nerstream: error: {line}", file=sys.stderr)
 
 
 def _of_system(error: OSError) -> str:
@@ -123,14 +119,14 @@ def _of_system(error: OSError) -> str:
 
 
 def _run(argv: list[str]) -> int:
-    import argparse
     import difflib
     import importlib
 
-    parser = argparse.ArgumentParser(
+    from consumer.argument_parser import ArgumentParser
+
+    parser = ArgumentParser(
         prog="nerstream",
         description="Kafka in, named entities out: tags news articles, exactly once.",
-        allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"nerstream {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
@@ -140,7 +136,6 @@ def _run(argv: list[str]) -> int:
             name,
             help=help_line,
             description=f"{help_line[0].upper()}{help_line[1:]}.",
-            allow_abbrev=False,
         )
         if name == chosen:
             command = importlib.import_module(f"consumer.commands.{name.replace('-', '_')}")

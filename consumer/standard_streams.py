@@ -2,6 +2,8 @@
 
 `take_standard_streams` puts readers and writers in their place that behave alike everywhere:
 
+- Neither of the two that are written moves a terminal: what could is written as an escape
+  (`SafeWriter`), but for line feeds, tabs, and the colours of those that escape for themselves.
 - Standard output says in a sentence that it cannot be written (`OutputFailed`), a closed pipe apart
   (`PipeClosed`), and a character that its encoding lacks is written as an escape.
 - Standard input says so too (`SettingsError`).
@@ -18,6 +20,7 @@ import sys
 from typing import TextIO
 
 from consumer.contracts.errors import OutputFailed, SettingsError
+from consumer.contracts.safe_streams import SafeWriter
 
 _INPUT, _OUTPUT, _ERROR = range(3)
 
@@ -116,7 +119,7 @@ def _writer(raw: io.FileIO, before: TextIO | None, by_lines: bool = False) -> io
         by_lines = by_lines or bool(
             getattr(before, "line_buffering", False) or getattr(before, "write_through", False)
         )
-    return io.TextIOWrapper(
+    return SafeWriter(
         io.BufferedWriter(raw),
         encoding=getattr(before, "encoding", None) or "utf-8",
         errors="backslashreplace",

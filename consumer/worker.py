@@ -13,6 +13,7 @@ from consumer.contracts.errors import ShutdownTimeout, StageStalled
 from consumer.contracts.messages import Batch, ModelInfo, Outcome, RawMessage, RunProgress
 from consumer.contracts.observer import Observer
 from consumer.contracts.ports import Codec, Sink, Source, Tagger
+from consumer.contracts.traces import Tracer
 from consumer.pipeline.batching import BatchBuilder
 from consumer.pipeline.bookkeeping.commit_policy import CommitPolicy
 from consumer.pipeline.bookkeeping.in_flight import InFlight
@@ -48,6 +49,7 @@ class Worker:
     Args:
         clock: monotonic seconds; wall_clock: seconds since the epoch; pause: sleeps so long.
         began_at: when the process began to start, by `clock`; now if None.
+        tracer: begins the spans of articles, batches and transactions; None traces nothing.
         sent: told of each outcome that is sent, on the publish thread; see `WatchedDispatcher`.
     """
 
@@ -64,6 +66,7 @@ class Worker:
         wall_clock: Callable[[], float] = time.time,
         pause: Callable[[float], None] = time.sleep,
         began_at: float | None = None,
+        tracer: Tracer | None = None,
         sent: Callable[[Outcome], None] | None = None,
     ) -> None:
         self._settings = settings
@@ -101,6 +104,7 @@ class Worker:
             observer=observer,
             clock=clock,
             wall_clock=wall_clock,
+            tracer=tracer,
             run_ended=self._end_run,
         )
         self._prepare = PrepareStage(
@@ -116,7 +120,12 @@ class Worker:
             clock=clock,
         )
         self._tag = TagStage(
-            batches=batches, tagged=tagged, tagger=tagger, observer=observer, clock=clock
+            batches=batches,
+            tagged=tagged,
+            tagger=tagger,
+            observer=observer,
+            clock=clock,
+            tracer=tracer,
         )
         route = Route(settings.output_topic, settings.dead_letter_topic, __version__)
         dispatcher = Dispatcher(sink, codec, route, wall_clock)
@@ -141,6 +150,7 @@ class Worker:
             clock=clock,
             wall_clock=wall_clock,
             pause=pause,
+            tracer=tracer,
         )
         self._stages = Stages((self._poll, self._prepare, self._tag, self._publish), clock)
         self._stalled: StageStalled | None = None

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from consumer.contracts.headers import ERRORS, without_source
 from consumer.contracts.messages import Headers, RawMessage
 from consumer.contracts.ports import Comparison
+from consumer.contracts.traces import traceparent_in, without_traceparent
 
 _MASK = 0xFFFF_FFFF
 
@@ -31,6 +32,19 @@ def plain(headers: Headers) -> Headers:
         if name.startswith(ERRORS):
             return tuple(one for one in headers if not one[0].startswith(ERRORS))
     return headers
+
+
+def header_digests(headers: Headers) -> tuple[int, ...]:
+    """What headers are told by, first with the trace that they name, then without.
+
+    A worker that traces names a span of its own in `traceparent`, in the trace of the input, or in
+    a new one where the input names none. So an input's first digest is one of its output's.
+    """
+    bare = without_traceparent(headers)
+    parent = None if bare is headers else traceparent_in(headers)
+    if parent is None:
+        return (digest(bare),)
+    return digest((bare, parent.trace_id)), digest(bare)
 
 
 class Ledger:
@@ -65,10 +79,10 @@ class Ledger:
         self._kept.append(self._values[-1] if kept is value else digest(kept))
         self._keys.append(digest(raw.key))
         headers = without_source(raw.headers)
-        self._headers.append(digest(headers))
+        self._headers.append(header_digests(headers)[0])
         bare = plain(headers)
         if bare is not headers:
-            self._plain_headers[len(self._offsets) - 1] = digest(bare)
+            self._plain_headers[len(self._offsets) - 1] = header_digests(bare)[0]
         self._timestamps.append(digest(raw.timestamp_ms))
         self._outcomes.append(0)
 
@@ -102,7 +116,7 @@ class Ledger:
             kept, is_complete = self._comparison.kept(raw.value)
         if digest(kept) != self._kept[number] or not is_complete:
             changes.append("value")
-        if digest(without_source(raw.headers)) != self._headers[number]:
+        if self._headers[number] not in header_digests(without_source(raw.headers)):
             changes.append("headers")
         if digest(raw.key) != self._keys[number]:
             changes.append("key")
@@ -117,7 +131,7 @@ class Ledger:
         if digest(raw.value) != self._values[number]:
             changes.append("value")
         headers = self._plain_headers.get(number, self._headers[number])
-        if digest(plain(without_source(raw.headers))) != headers:
+        if headers not in header_digests(plain(without_source(raw.headers))):
             changes.append("headers")
         if digest(raw.key) != self._keys[number]:
             changes.append("key")

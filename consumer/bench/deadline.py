@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import gc
-import sys
 from collections.abc import Callable
 from typing import Any
 
 import torch
+
+from consumer.terminal import tell
 
 
 class Deadline:
@@ -28,7 +29,7 @@ class Deadline:
         if self._clock() >= self._end:
             self.left_out.append(name)
             return None
-        print(f"{name} ...", file=sys.stderr, flush=True)
+        tell(f"{name} ...")
         try:
             return measurement()
         except Exception as error:  # one form that fails must not hide the others

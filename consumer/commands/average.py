@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import sys
 from pathlib import Path
 
 from consumer.commands.files import last_part, print_scores, read_corpus, read_notes
 from consumer.contracts.errors import SettingsError
+from consumer.terminal import tell
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,12 +60,12 @@ def run(arguments: argparse.Namespace) -> int:
     _check(arguments)
     dev = read_corpus(arguments.dev, "--dev")
     notes = read_notes(arguments.card_notes)
-    print(f"averaging {len(arguments.models)} models", file=sys.stderr)
+    tell(f"averaging {len(arguments.models)} models")
     # Imported late, so that `nerstream --help` need not wait for torch.
     from consumer.training.averaging import average, score_and_describe
 
     average(arguments.models, arguments.output, arguments.max_length)
-    print(f"scoring the mean on {len(dev):,} articles", file=sys.stderr)
+    tell(f"scoring the mean on {len(dev):,} articles")
     scores = score_and_describe(
         arguments.models,
         arguments.output,

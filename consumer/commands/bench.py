@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import importlib
 
+from consumer.argument_parser import ArgumentParser
+
 #: Each is a module `consumer.bench.<name>.command`, a command like any other.
 BENCHMARKS = {
     "model": "the tagger's forward pass beside its peers and beside what the processor can do",
@@ -27,10 +29,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the benchmark that was chosen; only its module is imported."""
     name = arguments.benchmark
     line = BENCHMARKS[name]
-    parser = argparse.ArgumentParser(
+    parser = ArgumentParser(
         prog=f"nerstream bench {name}",
         description=f"{line[0].upper()}{line[1:]}.",
-        allow_abbrev=False,
     )
     benchmark = importlib.import_module(f"consumer.bench.{name}.command")
     benchmark.add_arguments(parser)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rich.text import Text
 
+from consumer.contracts.safe_text import safe_characters
 from consumer.contracts.type_colors import TypeColor, color_of
 
 #: Dark text on light ground is readable on either kind of terminal.
@@ -27,17 +29,18 @@ def style_of(entity_type: str) -> str:
 
 
 def highlighted(text: str, entities: Iterable[Mapping[str, Any]], limit: int) -> Text:
-    """The first `limit` characters on one line, with the entities among them in colour.
+    """The first `limit` characters on one line, with the entities among them in colour; those that
+    could do something to a terminal are escaped.
 
     Args:
         entities: objects as in a message: `type`, `start` and `end` in code points of `text`.
     """
-    shown = Text(text[:limit])
+    pieces = safe_characters("".join(" " if one in "\r\n\t" else one for one in text[:limit]))
+    ends = list(itertools.accumulate(map(len, pieces), initial=0))
+    shown = Text("".join(pieces))
     for entity in entities:
-        if entity["start"] < limit:
-            shown.stylize(style_of(entity["type"]), entity["start"], min(entity["end"], limit))
-    # Replaced one for one, so that the offsets stand.
-    shown.plain = "".join(" " if character in "\r\n\t" else character for character in shown.plain)
+        start, end = (min(max(entity[edge], 0), len(pieces)) for edge in ("start", "end"))
+        shown.stylize(style_of(entity["type"]), ends[start], ends[end])
     if len(text) > limit:
         shown.append(" …", style="dim")
     return shown

@@ -3,13 +3,13 @@ written down for others, who have them elsewhere; and what is printed of a new m
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from consumer.contracts.errors import SettingsError
 from consumer.evaluation.conll import ConllError, LabelledArticle, read_conll
 from consumer.evaluation.scoring import Scores
+from consumer.terminal import say, say_json
 
 
 def read_corpus(path: Path, setting: str) -> tuple[LabelledArticle, ...]:
@@ -56,9 +56,9 @@ def print_scores(about: Mapping[str, object], scores: Scores, as_json: bool) -> 
     """The scores of the model in `about["output"]`: a line, or all in one JSON object."""
     overall = scores.overall
     if as_json:
-        print(json.dumps({**about, **scores.as_dict()}))
+        say_json({**about, **scores.as_dict()})
     else:
-        print(
+        say(
             f"{about['output']}: precision {overall.precision:.2%}, "
             f"recall {overall.recall:.2%}, F1 {overall.f1:.2%}"
         )

@@ -18,6 +18,7 @@ import orjson
 from consumer.commands.rate_bar import rate_bar
 from consumer.contracts.errors import KafkaProblem, RejectedMessage, SettingsError
 from consumer.settings.sources import add_settings_arguments, load_settings
+from consumer.terminal import say_json, tell
 
 #: The most that librdkafka lets `message.max.bytes` be; a longer line cannot be a message.
 MAX_LINE_BYTES = 1_000_000_000
@@ -95,14 +96,9 @@ def run(arguments: argparse.Namespace) -> int:
         seconds = time.monotonic() - started
     produced = writer.acknowledged
     messages = "1 message" if produced == 1 else f"{produced:,} messages"
-    print(f"produced {messages} to {arguments.topic} in {seconds:.1f} s", file=sys.stderr)
+    tell(f"produced {messages} to {arguments.topic} in {seconds:.1f} s")
     if arguments.json:
-        summary = {
-            "produced": produced,
-            "topic": arguments.topic,
-            "seconds": round(seconds, 3),
-        }
-        sys.stdout.buffer.write(orjson.dumps(summary) + b"\n")
+        say_json({"produced": produced, "topic": arguments.topic, "seconds": round(seconds, 3)})
     return 0
 
 

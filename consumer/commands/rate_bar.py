@@ -6,8 +6,9 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+
+from consumer.console import SafeConsole
 
 #: How often the bar moves, in seconds.
 _INTERVAL_S = 0.1
@@ -24,7 +25,7 @@ def rate_bar(
         text: what stands before the bar; `{task.fields[counted]}` is what the rate counts.
         more: columns between the bar and the rate.
     """
-    console = Console(stderr=True)
+    console = SafeConsole(stderr=True)
     bar = Progress(
         TextColumn(text),
         BarColumn(),

@@ -16,6 +16,7 @@ from consumer.settings.reserved import RESERVED_KAFKA_PROPERTIES
 from consumer.settings.schema import GROUPS, Settings
 from consumer.telemetry.declaration import Declaration, Kind
 from consumer.telemetry.declarations import ALL
+from consumer.terminal import tell
 
 _GENERATED = "<!-- Generated from the code by `make docs`; changes here are lost. -->\n"
 
@@ -201,7 +202,7 @@ def main(folder: str) -> None:
         path = Path(folder) / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-        print(f"wrote {path}", file=sys.stderr)
+        tell(f"wrote {path}")
 
 
 if __name__ == "__main__":

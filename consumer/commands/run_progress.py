@@ -12,7 +12,9 @@ from typing import TypeAlias
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from consumer.console import SafeConsole
 from consumer.contracts.messages import RunProgress
+from consumer.contracts.safe_streams import styled
 
 #: Seconds between two lines where standard error is no terminal.
 LINE_INTERVAL_S = 10.0
@@ -76,7 +78,7 @@ def shown_progress(
     console: Console | None = None,
 ) -> Iterator[Show]:
     """Gives a function to call with the progress, which shows it on standard error."""
-    console = console or Console(stderr=True)
+    console = console or SafeConsole(stderr=True)
     if not console.is_terminal:
         yield Lines(logging.getLogger("nerstream.run").info).show
         return
@@ -84,9 +86,9 @@ def shown_progress(
     handlers = [
         one
         for one in logging.getLogger().handlers
-        if isinstance(one, logging.StreamHandler) and one.stream is sys.stderr
+        if isinstance(one, logging.StreamHandler) and one.stream is styled(sys.stderr)
     ]
-    before = sys.stderr
+    before = styled(sys.stderr)
     bar = Progress(BarColumn(), TextColumn("{task.description}"), console=console)
     with bar:
         for handler in handlers:

@@ -233,3 +233,11 @@ class JumpReason(StrEnum):
     RECREATED = "recreated"  # the topic was deleted and made again: another topic of that name
     REMOVED = "removed"  # retention or DeleteRecords went past it before it was read
     CUT = "cut"  # it lies beyond the end: a leader without the newest messages was elected
+
+
+class SpanFate(StrEnum):
+    """What became of a span of a trace."""
+
+    EXPORTED = "exported"  # the receiver took it
+    FAILED = "failed"  # the receiver did not answer, or refused it
+    DROPPED = "dropped"  # it found the queue full

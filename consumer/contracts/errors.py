@@ -29,12 +29,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from consumer.contracts.safe_text import safe
+
 
 class NerstreamError(Exception):
     """Base of every error below; its text is written for the person who runs the worker."""
 
     #: Exit code of a command that ends with this error.
     exit_code = 1
+
+    @property
+    def lines(self) -> Sequence[str]:
+        """What is told of it, a line each, without what a name in it could do to a terminal."""
+        return (safe(str(self) or type(self).__name__),)
 
 
 class SettingsError(NerstreamError):
@@ -59,6 +66,11 @@ class SettingsError(NerstreamError):
         self.problem = problem
         self.remedy = remedy
         self.also = tuple(also)
+
+    @property
+    def lines(self) -> Sequence[str]:
+        own = safe(f"{self.setting}: {self.problem}; {self.remedy}")
+        return (own, *(line for one in self.also for line in one.lines))
 
 
 class OutputFailed(NerstreamError):

@@ -12,10 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from consumer.contracts.choices import DropReason, RejectCode, RejectStage, SkipReason, TextFormat
 from consumer.contracts.errors import RejectedMessage
+
+if TYPE_CHECKING:
+    from consumer.contracts.traces import ArticleTrace
 
 #: Headers as Kafka has them: a name may repeat, a value may be null, the order counts.
 Headers: TypeAlias = tuple[tuple[str, bytes | None], ...]
@@ -60,6 +63,7 @@ class RawMessage(NamedTuple):
         assignment: number of the assignment of its partition under which it was read. It grows
             with every assignment and every rewind, so that work from before is told apart.
         has_unreadable_headers: whether a header's name cannot be carried; `headers` is without it.
+        trace: its span, where it is traced.
         size_bytes: what it counts against `in_flight_bytes`: key, value and header values.
     """
 
@@ -70,6 +74,7 @@ class RawMessage(NamedTuple):
     timestamp_ms: int | None
     assignment: int
     has_unreadable_headers: bool = False
+    trace: ArticleTrace | None = None
 
     @property
     def size_bytes(self) -> int:

@@ -22,6 +22,7 @@ from consumer.contracts.messages import (
     Untagged,
 )
 from consumer.contracts.ports import Deserializer, Tagger
+from consumer.pipeline.log_context import log_context, spelled
 
 _UNREADABLE_HEADERS = (
     "the name of a header is not UTF-8 or has a NUL, so that it cannot be carried and this dead "
@@ -92,7 +93,13 @@ class ChunkPreparer:
             raise
         except Exception as failure:
             if len(articles) == 1:
-                log.warning("an article cannot be tokenised", error=repr(failure))
+                with log_context(articles[0].raw.trace):
+                    log.warning(
+                        "an article cannot be tokenised",
+                        article=articles[0].id,
+                        position=spelled(articles[0].raw.position),
+                        error=repr(failure),
+                    )
                 return [failure]
             return [one for article in articles for one in self._encode([article])]
 

@@ -86,6 +86,8 @@ class Dispatcher:
         topic = self._route.dead_letter_topic
         raw = rejected.raw
         letter = dead_letter(rejected, topic, self._partition(raw, topic), self._route.version)
+        if raw.trace is not None:
+            letter = letter._replace(headers=raw.trace.sending(topic, letter.headers))
         try:
             self._send_to(topic, letter)
         except RejectedMessage as reason:
@@ -119,10 +121,9 @@ class Dispatcher:
             value = self._serializer.encode(outcome, int(self._wall_clock() * 1000))
         topic = self._route.output_topic
         partition = None if raw.key is not None else self._partition(raw, topic)
+        headers = raw.headers if raw.trace is None else raw.trace.sending(topic, raw.headers)
         # By place: names cost a third more, and there is one of these a message.
-        return Outgoing(
-            topic, raw.key, value, raw.headers, raw.timestamp_ms, partition, raw.position
-        )
+        return Outgoing(topic, raw.key, value, headers, raw.timestamp_ms, partition, raw.position)
 
     def _partition(self, raw: RawMessage, topic: str) -> int | None:
         """Without a key the input's partition decides, so that its order holds."""

@@ -12,6 +12,7 @@ from consumer.contracts.choices import JumpReason, RebalanceEvent
 from consumer.contracts.messages import RawMessage, RunProgress, TopicPartition
 from consumer.contracts.observer import Observer
 from consumer.contracts.ports import Source
+from consumer.contracts.traces import Tracer
 from consumer.pipeline.bookkeeping.in_flight import InFlight
 from consumer.pipeline.bookkeeping.offsets import Rewind
 from consumer.pipeline.bookkeeping.ownership import Ownership, lags
@@ -63,6 +64,7 @@ class PollStage(Stage):
         drained: set when the publish stage has ended; only then is the group left, so that the
             last commit is made by a member.
         wall_clock: seconds since the epoch.
+        tracer: begins the spans of messages; None traces none.
         run_ended: called once each partition of a bounded run is committed to its end, by whichever
             worker; then nothing is left to read.
 
@@ -84,6 +86,7 @@ class PollStage(Stage):
         observer: Observer,
         clock: Callable[[], float],
         wall_clock: Callable[[], float],
+        tracer: Tracer | None = None,
         run_ended: Callable[[], object] = lambda: None,
     ) -> None:
         super().__init__("poll", clock)
@@ -97,6 +100,7 @@ class PollStage(Stage):
         self._drained = drained
         self._observer = observer
         self._wall_clock = wall_clock
+        self._tracer = tracer
         self._run_ended = run_ended
         self._run_pace = RunPace()
         self._run_due_at = 0.0
@@ -143,6 +147,8 @@ class PollStage(Stage):
         messages = self._source.poll(limit, PAUSED_POLL_S if self._paused else POLL_S)
         started = self._clock()
         if messages:
+            if self._tracer is not None:
+                messages = self._tracer.consumed(messages)
             size_bytes = sum(message.size_bytes for message in messages)
             self._in_flight.add(len(messages), size_bytes)
             self._observer.consumed(len(messages), size_bytes)

@@ -64,7 +64,8 @@ class PrepareStage(Stage):
         self._incoming = incoming
         self._batches = batches
         self._preparer = ChunkPreparer(deserializer, tagger)
-        self._chunks: deque[Callable[[], list[BatchItem]]] = deque()
+        #: With the clock reading at which each has begun.
+        self._chunks: deque[tuple[float, Callable[[], list[BatchItem]]]] = deque()
         self._builder = builder
         self._observer = observer
         self._ended = False
@@ -118,7 +119,7 @@ class PrepareStage(Stage):
                 self._begin(messages)
             # Wait for what has begun only when nothing more can begin.
             is_full = len(self._chunks) >= self._preparer.most_under_way
-            items = self._chunks.popleft()() if self._chunks and (is_full or not messages) else []
+            items = self._take_chunk() if self._chunks and (is_full or not messages) else []
             if messages or items:
                 self._observer.stage_seconds(self.name, self._clock() - started)
             now = self._clock()
@@ -132,6 +133,17 @@ class PrepareStage(Stage):
         if len(self._builder):
             self._hand_over(self._builder.close(self._clock()))
         self._batches.close()
+
+    def _take_chunk(self) -> list[BatchItem]:
+        """What the oldest chunk gives; waits for it."""
+        began, finish = self._chunks.popleft()
+        items = finish()
+        seconds = self._clock() - began
+        for item in items:
+            trace = item.raw.trace
+            if trace is not None:
+                trace.prepared(seconds)
+        return items
 
     def _next(self) -> Sequence[RawMessage]:
         """The messages to begin with now, if any."""
@@ -168,7 +180,8 @@ class PrepareStage(Stage):
                 self._deserializer.open()
                 self._is_open = True
             if messages:
-                self._chunks.append(self._preparer.begin(messages))
+                began = self._clock()
+                self._chunks.append((began, self._preparer.begin(messages)))
         except RegistryUnavailable as reason:
             self._held = messages
             self._obstacle = str(reason)

@@ -12,6 +12,7 @@ from consumer.contracts.errors import AbortableError, GroupMoved, KafkaProblem
 from consumer.contracts.messages import Outcome, RawMessage, Rejected, TaggedBatch, TopicPartition
 from consumer.contracts.observer import Observer
 from consumer.contracts.ports import Sink
+from consumer.contracts.traces import Tracer, UnitTrace
 from consumer.pipeline.bookkeeping.commit_policy import CommitPolicy
 from consumer.pipeline.bookkeeping.in_flight import InFlight
 from consumer.pipeline.bookkeeping.offsets import OffsetTracker, Rewind
@@ -21,6 +22,7 @@ from consumer.pipeline.channel import Channel, ChannelAborted, ChannelClosed
 from consumer.pipeline.dead_letters import DeadLetterLimit
 from consumer.pipeline.dispatch import Dispatcher
 from consumer.pipeline.inbox import Assigned, LetGo, Lost, PublishMessage, Revoked
+from consumer.pipeline.log_context import log_context, spelled
 from consumer.pipeline.stage import Stage
 
 #: Longest pause after an abort, in seconds. The first abort of a row has none, the second 0.2 s;
@@ -47,6 +49,7 @@ class PublishStage(Stage):
             `Assigned`.
         ready: set once the sink is open.
         wall_clock: seconds since the epoch.
+        tracer: begins the spans of transactions; None traces none.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class PublishStage(Stage):
         clock: Callable[[], float],
         wall_clock: Callable[[], float],
         pause: Callable[[float], None],
+        tracer: Tracer | None = None,
     ) -> None:
         super().__init__("publish", clock)
         self._tagged = tagged
@@ -81,6 +85,7 @@ class PublishStage(Stage):
         self._observer = observer
         self._wall_clock = wall_clock
         self._pause = pause
+        self._tracer = tracer
         self._tracker = OffsetTracker()
         self._transaction: Transaction | None = None
         self._aborts_in_a_row = 0
@@ -162,10 +167,16 @@ class PublishStage(Stage):
         self._observer.stage_seconds(self.name, self._clock() - now)
 
     def _release(self, raw: RawMessage) -> None:
-        self._observer.released(self._tracker.release_reason(raw), 1)
+        reason = self._tracker.release_reason(raw)
+        if raw.trace is not None:
+            raw.trace.released(reason)
+        self._observer.released(reason, 1)
         self._in_flight.remove(1, raw.size_bytes)
 
     def _let_go(self, messages: Sequence[RawMessage]) -> None:
+        for raw in messages:
+            if raw.trace is not None:
+                raw.trace.released(ReleaseReason.STOPPED)
         self._observer.released(ReleaseReason.STOPPED, len(messages))
         self._in_flight.remove(len(messages), sum(raw.size_bytes for raw in messages))
 
@@ -183,7 +194,14 @@ class PublishStage(Stage):
         if opens:
             self._sink.begin()
         sent = self._dispatcher.send(outcome)
-        self._limit.note(sent if isinstance(sent, Rejected) else None)
+        if isinstance(sent, Rejected):
+            with log_context(raw.trace):
+                log.debug(
+                    "rejected", position=spelled(raw.position), code=sent.code, stage=sent.stage
+                )
+            self._limit.note(sent)
+        else:
+            self._limit.note(None)
         transaction.sent(sent)
 
     def _commit(self) -> None:
@@ -194,13 +212,20 @@ class PublishStage(Stage):
         offsets = self._tracker.pending()
         assignments = self._tracker.pending_assignments()
         self._tagged.resize(OUTCOMES_IN_COMMIT)
+        trace = self._trace(transaction)
         try:
-            self._sink.commit(offsets, lambda: self._ownership.owns(assignments))
+            with log_context(trace):
+                self._sink.commit(offsets, lambda: self._ownership.owns(assignments))
         except AbortableError as reason:
-            self._abort(reason)
+            self._abort(reason, trace)
             return
         finally:
             self._tagged.resize(OUTCOMES)
+        if trace is not None:
+            trace.ended()
+        for raw in transaction.traced:
+            if raw.trace is not None:
+                raw.trace.committed()
         self._transaction = None
         self._aborts_in_a_row = 0
         if not self._tracker.rewinding:
@@ -241,22 +266,38 @@ class PublishStage(Stage):
             raise KafkaProblem(f"{said} ({self._fault})")
         log.warning(said)
 
-    def _abort(self, reason: Exception) -> None:
-        """Abort the open transaction, and have its inputs read again."""
+    def _trace(self, transaction: Transaction | None) -> UnitTrace | None:
+        if transaction is None or self._tracer is None or not transaction.traced:
+            return None
+        return self._tracer.transaction(transaction.traced, transaction.messages)
+
+    def _abort(self, reason: Exception, trace: UnitTrace | None = None) -> None:
+        """Abort the open transaction, and have its inputs read again.
+
+        Args:
+            trace: of its commit, where that has begun.
+        """
         transaction = self._transaction
+        trace = trace or self._trace(transaction)
         self._transaction = None
         if not isinstance(reason, GroupMoved):
             # Not the exception itself: it holds the frames, and with them the old producer.
             self._fault = str(reason)
-        self._sink.abort()
-        rewinds = self._tracker.aborted()
-        log.warning(
-            "transaction aborted, reading its inputs again",
-            reason=str(reason),
-            messages=transaction.messages if transaction else 0,
-        )
+        with log_context(trace):
+            self._sink.abort()
+            rewinds = self._tracker.aborted()
+            log.warning(
+                "transaction aborted, reading its inputs again",
+                reason=str(reason),
+                messages=transaction.messages if transaction else 0,
+            )
+        if trace is not None:
+            trace.ended(str(reason))
         self._observer.transaction_ended(TransactionOutcome.ABORTED)
         if transaction is not None:
+            for raw in transaction.traced:
+                if raw.trace is not None:
+                    raw.trace.released(ReleaseReason.REWOUND)
             self._in_flight.remove(transaction.messages, transaction.size_bytes)
             self._observer.released(ReleaseReason.REWOUND, transaction.messages)
         self._rewind(rewinds)

@@ -22,8 +22,10 @@ from consumer.contracts.messages import (
 )
 from consumer.contracts.observer import Observer
 from consumer.contracts.ports import Tagger
+from consumer.contracts.traces import Tracer, UnitTrace
 from consumer.pipeline.channel import Channel, ChannelAborted, ChannelClosed
 from consumer.pipeline.inbox import LetGo, PublishMessage
+from consumer.pipeline.log_context import log_context
 from consumer.pipeline.stage import Stage
 
 #: The longest of so many batches stands for the next ones; a small batch says little about them.
@@ -38,6 +40,9 @@ class TagStage(Stage):
     before the one before it is finished. So the device computes while this thread decodes. No batch
     is held back until another comes.
 
+    Args:
+        tracer: begins the spans of batches; None traces none.
+
     Attributes:
         batch_s: seconds that a batch takes, by the longest of the latest; 0 before the first.
     """
@@ -50,12 +55,14 @@ class TagStage(Stage):
         tagger: Tagger,
         observer: Observer,
         clock: Callable[[], float],
+        tracer: Tracer | None = None,
     ) -> None:
         super().__init__("tag", clock)
         self._batches = batches
         self._tagged = tagged
         self._tagger = tagger
         self._observer = observer
+        self._tracer = tracer
         self._lets_go = threading.Event()
         self._latest_s: deque[float] = deque(maxlen=_BATCHES_REMEMBERED)
         self.batch_s = 0.0
@@ -102,9 +109,13 @@ class TagStage(Stage):
         prepared = [item for item in batch.items if isinstance(item, PreparedArticle)]
         if not prepared:
             return _UnderWay(batch, None, 0.0)
+        trace = None
+        if self._tracer is not None:
+            trace = self._tracer.batch([item.raw for item in prepared], batch.tokens)
         started = self._clock()
-        answers = self._tagger.begin(prepared, self.progress)
-        return _UnderWay(batch, answers, self._clock() - started)
+        with log_context(trace):
+            answers = self._tagger.begin(prepared, self.progress)
+        return _UnderWay(batch, answers, self._clock() - started, trace)
 
     def _finish(self, under_way: _UnderWay) -> None:
         self.progress()
@@ -117,12 +128,15 @@ class TagStage(Stage):
         answers: Iterator[tuple[Answer, ModelInfo]] = iter(())
         if under_way.answers is not None:
             started = self._clock()
-            result = under_way.answers()
+            with log_context(under_way.trace):
+                result = under_way.answers()
             worked_s = under_way.worked_s + self._clock() - started
             self._latest_s.append(worked_s)
             self.batch_s = max(self._latest_s)
             self._observer.stage_seconds(self.name, worked_s)
             self._observer.batch_tagged(result)
+            if under_way.trace is not None:
+                under_way.trace.ended()
             answers = zip(result.answers, result.models, strict=True)
         return tuple(
             _outcome(item, *next(answers)) if isinstance(item, PreparedArticle) else item
@@ -137,11 +151,13 @@ class _UnderWay:
     Attributes:
         answers: gives the answers; None where there is nothing to tag.
         worked_s: seconds that the batch has taken so far.
+        trace: its span, where one of its articles is traced.
     """
 
     batch: Batch
     answers: Callable[[], TaggingResult] | None
     worked_s: float
+    trace: UnitTrace | None = None
 
 
 def _outcome(item: PreparedArticle, answer: Answer, model: ModelInfo) -> Outcome:

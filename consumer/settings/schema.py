@@ -48,6 +48,7 @@ from consumer.settings.values import (
     OptionalMember,
     OptionalNames,
     OptionalPath,
+    OptionalUrl,
     RegistryProperties,
     RunBegin,
     RunEnd,
@@ -290,6 +291,18 @@ class Settings(BaseModel):
     for bearer, of 12 characters or more; several are valid at once, and lines that begin with `#`
     are passed over. It is read again when it changes. `/healthz` and `/readyz` answer without
     credentials, but then without reasons. Empty lets everybody read."""
+    traces: Switch = Switch.OFF
+    """Whether spans of articles, batches and transactions go to a receiver of OpenTelemetry's OTLP
+    (`http/protobuf`); it needs `nerstream[otel]`. The standard's variables (`OTEL_EXPORTER_OTLP_*`,
+    `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_BSP_*` and so on) say the rest."""
+    traces_share: Share = 0.01
+    """Share of articles that are traced, of those whose message has no header `traceparent`; one
+    that has it is traced if its sender recorded it. `OTEL_TRACES_SAMPLER`, where it is set, is in
+    the place of this."""
+    traces_endpoint: OptionalUrl = ""
+    """Address of the receiver without a path, such as `http://collector:4318`. Empty takes
+    `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` or `OTEL_EXPORTER_OTLP_ENDPOINT`, or else
+    `http://localhost:4318`."""
     admin_show_text: Switch = Switch.OFF
     """Whether the page at `/` shows excerpts of the latest articles, with their names in colour,
     and of the latest rejected messages, with the reason. `off`, since everybody who may ask the

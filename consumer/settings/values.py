@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, TypeAlias
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -244,6 +245,15 @@ def _device(value: str) -> str:
     return value
 
 
+def _optional_url(value: str) -> str:
+    value = value.strip()
+    if value:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise WrongValue(f'"{value}" is no address', "write it as http://HOST:PORT")
+    return value
+
+
 def _passed_through(properties: Mapping[str, str]) -> Mapping[str, str]:
     for name in properties:
         if (fault := property_fault(name, properties)) is not None:
@@ -321,6 +331,7 @@ TextFormats: TypeAlias = Annotated[
 ]
 OptionalPath: TypeAlias = Annotated[str, AfterValidator(_optional_path)]
 OptionalMember: TypeAlias = Annotated[str, AfterValidator(_member)]
+OptionalUrl: TypeAlias = Annotated[str, AfterValidator(_optional_url)]
 Device: TypeAlias = Annotated[str, AfterValidator(_device)]
 Models: TypeAlias = Annotated[Mapping[str, str], AfterValidator(_models)]
 KafkaProperties: TypeAlias = Annotated[Mapping[str, str], AfterValidator(_passed_through)]

@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from functools import partial
 
-from consumer.contracts.choices import DropReason, JumpReason, RejectCode, SkipReason
+from consumer.contracts.choices import (
+    DropReason,
+    JumpReason,
+    RejectCode,
+    SkipReason,
+    SpanFate,
+)
 from consumer.telemetry.declaration import Declaration, Kind
 
 _counter = partial(Declaration, Kind.COUNTER)
@@ -305,6 +311,19 @@ RUN_SECONDS_LEFT = _gauge(
     "Time to the end of a bounded run at the rate of the last half minute; infinite where nothing "
     "moves.",
     "It grows: the run slows down.",
+)
+
+# --- Traces
+
+TRACE_SPANS = _counter(
+    "nerstream_trace_spans_total",
+    "spans",
+    "Spans of traces that ended, by what became of them: `exported`; `failed`, since the receiver "
+    "did not answer or refused them; `dropped`, since the queue was full. 0 where `traces` is "
+    "`off`.",
+    "`failed` or `dropped` moves: look at the receiver. The articles are not touched by it.",
+    labels=("fate",),
+    known=tuple(fate.value for fate in SpanFate),
 )
 
 # --- The device, the model, the build

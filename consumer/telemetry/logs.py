@@ -1,15 +1,23 @@
-"""Logs: sends every line, ours and the libraries', through one formatter to standard error."""
+"""Logs: sends every line, ours and the libraries', through one formatter to standard error.
+
+Whatever a message, a broker or a registry has put into a line, it stays one line and moves no
+terminal. A traceback is indented, so that none of its lines passes for one of the log.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
 import sys
+import textwrap
 from typing import Any, TextIO
 
 import orjson
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
+
+from consumer.contracts.safe_streams import styled
+from consumer.contracts.safe_text import safe, safe_json
 
 #: Libraries that install a handler of their own when they are first imported.
 _LIBRARIES_WITH_HANDLERS = ("transformers", "huggingface_hub")
@@ -30,14 +38,19 @@ def configure_logging(format: str, level: str, stream: TextIO | None = None) -> 
         level: `debug`, `info`, `warning` or `error`.
         stream: where to; standard error by default. Standard output is kept for results.
     """
-    stream = sys.stderr if stream is None else stream
+    # Made safe here, so that the colours stay.
+    stream = styled(sys.stderr) if stream is None else stream
     if format == "auto":
         format = "console" if stream.isatty() else "json"
 
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*_shared_processors(), structlog.stdlib.ExtraAdder()],
+            foreign_pre_chain=[
+                structlog.contextvars.merge_contextvars,
+                *_shared_processors(),
+                structlog.stdlib.ExtraAdder(),
+            ],
             processors=_final_processors(format, colors=stream.isatty()),
         )
     )
@@ -95,7 +108,7 @@ def _final_processors(format: str, colors: bool) -> list[Processor]:
         renderer = structlog.dev.ConsoleRenderer(
             colors=colors, exception_formatter=structlog.dev.plain_traceback
         )
-        return [remove_meta, renderer]
+        return [remove_meta, structlog.processors.format_exc_info, _made_safe, renderer]
     return [
         remove_meta,
         structlog.processors.format_exc_info,
@@ -111,9 +124,28 @@ def _in_order(logger: WrappedLogger, method: str, event: EventDict) -> EventDict
     return {**first, "event": str(event.pop("event", "")).strip(), **event}
 
 
+def _made_safe(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """Escape in what a person reads whatever could do something to a terminal or begin a line."""
+    del logger, method
+    blocks = {
+        name: textwrap.indent(safe(str(event.pop(name)), lines=True), "    ")
+        for name in ("exception", "stack")
+        if event.get(name)
+    }
+    event["event"] = str(event.pop("event", "")).strip()
+    return {safe(str(name)): _safe_value(value) for name, value in event.items()} | blocks
+
+
+def _safe_value(value: object) -> object:
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    return safe(value if isinstance(value, str) else repr(value))
+
+
 def _to_json(event: EventDict, **_: Any) -> str:
     try:
-        return orjson.dumps(event, default=repr, option=orjson.OPT_NON_STR_KEYS).decode()
+        written = orjson.dumps(event, default=repr, option=orjson.OPT_NON_STR_KEYS).decode()
     except TypeError:
         # Lone surrogates and integers over 64 bits, which may come from a message.
-        return json.dumps(event, default=repr, skipkeys=True)
+        written = json.dumps(event, default=repr, skipkeys=True)
+    return safe_json(written)

@@ -18,7 +18,12 @@ from prometheus_client.core import InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from consumer import __version__
-from consumer.contracts.choices import JumpReason, RejectCode, SkipReason
+from consumer.contracts.choices import (
+    JumpReason,
+    RejectCode,
+    SkipReason,
+    SpanFate,
+)
 from consumer.contracts.messages import ModelInfo, RunProgress, TaggingResult, TopicPartition
 from consumer.telemetry import declarations
 from consumer.telemetry.freshness import Freshness
@@ -109,6 +114,7 @@ class Metrics:
         self._run_offsets = declarations.RUN_OFFSETS.gauge(registry)
         self._run_done = declarations.RUN_OFFSETS_DONE.gauge(registry)
         self._run_left = declarations.RUN_SECONDS_LEFT.gauge(registry)
+        self._spans = declarations.TRACE_SPANS.counter(registry)
         self._freshness = Freshness(clock)
         registry.register(self._freshness)
         registry.register(_Info(declarations.BUILD_INFO.info_family([__version__])))
@@ -136,6 +142,12 @@ class Metrics:
         It is called on the admin server's threads and must be quick.
         """
         self._registry.register(_DeviceMemory(read))
+
+    # --- Told by what sends spans
+
+    def spans(self, fate: SpanFate, spans: int) -> None:
+        """So many spans came to this end."""
+        self._spans.labels(fate).inc(spans)
 
     # --- Observer
 

@@ -13,7 +13,8 @@ from consumer.audit.audit import Role
 from consumer.audit.findings import Kind, Reason, Unsaid
 from consumer.contracts.choices import RejectCode, RejectStage
 from consumer.contracts.headers import ERRORS, REPLAY_MARK, SOURCE, without_source
-from consumer.contracts.messages import RawMessage, TopicPartition
+from consumer.contracts.messages import Headers, RawMessage, TopicPartition
+from consumer.contracts.traces import TraceParent, with_traceparent, without_traceparent
 from tests.support.audited import DEAD, OUT, Log, article, given, letter_of, outcome_of
 
 POISON, TOMBSTONE, GOOD = 3, 5, 7
@@ -106,11 +107,39 @@ def test_altered_headers_are_found(number: int, change: str) -> None:
     spoilt_headers = {
         "lost": headers[1:],
         "added": (("b", b""), *headers),
-        "altered": (("traceparent", b"00-2"), *headers[1:]),
+        "altered": (("desk", b"2"), *headers[1:]),
     }[change]
     found = spoilt(log, number, headers=spoilt_headers).audited()
     (one,) = found.kept[Kind.ALTERED]
     assert (one.input.offset, one.said) == (number, "changed: headers")
+
+
+TRACE, SPAN = "ab" * 16, "cd" * 8
+OF_INPUT = TraceParent(TRACE, SPAN, True)
+OF_OUTPUT = TraceParent(TRACE, "ef" * 8, True)
+
+
+@pytest.mark.parametrize("value", [b"", b"{"])
+@pytest.mark.parametrize(
+    ("before", "after", "is_altered"),
+    [
+        (OF_INPUT, OF_INPUT, False),
+        (OF_INPUT, OF_OUTPUT, False),  # as a worker that traces leaves it
+        (None, OF_OUTPUT, False),
+        (OF_INPUT, None, True),
+        (OF_INPUT, TraceParent("12" * 16, SPAN, True), True),
+    ],
+)
+def test_an_outcome_stays_in_the_trace_of_its_input(
+    value: bytes, before: TraceParent | None, after: TraceParent | None, is_altered: bool
+) -> None:
+    headers: Headers = (("desk", b"1"),)
+    started = headers if before is None else with_traceparent(headers, before)
+    log = Log.of([given(0, value, headers=started)])
+    kept = without_traceparent(log.outcomes[0][1].headers)
+    left = kept if after is None else with_traceparent(kept, after)
+    found = spoilt(log, 0, headers=left).found()
+    assert found == ({Kind.ALTERED: [0]} if is_altered else {})
 
 
 @settings(max_examples=200, deadline=None)

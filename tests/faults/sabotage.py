@@ -14,6 +14,7 @@ from consumer.contracts.messages import (
     TopicPartition,
 )
 from consumer.contracts.ports import RebalanceListener
+from consumer.contracts.traces import UnitTrace
 from consumer.kafka.sink.acknowledged_sink import AcknowledgedSink
 from consumer.kafka.sink.transactional_sink import TransactionalSink
 from consumer.kafka.source.owner_calls import OwnerCalls
@@ -53,8 +54,8 @@ def drop_rejected() -> None:
 def skip_abort() -> None:
     """After a failure the worker goes on without reading the inputs again."""
 
-    def abort(self: PublishStage, reason: Exception) -> None:
-        del reason
+    def abort(self: PublishStage, reason: Exception, trace: UnitTrace | None = None) -> None:
+        del reason, trace
         transaction, self._transaction = self._transaction, None
         self._sink.abort()
         self._tracker.committed()

@@ -131,6 +131,13 @@ _NAMES = {
 NEEDED: dict[str, dict[str, Any]] = {"input_format": {"registry": {"url": "http://localhost"}}}
 
 
+_TEXTS = {
+    "device": "cpu",
+    "run_from": "earliest",
+    "run_until": "end",
+    "traces_endpoint": "http://collector:4318",
+}
+
 #: What can be given in one word; a preset changes other settings.
 _OF_ONE_VALUE = [n for n in Settings.model_fields if not is_table(n) and n != "preset"]
 
@@ -146,7 +153,7 @@ def test_every_setting_can_be_given_in_each_way(name: str, tmp_path: Path) -> No
         other = _NAMES.get(name, ("x", "y"))
         written = "[" + ", ".join(f'"{one}"' for one in other) + "]"
     elif isinstance(default, str):
-        other = {"device": "cpu", "run_from": "earliest", "run_until": "end"}.get(name, "other")
+        other = _TEXTS.get(name, "other")
         written = f'"{other}"'
     elif isinstance(default, float):
         other = (default or 1.0) / 2

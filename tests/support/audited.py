@@ -41,7 +41,7 @@ def given(
     topic: str = "news",
     partition: int = 0,
     key: bytes | None = b"k",
-    headers: Headers = (("traceparent", b"00-1"),),
+    headers: Headers = (("desk", b"1"),),
     timestamp_ms: int | None = 1_700_000_000_000,
 ) -> RawMessage:
     """An input: an article, unless there is another value."""

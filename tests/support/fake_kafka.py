@@ -12,7 +12,7 @@ from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 
 from consumer.contracts.errors import AbortableError
-from consumer.contracts.messages import Outgoing, RawMessage, RunState, TopicPartition
+from consumer.contracts.messages import Headers, Outgoing, RawMessage, RunState, TopicPartition
 from consumer.contracts.ports import RebalanceListener
 from tests.support.fakes import P0, PATIENCE_S, raw
 
@@ -37,12 +37,17 @@ class FakeBroker:
         self.changed = threading.Condition()
 
     def feed(
-        self, *values: bytes | None, partition: TopicPartition = P0, key: bytes | None = b"key"
+        self,
+        *values: bytes | None,
+        partition: TopicPartition = P0,
+        key: bytes | None = b"key",
+        headers: Headers = (),
     ) -> None:
         """Append messages to an input partition."""
         with self.changed:
             for value in values:
-                message = raw(self.ends[partition], value, partition=partition, key=key)
+                offset = self.ends[partition]
+                message = raw(offset, value, partition=partition, key=key, headers=headers)
                 self.inputs.setdefault(partition, []).append(message)
                 self.ends[partition] += 1
             self.changed.notify_all()

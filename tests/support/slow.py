@@ -16,6 +16,7 @@ SLOW: Mapping[str, str] = {
     "tests/test_signals_at_start.py::": _IMPORTS,
     "tests/bench/worker/test_command.py::": "measures a worker for a while",
     "tests/commands/demo/test_command.py::": _IMPORTS,
+    "tests/test_packages.py::": "builds the packages",
     "tests/commands/tag/test_command.py::test_a_pipe_is_answered": _IMPORTS,
     "tests/commands/test_run.py::": _IMPORTS,
     "tests/docs/test_your_text.py::": _IMPORTS,

@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any
 
+from consumer.contracts.traces import Tracer
 from consumer.settings.schema import Settings
 from consumer.worker import Worker
 from tests.support.fake_kafka import FakeBroker, FakeSource
@@ -27,7 +28,12 @@ from tests.support.fakes import (
 class WorkerRig:
     """A worker and everything around it."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic, **settings: Any) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        tracer: Tracer | None = None,
+        **settings: Any,
+    ) -> None:
         self.broker = FakeBroker()
         self.source = FakeSource(self.broker, (P0, P1))
         self.sink = FakeSink(self.broker, self.source)
@@ -47,6 +53,7 @@ class WorkerRig:
             observer=self.observer,
             clock=clock,
             pause=self.pauses.append,
+            tracer=tracer,
         )
         self.ended: Future[None] | None = None
 

@@ -14,6 +14,7 @@ import pytest
 import structlog
 
 from consumer.telemetry.logs import adopt_library_loggers, configure_logging
+from tests.support.planted import WITH_NUL, harm_in
 
 
 class Terminal(io.StringIO):
@@ -207,3 +208,37 @@ def test_a_library_with_its_own_handler_is_adopted(request: pytest.FixtureReques
     logging.getLogger("transformers.modeling_utils").warning("weights are new")
     assert own.getvalue() == ""
     assert [line["event"] for line in lines(stream)] == ["weights are new"]
+
+
+def plant_everywhere() -> None:
+    """One line of ours, one of a library, one with a traceback; the plant in every part."""
+    log = structlog.get_logger(WITH_NUL)
+    log.info(WITH_NUL, **{WITH_NUL: WITH_NUL}, listed=[WITH_NUL], mapped={WITH_NUL: WITH_NUL})
+    logging.getLogger(WITH_NUL).warning("library: %s", WITH_NUL, extra={"more": WITH_NUL})
+    try:
+        raise ValueError(WITH_NUL)
+    except ValueError:
+        log.exception("failed", error=WITH_NUL)
+
+
+@pytest.mark.parametrize("format", ["json", "console"])
+@pytest.mark.parametrize("is_terminal", [False, True])
+def test_nobody_forges_a_line(format: str, is_terminal: bool) -> None:
+    stream = io.StringIO()
+    stream.isatty = lambda: is_terminal  # type: ignore[method-assign]
+    configure_logging(format, "debug", stream)
+    plant_everywhere()
+    text = stream.getvalue()
+    assert harm_in(text, styled=is_terminal and format == "console") == []
+    assert text.count("FORGED") > 30
+    if format == "json":
+        assert [line["event"] for line in lines(stream)] == [
+            WITH_NUL,
+            f"library: {WITH_NUL}",
+            "failed",
+        ]
+        assert lines(stream)[0][WITH_NUL] == WITH_NUL
+    else:
+        begun = [line for line in text.splitlines() if line and not line.startswith("    ")]
+        assert len(begun) == 3
+        assert ("\x1b[" in text) is is_terminal

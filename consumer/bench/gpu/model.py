@@ -30,6 +30,7 @@ from consumer.tagging.model.folder import find_model_folder
 from consumer.tagging.model.loaded_model import LoadedModel
 from consumer.tagging.select import load_model
 from consumer.tagging.tagger import Tagger, TaggingOptions
+from consumer.terminal import say, tell
 
 #: No measurement begins later; the longest takes ten seconds (the pipeline).
 LAST_BEGIN_S = 380
@@ -207,7 +208,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     if not torch.cuda.is_available():
-        print("consumer.bench.gpu.model: torch finds no CUDA device here", file=sys.stderr)
+        tell("consumer.bench.gpu.model: torch finds no CUDA device here")
         return 2
     deadline = Deadline(time.monotonic, options.seconds)
     matrix_at_first, matrix = gpu_rates.matrix_rate(RATE_S)
@@ -234,7 +235,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 name, folder, deadline, matrix, matrix_at_first, whole=name != "bundled"
             )
     results["left_out"] = deadline.left_out
-    print(table(results))
+    for line in table(results).split("\n"):
+        say(line)
     if options.json:
         options.json.write_text(json.dumps(results, indent=2) + "\n")
     return 0

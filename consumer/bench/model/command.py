@@ -8,25 +8,26 @@ from __future__ import annotations
 import argparse
 import os
 import random
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import orjson
-from rich.console import Console
+from rich.text import Text
 
 from consumer.bench.articles import news_articles
 from consumer.bench.model.report import model_document, printed, surroundings
 from consumer.codec.article_codec import Codec
 from consumer.codec.json_lines import json_lines_of
+from consumer.console import SafeConsole
 from consumer.contracts.errors import RejectedMessage, SettingsError
 from consumer.contracts.messages import Article, Position, RawMessage, TextField, TopicPartition
+from consumer.contracts.safe_text import safe
 from consumer.settings.flags import add_settings_arguments
 from consumer.settings.schema import Settings
 from consumer.settings.sources import load_settings
+from consumer.terminal import say_json
 
 if TYPE_CHECKING:
     from consumer.evaluation.conll import LabelledArticle
@@ -104,23 +105,23 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.plot is not None:
         _check_plot(arguments.plot)
     articles, labelled = _articles(arguments)
-    console = Console(stderr=True)
+    console = SafeConsole(stderr=True)
     found: dict[str, Any] = surroundings(settings, articles, arguments)
     with console.status("loading") as status:
         for name in arguments.models or _MODELS:
 
-            def tell(what: str, name: str = name) -> None:
-                status.update(f"{name}: {what}")
+            def show(what: str, name: str = name) -> None:
+                status.update(Text(safe(f"{name}: {what}")))
 
-            found["models"].append(_contest(name, settings, arguments, articles, labelled, tell))
+            found["models"].append(_contest(name, settings, arguments, articles, labelled, show))
     if arguments.plot is not None:
         from consumer.bench.model.plot import plot
 
         plot(found, arguments.plot)
     if arguments.json:
-        sys.stdout.buffer.write(orjson.dumps(found, option=orjson.OPT_INDENT_2) + b"\n")
+        say_json(found, indented=True)
     else:
-        printed(found, Console())
+        printed(found, SafeConsole())
     return 0
 
 

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from consumer import __version__
 from consumer.contracts.messages import Article
+from consumer.contracts.safe_text import safe
 from consumer.evaluation.comparison import FAITHFUL_SHARE
 from consumer.settings.schema import Settings
 
@@ -189,13 +190,15 @@ def printed(found: Mapping[str, Any], console: Console) -> None:
                     f"{name}: {ratio['ours']} is {ratio['ratio']:.2f} times {ratio['peer']}"
                 )
         for name, reason in model["left_out"].items():
-            console.print(f"left out: {name} ({reason})")
+            console.print(safe(f"left out: {name} ({reason})"))
 
 
 def _table(model: Mapping[str, Any]) -> Table:
     weights = ", random weights" if model["has_random_weights"] else ""
     table = Table(
-        title=f"{model['model']}{weights}; auto is {model['auto']}", title_justify="left", box=None
+        title=safe(f"{model['model']}{weights}; auto is {model['auto']}"),
+        title_justify="left",
+        box=None,
     )
     for head in ("", "tokens/s", "entities as float32", "F1", "of the ceiling"):
         table.add_column(head, justify="right" if head else "left")

@@ -11,8 +11,6 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import orjson
-
 from consumer.app import load_tagger, serve
 from consumer.bench.worker.alone import measure_model, measure_tokenizer, prepared_batches
 from consumer.bench.worker.taggers import NullTagger, TaggerKind, TokenizerTagger
@@ -23,6 +21,7 @@ from consumer.settings.schema import Settings
 from consumer.signals import EndSignals
 from consumer.telemetry.logs import configure_logging
 from consumer.telemetry.metrics import Metrics
+from consumer.terminal import say_json, tell_failure
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -33,12 +32,12 @@ def main(arguments: Sequence[str]) -> int:
     configure_logging(settings.log_format, settings.log_level)
     try:
         if role == "alone":
-            print(orjson.dumps(_alone(settings, kind, Path(rest[0]), float(rest[1]))).decode())
+            say_json(_alone(settings, kind, Path(rest[0]), float(rest[1])))
             return 0
         with EndSignals() as signals:
             return serve(settings, signals, _loader(kind))
     except NerstreamError as failure:
-        print(f"nerstream: error: {failure}", file=sys.stderr)
+        tell_failure(failure)
         return failure.exit_code
 
 

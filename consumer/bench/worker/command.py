@@ -17,14 +17,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import orjson
-from rich.console import Console
-
 from consumer.bench.articles import news_articles
 from consumer.bench.worker.figures import printed
 from consumer.bench.worker.measurements import Measurements
 from consumer.bench.worker.taggers import TaggerKind
 from consumer.codec.json_lines import json_lines_of
+from consumer.console import SafeConsole
 from consumer.contracts.choices import Delivery, GroupProtocol
 from consumer.contracts.errors import SettingsError
 from consumer.kafka.tools.embedded import EmbeddedBroker
@@ -33,6 +31,7 @@ from consumer.loading import TAGGER_SETTINGS
 from consumer.settings.flags import add_settings_arguments
 from consumer.settings.schema import Settings
 from consumer.settings.sources import load_settings
+from consumer.terminal import say_json
 
 #: The settings that mean something here; topics and group are the benchmark's own.
 SETTINGS = (
@@ -126,14 +125,14 @@ def run(arguments: argparse.Namespace) -> int:
         values = json_lines_of(arguments.articles, "--articles")
     else:
         values = news_articles(_DISTINCT, arguments.seed, arguments.article_bytes)
-    console = Console(stderr=True, highlight=False)
+    console = SafeConsole(stderr=True)
     with _brokers(settings, partitions) as ready:
         found = Measurements(arguments, ready, values, not is_embedded, console).measure()
     found["broker"] = EMBEDDED if is_embedded else "Apache Kafka"
     if arguments.json:
-        sys.stdout.buffer.write(orjson.dumps(found) + b"\n")
+        say_json(found)
     else:
-        printed(found, Console(file=sys.stdout, highlight=False))
+        printed(found, SafeConsole(file=sys.stdout))
     return 0
 
 

@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ import orjson
 
 from consumer.bench.worker.taggers import TaggerKind
 from consumer.contracts.errors import NerstreamError
+from consumer.contracts.safe_text import safe
 from consumer.kafka.closing import Closing
 from consumer.settings.schema import Settings
 
@@ -34,6 +36,23 @@ _START_EVENTS = {
 }
 
 _MODULE = ("-m", "consumer.bench.worker.child")
+
+
+class WorkerFailed(NerstreamError):
+    """The worker that was to be measured ended, or is not ready.
+
+    Args:
+        problem: what it did.
+        log: the end of what it said.
+    """
+
+    def __init__(self, problem: str, log: str) -> None:
+        super().__init__(f"{problem}: {log}")
+        self._told = (problem, *log.splitlines())
+
+    @property
+    def lines(self) -> Sequence[str]:
+        return tuple(map(safe, self._told))
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +152,7 @@ class BenchWorker(Closing):
         while self._get("/readyz")[0] != 200:
             self._check()
             if time.time() - self._started > PATIENCE_S:
-                raise NerstreamError(f"the worker is not ready:\n{self._tail()}")
+                raise WorkerFailed("the worker is not ready", self._tail())
             time.sleep(0.01)
         parts, before = {"total_s": time.time() - self._started}, self._started
         for name, event in _START_EVENTS.items():
@@ -175,7 +194,7 @@ class BenchWorker(Closing):
         """
         code = self._process.wait(PATIENCE_S)
         if code != 0:
-            raise NerstreamError(f"the worker ended with {code}:\n{self._tail()}")
+            raise WorkerFailed(f"the worker ended with {code}", self._tail())
 
     def close(self) -> None:
         """Kill it if it still runs."""
@@ -187,7 +206,7 @@ class BenchWorker(Closing):
     def _check(self) -> None:
         code = self._process.poll()
         if code is not None:
-            raise NerstreamError(f"the worker ended with {code}:\n{self._tail()}")
+            raise WorkerFailed(f"the worker ended with {code}", self._tail())
 
     def _tail(self) -> str:
         return self._log.read_text(errors="replace")[-3_000:]

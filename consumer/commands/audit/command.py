@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import logging
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Protocol
@@ -21,6 +20,7 @@ from consumer.contracts.choices import Delivery
 from consumer.settings.flags import add_settings_arguments
 from consumer.settings.schema import Settings
 from consumer.settings.sources import load_settings
+from consumer.terminal import say, say_json
 
 if TYPE_CHECKING:
     from consumer.kafka.tools.ranges import Taken
@@ -129,14 +129,11 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.strict and (found.unsaid or found.unsaid_inputs):
         is_good = False
     if arguments.json:
-        import orjson
-
-        shown = as_json(found, plan.inputs, is_good, time.monotonic() - began)
-        sys.stdout.buffer.write(orjson.dumps(shown) + b"\n")
+        say_json(as_json(found, plan.inputs, is_good, time.monotonic() - began))
     else:
         for line in as_text(found, plan.inputs, allowed):
-            print(line)
-        print(verdict(found, allowed))
+            say(line)
+        say(verdict(found, allowed))
     return 0 if is_good else 1
 
 

@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import orjson
-from rich.console import Console
 
 from consumer.commands.compare.articles import articles_in
 from consumer.commands.compare.report import CompareReport, write_tables
 from consumer.commands.evaluate.display import progress_of
 from consumer.commands.tag.input import InputFormat, add_format_argument
+from consumer.console import SafeConsole
 from consumer.contracts.errors import RejectedMessage, SettingsError
 from consumer.contracts.messages import Article
 from consumer.evaluation.articles import calls_of
@@ -33,6 +30,7 @@ from consumer.loading import (
 from consumer.settings.flags import add_settings_arguments
 from consumer.settings.schema import Settings
 from consumer.settings.sources import load_settings
+from consumer.terminal import say_json, tell
 
 if TYPE_CHECKING:
     from consumer.tagging.tagger import Tagger
@@ -114,9 +112,9 @@ def run(arguments: argparse.Namespace) -> int:
         measured = {tally.dtype: tally.is_faithful for tally in comparison.tallies[1:]}
         report.written = write_faithful_dtypes(settings.model, folder, measured)
     if arguments.json:
-        sys.stdout.buffer.write(orjson.dumps(report.as_dict()) + b"\n")
+        say_json(report.as_dict())
     else:
-        write_tables(report, Console(highlight=False))
+        write_tables(report, SafeConsole())
     return 1 if arguments.write and report.written is None else 0
 
 
@@ -166,4 +164,4 @@ def _characters(article: Article) -> int:
 
 
 def _tell(which: str, rejection: RejectedMessage) -> None:
-    print(f"left out: {which}: {rejection.code}: {rejection.message}", file=sys.stderr)
+    tell(f"left out: {which}: {rejection.code}: {rejection.message}")

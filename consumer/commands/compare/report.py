@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from consumer.contracts.messages import Entity, ModelInfo
+from consumer.contracts.safe_text import safe
 from consumer.evaluation.comparison import (
     ENOUGH_ENTITIES,
     FAITHFUL_SHARE,
@@ -98,7 +99,7 @@ def write_tables(report: CompareReport, console: Console) -> None:
     comparison, model = report.comparison, report.model
     found = comparison.tallies[0].found
     console.print(
-        f"{model.name} on {model.device}: {comparison.articles:,} articles, "
+        f"{safe(model.name)} on {model.device}: {comparison.articles:,} articles, "
         f"{comparison.tokens:,} tokens; float32 finds {found:,} entities",
         soft_wrap=True,
     )
@@ -122,7 +123,7 @@ def write_tables(report: CompareReport, console: Console) -> None:
     for tally in comparison.tallies[1:]:
         _print_differences(tally, report.differences, console)
     if report.written is not None:
-        console.print(f"\nwritten for dtype=auto: {report.written}", soft_wrap=True)
+        console.print(f"\nwritten for dtype=auto: {safe(str(report.written))}", soft_wrap=True)
 
 
 def _print_differences(tally: Tally, most: int, console: Console) -> None:
@@ -134,8 +135,7 @@ def _print_differences(tally: Tally, most: int, console: Console) -> None:
     console.print(f"\n{tally.dtype} beside float32, {which}:")
     for one in shown:
         console.print(
-            f"  {one.article}: {_named(one.expected)} -> {_named(one.found)}",
-            markup=False,
+            safe(f"  {one.article}: {_named(one.expected)} -> {_named(one.found)}"),
             soft_wrap=True,
         )
 

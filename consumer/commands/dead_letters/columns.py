@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len, set_cell_size
 
-from consumer.commands.safe_text import safe
+from consumer.contracts.safe_text import safe
+from consumer.terminal import say
 
 #: Rows that decide how wide the columns are at first; a later row may widen them.
 _FIRST_ROWS = 100
@@ -60,4 +61,4 @@ class Columns:
         line = "  ".join(cells).rstrip()
         if self._width is not None and cell_len(line) > self._width:
             line = set_cell_size(line, self._width - 1) + "…"
-        sys.stdout.write(line + "\n")
+        say(line)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
@@ -28,6 +27,7 @@ from consumer.dead_letters.marks import Origin, Sent
 from consumer.dead_letters.survey import MESSAGES, WAIT_S, read_on
 from consumer.settings.schema import Settings
 from consumer.settings.sources import load_settings
+from consumer.terminal import say, say_json, tell
 
 if TYPE_CHECKING:
     from consumer.kafka.tools.bounded_reader import BoundedReader
@@ -138,7 +138,7 @@ def _show_counts(
     lines = [one for one in counts.lines() if one.unsent or not arguments.unsent]
     if arguments.json:
         for one in lines:
-            written.write_json(
+            say_json(
                 {
                     "code": one.code,
                     "letters": one.letters,
@@ -165,7 +165,8 @@ def _show_counts(
         )
     table.flush()
     letters, unsent = (sum(one.letters for one in lines), sum(one.unsent for one in lines))
-    print(f"\n{letters:,} dead letters, {unsent:,} of them not sent back")
+    say()
+    say(f"{letters:,} dead letters, {unsent:,} of them not sent back")
 
 
 def _told(listed: Counter[str], again: int) -> str:
@@ -181,10 +182,10 @@ class _JsonLines:
     """Objects on standard output, all else on standard error."""
 
     def show(self, letter: DeadLetter, to: tuple[str, ...]) -> None:
-        written.write_json(written.summary(letter, to))
+        say_json(written.summary(letter, to))
 
     def end(self, text: str) -> None:
-        print(text, file=sys.stderr)
+        tell(text)
 
 
 class _Table:
@@ -214,5 +215,5 @@ class _Table:
     def end(self, text: str) -> None:
         if not self._is_empty:
             self._columns.flush()
-            print()
-        print(text)
+            say()
+        say(text)

@@ -6,10 +6,10 @@ import time
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from consumer.commands.safe_text import safe
+from consumer.console import SafeConsole
+from consumer.contracts.safe_text import safe
 
 #: How often the bar moves.
 _INTERVAL_S = 0.1
@@ -22,7 +22,7 @@ class Bar:
     """
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False, markup=False)
+        self._console = SafeConsole(stderr=True)
         self._bar = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),

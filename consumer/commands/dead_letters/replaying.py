@@ -5,12 +5,10 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import sys
 import time
 from typing import TYPE_CHECKING
 
 from consumer import __version__
-from consumer.commands.dead_letters import written
 from consumer.commands.dead_letters.arguments import (
     add_connection_arguments,
     add_filter_arguments,
@@ -20,7 +18,6 @@ from consumer.commands.dead_letters.arguments import (
 )
 from consumer.commands.dead_letters.columns import Columns
 from consumer.commands.dead_letters.progress import Bar
-from consumer.commands.safe_text import safe
 from consumer.contracts.errors import SettingsError
 from consumer.dead_letters.marks import Origin
 from consumer.dead_letters.replay import (
@@ -35,6 +32,7 @@ from consumer.dead_letters.survey import Survey, Tally, read_on
 from consumer.settings.schema import Settings
 from consumer.settings.sources import load_settings
 from consumer.signals import EndSignals
+from consumer.terminal import say, say_json, tell
 
 if TYPE_CHECKING:
     from consumer.kafka.tools.bounded_reader import BoundedReader
@@ -173,7 +171,7 @@ def _code(signals: EndSignals) -> int:
 def _tell_plan(tally: Tally, arguments: argparse.Namespace) -> None:
     """What would be done, by code and topic."""
     if arguments.json:
-        written.write_json(
+        say_json(
             {
                 "dry_run": True,
                 "would_send": [
@@ -191,8 +189,8 @@ def _tell_plan(tally: Tally, arguments: argparse.Namespace) -> None:
         table.add((code, to, f"{letters:,}"))
     if tally.to_send:
         table.flush()
-        print()
-    print(f"{_letters(sum(tally.to_send.values()))} would be sent; nothing was")
+        say()
+    say(f"{_letters(sum(tally.to_send.values()))} would be sent; nothing was")
     _tell_others(tally, arguments)
 
 
@@ -200,7 +198,7 @@ def _tell(report: Report, seconds: float, arguments: argparse.Namespace) -> None
     """What was done."""
     tally = report.tally
     if arguments.json:
-        written.write_json(
+        say_json(
             {
                 "dry_run": False,
                 "sent": report.sent.total(),
@@ -215,36 +213,31 @@ def _tell(report: Report, seconds: float, arguments: argparse.Namespace) -> None
             }
         )
     topics = ", ".join(f"{topic} {number:,}" for topic, number in report.sent.most_common())
-    say(f"sent {_letters(report.sent.total())} in {seconds:.1f} s" + (topics and f": {topics}"))
+    tell(f"sent {_letters(report.sent.total())} in {seconds:.1f} s" + (topics and f": {topics}"))
     _tell_others(tally, arguments)
     for refusal in report.refusals:
-        say(f"not sent: {refusal}")
+        tell(f"not sent: {refusal}")
     if report.refused.total() > len(report.refusals):
-        say(f"not sent: {report.refused.total() - len(report.refusals):,} more")
+        tell(f"not sent: {report.refused.total() - len(report.refusals):,} more")
     if report.gone:
-        say(f"retention removed {_letters(report.gone)} before they were sent")
+        tell(f"retention removed {_letters(report.gone)} before they were sent")
     if report.is_stopped:
         left = "before it began" if report.left is None else f"with {_letters(report.left)} left"
-        say(f"stopped by a signal {left}; the same command goes on from here")
+        tell(f"stopped by a signal {left}; the same command goes on from here")
 
 
 def _tell_others(tally: Tally, arguments: argparse.Namespace) -> None:
     """Those that are not sent, and why."""
     if tally.sent_before:
-        say(f"passed over: {_letters(tally.sent_before)} that a replay has sent before")
+        tell(f"passed over: {_letters(tally.sent_before)} that a replay has sent before")
     if tally.over_bound:
-        say(
+        tell(
             f"passed over: {_letters(tally.over_bound)} that came back "
             f"{arguments.max_attempts} times or more; mend what rejects them, or raise "
             "--max-attempts"
         )
     if tally.foreign:
-        say(f"passed over: {tally.foreign:,} messages of the topic that are no dead letters")
-
-
-def say(text: str) -> None:
-    """A line on standard error."""
-    print(safe(text), file=sys.stderr)
+        tell(f"passed over: {tally.foreign:,} messages of the topic that are no dead letters")
 
 
 def _letters(number: int) -> str:

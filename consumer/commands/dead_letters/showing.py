@@ -10,15 +10,16 @@ from consumer.commands import times
 from consumer.commands.dead_letters import written
 from consumer.commands.dead_letters.arguments import add_connection_arguments, count, place
 from consumer.commands.dead_letters.progress import Bar
-from consumer.commands.safe_text import safe, safe_bytes
 from consumer.contracts.errors import KafkaProblem, SettingsError
 from consumer.contracts.headers import is_replay_mark
 from consumer.contracts.messages import RawMessage
+from consumer.contracts.safe_text import safe_bytes
 from consumer.dead_letters.letter import DeadLetter, read_letter
 from consumer.dead_letters.marks import Origin, Sent
 from consumer.dead_letters.survey import read_on
 from consumer.settings.schema import Settings
 from consumer.settings.sources import load_settings
+from consumer.terminal import say, say_json
 
 #: Bytes of the value that a person sees, unless more are asked for.
 _BYTES = 4_096
@@ -66,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.raw:
         sys.stdout.buffer.write(letter.raw.value or b"")
     elif arguments.json:
-        written.write_json(written.whole(letter, sent))
+        say_json(written.whole(letter, sent))
     else:
         _show(letter, sent, settings.dead_letter_topic, arguments.bytes)
     return 0
@@ -134,18 +135,18 @@ def _show(letter: DeadLetter, sent: tuple[str, ...], topic: str, most_bytes: int
         "version": letter.version,
     }
     for name, text in facts.items():
-        print(f"{name:<10} {safe(text)}")
+        say(f"{name:<10} {text}")
     key = letter.raw.key
-    print(f"{'key':<10} {'null' if key is None else safe_bytes(key)}")
+    say(f"{'key':<10} {'null' if key is None else safe_bytes(key)}")
     for number, (name, value) in enumerate(letter.headers):
         label = "" if number else "headers"
-        print(f"{label:<10} {safe(name)}: {'null' if value is None else safe_bytes(value)}")
+        say(f"{label:<10} {name}: {'null' if value is None else safe_bytes(value)}")
     value = letter.raw.value
     if value is None:
-        print(f"{'value':<10} null")
+        say(f"{'value':<10} null")
         return
-    print(f"{'value':<10} {len(value):,} bytes")
+    say(f"{'value':<10} {len(value):,} bytes")
     for line in safe_bytes(value[:most_bytes], lines=True).split("\n"):
-        print(f"  {line}")
+        say(f"  {line.expandtabs(4)}")
     if len(value) > most_bytes:
-        print(f"{'':<10} and {len(value) - most_bytes:,} bytes more; see --bytes and --raw")
+        say(f"{'':<10} and {len(value) - most_bytes:,} bytes more; see --bytes and --raw")

@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 import base64
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import orjson
-
 from consumer.commands import times
-from consumer.commands.safe_text import safe_json
 from consumer.contracts.messages import Headers
 from consumer.dead_letters.letter import DeadLetter
-
-
-def write_json(document: Mapping[str, Any]) -> None:
-    """One JSON object on a line of standard output; no character in it moves a terminal."""
-    sys.stdout.write(safe_json(orjson.dumps(document).decode()) + "\n")
 
 
 def summary(letter: DeadLetter, sent: Sequence[str]) -> dict[str, Any]:

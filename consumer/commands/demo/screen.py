@@ -14,8 +14,11 @@ from rich.table import Table
 from rich.text import Text
 
 from consumer.commands.entity_colors import highlighted, style_of
+from consumer.console import SafeConsole
 from consumer.contracts.headers import ERRORS
 from consumer.contracts.messages import ModelInfo, RawMessage
+from consumer.contracts.safe_text import safe, safe_bytes
+from consumer.terminal import tell, write_message
 
 #: Characters of a text field that the screen shows.
 EXCERPT_CHARACTERS = 200
@@ -90,13 +93,13 @@ class JsonLines:
         if b"\n" in value:
             # An article may be spread over lines; white space between its members is free.
             value = orjson.dumps(orjson.loads(value))
-        sys.stdout.buffer.write(value + b"\n")
-        sys.stdout.buffer.flush()
+        write_message(value, sys.stdout)
+        sys.stdout.flush()
 
     def rejected(self, message: RawMessage) -> None:
         """Its code and reason, on standard error."""
         code, reason = _reason(message)
-        print(f"rejected ({code}): {reason}", file=sys.stderr)
+        tell(f"rejected ({code}): {reason}")
 
     def end(self, summary: Summary) -> None:
         """Nothing."""
@@ -106,12 +109,12 @@ class TerminalScreen:
     """Articles with their entities coloured by type, rejected ones with their reasons."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console(highlight=False, soft_wrap=False)
+        self._console = console or SafeConsole()
         self._number = 0
 
     def status(self, text: str) -> None:
         """One dim line."""
-        self._console.print(f"[dim]{text} ...[/dim]")
+        self._console.print(Text(f"{text} ...", style="dim"))
 
     def served(self, address: str) -> None:
         """The address, on a line of its own, as terminals make a link of it."""
@@ -120,10 +123,13 @@ class TerminalScreen:
 
     def begin(self, model: ModelInfo, articles: int) -> None:
         """The model, and which colour is which type."""
-        legend = Text("  ").join(Text(f" {name} ", style=style_of(name)) for name in model.types)
+        legend = Text("  ").join(
+            Text(f" {safe(name)} ", style=style_of(name)) for name in model.types
+        )
         self._console.print(
             Text.assemble(
-                f"{articles} articles, model {model.name} on {model.device} ({model.dtype})  ",
+                f"{articles} articles, model {safe(model.name)} on {model.device} "
+                f"({model.dtype})  ",
                 legend,
             )
         )
@@ -154,12 +160,12 @@ class TerminalScreen:
         """The code, the reason and the beginning of the original bytes."""
         self._number += 1
         code, reason = _reason(message)
-        original = (message.value or b"")[:60].decode("utf-8", "backslashreplace")
+        original = safe_bytes((message.value or b"")[:60])
         self._console.print(
             Text.assemble(
                 (f"{self._number:>3}  ", "dim"),
-                (f" rejected: {code} ", "bold white on red"),
-                f"  {reason}\n     ",
+                (f" rejected: {safe(code)} ", "bold white on red"),
+                f"  {safe(reason)}\n     ",
                 (original, "dim"),
             )
         )
@@ -171,7 +177,7 @@ class TerminalScreen:
         counts = summary.entities_by_type
         entities = Text(f"{counts.total()}  ")
         for name, count in sorted(counts.items()):
-            entities.append(f" {name} {count} ", style=style_of(name))
+            entities.append(f" {safe(name)} {count} ", style=style_of(name))
             entities.append(" ")
         table.add_row("entities", entities)
         offered = f" (put in at {summary.offered_rate:g} a second)" if summary.offered_rate else ""
@@ -193,5 +199,5 @@ class TerminalScreen:
 
 
 def _reason(message: RawMessage) -> tuple[str, str]:
-    headers = {name: (value or b"").decode() for name, value in message.headers}
+    headers = {name: (value or b"").decode("utf-8", "replace") for name, value in message.headers}
     return headers.get(f"{ERRORS}code", "?"), headers.get(f"{ERRORS}message", "?")

@@ -9,12 +9,12 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-import orjson
-from rich.console import Console
 from rich.text import Text
 
-from consumer.commands.safe_text import safe
+from consumer.console import SafeConsole
+from consumer.contracts.safe_text import safe
 from consumer.doctor.finding import Finding, Status
+from consumer.terminal import say, say_json, tell
 
 #: Each status in a word of its own, so that nobody needs colours, and its colour.
 _WORDS = {
@@ -45,10 +45,8 @@ class Report:
         is_terminal = sys.stdout.isatty()
         columns = shutil.get_terminal_size().columns if is_terminal else _WITHOUT_TERMINAL
         self._width = max(min(columns, _WIDEST), 40)
-        self._console = Console(
-            file=sys.stdout, highlight=False, markup=False, soft_wrap=True, emoji=False
-        )
-        self._errors = Console(file=sys.stderr, highlight=False, markup=False)
+        self._console = SafeConsole(file=sys.stdout, soft_wrap=True)
+        self._errors = SafeConsole(file=sys.stderr)
 
     @contextlib.contextmanager
     def working(self, doing: str) -> Iterator[None]:
@@ -86,9 +84,10 @@ class Report:
             if failed
             else "Nothing that was looked at is in the way of a worker."
         )
-        stream = sys.stderr if self._as_json else sys.stdout
-        start = "" if self._as_json else "\n"
-        print(f"{start}{', '.join(parts)}\n{verdict}", file=stream)
+        if not self._as_json:
+            say()
+        for line in (", ".join(parts), verdict):
+            (tell if self._as_json else say)(line)
         return 1 if failed else 0
 
     def _write_json(self, room: str, check: str, finding: Finding) -> None:
@@ -99,7 +98,7 @@ class Report:
             "text": finding.text,
             "remedy": finding.remedy or None,
         }
-        sys.stdout.write(orjson.dumps(line).decode() + "\n")
+        say_json(line)
         sys.stdout.flush()
 
     def _write(self, room: str, check: str, finding: Finding) -> None:

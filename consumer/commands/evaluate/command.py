@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 import time
 from enum import StrEnum
 from pathlib import Path
 
-from consumer.commands.evaluate.display import progress_of, write_json, write_tables
+from consumer.commands.evaluate.display import progress_of, write_tables
 from consumer.commands.evaluate.report import Report
 from consumer.commands.files import read_corpus
 from consumer.contracts.errors import SettingsError
@@ -24,6 +23,7 @@ from consumer.evaluation.scoring import score_labels
 from consumer.loading import OFFLINE_DEFAULTS, TAGGER_SETTINGS, tagger_from
 from consumer.settings.flags import add_settings_arguments
 from consumer.settings.sources import load_settings
+from consumer.terminal import say_json, tell
 
 
 class Level(StrEnum):
@@ -82,10 +82,9 @@ def run(arguments: argparse.Namespace) -> int:
     statistics = corpus_statistics(articles)
     unknown = [name for name, _ in statistics.entities if name not in tagger.info.types]
     if unknown:
-        print(
+        tell(
             f"nerstream: the model {tagger.info.name} has no type {', '.join(unknown)}, so it "
-            f"will find none of them; it has {', '.join(tagger.info.types)}",
-            file=sys.stderr,
+            f"will find none of them; it has {', '.join(tagger.info.types)}"
         )
     units = sentences_apart(articles) if level is Level.SENTENCE else articles
     if arguments.join_words:
@@ -113,9 +112,9 @@ def run(arguments: argparse.Namespace) -> int:
         ),
     )
     if arguments.json:
-        write_json(report, sys.stdout, arguments.errors)
+        say_json(report.as_dict(arguments.errors))
     else:
-        write_tables(report, sys.stdout, arguments.errors)
+        write_tables(report, arguments.errors)
     return 0
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TextIO
 
 from rich.console import Console
 from rich.progress import (
@@ -19,8 +17,11 @@ from rich.progress import (
 )
 
 from consumer.commands.evaluate.report import Report
+from consumer.console import SafeConsole
+from consumer.contracts.safe_text import safe
 from consumer.evaluation.confusion import Confusion, Mention
 from consumer.evaluation.scoring import Score
+from consumer.terminal import say
 
 #: Time between two lines of progress where standard error is no terminal.
 _LINE_INTERVAL_S = 10.0
@@ -34,7 +35,7 @@ def progress_of(
     total: int, noun: str, console: Console | None = None
 ) -> Iterator[Callable[[int], None]]:
     """Gives a function to call with the number that is done; a bar or lines on standard error."""
-    console = console or Console(stderr=True)
+    console = console or SafeConsole(stderr=True)
     if not console.is_terminal:
         yield _Lines(total, noun, console).show
         return
@@ -64,20 +65,16 @@ class _Lines:
         now = time.monotonic()
         if now - self._last_s >= _LINE_INTERVAL_S:
             self._last_s = now
-            self._console.print(f"tagged {done:,} of {self._total:,} {self._noun}", highlight=False)
+            self._console.print(f"tagged {done:,} of {self._total:,} {self._noun}")
 
 
-def write_json(report: Report, stream: TextIO, errors: int) -> None:
-    """One object, one line; in JSON's own escapes where the stream is not UTF-8."""
-    is_utf8 = "".join((getattr(stream, "encoding", None) or "utf8").lower().split("-")) == "utf8"
-    stream.write(json.dumps(report.as_dict(errors), ensure_ascii=not is_utf8) + "\n")
-
-
-def write_tables(report: Report, stream: TextIO, errors: int) -> None:
+def write_tables(report: Report, errors: int) -> None:
     """The report for a reader, so many of its most frequent errors included."""
     for block in (_head(report), _scores(report), _confusion(report.confusion)):
-        stream.write("\n".join(block) + "\n\n")
-    stream.write("\n".join(_errors(report.confusion, errors)) + "\n")
+        for line in (*block, ""):
+            say(line)
+    for line in _errors(report.confusion, errors):
+        say(line)
 
 
 def _head(report: Report) -> list[str]:
@@ -156,6 +153,7 @@ def _shown(mention: Mention | None) -> str:
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> list[str]:
     """Lines of columns; the first `left` ones begin, the others end, one under the other."""
     lines = [list(head), *([*row, *[""] * (len(head) - len(row))] for row in rows)]
+    lines = [[safe(cell) for cell in line] for line in lines]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return [
         "  ".join(

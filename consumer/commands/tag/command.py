@@ -12,7 +12,6 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 
-from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from consumer.codec.article_codec import Codec
@@ -29,6 +28,7 @@ from consumer.commands.tag.input import (
     whole,
 )
 from consumer.commands.tag.output import JsonLines, Output, Pretty
+from consumer.console import SafeConsole
 from consumer.contracts.errors import RejectedMessage, SettingsError
 from consumer.contracts.messages import (
     Article,
@@ -120,7 +120,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _output(arguments: argparse.Namespace, codec: Codec, tagger: Tagger) -> Output:
     name = "standard input" if arguments.file == STANDARD_INPUT else arguments.file
     if arguments.pretty:
-        return Pretty(name, Console(file=sys.stdout, highlight=False))
+        return Pretty(name, SafeConsole(file=sys.stdout))
     if arguments.explain:
 
         def tokens(article: Article) -> int:
@@ -130,7 +130,7 @@ def _output(arguments: argparse.Namespace, codec: Codec, tagger: Tagger) -> Outp
                 return 0
 
         return Explanations(sys.stdout.buffer, codec, tokens, arguments.json)
-    return JsonLines(name, sys.stdout.buffer, codec)
+    return JsonLines(name, sys.stdout, codec)
 
 
 class _Tagging:
@@ -196,7 +196,7 @@ def _progress() -> Iterator[Callable[[int, int], None]]:
     with Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
-        console=Console(stderr=True),
+        console=SafeConsole(stderr=True),
         transient=True,
     ) as bar:
         task = bar.add_task("tagging")

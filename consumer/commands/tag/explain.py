@@ -11,6 +11,7 @@ from consumer.codec.article_codec import Codec
 from consumer.contracts.choices import TextFormat
 from consumer.contracts.errors import RejectedMessage
 from consumer.contracts.messages import Article, TaggedArticle, TextField, Tombstone, Untagged
+from consumer.contracts.safe_text import safe, safe_json
 
 #: Characters of a text that are shown.
 _SHOWN_CHARACTERS = 60
@@ -93,11 +94,11 @@ def shown(text: str) -> str:
     begin = " ".join(text[: 4 * _SHOWN_CHARACTERS].split())
     cut = begin[:_SHOWN_CHARACTERS]
     is_whole = len(cut) == len(begin) and len(text) <= 4 * _SHOWN_CHARACTERS
-    return _safe(cut) if is_whole else f"{_safe(cut)}…"
+    return safe(cut) if is_whole else f"{safe(cut)}…"
 
 
 def _json_form(told: dict[str, Any]) -> bytes:
-    return orjson.dumps(told) + b"\n"
+    return safe_json(orjson.dumps(told).decode()).encode() + b"\n"
 
 
 def _text_form(told: dict[str, Any]) -> bytes:
@@ -119,7 +120,7 @@ def _text_form(told: dict[str, Any]) -> bytes:
             outcome = f"rejected, {told['code']}"
     lines = [f"line {told['line']}{id}: {outcome}"]
     if "why" in told:
-        lines.append(f"  {_safe(told['why'])}")
+        lines.append(f"  {safe(told['why'])}")
     fields = told.get("fields", [])
     names = [shown(field["field"]) for field in fields]
     width = max(map(len, names), default=0)
@@ -130,10 +131,3 @@ def _text_form(told: dict[str, Any]) -> bytes:
             f"{field['text']}"
         )
     return "\n".join([*lines, ""]).encode("utf-8", "backslashreplace")
-
-
-def _safe(text: str) -> str:
-    return "".join(
-        one if one.isprintable() else one.encode("unicode_escape", "surrogatepass").decode()
-        for one in text
-    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import BinaryIO, Protocol
+from typing import Protocol, TextIO
 
 from rich.console import Console
 from rich.text import Text
@@ -13,6 +13,10 @@ from consumer.codec.article_codec import Codec
 from consumer.commands.entity_colors import style_of
 from consumer.contracts.errors import RejectedMessage
 from consumer.contracts.messages import TaggedArticle, Tombstone, Untagged
+from consumer.contracts.safe_text import safe, safe_characters
+from consumer.terminal import tell, write_message
+
+_INDENT = "  "
 
 
 class Output(Protocol):
@@ -39,13 +43,13 @@ class _TellsRejected:
         self._name = name
 
     def reject(self, line: int, rejection: RejectedMessage) -> None:
-        print(f"{self._name}, line {line}: {rejection.code}: {rejection.message}", file=sys.stderr)
+        tell(f"{self._name}, line {line}: {rejection.code}: {rejection.message}")
 
 
 class JsonLines(_TellsRejected):
     """The articles as the worker would write them to the output topic, one a line."""
 
-    def __init__(self, name: str, stream: BinaryIO, codec: Codec) -> None:
+    def __init__(self, name: str, stream: TextIO, codec: Codec) -> None:
         super().__init__(name)
         self._stream = stream
         self._codec = codec
@@ -54,14 +58,17 @@ class JsonLines(_TellsRejected):
         if isinstance(outcome, Tombstone):
             return
         tagged_at_ms = int(time.time() * 1000)
-        self._stream.write(self._codec.encode(outcome, tagged_at_ms) + b"\n")
+        write_message(self._codec.encode(outcome, tagged_at_ms), self._stream)
 
     def flush(self) -> None:
         self._stream.flush()
 
 
 class Pretty(_TellsRejected):
-    """The articles' text with each entity in the colour of its type, and the type after it."""
+    """The articles' text with each entity in the colour of its type, and the type after it.
+
+    A text is indented, so that none of its lines passes for an id or for something that we say.
+    """
 
     def __init__(self, name: str, console: Console) -> None:
         super().__init__(name)
@@ -72,7 +79,8 @@ class Pretty(_TellsRejected):
             return
         article = outcome.article
         # A message that has no id is told by its line.
-        self._console.print(Text(article.id or str(article.raw.position.offset), style="dim"))
+        id = safe(article.id or str(article.raw.position.offset))
+        self._console.print(Text(id, style="dim"), soft_wrap=True)
         if isinstance(outcome, Untagged):
             self._console.print(Text(f"not tagged: {outcome.reason}", style="dim"))
         else:
@@ -85,15 +93,17 @@ class Pretty(_TellsRejected):
 
 
 def _coloured(field: str, text: str, tagged: TaggedArticle) -> Text:
-    coloured = Text()
+    coloured = Text(_INDENT)
+    # One for one with the characters, so that the entities' offsets are indices.
+    pieces = [f"\n{_INDENT}" if one == "\n" else one for one in safe_characters(text, lines=True)]
     end = 0
     for entity in tagged.entities:
         # Tokens that share a character can give entities that do, under the strategy `none`.
         if entity.field != field or entity.start < end:
             continue
-        coloured.append(text[end : entity.start])
-        coloured.append(entity.text, style=style_of(entity.type))
-        coloured.append(f" {entity.type}", style="dim")
+        coloured.append("".join(pieces[end : entity.start]))
+        coloured.append("".join(pieces[entity.start : entity.end]), style=style_of(entity.type))
+        coloured.append(f" {safe(entity.type)}", style="dim")
         end = entity.end
-    coloured.append(text[end:])
+    coloured.append("".join(pieces[end:]))
     return coloured

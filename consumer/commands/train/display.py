@@ -17,6 +17,8 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bar
 
+from consumer.console import SafeConsole
+
 if TYPE_CHECKING:
     from consumer.training.progress import EpochReport, Progress
 
@@ -28,7 +30,7 @@ class TrainingDisplay:
     """A context manager; the bar is gone when it is left."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console(stderr=True)
+        self._console = console or SafeConsole(stderr=True)
         self._bar = Bar(
             TextColumn("{task.description}"),
             BarColumn(),

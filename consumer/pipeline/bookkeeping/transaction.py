@@ -28,6 +28,7 @@ class Transaction:
         untagged: those of the published that passed without being tagged, by reason.
         entities: entities of the published articles, by type.
         timestamps_ms: Kafka's timestamps of the messages that have one.
+        traced: the messages that are traced.
     """
 
     opened_at: float
@@ -40,6 +41,7 @@ class Transaction:
     untagged: Counter[SkipReason] = field(default_factory=Counter)
     entities: Counter[str] = field(default_factory=Counter)
     timestamps_ms: list[int] = field(default_factory=list)
+    traced: list[RawMessage] = field(default_factory=list)
 
     def join(self, raw: RawMessage) -> None:
         """Note that the message belongs to this transaction from now on."""
@@ -47,9 +49,14 @@ class Transaction:
         self.size_bytes += raw.size_bytes
         if raw.timestamp_ms is not None:
             self.timestamps_ms.append(raw.timestamp_ms)
+        if raw.trace is not None:
+            self.traced.append(raw)
 
     def sent(self, outcome: Outcome) -> None:
         """Note that a message which joined was sent with this outcome."""
+        trace = outcome.raw.trace
+        if trace is not None:
+            trace.resolved(outcome)
         if isinstance(outcome, TaggedArticle):
             self.published += 1
             for entity in outcome.entities:

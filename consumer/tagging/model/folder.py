@@ -8,13 +8,15 @@ import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import huggingface_hub
 from huggingface_hub import errors as hub_errors
-from huggingface_hub.utils import disable_progress_bars, enable_progress_bars
+from huggingface_hub.utils import disable_progress_bars, enable_progress_bars, tqdm
 from huggingface_hub.utils import logging as hub_logging
 
 from consumer.contracts.errors import ModelError, first_line
+from consumer.contracts.safe_streams import styled
 from consumer.tagging.model.config import ADAPTER_CONFIG, adapter_alone
 
 #: The name of the model that ships with the package, and where it lies.
@@ -101,6 +103,14 @@ def _local(asked: str, name: str, folder: Path) -> ModelFolder:
     return ModelFolder(name, folder, f"sha256:{digest.hexdigest()[:DIGEST_DIGITS]}")
 
 
+class _Bar(tqdm):
+    """The hub's own bar, which moves the cursor; no name of a file stands in it."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        options["file"] = styled(sys.stderr)
+        super().__init__(*arguments, **options)  # type: ignore[no-untyped-call]
+
+
 def _hub(name: str, revision: str) -> ModelFolder:
     # Its retries would write a line each; what they end in is said once, below.
     hub_logging.set_verbosity_error()
@@ -117,6 +127,7 @@ def _hub(name: str, revision: str) -> ModelFolder:
                 allow_patterns=_WANTED_FILES,
                 ignore_patterns=_UNWANTED_FILES,
                 local_files_only=_is_cached(name, commit),
+                tqdm_class=_Bar,
             )
         )
     except (hub_errors.LocalEntryNotFoundError, hub_errors.OfflineModeIsEnabled) as error:

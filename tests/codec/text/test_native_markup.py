@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from html.entities import html5
 from pathlib import Path
 
@@ -16,51 +15,17 @@ from consumer.codec.text.markup import without_markup
 from consumer.codec.text.native_markup import LIBRARY, load
 from hatch_build import KERNELS, MARKUP
 from tests.support.deploy_files import ROOT
-from tests.support.native_kernels import has_compiler, needs_compiler, needs_kernel, run_watched
+from tests.support.native_kernels import (
+    MARKUP_PIECES,
+    has_compiler,
+    needs_compiler,
+    needs_kernel,
+    run_watched,
+    write_markup,
+)
 
 _found = load()
 needs_scanner = pytest.mark.skipif(_found is None, reason="needs a C compiler at installation")
-
-#: What mark-up is made of, in the ways in which it breaks; nothing that C leaves to Python.
-_PIECES = [
-    *(
-        "<",
-        ">",
-        "/",
-        "-",
-        "=",
-        "'",
-        '"',
-        "&",
-        ";",
-        "#",
-        "a",
-        "b",
-        "x",
-        "0",
-        "é",
-        "中",
-        "\U0001f5de",
-    ),
-    *(
-        "</",
-        "/>",
-        "<!--",
-        "-->",
-        "--!>",
-        "<!-->",
-        "<b>",
-        "</b>",
-        "<p",
-        "</p>",
-        "<BR/>",
-        "<img ",
-        "<td",
-    ),
-    *("&amp;", "&amp", "&notit;", "&notin;", "&ngt;", "&nGt;", "&CounterClockwiseContourIntegral;"),
-    *("&#65;", "&#x41", "&#0;", "&#146;", "&#129", "&#xD800;", "&#1114112;", "&#x00000010FFFF;"),
-    *("&#99999999999999999999", "<a href='", '<a b="', "<a b=", "<a/", "\t", "\n", " ", "\x00"),
-]
 
 
 def _by_python(source: str) -> str:
@@ -69,7 +34,7 @@ def _by_python(source: str) -> str:
 
 @needs_scanner
 @settings(max_examples=500, deadline=None)
-@given(st.lists(st.sampled_from(_PIECES), max_size=30).map("".join))
+@given(st.lists(st.sampled_from(MARKUP_PIECES), max_size=30).map("".join))
 def test_both_give_one_text(source: str) -> None:
     assert _found is not None
     text = _found.text(source)
@@ -131,53 +96,11 @@ def test_another_library_is_none_of_ours(monkeypatch: pytest.MonkeyPatch) -> Non
     assert load() is None
 
 
-#: Reads pieces of mark-up, each in a block of exactly its length, into one of twice that.
-_HARNESS = """
-#include <stdio.h>
-#include <stdlib.h>
-
-static void know(const char *name, const char *text, int closed) {
-    nerstream_add_element((const uint8_t *)name, strlen(name), (const uint8_t *)text, strlen(text),
-                          closed);
-}
-
-int main(void) {
-    know("p", "\\n\\n", 0);
-    know("br", "\\n", 0);
-    know("script", "", 1);
-    const char *names[] = {"amp;", "amp", "not", "nGt;", "CounterClockwiseContourIntegral;"};
-    const char *texts[] = {"&", "&", "\\xC2\\xAC", "\\xE2\\x89\\xAB\\xE2\\x83\\x92",
-                           "\\xE2\\x88\\xB3"};
-    for (int i = 0; i < 5; i++)
-        nerstream_add_reference((const uint8_t *)names[i], strlen(names[i]),
-                                (const uint8_t *)texts[i], strlen(texts[i]));
-    FILE *file = fopen("TEXTS", "rb");
-    unsigned size, count = 0;
-    while (fread(&size, sizeof size, 1, file) == 1) {
-        uint8_t *source = malloc(size), *text = malloc(2 * size);
-        if (fread(source, 1, size, file) != size) return 1;
-        ptrdiff_t length = nerstream_text_of_markup(source, size, text);
-        if (length > (ptrdiff_t)(2 * size)) return 2;
-        free(source);
-        free(text);
-        count++;
-    }
-    printf("%u", count);
-    return 0;
-}
-"""
-
-
 @needs_compiler
 def test_it_touches_nothing_but_its_own(tmp_path: Path) -> None:
-    rng = random.Random(1)
     texts = tmp_path / "texts"
-    with texts.open("wb") as file:
-        for _ in range(20_000):
-            raw = "".join(rng.choices(_PIECES, k=rng.randrange(12))).encode()
-            file.write(len(raw).to_bytes(4, "little") + raw)
-    harness = _HARNESS.replace("TEXTS", str(texts))
-    assert run_watched(ROOT / MARKUP.folder / "markup.c", harness, tmp_path) == "20000"
+    write_markup(texts, 20_000)
+    assert run_watched("markup", tmp_path, str(texts)) == "20000 calls\n"
 
 
 def test_the_library_stands_where_it_is_built() -> None:

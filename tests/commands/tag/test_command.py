@@ -160,7 +160,7 @@ def test_pretty_shows_the_text_and_the_types(
     for entity in entities_of(tiny_tagger(), TEXT):
         expected += f"{TEXT[end : entity.end]} {entity.type}"
         end = entity.end
-    assert out.splitlines() == ["1", expected + TEXT[end:], ""]
+    assert out.splitlines() == ["1", f"  {expected}{TEXT[end:]}", ""]
 
 
 def test_a_file_that_is_not_there_is_told_before_the_model_is_loaded(

@@ -244,65 +244,8 @@ def test_without_the_library_there_is_no_kernel(
         load_layer_kernel.cache_clear()
 
 
-#: Calls with memory that is as large as it must be and not a number more.
-HARNESS = r"""
-#include <stdio.h>
-#include <stdlib.h>
-#include <math.h>
-
-static float *floats(int32_t count) {
-    float *found = malloc(sizeof(float) * count);
-    for (int32_t i = 0; i < count; i++) found[i] = (float)(i % 13) / 7 - 0.8f;
-    return found;
-}
-
-static Linear linear(int32_t inputs, int32_t outputs) {
-    int16_t *panels = malloc(sizeof(int16_t) * inputs * outputs);
-    for (int32_t i = 0; i < inputs * outputs; i++) panels[i] = (int16_t)(i % 11 - 5);
-    Linear found = {panels, floats(outputs), floats(outputs), inputs, outputs};
-    return found;
-}
-
-static void drop(Linear *one) {
-    free((void *)one->panels), free((void *)one->scales), free((void *)one->bias);
-}
-
-int main(void) {
-    if (!nerstream_can_multiply()) return 0;
-    int calls = 0;
-    for (int32_t width = 16; width <= 48; width += 16)
-        for (int32_t wide = 16; wide <= 80; wide += 32) {
-            Layer layer = {linear(width, width), linear(width, wide), linear(wide, width),
-                           {floats(width), floats(width), 1e-12f},
-                           {floats(width), floats(width), 1e-12f}};
-            for (int32_t tokens = 1; tokens <= 400; tokens += tokens < 14 ? 1 : 43) {
-                float *attended = floats(tokens * width), *hidden = floats(tokens * width);
-                float *outputs = malloc(sizeof(float) * tokens * width);
-                float *more = malloc(sizeof(float) * tokens * wide);
-                void *work = malloc(nerstream_layer_work(wide > width ? wide : width));
-                nerstream_finish(&layer, attended, hidden, outputs, tokens, work);
-                free(work);
-                work = malloc(nerstream_layer_work(width));
-                nerstream_multiply(&layer.up, hidden, more, tokens, work);
-                for (int32_t i = 0; i < tokens * width; i++)
-                    if (!isfinite(outputs[i])) return 2;
-                for (int32_t i = 0; i < tokens * wide; i++)
-                    if (!isfinite(more[i])) return 3;
-                free(attended), free(hidden), free(outputs), free(more), free(work);
-                calls++;
-            }
-            drop(&layer.out), drop(&layer.up), drop(&layer.down);
-            free((void *)layer.attention_norm.weight), free((void *)layer.attention_norm.bias);
-            free((void *)layer.output_norm.weight), free((void *)layer.output_norm.bias);
-        }
-    printf("%d calls\n", calls);
-    return 0;
-}
-"""
-
-
 @needs_compiler
 def test_it_stays_in_its_memory(tmp_path: Path) -> None:
-    said = run_watched(native_library.LIBRARY.parent / "layer.c", HARNESS, tmp_path)
+    said = run_watched("layer", tmp_path)
     if _runs:
         assert said == "198 calls\n"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.commands.safe_text import safe, safe_bytes, safe_json
+from consumer.contracts.safe_text import safe, safe_bytes, safe_characters, safe_json
 
 UNSAFE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
@@ -58,3 +58,23 @@ def test_json_means_the_same_and_is_safe(text: str) -> None:
     written = safe_json(orjson.dumps({"a": text}).decode())
     assert json.loads(written) == {"a": text}
     assert not [one for one in written if unicodedata.category(one) in UNSAFE]
+
+
+@pytest.mark.parametrize("lines", [False, True])
+@given(st.text(alphabet=st.characters()))
+def test_what_is_shown_of_each_character_stands_in_its_place(lines: bool, text: str) -> None:
+    shown = safe_characters(text, lines=lines)
+    assert len(shown) == len(text)
+    assert "".join(shown) == safe(text, lines=lines)
+
+
+def test_more_marks_than_any_language_has_are_escaped() -> None:
+    few, many = "e" + "\u0301" * 30, "e" + "\u0301" * 10_000
+    assert safe(few) == few
+    assert safe(many) == few + "\\u0301" * 9_970
+    assert safe("a\u0301" * 50) == "a\u0301" * 50
+
+
+@given(st.text(alphabet=st.characters()))
+def test_what_is_safe_stays_as_it_is(text: str) -> None:
+    assert safe(safe(text)) == safe(text)

@@ -1,0 +1,1 @@
+"""Our C under every watch that there is: `make sanitize`."""
