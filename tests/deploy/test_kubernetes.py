@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from benchmarks.tables import RESULTS
 from consumer.settings.schema import Settings
 from tests.support import kubernetes_schemas, kustomized
 from tests.support.deploy_files import (
@@ -117,6 +119,17 @@ def test_pods_are_restricted(name: str) -> None:
         assert set(one["resources"]["requests"]) == {"cpu", "memory"}
         assert one["resources"]["limits"]["memory"]
     assert all(set(volume) == {"name", "emptyDir"} for volume in spec["volumes"])
+
+
+def test_the_memory_is_what_recorded_workers_had_and_some() -> None:
+    most = max(
+        run["peak_bytes"]
+        for path in RESULTS.glob("worker-b*.json")
+        if "peak_bytes" in (run := json.loads(path.read_text()))
+    )
+    resources = CONTAINER["resources"]
+    assert resources["requests"]["memory"] == resources["limits"]["memory"]
+    assert int(resources["limits"]["memory"].removesuffix("Gi")) * 2**30 > 1.2 * most
 
 
 def test_the_gpu_component_reaches_both_containers() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -61,7 +61,7 @@ class Broker:
 
 
 @contextmanager
-def running_broker() -> Iterator[Broker]:
+def running_broker(config: Mapping[str, str | int] = _CONFIG) -> Iterator[Broker]:
     """A broker of one's own, which a row may kill.
 
     Raises:
@@ -69,7 +69,7 @@ def running_broker() -> Iterator[Broker]:
     """
     (port,) = free_ports(1)
     with (
-        KafkaServer(_CONFIG, port, in_memory=True) as server,
+        KafkaServer(config, port, in_memory=True) as server,
         Proxy(port, server.proxied_port) as proxy,
         closing(Broker(server, proxy)) as broker,
     ):
