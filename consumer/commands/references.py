@@ -56,10 +56,18 @@ in every other program. `security.protocol=SASL_SSL`, for example, is
 - the variable `NERSTREAM_KAFKA_SECURITY_PROTOCOL=SASL_SSL`,
 - in the TOML file `"security.protocol" = "SASL_SSL"` under `[kafka]`.
 
-Values that are secret are masked wherever settings are shown. A property that depends on another
-one follows it: with `message.max.bytes=20000000` the consumer fetches as much at once. Where two
-that were both passed contradict each other, the error names both, before the model is loaded. These
-properties cannot be passed, since the worker's guarantees rest on them:
+Values that are secret are masked wherever settings are shown. A secret may stand in a file, as
+Docker and Kubernetes hand it out: the name of the property then has `_file` at its end. So
+`sasl.password_file = "/run/secrets/kafka-password"`, or the variable
+`NERSTREAM_KAFKA_SASL_PASSWORD_FILE`, gives `sasl.password`; that holds for `ssl.key.password`,
+`ssl.keystore.password`, `ssl.key.pem`, `sasl.oauthbearer.client.secret` and what else is a secret.
+On the command line a secret is refused. The guide
+[Kafka behind a door](../guides/behind-a-door.md) has settings that work.
+
+A property that depends on another one follows it: with `message.max.bytes=20000000` the consumer
+fetches as much at once. Where two that were both passed contradict each other, the error names
+both, before the model is loaded. These properties cannot be passed, since the worker's guarantees
+rest on them:
 
 | property | instead |
 | --- | --- |
@@ -71,7 +79,8 @@ _REGISTRY_TAIL = """\
 They are those of Confluent's client for Python, and are given as those of the Kafka client are:
 `--registry url=https://host:8081`, `NERSTREAM_REGISTRY_URL`, `url = "https://host:8081"` under
 `[registry]`. Names, passwords and tokens are masked wherever settings are shown, those within
-`url` too.
+`url` too. A secret may stand in a file: `basic.auth.user.info_file`, `bearer.auth.token_file` and
+so on. On the command line a secret is refused.
 
 | property | what it is |
 | --- | --- |

@@ -15,6 +15,8 @@ from consumer.contracts.errors import (
     first_line,
 )
 from consumer.contracts.registry import RegisteredSchema, SchemaReference, SchemaType
+from consumer.settings.registry import registry_fault
+from consumer.settings.secrets import FILE_SUFFIX, with_secrets
 
 #: Seconds that a request may take, unless the property `timeout` says otherwise.
 TIMEOUT_S = 10.0
@@ -33,6 +35,8 @@ _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 #: Files that schemas import without registering them, and the package that has them.
 _BUNDLED = {"google/": "", "confluent/": "confluent_kafka.schema_registry."}
+
+USER_INFO = "basic.auth.user.info"
 
 #: Properties that are the worker's own, and no client's.
 AUTO_REGISTER = "auto.register.schemas"
@@ -59,7 +63,10 @@ class ConfluentRegistry:
     def __init__(self, properties: Mapping[str, str]) -> None:
         from confluent_kafka.schema_registry import SchemaRegistryClient
 
-        options: dict[str, Any] = dict(properties)
+        read = with_secrets("registry", properties)
+        if USER_INFO in read and (wrong := registry_fault(USER_INFO, read)) is not None:
+            raise SettingsError(f"registry.{USER_INFO}{FILE_SUFFIX}", *wrong)
+        options: dict[str, Any] = dict(read)
         self._registers = options.pop(AUTO_REGISTER, "true") == "true"
         self._normalizes = options.pop(NORMALIZE, "false") == "true"
         for name in _NUMBERS & options.keys():
@@ -68,7 +75,7 @@ class ConfluentRegistry:
         # The client logs the address of each request, and a password must not stand in it.
         options["url"], user_info = _without_user(options["url"])
         if user_info:
-            options.setdefault("basic.auth.user.info", user_info)
+            options.setdefault(USER_INFO, user_info)
         try:
             self._client = SchemaRegistryClient({**options, "max.retries": 0})
         except (ValueError, TypeError, OSError) as fault:

@@ -15,7 +15,8 @@ from pydantic_core import ErrorDetails
 from consumer.contracts.errors import SettingsError
 from consumer.settings.reserved import property_fault
 from consumer.settings.schema import Settings
-from consumer.settings.values import MASK, WrongValue
+from consumer.settings.secrets import MASK
+from consumer.settings.values import WrongValue
 
 #: Characters of a wrong value that an error shows.
 _SHOWN_CHARACTERS = 60

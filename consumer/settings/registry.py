@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
+
+from consumer.settings.secrets import FILE_SUFFIX, file_fault, secret_in_file
 
 #: What Confluent's client takes, and two that its serialisers take.
 PROPERTIES = (
@@ -39,10 +41,13 @@ def registry_fault(name: str, properties: Mapping[str, str]) -> tuple[str, str] 
         properties: all of them.
     """
     value = properties[name]
-    if name not in PROPERTIES:
-        close = difflib.get_close_matches(name, PROPERTIES, n=1)
+    stem = secret_in_file(name)
+    if name not in PROPERTIES and stem not in PROPERTIES:
+        close = difflib.get_close_matches(name.removesuffix(FILE_SUFFIX), PROPERTIES, n=1)
         meant = f"did you mean {close[0]}? " if close else ""
         return f"there is no property {name}", f"{meant}it must be one of {', '.join(PROPERTIES)}"
+    if stem is not None and (fault := file_fault(name, properties)) is not None:
+        return fault
     if name == "url" and not all(map(_is_address, value.split(","))):
         return "is no address", "it must begin with http:// or https://, several with commas"
     if name == "basic.auth.user.info" and ":" not in value:
@@ -54,17 +59,6 @@ def registry_fault(name: str, properties: Mapping[str, str]) -> tuple[str, str] 
     if name.startswith("ssl.key") and "ssl.certificate.location" not in properties:
         return "has no certificate", "give ssl.certificate.location too"
     return None
-
-
-def without_password(addresses: str, mask: str) -> str:
-    """Addresses with a mask for a name and password in them."""
-    masked = []
-    for address in addresses.split(","):
-        parts = urlsplit(address.strip())
-        if "@" in parts.netloc:
-            parts = parts._replace(netloc=f"{mask}@{parts.netloc.rpartition('@')[2]}")
-        masked.append(urlunsplit(parts))
-    return ",".join(masked)
 
 
 def _is_address(text: str) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
+
+from consumer.settings.secrets import file_fault, secret_in_file
 
 #: The names of one property each; the first is the one that a person is told.
 ALIASES: tuple[tuple[str, ...], ...] = (
@@ -78,15 +80,19 @@ RESERVED_KAFKA_PROPERTIES: Mapping[str, str] = {
 }
 
 
-def property_fault(name: str, given: Collection[str]) -> tuple[str, str] | None:
+def property_fault(name: str, given: Mapping[str, object]) -> tuple[str, str] | None:
     """What is wrong with passing this property through, and what would be right; None if nothing.
 
     Args:
         given: all that are passed through; two names of one property may say two things.
     """
+    if (fault := file_fault(name, given)) is not None:
+        return fault
     if name in RESERVED_KAFKA_PROPERTIES:
         return f"{name} cannot be passed through", RESERVED_KAFKA_PROPERTIES[name]
-    first = next(one for one in names_of(name) if one in given)
-    if first != name:
+    stems = {secret_in_file(one) or one: one for one in given}
+    own = secret_in_file(name) or name
+    first = next(stems[one] for one in names_of(own) if one in stems)
+    if first != name and secret_in_file(first) != name:  # the file has been told of
         return f"{name} is another name of {first}, which is given too", "give one of the two"
     return None

@@ -30,11 +30,10 @@ from consumer.contracts.choices import (
 from consumer.contracts.languages import ANY_LANGUAGE, primary_subtag, with_kin
 from consumer.settings.paths import leading_names, member_names
 from consumer.settings.presets import preset_values
-from consumer.settings.registry import without_password
 from consumer.settings.run_bounds import EARLIEST, END, run_group, time_ms
+from consumer.settings.secrets import masked
 from consumer.settings.topic_patterns import takes_in
 from consumer.settings.values import (
-    MASK,
     Count,
     Device,
     GroupName,
@@ -60,7 +59,6 @@ from consumer.settings.values import (
     Topics,
     TypeNames,
     WrongValue,
-    is_secret,
 )
 
 #: Where `--help` and the reference begin a new group: its title and its first setting.
@@ -111,7 +109,8 @@ class Settings(BaseModel):
     place of a committed offset is gone (removed, cut, or of a topic that was made again), what is
     there is read under either. `error` stops the worker in all these cases."""
     kafka: KafkaProperties = Field(default_factory=dict)
-    """Any other librdkafka property, as `kafka.NAME` (TLS, SASL, timeouts); both clients get it."""
+    """Any other librdkafka property, as `kafka.NAME` (TLS, SASL, timeouts); both clients get it. A
+    secret may stand in a file: `kafka.sasl.password_file`."""
 
     # --- Delivery
     delivery: Delivery = Delivery.EXACTLY_ONCE
@@ -192,7 +191,8 @@ class Settings(BaseModel):
     registry: RegistryProperties = Field(default_factory=dict)
     """The schema registry, by the properties of Confluent's client, as `registry.NAME`: `url`,
     `basic.auth.user.info`, `ssl.ca.location`, `ssl.certificate.location`, `ssl.key.location` and so
-    on. With `auto.register.schemas=false` the schemas of the output must have been registered
+    on; a secret may stand in a file: `registry.basic.auth.user.info_file`. With
+    `auto.register.schemas=false` the schemas of the output must have been registered
     before. A registry that does not answer is waited for."""
 
     # --- Go back in time
@@ -454,11 +454,6 @@ class Settings(BaseModel):
     def shown(self) -> dict[str, Any]:
         """The settings for a log line or a page, with secrets masked."""
         values = self.model_dump(mode="json")
-        values["kafka"] = {
-            name: MASK if is_secret(name) else value for name, value in self.kafka.items()
-        }
-        values["registry"] = {
-            name: MASK if is_secret(name) else without_password(value, MASK)
-            for name, value in self.registry.items()
-        }
+        values["kafka"] = masked(self.kafka)
+        values["registry"] = masked(self.registry)
         return values

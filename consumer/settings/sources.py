@@ -26,7 +26,7 @@ from consumer.settings.flags import (
 )
 from consumer.settings.reserved import names_of
 from consumer.settings.schema import Settings
-from consumer.settings.values import is_secret
+from consumer.settings.secrets import FILE_SUFFIX, is_secret, secret_in_file, without_user
 
 __all__ = ["add_settings_arguments", "flag_name", "load_settings", "variable_name"]
 
@@ -132,7 +132,9 @@ def _from_flags(arguments: argparse.Namespace) -> Iterator[Given | SettingsError
             continue
         for assignment in value:
             name, equals, text = assignment.partition("=")
-            if equals and name.strip():
+            if equals and setting in PROPERTIES and _holds_secret(name.strip(), text):
+                yield _seen_by_all(setting, name.strip())
+            elif equals and name.strip():
                 yield Given(setting, f"{flag_name(setting)} {name.strip()}", text, name.strip())
             else:
                 form, example = ENTRIES[setting]
@@ -142,6 +144,21 @@ def _from_flags(arguments: argparse.Namespace) -> Iterator[Given | SettingsError
                     f"{seen} is no {form}",
                     f"write {flag_name(setting)} {example}",
                 )
+
+
+def _holds_secret(name: str, value: str) -> bool:
+    return is_secret(name) or without_user(value) != value
+
+
+def _seen_by_all(setting: str, name: str) -> SettingsError:
+    """A secret on the command line: whoever is on the machine sees it in the list of processes."""
+    secret = name if is_secret(name) else "basic.auth.user.info"
+    variable = f"{variable_name(setting)}_{secret.upper().replace('.', '_')}"
+    return SettingsError(
+        f"{flag_name(setting)} {name}",
+        "a secret on the command line is seen by everybody on this machine",
+        f"write {flag_name(setting)} {secret}{FILE_SUFFIX}=FILE, or set {variable}",
+    )
 
 
 def _from_variables(environ: Mapping[str, str]) -> Iterator[Given | SettingsError]:
@@ -157,8 +174,7 @@ def _from_variables(environ: Mapping[str, str]) -> Iterator[Given | SettingsErro
         elif name in known:
             yield Given(known[name], name, value)
         elif (table := _table_of(name)) is not None:
-            entry = name.removeprefix(f"{variable_name(table)}_").lower().replace("_", ".")
-            yield Given(table, name, value, entry)
+            yield Given(table, name, value, _property_of(name.removeprefix(variable_name(table))))
         else:
             yield _unknown(name, "variable", name, (*known, _CONFIG))
 
@@ -170,6 +186,15 @@ def _table_of(variable: str) -> str | None:
         if variable.startswith(prefix) and variable != prefix:
             return setting
     return None
+
+
+def _property_of(end: str) -> str:
+    """The property that a variable's end names: `_SASL_PASSWORD_FILE` is `sasl.password_file`."""
+    entry = end.removeprefix("_").lower()
+    stem = entry.removesuffix(FILE_SUFFIX).replace("_", ".")
+    in_file = stem + FILE_SUFFIX
+    is_file = entry.endswith(FILE_SUFFIX) and secret_in_file(in_file) is not None
+    return in_file if is_file else entry.replace("_", ".")
 
 
 def _assignments(setting: str, variable: str, value: str) -> Iterator[Given | SettingsError]:

@@ -14,21 +14,7 @@ from consumer.contracts.languages import ANY_LANGUAGE
 from consumer.settings import paths, run_bounds, topic_patterns
 from consumer.settings.registry import registry_fault
 from consumer.settings.reserved import property_fault
-
-#: What stands in the place of a secret wherever settings are shown.
-MASK = "********"
-
-#: A property whose name holds one of these is a secret.
-_SECRET_WORDS = (
-    "password",
-    "passphrase",
-    "secret",
-    "key.pem",
-    "oauthbearer.config",
-    "sasl.jaas",
-    "user.info",
-    "auth.token",
-)
+from consumer.settings.secrets import Properties
 
 #: Bytes of a group's or a worker's name in UTF-8. Both are in the transactional id, the group up to
 #: three times as long, and Kafka's protocol has 15 bits for its length.
@@ -54,11 +40,6 @@ class WrongValue(ValueError):
         self.problem = problem
         self.remedy = remedy
         self.settings = settings
-
-
-def is_secret(name: str) -> bool:
-    """Whether the value of a client's property must never be shown."""
-    return any(word in name.lower() for word in _SECRET_WORDS)
 
 
 def _not_empty(value: str) -> str:
@@ -258,14 +239,14 @@ def _passed_through(properties: Mapping[str, str]) -> Mapping[str, str]:
     for name in properties:
         if (fault := property_fault(name, properties)) is not None:
             raise WrongValue(*fault)
-    return properties
+    return Properties(properties)
 
 
 def _for_registry(properties: Mapping[str, str]) -> Mapping[str, str]:
     for name in properties:
         if (fault := registry_fault(name, properties)) is not None:
             raise WrongValue(*fault, (f"registry.{name}",))
-    return properties
+    return Properties(properties)
 
 
 def _models(models: Mapping[str, str]) -> Mapping[str, str]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from consumer.settings.secrets import is_secret, without_user
 from tests.integration.lifetime import spawn
 from tests.support.warm_process import WarmProcess
 
@@ -81,11 +82,16 @@ class WorkerProcess:
             self.process.wait(PATIENCE_S)
 
     def _start(self) -> None:
-        flags = []
+        flags, secrets = [], {}
         for name, value in self._settings.items():
             if name in ("kafka", "registry", "models"):
                 for entry in value.items():
-                    flags += [f"--{name}", "=".join(entry)]
+                    if is_secret(entry[0]) or without_user(entry[1]) != entry[1]:
+                        # Refused as a flag.
+                        variable = f"NERSTREAM_{name}_{entry[0]}".upper().replace(".", "_")
+                        secrets[variable] = entry[1]
+                    else:
+                        flags += [f"--{name}", "=".join(entry)]
             else:
                 flags += [f"--{name.replace('_', '-')}", str(value)]
         with self.log.open("wb") as log:
@@ -94,7 +100,7 @@ class WorkerProcess:
                 [sys.executable, *self._command, *flags],
                 stdout=log,
                 stderr=log,
-                env={**os.environ, "HF_HUB_OFFLINE": "1", **self._variables},
+                env={**os.environ, "HF_HUB_OFFLINE": "1", **secrets, **self._variables},
             )
 
     @property
@@ -129,17 +135,18 @@ class WorkerProcess:
             time.sleep(0.1)
         raise AssertionError(f"not ready in {PATIENCE_S} s:\n{self.log.read_text()}")
 
-    def get(self, path: str) -> tuple[int, str]:
-        """Status and body of an endpoint; status 0 while nothing listens."""
+    def get(self, path: str, token: str = "") -> tuple[int, str]:
+        """Status and body of an endpoint, with a bearer token perhaps; status 0 while nothing
+        listens."""
         if self._port is None:
             ports = [event["admin_port"] for event in self.events() if "admin_port" in event]
             if not ports:
                 return 0, ""
             self._port = int(ports[0])
         try:
-            with urllib.request.urlopen(
-                f"http://127.0.0.1:{self._port}{path}", timeout=60
-            ) as answer:
+            headers = {"Authorization": f"Bearer {token}"} if token else {}
+            asked = urllib.request.Request(f"http://127.0.0.1:{self._port}{path}", headers=headers)
+            with urllib.request.urlopen(asked, timeout=60) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as answer:
             with answer:

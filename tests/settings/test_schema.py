@@ -7,10 +7,9 @@ from pydantic import ValidationError
 
 from consumer.settings.reserved import RESERVED_KAFKA_PROPERTIES
 from consumer.settings.schema import GROUPS, Settings
+from consumer.settings.secrets import MASK, is_secret
 from consumer.settings.values import (
-    MASK,
     WrongValue,
-    is_secret,
 )
 
 

@@ -273,12 +273,12 @@ def test_a_file_that_is_not_utf8(tmp_path: Path) -> None:
 
 def test_properties_of_librdkafka_in_each_way(tmp_path: Path) -> None:
     settings = load(
-        "--kafka=sasl.password=a=b,c",
+        "--kafka=sasl.username=a=b,c",
         "--kafka",
         " ssl.ca.location = x",
         env={
             "NERSTREAM_KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
-            "NERSTREAM_KAFKA_SASL_PASSWORD": "lost",
+            "NERSTREAM_KAFKA_SASL_USERNAME": "lost",
         },
         toml="""
             [kafka]
@@ -293,7 +293,7 @@ def test_properties_of_librdkafka_in_each_way(tmp_path: Path) -> None:
         tmp_path=tmp_path,
     )
     assert settings.kafka == {
-        "sasl.password": "a=b,c",
+        "sasl.username": "a=b,c",
         "ssl.ca.location": " x",
         "security.protocol": "SASL_SSL",
         "linger.ms": "5",
@@ -340,6 +340,70 @@ def test_secrets_are_masked_in_errors(tmp_path: Path) -> None:
         "kafka.ssl.key.password in worker.toml: ******** is no value of a property;"
         " it must be text, a number, true or false; a list is text with commas",
         "--kafka: ******** is no NAME=VALUE; write --kafka security.protocol=SSL",
+    ]
+
+
+def test_a_secret_in_a_file_in_each_way(tmp_path: Path) -> None:
+    settings = load(
+        "--kafka=ssl.key.password_file=/k",
+        env={
+            "NERSTREAM_KAFKA_SASL_PASSWORD_FILE": "/p",
+            "NERSTREAM_REGISTRY_BASIC_AUTH_USER_INFO_FILE": "/u",
+            # A property of librdkafka's that ends so by itself.
+            "NERSTREAM_KAFKA_SASL_OAUTHBEARER_ASSERTION_FILE": "/a",
+        },
+        toml='kafka.sasl.oauthbearer.client.secret_file = "/s"',
+        tmp_path=tmp_path,
+    )
+    assert settings.kafka == {
+        "ssl.key.password_file": "/k",
+        "sasl.password_file": "/p",
+        "sasl.oauthbearer.assertion.file": "/a",
+        "sasl.oauthbearer.client.secret_file": "/s",
+    }
+    assert settings.registry == {"basic.auth.user.info_file": "/u"}
+    assert settings.shown()["kafka"] == settings.kafka
+
+
+def test_a_secret_is_given_once(tmp_path: Path) -> None:
+    assert lines(
+        "--kafka=sasl.password_file=/p",
+        env={"NERSTREAM_KAFKA_SASL_PASSWORD": "hunter2"},
+        toml='kafka.sasl.username_file = "/u"',
+        tmp_path=tmp_path,
+    ) == [
+        "kafka.sasl.username_file in worker.toml: sasl.username is no secret, so no file is read"
+        " for it; give sasl.username itself",
+        "--kafka sasl.password_file: sasl.password is given too; give one of the two",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "way"),
+    [
+        (
+            "--kafka",
+            "sasl.password=hunter2",
+            "--kafka sasl.password_file=FILE, or set NERSTREAM_KAFKA_SASL_PASSWORD",
+        ),
+        (
+            "--registry",
+            "bearer.auth.token=hunter2",
+            "--registry bearer.auth.token_file=FILE, or set NERSTREAM_REGISTRY_BEARER_AUTH_TOKEN",
+        ),
+        (
+            "--registry",
+            "url=https://me:hunter2@host",
+            "--registry basic.auth.user.info_file=FILE, or set"
+            " NERSTREAM_REGISTRY_BASIC_AUTH_USER_INFO",
+        ),
+    ],
+)
+def test_a_secret_on_the_command_line_is_refused(flag: str, value: str, way: str) -> None:
+    name = value.partition("=")[0]
+    assert lines(flag, value) == [
+        f"{flag} {name}: a secret on the command line is seen by everybody on this machine;"
+        f" write {way}"
     ]
 
 
@@ -711,7 +775,6 @@ def test_the_registry_s_properties_can_be_given_in_each_way(tmp_path: Path) -> N
         (("urls=http://a",), "there is no property urls; did you mean url? it must be one of url,"),
         (("url=sr:8081",), "--registry url: is no address; it must begin with http:// or https://"),
         (("url=http://",), "--registry url: is no address"),
-        (("basic.auth.user.info=hidden",), "has no password; it must be NAME:PASSWORD"),
         (("timeout=soon",), '"soon" will not do; it must be a number of seconds above 0'),
         (("auto.register.schemas=no",), '"no" is no choice; it must be true or false'),
         (("ssl.key.location=/k",), "has no certificate; give ssl.certificate.location too"),
@@ -720,6 +783,12 @@ def test_the_registry_s_properties_can_be_given_in_each_way(tmp_path: Path) -> N
 def test_a_wrong_property_of_the_registry_is_named(given: tuple[str, ...], said: str) -> None:
     (line,) = lines(*(part for one in given for part in ("--registry", one)))
     assert said in line
+    assert "hidden" not in line
+
+
+def test_a_user_of_the_registry_without_a_password_is_told() -> None:
+    (line,) = lines(env={"NERSTREAM_REGISTRY_BASIC_AUTH_USER_INFO": "hidden"})
+    assert "has no password; it must be NAME:PASSWORD" in line
     assert "hidden" not in line
 
 
