@@ -178,7 +178,7 @@ def _check_run(settings: Settings) -> None:
 
 
 def _look_at_brokers(settings: Settings) -> None:
-    if obstacles := InternalTopics(settings).obstacles():
+    if obstacles := InternalTopics(settings).obstacles(guesses=False):
         log.warning("the brokers cannot serve a worker yet", reasons=obstacles)
 
 

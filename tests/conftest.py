@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 from tests.integration.helpers import create_topic, delete_topics
 from tests.integration.kafka_server import KafkaServer, KafkaUnavailable
 from tests.integration.registry_server import RegistryMissing, RegistryServer
+from tests.integration.secured_kafka import Doors, SecuredKafka
 from tests.support.shared_server import SharedServer
 from tests.support.slow import why_slow
 
@@ -86,11 +87,30 @@ def registry(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFacto
     return _shared(pytestconfig, tmp_path_factory, "registry", registry_or_skip)
 
 
+def secured_or_skip() -> SecuredKafka:
+    """A running Apache Kafka behind doors; the caller stops it."""
+    try:
+        return SecuredKafka().start()
+    except KafkaUnavailable as missing:
+        if os.environ.get("CI") == "true":
+            pytest.fail(str(missing), pytrace=False)
+        pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="session")
+def doors(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Doors:
+    """A running Apache Kafka with a listener for each way to be let in, one for the whole run.
+
+    Tests that need it skip where it cannot be started, and fail under CI=true.
+    """
+    return Doors.read(_shared(pytestconfig, tmp_path_factory, "secured", secured_or_skip))
+
+
 def _shared(
     config: pytest.Config,
     folders: pytest.TempPathFactory,
     name: str,
-    start: Callable[[], KafkaServer | RegistryServer],
+    start: Callable[[], KafkaServer | RegistryServer | SecuredKafka],
 ) -> str:
     folder = folders.getbasetemp()
     # The processes of a parallel run have each a folder in a common one.
@@ -131,7 +151,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """What uses the broker or the registry is marked `kafka`, so that `-m "not kafka"` leaves out
     just that; what takes long without it, `slow`."""
     for item in items:
-        if {"kafka", "registry"}.intersection(getattr(item, "fixturenames", ())):
+        if {"kafka", "registry", "doors"}.intersection(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.kafka)
         reason = why_slow(item.nodeid)
         if reason is not None:

@@ -8,16 +8,7 @@ from consumer.contracts.choices import Delivery, GroupProtocol
 from consumer.contracts.cluster import Unknown
 from consumer.doctor.facts import Facts
 from consumer.doctor.finding import Finding, green, grey, red
-
-#: What a worker does with each kind of topic.
-_NEEDED = {
-    "input_topics": ("READ", "DESCRIBE"),
-    "output_topic": ("WRITE", "DESCRIBE"),
-    "dead_letter_topic": ("WRITE", "DESCRIBE"),
-}
-
-#: How Kafka's own tools spell the operations.
-_SPELLED = {"READ": "Read", "WRITE": "Write", "DESCRIBE": "Describe"}
+from consumer.settings.access import TOPIC_OPERATIONS, grant, spelled
 
 #: How a member of the classic protocol shares out partitions; others cannot be mixed with it.
 _ASSIGNOR = "cooperative-sticky"
@@ -31,19 +22,15 @@ def topics(facts: Facts) -> Finding | None:
         if isinstance(topic.operations, Unknown):
             unknown.append(topic.operations.why)
             continue
-        missing = [one for one in _NEEDED[topic.setting] if one not in topic.operations]
+        missing = [one for one in TOPIC_OPERATIONS[topic.setting] if one not in topic.operations]
         if missing:
             lacks.append((topic.name, missing))
     if lacks:
         name, missing = lacks[0]
-        flags = " ".join(f"--operation {_SPELLED[one]}" for one in missing)
         return red(
             "this user may not "
-            + "; ".join(
-                f"{' and '.join(_SPELLED[one] for one in missing)} {name}"
-                for name, missing in lacks
-            ),
-            f"kafka-acls.sh --add --allow-principal User:NAME --topic {name} {flags}"
+            + "; ".join(f"{spelled(missing)} {name}" for name, missing in lacks),
+            grant(facts.settings, "topic", name, missing)
             + ("; and so on" if len(lacks) > 1 else ""),
         )
     if unknown:
@@ -63,7 +50,7 @@ def group(facts: Facts) -> Finding:
     if "READ" not in found.operations:
         return red(
             f"this user may not Read the group {name}",
-            f"kafka-acls.sh --add --allow-principal User:NAME --group {name} --operation Read",
+            grant(facts.settings, "group", name, ("READ",)),
         )
     return green(f"Read on the group {name}")
 
@@ -79,8 +66,7 @@ def transactional_id(facts: Facts) -> Finding | None:
         prefix = name.partition("@")[0] + "@"
         return red(
             f"this user may not use the transactional id {name}: {problem}",
-            "kafka-acls.sh --add --allow-principal User:NAME --resource-pattern-type prefixed "
-            f"--transactional-id {prefix} --operation Write --operation Describe",
+            grant(facts.settings, "transactional-id", prefix, ("WRITE", "DESCRIBE")),
         )
     return green(f"Write on the transactional id {name}")
 

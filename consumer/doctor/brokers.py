@@ -32,11 +32,13 @@ def bootstrap(facts: Facts) -> Finding:
                 f"no broker answers: {joined(away)}",
                 "check bootstrap_servers, the names, the network, and that Kafka runs",
             )
+        text, _, remedy = cluster.problem.partition("; ")
         return red(
-            f"{servers} can be connected to, and no broker answers: {cluster.problem}",
-            "check kafka.security.protocol, kafka.sasl.* and kafka.ssl.*, and that the port is the "
-            "one for clients; where the error names another host, correct advertised.listeners of "
-            "that broker",
+            f"{servers} can be connected to; but {text}",
+            remedy
+            or "check kafka.security.protocol, kafka.sasl.* and kafka.ssl.*, and that the port is "
+            "the one for clients; where the error names another host, correct "
+            "advertised.listeners of that broker",
         )
     if away:
         return yellow(

@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import orjson
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException
 
 from consumer.contracts.errors import KafkaProblem, SettingsError
-from consumer.kafka.dependent_properties import client_defaults
+from consumer.kafka.dependent_properties import client_defaults, is_kind
 from consumer.kafka.errors import PERMANENT, UNKNOWN_TOPIC, error_of, problem
+from consumer.kafka.security.access import topic_refusal
+from consumer.kafka.security.refusals import (
+    AUTHENTICATION,
+    authentication_problem,
+    files_fault,
+    reason_of,
+    refusal,
+)
+from consumer.kafka.security.rotation import Rotation
 from consumer.settings.reserved import names_of
 from consumer.settings.schema import Settings
+from consumer.settings.secrets import with_secrets
 
 Client = TypeVar("Client")
 Answer = TypeVar("Answer")
 
 #: How long a broker may take to answer, and a topic to appear, before the worker gives up.
 OPEN_TIMEOUT_S = 10.0
+
+#: Seconds for the first answer; where none comes, the reason is looked for at once.
+_FIRST_S = 2.0
 
 #: Milliseconds between two of a client's reports of itself.
 STATISTICS_MS = 3_000
@@ -52,6 +66,13 @@ _NOT_YET = UNKNOWN_TOPIC | {KafkaError.LEADER_NOT_AVAILABLE}
 #: How a client says that it does not like its properties.
 _REFUSALS = (KafkaException, TypeError, ValueError)
 
+#: Log lines of connections that fail, and what differs between two of them: times and counts.
+_REPEATED = frozenset({"FAIL", "SSL", "OIDC"})
+_VARYING = re.compile(r" \(after \d+ms in state .*$")
+
+#: Seconds until the same of these is told again.
+_AGAIN_S = 30.0
+
 _log = logging.getLogger(__name__)
 
 
@@ -59,13 +80,22 @@ class ClientLog:
     """Passes librdkafka's log lines on to Python's logging.
 
     Consumer and producer both get all of `settings.kafka`. librdkafka warns of each property that
-    is for the other kind. A person has nothing to do about those lines.
+    is for the other kind. A person has nothing to do about those lines. And it tries a connection
+    that fails once a second, for ever; the same reason is told once in `_AGAIN_S`.
     """
+
+    def __init__(self) -> None:
+        self._told: dict[str, float] = {}
 
     def log(self, level: int, form: str, facility: str, name: str, text: str) -> None:
         """The call that the client makes for every line; `form` joins the three strings."""
         if facility == "CONFWARN" and "property and will be ignored" in text:
             return
+        if facility in _REPEATED:
+            reason, now = _VARYING.sub("", text), time.monotonic()
+            if now - self._told.get(reason, -_AGAIN_S) < _AGAIN_S:
+                return
+            self._told[reason] = now
         _log.log(level, form, facility, name, text)
 
 
@@ -93,6 +123,8 @@ class ClientWatch:
         self.group_state = ""
         #: How far it has joined, in librdkafka's words; `steady` is all the way.
         self.join_state = ""
+        #: Of the client's password, once there is a client.
+        self.rotation: Rotation | None = None
         self._looks_without_brokers = 0
 
     @property
@@ -104,6 +136,11 @@ class ClientWatch:
         bootstrap servers too, and waits for ever, without an error.
         """
         return self._looks_without_brokers >= _LOOKS
+
+    def renew(self, client: Any) -> None:
+        """Hand the client a password that has changed; call it as often as the client is polled."""
+        if self.rotation is not None:
+            self.rotation.look(client)
 
     def statistics(self, text: str) -> None:
         """What the client tells every `statistics.interval.ms`, JSON."""
@@ -147,20 +184,25 @@ def make_client(
         SettingsError: a passed-through property is unknown, has a wrong value or contradicts
             another one.
     """
+    passed = with_secrets("kafka", settings.kafka)
     config = {
         **client_defaults(kind, settings, {**_DEFAULTS, **defaults}),
-        **settings.kafka,
+        **passed,
         **required,
         "bootstrap.servers": "" if dry else settings.bootstrap_servers,
         "logger": _MUTE if dry else log or ClientLog(),
         "error_cb": watch,
         "stats_cb": watch.statistics,
     }
+    if not dry:
+        watch.rotation = Rotation(settings, tells=is_kind(kind, Consumer))
     try:
         return kind(config)
     except _REFUSALS as wrong:
         text = _said(wrong)
-        raise SettingsError(_blamed(kind, settings, text), text, _remedy(text)) from wrong
+        if (fault := files_fault(passed, text)) is not None:
+            raise fault from wrong
+        raise SettingsError(_blamed(kind, settings, passed, text), text, _remedy(text)) from wrong
 
 
 def await_topics(
@@ -182,6 +224,8 @@ def await_topics(
     deadline = time.monotonic() + OPEN_TIMEOUT_S
     for topic, setting in topics.items():
         while (error := _ask_for(client, watch, settings, topic, deadline)) is not None:
+            if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+                raise KafkaProblem(topic_refusal(settings, topic, setting))
             if time.monotonic() > deadline or error.code() not in _NOT_YET:
                 raise problem(f"the topic {topic} ({setting}) cannot be used", error)
             time.sleep(0.1)
@@ -221,16 +265,22 @@ def answered(
     Raises:
         KafkaProblem: no broker answers, or access is denied.
     """
+    most_s = _FIRST_S
     while True:
         try:
-            return ask(max(deadline - time.monotonic(), 0.1))
+            return ask(max(min(deadline - time.monotonic(), most_s), 0.1))
         except KafkaException as failed:
             error = passing(failed, client, watch, settings)
-            if time.monotonic() > deadline:
+            is_over = time.monotonic() > deadline
+            # A broker that is away may be back at the last moment, with a wrong certificate.
+            if (most_s == _FIRST_S or is_over) and (why := refusal(settings)):
+                raise KafkaProblem(why) from None
+            if is_over:
                 raise KafkaProblem(
-                    f"no broker answers at {settings.bootstrap_servers} ({error.str().strip()}); "
+                    f"no broker answers at {settings.bootstrap_servers} ({reason_of(error)}); "
                     "check bootstrap_servers, the network, and kafka.security.protocol"
                 ) from failed
+            most_s = OPEN_TIMEOUT_S
             time.sleep(0.1)
 
 
@@ -250,6 +300,8 @@ def passing(
     client.poll(0)
     said = error_of(failed)
     error = said if said.code() in PERMANENT else watch.last or said
+    if error.code() in AUTHENTICATION:
+        raise KafkaProblem(authentication_problem(settings, error)) from None
     if error.code() in PERMANENT:
         raise problem(f"the brokers at {settings.bootstrap_servers} refuse", error) from None
     return error
@@ -268,14 +320,19 @@ def _remedy(text: str) -> str:
     return "see librdkafka's list of configuration properties"
 
 
-def _blamed(kind: Callable[[dict[str, Any]], object], settings: Settings, text: str) -> str:
+def _blamed(
+    kind: Callable[[dict[str, Any]], object],
+    settings: Settings,
+    passed: Mapping[str, str],
+    text: str,
+) -> str:
     """The setting that a refusal is about."""
     # The longest name first: `ssl.ca` must not be blamed for `ssl.ca.location`.
-    for name in sorted(settings.kafka, key=len, reverse=True):
+    for name in sorted(passed, key=len, reverse=True):
         if any(alias in text for alias in names_of(name)):
             return f"kafka.{name}"
     # librdkafka may speak of another property than the one that the person set.
-    for name, value in settings.kafka.items():
+    for name, value in passed.items():
         alone = {"group.id": settings.group_id, "logger": ClientLog(), name: value}
         try:
             kind(alone)

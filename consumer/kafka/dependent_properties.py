@@ -109,11 +109,11 @@ def client_defaults(
         them.refuse_less(most, name, lambda ms: ms)
         them.at_least(most, them.passed(name), most_ms)
         them.at_most(name, them.passed(most), least_ms)
-    if _is(kind, Consumer):
+    if is_kind(kind, Consumer):
         _move_sizes(them)
         if settings.group_protocol is GroupProtocol.CLASSIC:
             _move_session(them)
-    elif _is(kind, Producer):
+    elif is_kind(kind, Producer):
         _move_buffer(them)
     return them.defaults
 
@@ -125,7 +125,8 @@ def session_timeout_ms(settings: Settings) -> int:
     return them.number("session.timeout.ms", SESSION_TIMEOUT_MS)
 
 
-def _is(kind: Callable[..., object], client: type) -> bool:
+def is_kind(kind: Callable[..., object], client: type) -> bool:
+    """Whether what makes a client makes one of this class."""
     return isinstance(kind, type) and issubclass(kind, client)
 
 

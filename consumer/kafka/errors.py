@@ -17,7 +17,10 @@ _REMEDIES: Mapping[int, str] = {
     KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: (
         "allow this user to write and describe transactional ids that begin with group_id and @"
     ),
-    KafkaError.CLUSTER_AUTHORIZATION_FAILED: "allow this user IdempotentWrite on the cluster",
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED: (
+        "allow this user to write the topic (brokers before 2.8 want IdempotentWrite on the "
+        "cluster)"
+    ),
     KafkaError.SASL_AUTHENTICATION_FAILED: "check the user and the password (kafka.sasl.*)",
     KafkaError._AUTHENTICATION: "check the user and the password (kafka.sasl.*)",
     KafkaError._SSL: "check the certificates (kafka.ssl.*)",

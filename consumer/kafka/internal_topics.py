@@ -12,6 +12,8 @@ from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 from consumer.contracts.choices import Delivery
 from consumer.kafka.client import ClientWatch, make_client
 from consumer.kafka.errors import PERMANENT, UNKNOWN_TOPIC, error_of
+from consumer.kafka.security.access import group_refusal
+from consumer.kafka.security.refusals import refusal
 from consumer.kafka.source.end_offsets import CLIENT_PROPERTIES
 from consumer.settings.schema import Settings
 
@@ -59,34 +61,53 @@ class InternalTopics:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._watch = ClientWatch()
         self._client: AdminClient | None = None
 
-    def obstacles(self) -> list[str]:
-        """Of each that the worker needs, as `obstacle`."""
+    def obstacles(self, *, guesses: bool = True) -> list[str]:
+        """Of each that the worker needs, as `obstacle`.
+
+        Args:
+            guesses: whether it is told too where this user may not see the topic, as most may not.
+        """
         exactly_once = self._settings.delivery is Delivery.EXACTLY_ONCE
         needed = (TRANSACTIONS, OFFSETS) if exactly_once else (OFFSETS,)
-        found = [self.obstacle(topic) for topic in needed]
-        return [one for one in found if one]
+        found = [self.obstacle(topic, guesses=guesses) for topic in needed]
+        return [*dict.fromkeys(one for one in found if one)]
 
-    def obstacle(self, topic: InternalTopic) -> str:
+    def obstacle(self, topic: InternalTopic, *, guesses: bool = True) -> str:
         """Why the topic cannot be used, and what would be right; empty where nothing is known to
         be wrong with it. Blocks for some seconds at most.
         """
-        if self._client is None:
-            defaults = {**CLIENT_PROPERTIES, "allow.auto.create.topics": False}
-            self._client = make_client(AdminClient, self._settings, ClientWatch(), defaults, {})
+        client = self._asking()
         try:
-            found = self._client.list_topics(topic.name, timeout=_ANSWER_S)
+            found = client.list_topics(topic.name, timeout=_ANSWER_S)
         except KafkaException:
             return ""  # no broker answers, which is said elsewhere
+        # A coordinator is a broker that has to be reached where it says that it is.
+        for broker in list(found.brokers.values())[:_BROKERS]:
+            if why := refusal(self._settings, [(broker.host, broker.port)]):
+                return why
         there = found.topics.get(topic.name)
         error = None if there is None else there.error
         if there is None or (error is not None and error.code() in UNKNOWN_TOPIC):
-            return self._why_missing(self._client, topic, sorted(found.brokers))
+            return self._why_missing(client, topic, sorted(found.brokers))
         if error is not None:
-            known = error.code() in PERMANENT
-            return _unknown(topic, len(found.brokers), error) if known else ""
-        return self._why_unusable(self._client, topic, there.partitions)
+            is_told = guesses and error.code() in PERMANENT
+            return _unknown(topic, len(found.brokers), error) if is_told else ""
+        return self._why_unusable(client, topic, there.partitions)
+
+    def group_obstacle(self) -> str:
+        """Why the group gets no coordinator: this user may not use it, or `obstacle` of the topic.
+        Blocks for some seconds at most."""
+        return group_refusal(self._asking(), self._settings) or self.obstacle(OFFSETS)
+
+    def _asking(self) -> AdminClient:
+        if self._client is None:
+            defaults = {**CLIENT_PROPERTIES, "allow.auto.create.topics": False}
+            self._client = make_client(AdminClient, self._settings, self._watch, defaults, {})
+        self._watch.renew(self._client)
+        return self._client
 
     def _why_missing(self, client: AdminClient, topic: InternalTopic, brokers: list[int]) -> str:
         try:

@@ -11,7 +11,7 @@ import tempfile
 import time
 import uuid
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -121,6 +121,9 @@ class KafkaServer:
         proxy_port: a port on which the test runs a proxy: clients that come by it are told to
             stay with it. The proxy passes on to `proxied_port`.
         joins: a running server whose cluster this one joins, as a broker beside it.
+        listeners: more listeners: of each its security protocol and its port; clients are told to
+            reach them at `localhost`.
+        jvm: more options of the Java process.
         in_memory: keep the data in memory, where the machine lets it: a disk that hangs for
             seconds is a fault of its own, after which brokers lose each other.
 
@@ -134,8 +137,12 @@ class KafkaServer:
         proxy_port: int | None = None,
         joins: KafkaServer | None = None,
         *,
+        listeners: Mapping[str, tuple[str, int]] | None = None,
+        jvm: Sequence[str] = (),
         in_memory: bool = False,
     ) -> None:
+        self._listeners = dict(listeners or {})
+        self._jvm = (*_JVM, *jvm)
         self._overrides = dict(config or {})
         self._joins = joins
         self._in_memory = in_memory
@@ -259,6 +266,10 @@ class KafkaServer:
             listeners.append(f"PROXIED://127.0.0.1:{self.proxied_port}")
             advertised.append(f"PROXIED://127.0.0.1:{self._proxy_port}")
             protocols.append("PROXIED:PLAINTEXT")
+        for name, (protocol, port) in self._listeners.items():
+            listeners.append(f"{name}://127.0.0.1:{port}")
+            advertised.append(f"{name}://localhost:{port}")
+            protocols.append(f"{name}:{protocol}")
         role: dict[str, str | int] = {}
         if self._joins is None:
             controller = f"127.0.0.1:{self._controller_port}"
@@ -278,7 +289,7 @@ class KafkaServer:
         }
 
     def _command(self, java: str) -> list[str]:
-        return [java, *_JVM, "-cp", str(KAFKA_DIR / "libs" / "*")]
+        return [java, *self._jvm, "-cp", str(KAFKA_DIR / "libs" / "*")]
 
     def _launch(self) -> None:
         assert self._folder is not None, "the broker was never started"

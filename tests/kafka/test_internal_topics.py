@@ -39,7 +39,8 @@ class Admin:
             error=KafkaError(self._topic) if failed else None,
             partitions={} if failed else dict(enumerate(self._topic)),
         )
-        brokers = dict.fromkeys(self._settings if isinstance(self._settings, dict) else [1])
+        numbers = self._settings if isinstance(self._settings, dict) else [1]
+        brokers = {one: SimpleNamespace(host="broker", port=one) for one in numbers}
         return SimpleNamespace(brokers=brokers, topics={name: there})
 
     def describe_configs(
@@ -66,6 +67,14 @@ def partition(leader: int, replicas: list[int], isrs: list[int]) -> Any:
 def obstacle(monkeypatch: pytest.MonkeyPatch, admin: Admin) -> str:
     monkeypatch.setattr(module, "make_client", lambda *_: admin)
     return InternalTopics(Settings()).obstacle(OFFSETS)
+
+
+@pytest.fixture(autouse=True)
+def doors(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, int], str]:
+    """Why brokers do not let this client in, by their addresses."""
+    shut: dict[tuple[str, int], str] = {}
+    monkeypatch.setattr(module, "refusal", lambda _, addresses: shut.get(addresses[0], ""))
+    return shut
 
 
 WANTS = {one: {OFFSETS.replicas: one} for one in range(5)}
@@ -137,3 +146,21 @@ def test_transactions_are_looked_at_where_there_are_any(monkeypatch: pytest.Monk
         found = InternalTopics(Settings(delivery=delivery)).obstacles()
         assert len(found) == len(names)
         assert all(name in said for name, said in zip(names, found, strict=True))
+
+
+def test_a_broker_that_refuses_this_client_where_it_says_that_it_is_told(
+    monkeypatch: pytest.MonkeyPatch, doors: dict[tuple[str, int], str]
+) -> None:
+    doors["broker", 2] = "the certificate is for another host; take its name"
+    said = obstacle(monkeypatch, Admin({1: WANTS[1], 2: WANTS[1]}))
+    assert said == doors["broker", 2]
+
+
+def test_what_most_users_may_not_see_is_told_only_where_something_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hidden = Admin({1: {}}, KafkaError.TOPIC_AUTHORIZATION_FAILED)
+    monkeypatch.setattr(module, "make_client", lambda *_: hidden)
+    looking = InternalTopics(Settings(delivery=Delivery.AT_LEAST_ONCE))
+    assert looking.obstacles(guesses=False) == []
+    assert len(looking.obstacles()) == 1

@@ -10,8 +10,11 @@ from xdist.scheduler import LoadScopeScheduling
 
 #: Files whose tests take long and share nothing but the one Apache Kafka: each for itself.
 _ALONE = (
+    "tests/docs/test_behind_a_door.py",
     "tests/integration/test_doctor.py",
+    "tests/integration/test_doors.py",
     "tests/integration/test_internal_topics.py",
+    "tests/integration/test_planted_secrets.py",
     "tests/integration/test_remade_topics.py",
     "tests/integration/test_sink.py",
     "tests/integration/test_source.py",

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka.admin import AdminClient
 
 from consumer.contracts.choices import RejectCode
 from consumer.contracts.errors import AbortableError, KafkaProblem, RejectedMessage
@@ -16,9 +17,11 @@ from consumer.contracts.messages import Outgoing, TopicPartition
 from consumer.kafka.client import ClientWatch, await_topics, make_client
 from consumer.kafka.errors import FENCED, PERMANENT, error_of, fenced, problem, raised_by
 from consumer.kafka.messages import NO_TIMESTAMP
+from consumer.kafka.security.access import require_topics
 from consumer.kafka.sink.deliveries import REASONS, Deliveries, Refusals
 from consumer.kafka.sink.partition_counts import PartitionCounts
 from consumer.kafka.sink.properties import DEFAULTS, REQUIRED
+from consumer.kafka.source.end_offsets import CLIENT_PROPERTIES
 from consumer.settings.schema import Settings
 
 #: Seconds between two looks at what has failed while something is waited for.
@@ -96,12 +99,16 @@ class Output:
         self._producer = make_client(Producer, self._settings, self.watch, DEFAULTS, required)
 
     def check_topics(self) -> None:
-        """Raise KafkaProblem unless the brokers answer and both topics exist."""
+        """Raise KafkaProblem unless the brokers answer and both topics may be written."""
         topics = {
             self._settings.output_topic: "output_topic",
             self._settings.dead_letter_topic: "dead_letter_topic",
         }
         await_topics(self.producer, self.watch, self._settings, topics)
+        client: AdminClient = make_client(
+            AdminClient, self._settings, ClientWatch(), CLIENT_PROPERTIES, {}
+        )
+        require_topics(client, self._settings, topics)
 
     def begin(self) -> bool:
         """Forget what became of earlier messages. Returns whether a new producer is due."""
@@ -254,6 +261,7 @@ class Output:
     def serve(self, timeout_s: float = 0.0) -> None:
         """Run the callbacks that are due; wait up to `timeout_s` for one."""
         self._unserved = 0
+        self.watch.renew(self.producer)
         try:
             self.producer.poll(timeout_s)
         except (KafkaException, SystemError) as failed:
@@ -262,6 +270,7 @@ class Output:
     def _flushed(self, timeout_s: float) -> int:
         """Wait for acknowledgements. Returns how many are still due."""
         self._unserved = 0
+        self.watch.renew(self.producer)
         try:
             waiting: int = self.producer.flush(timeout_s)
         except (KafkaException, SystemError) as failed:

@@ -15,12 +15,14 @@ from consumer.kafka.bounded import Hung, bounded
 from consumer.kafka.errors import FENCED, STALE_MEMBER, UNKNOWN_TOPIC, error_of, fenced
 from consumer.kafka.internal_topics import InternalTopics
 from consumer.kafka.retry import OutOfTime, again
+from consumer.kafka.security.access import user_of
 from consumer.kafka.sink.instance import Instance, transactional_id
 from consumer.kafka.sink.kafka_sink import KafkaSink
 from consumer.kafka.sink.output import Output
 from consumer.kafka.sink.properties import delivery_properties
 from consumer.kafka.source.source import KafkaSource
 from consumer.kafka.source.topics.vouching import Vouching
+from consumer.settings.access import grant
 from consumer.settings.schema import Settings
 
 _log = logging.getLogger(__name__)
@@ -131,6 +133,13 @@ class TransactionalSink(KafkaSink):
         try:
             again(producer.init_transactions, self._timeout_s + _GRACE_S, self._look_for_obstacle)
         except KafkaException as failed:
+            if error_of(failed).code() == KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
+                name = self._transactional_id
+                every = f"{name.partition('@')[0]}@"
+                raise KafkaProblem(
+                    f"{user_of(self._settings)} may not use the transactional id {name}; "
+                    + grant(self._settings, "transactional-id", every, ("WRITE", "DESCRIBE"))
+                ) from None
             meaning = self._meaning("the producer cannot be made ready", failed)
             # Nothing is open that an abort could help.
             raise KafkaProblem(str(meaning)) from failed

@@ -63,6 +63,7 @@ class EndOffsets:
         """Take the answers that have come, and ask again when it is time. Never blocks."""
         # Serves the client's callbacks.
         self._admin.poll(0)
+        self._watch.renew(self._admin)
         for question in [one for one, answer in self._pending.items() if answer.done()]:
             self._take(*question, self._pending.pop(question))
         if self._pending:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaException, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, OffsetSpec, ResourceType
 
 from consumer.contracts.choices import Delivery, OffsetReset
@@ -17,11 +18,14 @@ from consumer.contracts.cluster import (
     ClientLimits,
     Cluster,
     Group,
+    Listener,
     Topic,
     Unknown,
 )
+from consumer.contracts.errors import KafkaProblem
 from consumer.contracts.messages import Bounds, RawMessage, TopicPartition
-from consumer.kafka.client import ClientWatch, make_client
+from consumer.kafka.addresses import split_bootstrap
+from consumer.kafka.client import ClientWatch, answered, make_client
 from consumer.kafka.dependent_properties import (
     MAX_POLL_INTERVAL_MS,
     Properties,
@@ -30,14 +34,15 @@ from consumer.kafka.dependent_properties import (
 )
 from consumer.kafka.errors import error_of, problem
 from consumer.kafka.internal_topics import OFFSETS, TRANSACTIONS, InternalTopics
+from consumer.kafka.security.refusals import refusal
 from consumer.kafka.sink.instance import transactional_id
 from consumer.kafka.sink.properties import DEFAULTS
 from consumer.kafka.source.end_offsets import CLIENT_PROPERTIES
 from consumer.kafka.survey.access import TOO_LONG_MS, look_at_group, transactional_id_problem
-from consumer.kafka.survey.asking import configs, describe_topics, said
+from consumer.kafka.survey.asking import ANSWER_S, configs, describe_topics, said
 from consumer.kafka.survey.clock import look_at_clock, newest_timestamp
 from consumer.kafka.survey.features import DEBUG, FeatureLog
-from consumer.kafka.survey.listeners import split_bootstrap, try_all
+from consumer.kafka.survey.listeners import try_all
 from consumer.kafka.survey.reading import (
     bounds_of,
     committed_by,
@@ -62,7 +67,7 @@ _FIRST_OF = 64
 
 class ClusterSurvey:
     """Asks with clients of its own. Every question is one that changes nothing: no group is joined,
-    no offset committed, no topic made, no transaction begun. One thread at a time.
+    no offset committed, no topic of anybody's made, no transaction begun. One thread at a time.
 
     Args:
         settings: those of the worker.
@@ -91,20 +96,21 @@ class ClusterSurvey:
         limits = client_limits(settings)
         bootstrap = tuple(try_all(split_bootstrap(settings.bootstrap_servers)))
         try:
-            known = self._client.list_topics(timeout=FIRST_ANSWER_S)
-        except KafkaException as failed:
-            self._client.poll(0)
-            reason = said(failed)
-            if self._watch.last is not None:
-                reason = str(self._watch.last.str()).strip()
-            return Cluster(limits, bootstrap=bootstrap, problem=reason)
+            known = answered(
+                lambda left_s: self._client.list_topics(timeout=left_s),
+                *(self._client, self._watch, settings, time.monotonic() + FIRST_ANSWER_S),
+            )
+        except KafkaProblem as why:
+            return Cluster(limits, bootstrap=bootstrap, problem=str(why))
         brokers = self._brokers(known.brokers.values())
         self._client.poll(0)  # the client's log lines come in here
         names, unmatched = self._topic_names(known.topics)
         topics = describe_topics(self._client, names)
         there = [one.name for one in (OFFSETS, TRANSACTIONS) if one.name in known.topics]
         internal = describe_topics(self._client, dict.fromkeys(there, ""))
-        group, txn_id, txn_problem = self._access(there, brokers)
+        hidden = self._hidden({OFFSETS.name, TRANSACTIONS.name}.difference(there))
+        internal += hidden
+        group, txn_id, txn_problem = self._access([one.name for one in internal], brokers)
         return Cluster(
             limits,
             bootstrap=bootstrap,
@@ -113,7 +119,7 @@ class ClusterSurvey:
             topics=tuple(topics),
             unmatched=tuple(unmatched),
             internal=tuple(internal),
-            obstacles=tuple(InternalTopics(settings).obstacles()),
+            obstacles=tuple(InternalTopics(settings).obstacles(guesses=False)),
             group=group,
             transactional_id=txn_id,
             transactional_id_problem=txn_problem,
@@ -139,7 +145,10 @@ class ClusterSurvey:
 
     def _brokers(self, found: Iterable[Any]) -> tuple[Broker, ...]:
         found = sorted(found, key=lambda one: one.id)
-        listeners = try_all((one.host, one.port) for one in found)
+        listeners = [
+            self._let_in(one, at)
+            for one, at in zip(found, try_all((one.host, one.port) for one in found), strict=True)
+        ]
         reached = [str(one.id) for one, at in zip(found, listeners, strict=True) if not at.problem]
         settings = configs(self._client, ResourceType.BROKER, reached)
         nothing = Unknown("it cannot be reached")
@@ -147,6 +156,26 @@ class ClusterSurvey:
             Broker(one.id, at, settings.get(str(one.id), nothing))
             for one, at in zip(found, listeners, strict=True)
         )
+
+    def _hidden(self, names: Iterable[str]) -> list[Topic]:
+        """The brokers' own topics that this user may not see, as most may not. Brokers do not tell
+        whether they are there. To ask on has them made where they are not, as the first worker
+        does; and it is the only way to know of the group."""
+        found = []
+        for name in sorted(names):
+            try:
+                topic = self._client.list_topics(name, timeout=ANSWER_S).topics.get(name)
+            except KafkaException:
+                continue
+            error = None if topic is None else topic.error
+            if error is not None and error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+                found.append(Topic(name, "", said(KafkaException(error))))
+        return found
+
+    def _let_in(self, broker: Any, at: Listener) -> Listener:
+        """A listener that can be connected to may still refuse this client."""
+        why = "" if at.problem else refusal(self._settings, [(broker.host, broker.port)])
+        return replace(at, problem=why) if why else at
 
     def _topic_names(self, known: Iterable[str]) -> tuple[dict[str, str], list[str]]:
         """The topics to look at, each with its setting, and patterns that take in none."""

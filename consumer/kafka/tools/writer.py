@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -10,7 +11,7 @@ from consumer.contracts.choices import RejectCode
 from consumer.contracts.errors import RejectedMessage
 from consumer.kafka.client import ClientWatch, await_topics, make_client
 from consumer.kafka.closing import Closing
-from consumer.kafka.errors import error_of, problem
+from consumer.kafka.errors import error_of, problem, raised_by
 from consumer.settings.schema import Settings
 
 #: Messages that wait in memory for the broker, in kibibytes; `send` blocks above it.
@@ -94,7 +95,7 @@ class TopicWriter(Closing):
                         " raise it with --kafka message.max.bytes=N, and on the topic",
                     ) from refused
                 raise problem(self._doing(), error_of(refused)) from refused
-            self._producer.poll(0)
+            self._serve()
             return
 
     def wait(self, seconds: float) -> None:
@@ -114,7 +115,7 @@ class TopicWriter(Closing):
         Raises:
             KafkaProblem: a message was not taken.
         """
-        while self._producer.flush(0):
+        while len(self._producer):
             self._raise_failure()
             self._rest()
         self._raise_failure()
@@ -122,7 +123,8 @@ class TopicWriter(Closing):
     def close(self) -> None:
         """Let go of what was not sent yet; does nothing after a `flush`."""
         self._producer.purge()
-        self._producer.flush(1.0)
+        with contextlib.suppress(KafkaException, SystemError):
+            self._producer.flush(1.0)
 
     def _rest(self, seconds: float = _SLICE_S) -> None:
         """Sleep, then take the acknowledgements that have come.
@@ -131,7 +133,14 @@ class TopicWriter(Closing):
         becomes a SystemError (confluent-kafka 2.16).
         """
         time.sleep(seconds)
-        self._producer.poll(0)
+        self._serve()
+
+    def _serve(self) -> None:
+        """Take the acknowledgements that have come. A fatal error comes once, as an exception."""
+        try:
+            self._producer.poll(0)
+        except (KafkaException, SystemError) as failed:
+            raise problem(self._doing(), error_of(raised_by(failed))) from failed
 
     def _on_delivery(self, error: KafkaError | None, _: Message) -> None:
         if error is None:

@@ -9,7 +9,6 @@ import pytest
 
 from consumer.contracts.choices import GroupProtocol
 from consumer.kafka.client import ClientWatch
-from consumer.kafka.internal_topics import OFFSETS, InternalTopic
 from consumer.kafka.source import joining as module
 from consumer.kafka.source.joining import Joining
 from consumer.settings.schema import Settings
@@ -24,8 +23,7 @@ class Topics:
         self.asked = 0
         self.gate = threading.Event()
 
-    def obstacle(self, topic: InternalTopic) -> str:
-        assert topic is OFFSETS
+    def group_obstacle(self) -> str:
         self.asked += 1
         assert self.gate.wait(30)
         return self.answer

@@ -4,7 +4,8 @@ import socket
 
 import pytest
 
-from consumer.kafka.survey.listeners import split_bootstrap, try_all, try_one
+from consumer.kafka.addresses import split_bootstrap
+from consumer.kafka.survey.listeners import try_all, try_one
 
 
 @pytest.mark.parametrize(

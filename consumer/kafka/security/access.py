@@ -1,0 +1,101 @@
+"""Looks, before anything is read, whether this user may do what a worker does.
+
+A topic that may be seen and not written fails at the first message, which for the dead letters may
+be a week later. And a consumer that may not use its group asks for it again and again, for ever,
+without an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient
+
+from consumer.contracts.errors import KafkaProblem
+from consumer.kafka.errors import error_of
+from consumer.settings.access import TOPIC_OPERATIONS, grant, spelled
+from consumer.settings.schema import Settings
+
+#: Longest wait, in seconds, for an answer. Where none comes in time, what is done next says why.
+_ANSWER_S = 5.0
+
+
+def require_topics(client: AdminClient, settings: Settings, topics: Mapping[str, str]) -> None:
+    """Raise KafkaProblem if this user may not do with these topics what a worker does.
+
+    Args:
+        client: asks.
+        settings: of the user.
+        topics: of each, the setting that names it.
+    """
+    if not topics:
+        return
+    asked = TopicCollection(list(topics))
+    answers = client.describe_topics(
+        asked, include_authorized_operations=True, request_timeout=_ANSWER_S
+    )
+    refused = []
+    for name, answer in answers.items():
+        allowed = _allowed(answer)
+        needed = TOPIC_OPERATIONS.get(topics[name], ())
+        missing = [one for one in needed if allowed is not None and one not in allowed]
+        if missing:
+            refused.append(topic_refusal(settings, name, topics[name], missing))
+    if refused:
+        raise KafkaProblem("; ".join(refused))
+
+
+def topic_refusal(
+    settings: Settings, topic: str, setting: str, operations: list[str] | None = None
+) -> str:
+    """What is told where this user may not do something with a topic.
+
+    Args:
+        operations: what is missing; None takes all that a worker does with it.
+    """
+    missing = operations or list(TOPIC_OPERATIONS.get(setting, ("DESCRIBE", "WRITE")))
+    return (
+        f"{user_of(settings)} may not {spelled(missing)} the topic {topic} ({setting}); "
+        f"{grant(settings, 'topic', topic, missing)}"
+    )
+
+
+def group_refusal(client: AdminClient, settings: Settings) -> str:
+    """What is told where this user may not use the group; empty where it may, or where the brokers
+    do not say. Blocks for some seconds at most."""
+    answers = client.describe_consumer_groups(
+        [settings.group_id], include_authorized_operations=True, request_timeout=_ANSWER_S
+    )
+    try:
+        found = answers[settings.group_id].result().authorized_operations
+    except KafkaException as failed:
+        if error_of(failed).code() != KafkaError.GROUP_AUTHORIZATION_FAILED:
+            return ""
+        found = ()
+    if found is None or "READ" in _names(found):
+        return ""
+    return (
+        f"{user_of(settings)} may not Read the group {settings.group_id} (group_id); "
+        f"{grant(settings, 'group', settings.group_id, ('READ', 'DESCRIBE'))}"
+    )
+
+
+def user_of(settings: Settings) -> str:
+    """This client's user, for a person."""
+    name = settings.kafka.get("sasl.username", "")
+    return f"the user {name}" if name else "this user"
+
+
+def _allowed(answer: Any) -> frozenset[str] | None:
+    """What may be done with a topic; None where the brokers do not say."""
+    try:
+        found = answer.result().authorized_operations
+    except KafkaException:
+        return None  # it is missing, or may not be seen, which is told where it is waited for
+    return None if found is None else _names(found)
+
+
+def _names(operations: Any) -> frozenset[str]:
+    return frozenset(one.name for one in operations)

@@ -1,0 +1,78 @@
+"""What this user may not do is told before anything is read, with the command that allows it."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AclOperation
+
+from consumer.contracts.errors import KafkaProblem
+from consumer.kafka.security.access import group_refusal, require_topics
+from consumer.settings.schema import Settings
+
+SETTINGS = Settings(kafka={"sasl.username": "alice"}, group_id="g")
+
+TOPICS = {"in": "input_topics", "out": "output_topic", "dead": "dead_letter_topic"}
+
+ALL = ["READ", "WRITE", "DESCRIBE"]
+
+
+class Admin:
+    """Tells what may be done with topics and groups; an error, or None, instead of that."""
+
+    def __init__(self, **told: Any) -> None:
+        self._told = told
+
+    def describe_topics(self, asked: Any, **options: Any) -> dict[str, Future[Any]]:
+        assert options["include_authorized_operations"]
+        return {name: self._answer(name) for name in asked.topic_names}
+
+    def describe_consumer_groups(self, names: list[str], **options: Any) -> dict[str, Future[Any]]:
+        assert options["include_authorized_operations"]
+        return {name: self._answer(name) for name in names}
+
+    def _answer(self, name: str) -> Future[Any]:
+        told, answer = self._told.get(name, ALL), Future[Any]()
+        if isinstance(told, int):
+            answer.set_exception(KafkaException(KafkaError(told)))
+        else:
+            found = None if told is None else [AclOperation[one] for one in told]
+            answer.set_result(SimpleNamespace(authorized_operations=found))
+        return answer
+
+
+def refused(**told: Any) -> str:
+    try:
+        require_topics(Admin(**told), SETTINGS, TOPICS)
+    except KafkaProblem as problem:
+        return str(problem)
+    return ""
+
+
+def test_all_that_is_missing_is_told_at_once() -> None:
+    assert refused() == ""
+    assert refused(**{"in": ["DESCRIBE"], "dead": ["DESCRIBE", "READ"]}) == (
+        "the user alice may not Read the topic in (input_topics); kafka-acls.sh --add "
+        "--allow-principal User:alice --topic in --operation Read; "
+        "the user alice may not Write the topic dead (dead_letter_topic); kafka-acls.sh --add "
+        "--allow-principal User:alice --topic dead --operation Write"
+    )
+
+
+@pytest.mark.parametrize("told", [None, KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._TIMED_OUT])
+def test_brokers_that_do_not_tell_keep_nobody_out(told: Any) -> None:
+    assert refused(out=told) == ""
+    assert group_refusal(Admin(g=told), SETTINGS) == ""
+
+
+@pytest.mark.parametrize("told", [KafkaError.GROUP_AUTHORIZATION_FAILED, ["DESCRIBE"]])
+def test_a_group_that_may_not_be_used(told: Any) -> None:
+    assert group_refusal(Admin(g=told), SETTINGS) == (
+        "the user alice may not Read the group g (group_id); kafka-acls.sh --add "
+        "--allow-principal User:alice --group g --operation Read --operation Describe"
+    )
+    assert group_refusal(Admin(), SETTINGS) == ""
