@@ -7,7 +7,7 @@ REGISTRY_DIR := .registry
 PROMETHEUS_DIR := .prometheus
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast faults fuzz fuzz-decoders soak sanitize peers check check-deploy kafka registry prometheus docs pictures lock clean
+.PHONY: help install demo test test-fast faults fuzz fuzz-decoders soak sanitize peers check check-deploy check-image kafka registry prometheus docs pictures lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -91,6 +91,9 @@ check-deploy: $(VENV)/.installed-dev ## deploy/ by compose, kustomize, Kubernete
 	@bash tests/deploy/tools/install.sh .deploy-tools
 	@$(BIN)/python -m pytest tests/deploy
 
+check-image: $(VENV)/.installed-dev kafka ## the Dockerfile built and run without a container engine (root; buildah, crun, debootstrap)
+	@$(BIN)/python -m tests.deploy.tools.image .image
+
 check: $(VENV)/.installed-dev ## ruff, mypy --strict (tests and benchmarks too), import-linter
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -109,4 +112,4 @@ lock: $(BIN)/uv ## choose new versions: rewrites constraints.txt
 	@echo 'uv==$(shell $(BIN)/uv --version | cut -d" " -f2)' >> constraints.txt
 
 clean: ## remove the environment, Kafka and the caches
-	rm -rf $(VENV) .deploy-tools $(KAFKA_DIR) $(REGISTRY_DIR) $(PROMETHEUS_DIR) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .deploy-tools .image $(KAFKA_DIR) $(REGISTRY_DIR) $(PROMETHEUS_DIR) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
