@@ -41,6 +41,7 @@ from consumer.contracts.messages import (
 )
 from consumer.contracts.registry import RegisteredSchema, SchemaType
 from consumer.contracts.safe_text import safe_bytes, safe_json
+from consumer.contracts.traces import traceparent_in, with_traceparent, without_traceparent
 from consumer.dead_letters.letter import read_letter
 from consumer.dead_letters.marks import Origin, Sent
 from consumer.evaluation.conll import ConllError, parse_conll
@@ -197,6 +198,10 @@ def kafka_parts(data: bytes) -> None:
     source_in(headers)
     named = with_source(without_source(headers), raw.position)
     assert source_in(tuple(named)) == raw.position, "its place is lost"
+    parent = traceparent_in(headers)
+    if parent is not None:
+        assert traceparent_in(with_traceparent(headers, parent)) == parent, "a trace is lost"
+    assert traceparent_in(without_traceparent(headers)) is None, "a trace is left"
     read_letter(raw)
     if is_replay_mark(headers):
         with contextlib.suppress(NerstreamError):
