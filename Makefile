@@ -7,11 +7,12 @@ REGISTRY_DIR := .registry
 PROMETHEUS_DIR := .prometheus
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast faults fuzz fuzz-decoders soak sanitize peers check check-deploy check-image kafka registry prometheus docs pictures lock clean
+.PHONY: help install demo test test-fast faults fuzz fuzz-decoders soak sanitize sbom dependencies peers check check-deploy check-image kafka registry prometheus docs pictures lock lock-hashes clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# HASHED=1 installs nothing but files whose hashes are in requirements-hashed.txt (make HASHED=1 install).
 # uv installs the same packages from the same registry as pip, in seconds instead of minutes.
 $(BIN)/uv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -22,7 +23,8 @@ $(BIN)/uv:
 
 $(VENV)/.installed: pyproject.toml constraints.txt hatch_build.py $(wildcard consumer/tagging/engine/cpu/native/*.[ch] consumer/codec/text/native/*.c) | $(BIN)/uv
 	@echo "installing nerstream and what it needs (the first time downloads torch)"
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e .
+	@$(if $(HASHED),$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-hashed.txt)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python $(if $(HASHED),--no-deps --no-build-isolation,-c constraints.txt) -e .
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed tests/foreign_model.txt
@@ -83,6 +85,21 @@ soak: $(VENV)/.installed-dev ## five million small messages through one worker; 
 sanitize: $(VENV)/.installed-dev ## our C under ASan, UBSan and valgrind; docs/notes/native.md
 	@$(BIN)/python -m tests.native --record docs/notes/native.md
 
+# In an environment of its own, since it describes what is installed there.
+sbom: $(BIN)/uv ## build/nerstream.cdx.json: everything that is installed with nerstream, as CycloneDX
+	@mkdir -p build
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python build/sbom-tool
+	@$(BIN)/uv pip install --quiet --python build/sbom-tool/bin/python -c constraints.txt 'cyclonedx-bom>=7.0'
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python build/sbom
+	@$(BIN)/uv pip install --quiet --python build/sbom/bin/python --require-hashes -r requirements-hashed.txt
+	@$(BIN)/uv pip install --quiet --python build/sbom/bin/python --no-deps --no-build-isolation .
+	@build/sbom-tool/bin/cyclonedx-py environment --validate --output-reproducible --mc-type application \
+		--pyproject pyproject.toml -o build/nerstream.cdx.json build/sbom
+	@$(BIN)/python -c 'import json; told = json.load(open("build/nerstream.cdx.json")); print("build/nerstream.cdx.json: CycloneDX", told["specVersion"], "valid,", len(told["components"]), "components")'
+
+dependencies: $(VENV)/.installed-dev ## docs/notes/dependencies.md: versions, days, licences, Pythons
+	@$(BIN)/python docs/notes/make_dependencies.py
+
 peers: $(BIN)/uv ## .venv-peers: what `python -m benchmarks.overhead` compares with
 	@$(PYTHON) -m venv .venv-peers
 	@$(BIN)/uv pip install --quiet --python .venv-peers/bin/python -r benchmarks/peers/requirements.txt
@@ -111,5 +128,10 @@ lock: $(BIN)/uv ## choose new versions: rewrites constraints.txt
 		--no-header --no-annotate --no-emit-index-url pyproject.toml -o constraints.txt
 	@echo 'uv==$(shell $(BIN)/uv --version | cut -d" " -f2)' >> constraints.txt
 
+lock-hashes: $(BIN)/uv ## the hashes of those versions: rewrites requirements-hashed.txt; after a change of the others
+	@printf 'hatchling\neditables\n' | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+		--extra registry --extra languages --extra otel --generate-hashes -c constraints.txt \
+		--no-header --no-annotate --no-emit-index-url pyproject.toml - -o requirements-hashed.txt
+
 clean: ## remove the environment, Kafka and the caches
-	rm -rf $(VENV) .deploy-tools .image $(KAFKA_DIR) $(REGISTRY_DIR) $(PROMETHEUS_DIR) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build .deploy-tools .image $(KAFKA_DIR) $(REGISTRY_DIR) $(PROMETHEUS_DIR) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

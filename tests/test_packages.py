@@ -28,6 +28,7 @@ IN_WHEEL = (
     r"consumer/([a-z0-9_]+/)*native/(kernels|markup)\.so",
     r"consumer/models/minilm-l6-ner/(config|nerstream|tokenizer|tokenizer_config)\.json",
     r"consumer/models/minilm-l6-ner/(model\.safetensors|README\.md|LICENSE-backbone\.txt)",
+    r"consumer/telemetry/live/web/(index\.html|style\.css|[a-z]+\.js)",
     r"consumer/samples/(articles\.jsonl|README\.md)",
     r"consumer/_schemas/(README\.md|(article|tagged_article)\.v1\.(avsc|json|proto))",
     r"consumer/_schemas/examples/[a-z_]+\.json",
@@ -40,7 +41,7 @@ IN_SDIST = (
     r"consumer/([a-z0-9_]+/)*native/[a-z0-9_]+\.[ch]",
     r"schemas/(README\.md|(article|tagged_article)\.v1\.(avsc|json|proto))",
     r"schemas/examples/[a-z_]+\.json",
-    r"(PKG-INFO|pyproject\.toml|hatch_build\.py|constraints\.txt)",
+    r"(PKG-INFO|pyproject\.toml|hatch_build\.py|(constraints|requirements-hashed)\.txt)",
     r"(README|CHANGELOG)\.md|LICENSE|NOTICE|\.gitignore",
 )
 
