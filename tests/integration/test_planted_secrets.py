@@ -16,7 +16,6 @@ from tests.integration.door_ground import DoorGround
 from tests.integration.lifetime import spawn
 from tests.integration.secured_kafka import AUDIENCE, ISSUER, USER, USER_PASSWORD, Doors
 from tests.integration.worker_process import PATIENCE_S, WorkerProcess
-from tests.support import warm_process
 from tests.support.certificates import PASSWORD
 from tests.support.registry_proxy import RegistryProxy
 from tests.support.token_endpoint import CLIENT_ID, CLIENT_SECRET, TokenEndpoint
@@ -182,26 +181,42 @@ def test_a_worker_with_a_token_shows_neither_it_nor_what_it_is_for(
     assert found_in(texts, (*SECRETS, *endpoint.tokens)) == set()
 
 
-def test_a_hub_that_does_not_answer_shows_no_token(tmp_path: Path) -> None:
-    file = tmp_path / "articles.jsonl"
-    file.write_text('{"id": "a", "title": "Oslo"}\n')
-    flags = ("--model", "nobody/nothing", str(file))
-    environ = {
-        **os.environ,
-        "HF_TOKEN": HUB_TOKEN,
-        "HF_ENDPOINT": "http://127.0.0.1:1",
-        "HF_HOME": str(tmp_path),
-    }
-    done = warm_process.run(
-        [sys.executable, "-m", "consumer", "tag", *flags],
-        capture_output=True,
-        env=environ,
-        timeout=PATIENCE_S,
-    )
-    assert done.returncode != 0
+#: What a worker does first where its model is on the hub, without what comes after it.
+LOOK = """
+import logging
+from consumer.contracts.errors import ModelError
+from consumer.telemetry.logs import configure_logging
+configure_logging("json", "debug")
+from consumer.tagging.model.folder import find_model_folder
+try:
+    find_model_folder("nobody/nothing", "")
+except ModelError as failure:
+    logging.getLogger("test").error("%s", failure, exc_info=failure)
+"""
+
+
+@pytest.mark.parametrize("status", [401, 500])
+def test_a_hub_that_refuses_shows_no_token(tmp_path: Path, status: int) -> None:
+    with RegistryProxy("http://127.0.0.1:1") as hub:
+        hub.answer = status, b'{"error": "no"}'
+        done = subprocess.run(
+            [sys.executable, "-c", LOOK],
+            capture_output=True,
+            check=True,
+            timeout=PATIENCE_S,
+            env={
+                **os.environ,
+                "HF_TOKEN": HUB_TOKEN,
+                "HF_ENDPOINT": hub.url,
+                "HF_HOME": str(tmp_path),
+                "HF_DEBUG": "1",
+            },
+        )
     out = (done.stdout + done.stderr).decode("utf-8", "replace")
     assert "nobody/nothing" in out
-    assert found_in({"tag": out}) == set()
+    assert "Traceback" in out
+    assert any(HUB_TOKEN in one for one in hub.authorizations), "the token is not used"
+    assert found_in({"log": out}) == set()
 
 
 def test_the_search_finds_what_is_there() -> None:

@@ -21,6 +21,7 @@ class RegistryProxy:
 
     Attributes:
         requests: method and path of each request that was passed on.
+        authorizations: what each request showed.
         answer: what it answers instead of passing on: status and body.
     """
 
@@ -34,6 +35,7 @@ class RegistryProxy:
         # Bound once, so that its address is known before it listens and stays the same.
         self._port = 0
         self.requests: list[str] = []
+        self.authorizations: list[str] = []
         self.answer: tuple[int, bytes] | None = None
         self.open()
         self.shut()
@@ -85,7 +87,7 @@ class RegistryProxy:
                 self.end_headers()
                 self.wfile.write(answer)
 
-            do_GET = do_POST = do_PUT = do_DELETE = _pass_on
+            do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _pass_on
 
             def log_message(self, *_: Any) -> None:
                 """Say nothing."""
@@ -93,6 +95,7 @@ class RegistryProxy:
         return Handler
 
     def _answer(self, method: str, path: str, headers: Any, body: bytes) -> tuple[int, str, bytes]:
+        self.authorizations.append(headers.get("Authorization", ""))
         if self.answer is not None:
             return self.answer[0], "text/html", self.answer[1]
         if self._user_info:
