@@ -157,6 +157,8 @@ class Cluster:
         clock: of the brokers.
         arrivals: of the input.
         limits: of the worker's clients.
+        certificate_ends_ms: when the client's certificate ends, milliseconds since the epoch; None
+            where there is none that can be read.
         now_ms: when this was found out, milliseconds since the epoch.
     """
 
@@ -174,6 +176,7 @@ class Cluster:
     transactional_id_problem: str | Unknown = ""
     clock: Clock | Unknown = Unknown("nothing was asked")
     arrivals: Arrivals | Unknown = Unknown("nothing was asked")
+    certificate_ends_ms: int | None = None
     now_ms: int = 0
 
     def of(self, setting: str) -> tuple[Topic, ...]:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from consumer.contracts.choices import Delivery, GroupProtocol
 from consumer.contracts.cluster import Unknown
 from consumer.doctor.facts import Facts
-from consumer.doctor.finding import Finding, green, grey, red
+from consumer.doctor.finding import Finding, green, grey, red, yellow
 from consumer.settings.access import TOPIC_OPERATIONS, grant, spelled
+
+_DAY_MS = 86_400_000
+
+#: Days in which a person can still renew a certificate at leisure.
+_SOON_DAYS = 14
 
 #: How a member of the classic protocol shares out partitions; others cannot be mixed with it.
 _ASSIGNOR = "cooperative-sticky"
@@ -103,7 +109,23 @@ def members(facts: Facts) -> Finding | None:
     return green(there)
 
 
+def certificate(facts: Facts) -> Finding | None:
+    """How long the client's certificate is valid."""
+    ends_ms = facts.cluster.certificate_ends_ms
+    if ends_ms is None:
+        return None
+    days = (ends_ms - facts.cluster.now_ms) // _DAY_MS
+    when = f"{datetime.fromtimestamp(ends_ms / 1000, UTC):%Y-%m-%d %H:%M} UTC"
+    if days < _SOON_DAYS:
+        return (red if days < 0 else yellow)(
+            f"the client's certificate {'ended' if days < 0 else 'ends'} on {when}",
+            "renew it (kafka.ssl.certificate.location), and start the workers again before it ends",
+        )
+    return green(f"the client's certificate is valid until {when}")
+
+
 ACCESS_CHECKS: tuple[tuple[str, Callable[[Facts], Finding | None]], ...] = (
+    ("certificate", certificate),
     ("topics", topics),
     ("group", group),
     ("transactional id", transactional_id),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -33,6 +34,9 @@ _NOT_REGISTERED = frozenset({40401, 40402, 40403})
 #: Answers after which the same request may do.
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 
+#: Answers to a name, a password or a token that is not, or no longer, valid.
+_REFUSED = frozenset({401, 403})
+
 #: Files that schemas import without registering them, and the package that has them.
 _BUNDLED = {"google/": "", "confluent/": "confluent_kafka.schema_registry."}
 
@@ -45,6 +49,8 @@ NORMALIZE = "normalize.schemas"
 _NUMBERS = frozenset({"timeout", "bearer.auth.max.retries"})
 
 Answer = TypeVar("Answer")
+
+_log = logging.getLogger(__name__)
 
 
 class ConfluentRegistry:
@@ -61,29 +67,12 @@ class ConfluentRegistry:
     """
 
     def __init__(self, properties: Mapping[str, str]) -> None:
-        from confluent_kafka.schema_registry import SchemaRegistryClient
-
-        read = with_secrets("registry", properties)
-        if USER_INFO in read and (wrong := registry_fault(USER_INFO, read)) is not None:
-            raise SettingsError(f"registry.{USER_INFO}{FILE_SUFFIX}", *wrong)
-        options: dict[str, Any] = dict(read)
-        self._registers = options.pop(AUTO_REGISTER, "true") == "true"
-        self._normalizes = options.pop(NORMALIZE, "false") == "true"
-        for name in _NUMBERS & options.keys():
-            options[name] = _number(name, options[name])
-        options.setdefault("timeout", TIMEOUT_S)
-        # The client logs the address of each request, and a password must not stand in it.
-        options["url"], user_info = _without_user(options["url"])
-        if user_info:
-            options.setdefault(USER_INFO, user_info)
-        try:
-            self._client = SchemaRegistryClient({**options, "max.retries": 0})
-        except (ValueError, TypeError, OSError) as fault:
-            raise SettingsError(
-                "registry", f"the client does not take it: {first_line(fault)}", "correct it"
-            ) from None
+        self._properties = properties
+        self._read = with_secrets("registry", properties)
+        self._client: Any = None
         #: Where the registry is, without a password.
-        self.url: str = options["url"]
+        self.url = ""
+        self._connect()
 
     def close(self) -> None:
         """Close its connections."""
@@ -91,7 +80,7 @@ class ConfluentRegistry:
 
     def check(self) -> None:
         """Find out whether a registry answers."""
-        self._asked(self._client.get_schema_types)
+        self._asked(lambda: self._client.get_schema_types())
 
     def schema(self, schema_id: int) -> RegisteredSchema | None:
         """The schema of this id; None where there is none."""
@@ -120,15 +109,16 @@ class ConfluentRegistry:
         theirs = Schema(
             schema.text, schema.type.value, [Reference(*one) for one in schema.references]
         )
-        ask = self._client.register_schema_full_response
-        absent: frozenset[int] = frozenset()
-        if not self._registers:
-            ask, absent = self._client.lookup_schema, _NOT_REGISTERED
+        absent: frozenset[int] = frozenset() if self._registers else _NOT_REGISTERED
+
+        def ask() -> int:
+            client = self._client
+            call = client.register_schema_full_response if self._registers else client.lookup_schema
+            return int(call(subject, theirs, self._normalizes).schema_id)
+
         for attempt in range(_ATTEMPTS):
             try:
-                found = self._asked(
-                    lambda: ask(subject, theirs, self._normalizes).schema_id, absent
-                )
+                found = self._asked(ask, absent)
                 break
             except RegistryProblem as problem:
                 # Workers of a group register the same schema at the same moment, and a registry may
@@ -144,7 +134,7 @@ class ConfluentRegistry:
                 f"the schema of the output is not registered under {subject} in the schema registry"
                 f" {self.url}, and {AUTO_REGISTER} is false; register it: {schema.text}"
             )
-        return int(found)
+        return found
 
     def protobuf_file(self, name: str) -> bytes | None:
         """A file that schemas in Protobuf may import without registering it."""
@@ -161,6 +151,8 @@ class ConfluentRegistry:
         except SchemaRegistryError as fault:
             if fault.error_code in absent:
                 return None
+            if fault.http_status_code in _REFUSED and self._has_renewed():
+                return self._asked(ask, absent)
             raise self._problem(fault.http_status_code, str(fault.error_message)) from None
         except OAuthTokenError as fault:
             raise self._unavailable(f"no token for it: {first_line(fault)}") from None
@@ -171,6 +163,49 @@ class ConfluentRegistry:
             ) from None
         except Exception as fault:  # whatever happened on the way there or back
             raise self._unavailable(first_line(fault)) from None
+
+    def _connect(self) -> None:
+        """Make the client out of what was read.
+
+        Raises:
+            SettingsError: it does not take a property.
+        """
+        from confluent_kafka.schema_registry import SchemaRegistryClient
+
+        if USER_INFO in self._read and (wrong := registry_fault(USER_INFO, self._read)) is not None:
+            raise SettingsError(f"registry.{USER_INFO}{FILE_SUFFIX}", *wrong)
+        options: dict[str, Any] = dict(self._read)
+        self._registers = options.pop(AUTO_REGISTER, "true") == "true"
+        self._normalizes = options.pop(NORMALIZE, "false") == "true"
+        for name in _NUMBERS & options.keys():
+            options[name] = _number(name, options[name])
+        options.setdefault("timeout", TIMEOUT_S)
+        # The client logs the address of each request, and a password must not stand in it.
+        options["url"], user_info = _without_user(options["url"])
+        if user_info:
+            options.setdefault(USER_INFO, user_info)
+        try:
+            self._client = SchemaRegistryClient({**options, "max.retries": 0})
+        except (ValueError, TypeError, OSError) as fault:
+            raise SettingsError(
+                "registry", f"the client does not take it: {first_line(fault)}", "correct it"
+            ) from None
+        self.url = options["url"]
+
+    def _has_renewed(self) -> bool:
+        """Whether a file of a secret has changed, so that the same request may be let in now."""
+        try:
+            read = with_secrets("registry", self._properties)
+            if read == self._read:
+                return False
+            before, self._read = self._client, read
+            self._connect()
+        except SettingsError as fault:
+            _log.warning("%s; the secret that was read before is used on", fault)
+            return False
+        before.close()
+        _log.info("a secret of the schema registry has changed; it is used from now on")
+        return True
 
     def _present(self, schema: RegisteredSchema | None) -> RegisteredSchema:
         assert schema is not None
@@ -183,7 +218,7 @@ class ConfluentRegistry:
         said = " ".join(said.split())
         if status in _PASSING:
             return self._unavailable(f"{said} (HTTP {status})")
-        if status in (401, 403):
+        if status in _REFUSED:
             return RegistryProblem(
                 f"the schema registry {self.url} refuses the worker (HTTP {status}: {said}); see"
                 " registry.basic.auth.user.info, registry.bearer.auth.* and"

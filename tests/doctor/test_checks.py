@@ -56,6 +56,18 @@ SPOILT: dict[
         RED,
         ("kafak:9092: does not resolve", "bootstrap_servers"),
     ),
+    "a certificate that has ended": (
+        access.certificate,
+        lambda: facts(cluster(certificate_ends_ms=NOW_MS - 1)),
+        RED,
+        ("the client's certificate ended on 20", "renew it", "start the workers again"),
+    ),
+    "a certificate that ends soon": (
+        access.certificate,
+        lambda: facts(cluster(certificate_ends_ms=NOW_MS + 13 * DAY_MS)),
+        YELLOW,
+        ("the client's certificate ends on 20", "UTC", "renew it"),
+    ),
     "one of two bootstrap servers": (
         brokers.bootstrap,
         lambda: facts(cluster(bootstrap=(Listener("a:1"), Listener("b:1", "no connection")))),

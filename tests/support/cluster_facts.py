@@ -83,6 +83,7 @@ def cluster(**more: Any) -> Cluster:
         transactional_id="nerstream@host-0",
         clock=Clock(-0.2, 0.1),
         arrivals=Arrivals(1_000, NOW_MS - DAY_MS, NOW_MS, 3_600, 43_200),
+        certificate_ends_ms=NOW_MS + 90 * DAY_MS,
         now_ms=NOW_MS,
     )
     return replace(sound, **more)

@@ -159,7 +159,7 @@ class Handshake:
                 f"{where} asks for a certificate of the client, and none is set; set "
                 "kafka.ssl.certificate.location and kafka.ssl.key.location"
             )
-        own = self.own_certificate()
+        own = own_certificate(self._given)
         named = f"the client's certificate {file or '(kafka.ssl.*)'}"
         if own is not None and (fault := own.fault(datetime.now(UTC))):
             return f"{named} {fault}, and {where} does not take it; renew it"
@@ -173,14 +173,6 @@ class Handshake:
     @staticmethod
     def _is_about_certificate(reason: str) -> bool:
         return "CERTIFICATE" in reason or "UNKNOWN_CA" in reason or "HANDSHAKE_FAILURE" in reason
-
-    def own_certificate(self) -> Certificate | None:
-        """The client's certificate, where it has one that can be read here."""
-        text = self._given.get("ssl.certificate.pem", "")
-        if not text and (file := self._given.get("ssl.certificate.location", "")):
-            with contextlib.suppress(OSError, ValueError):
-                text = Path(file).read_text("ascii", "replace")
-        return read_pem(text)
 
     def _context(self) -> ssl.SSLContext:
         """What the client's properties come to.
@@ -283,6 +275,15 @@ class Handshake:
                 names = (told or {}).get("subjectAltName", ())
                 return [str(one[1]) for one in names if isinstance(one, tuple)]
         return []
+
+
+def own_certificate(properties: Mapping[str, str]) -> Certificate | None:
+    """The client's certificate; None where it has none, or none that can be read here."""
+    text = properties.get("ssl.certificate.pem", "")
+    if not text and (file := properties.get("ssl.certificate.location", "")):
+        with contextlib.suppress(OSError, ValueError):
+            text = Path(file).read_text("ascii", "replace")
+    return read_pem(text)
 
 
 #: How librdkafka reads no.

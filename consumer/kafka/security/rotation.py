@@ -9,15 +9,21 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from consumer.contracts.errors import SettingsError
+from consumer.kafka.security.handshake import own_certificate
+from consumer.kafka.security.x509 import written
 from consumer.settings.schema import Settings
 from consumer.settings.secrets import FILE_SUFFIX, secret_in_file, with_secrets
 
 #: Seconds between two looks at the files.
 _LOOK_S = 3.0
+
+#: How long before its end a certificate is told of, and the seconds until it is again.
+_SOON, _AGAIN_S = timedelta(days=7), 86_400.0
 
 _PASSWORD = "sasl.password"
 
@@ -61,6 +67,10 @@ class Rotation:
         self._others = others if tells else {}
         self._stamps = {path: _stamp(path) for path in self._paths()}
         self._due_at = clock() + _LOOK_S
+        own = own_certificate(given) if tells else None
+        #: When the certificate that the client has read ends, and when that is told next.
+        self._ends = None if own is None else own.ends
+        self._told_at = clock()
 
     def look(self, client: Any) -> None:
         """Read anew what has changed, where it is time to look. Never blocks for long.
@@ -68,6 +78,8 @@ class Rotation:
         Args:
             client: takes the password.
         """
+        if self._ends is not None and self._clock() >= self._told_at:
+            self._tell_of_end(self._ends)
         if not self._stamps or self._clock() < self._due_at:
             return
         self._due_at = self._clock() + _LOOK_S
@@ -82,6 +94,16 @@ class Rotation:
                     "it again before that is no longer valid",
                     *(path, name),
                 )
+
+    def _tell_of_end(self, ends: datetime) -> None:
+        """Tell once a day, in the last week, when the client's certificate ends."""
+        self._told_at = self._clock() + _AGAIN_S
+        left = ends - datetime.now(UTC)
+        if left < _SOON:
+            _log.warning(
+                "the client's certificate %s on %s; renew it, and start this worker again",
+                *("ended" if left < timedelta() else "ends", written(ends)),
+            )
 
     def _hand_over(self, client: Any, name: str) -> None:
         try:

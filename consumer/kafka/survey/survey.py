@@ -34,6 +34,7 @@ from consumer.kafka.dependent_properties import (
 )
 from consumer.kafka.errors import error_of, problem
 from consumer.kafka.internal_topics import OFFSETS, TRANSACTIONS, InternalTopics
+from consumer.kafka.security.handshake import own_certificate
 from consumer.kafka.security.refusals import refusal
 from consumer.kafka.sink.instance import transactional_id
 from consumer.kafka.sink.properties import DEFAULTS
@@ -125,8 +126,13 @@ class ClusterSurvey:
             transactional_id_problem=txn_problem,
             clock=look_at_clock(self._client, _stamped([*topics, *internal])),
             arrivals=self._arrivals(topics, knows_group=OFFSETS.name in there),
+            certificate_ends_ms=self._certificate_ends_ms(),
             now_ms=round(time.time() * 1000),
         )
+
+    def _certificate_ends_ms(self) -> int | None:
+        own = own_certificate(self._settings.kafka)
+        return None if own is None else round(own.ends.timestamp() * 1000)
 
     def sample(self, topics: Sequence[Topic], count: int) -> list[RawMessage]:
         """The newest messages of the input, from all its partitions alike.

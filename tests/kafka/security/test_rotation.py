@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from consumer.kafka.security import rotation
 from consumer.kafka.security.rotation import Rotation
 from consumer.settings.schema import Settings
+from tests.support.certificates import Authority
 from tests.support.fakes import ManualClock
 
 
@@ -109,3 +112,33 @@ def test_what_a_client_reads_once_is_told_by_one_client(
 
 def test_without_files_nothing_is_looked_at() -> None:
     assert Rig({"sasl.password": "x", "sasl.username": "alice"}, tells=True).later() == []
+
+
+def test_the_end_of_a_certificate_is_told_once_a_day_in_its_last_week(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    # One of a day.
+    certificate, _ = Authority(tmp_path).issue("worker")
+    given = {"ssl.certificate.location": str(certificate)}
+    Rig(given).later()
+    assert caplog.text == ""
+    rig = Rig(given, tells=True)
+    rig.later()
+    assert "the client's certificate ends on 20" in caplog.text
+    assert "UTC; renew it, and start this worker again" in caplog.text
+    rig.later(80_000)
+    assert len(caplog.records) == 1
+    rig.later(10_000)
+    assert len(caplog.records) == 2
+    Authority(tmp_path).issue("worker", expired=True)
+    Rig(given, tells=True).later()
+    assert "the client's certificate ended on 20" in caplog.text
+
+
+def test_a_certificate_that_lasts_is_not_told_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate, _ = Authority(tmp_path).issue("worker")
+    monkeypatch.setattr(rotation, "_SOON", timedelta(hours=1))
+    Rig({"ssl.certificate.location": str(certificate)}, tells=True).later()
+    assert caplog.text == ""
