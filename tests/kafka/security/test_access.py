@@ -22,10 +22,20 @@ ALL = ["READ", "WRITE", "DESCRIBE"]
 
 
 class Admin:
-    """Tells what may be done with topics and groups; an error, or None, instead of that."""
+    """Tells what may be done with topics and groups; an error, or None, instead of that.
+
+    Attributes:
+        controller: which broker answers; 0 is none.
+    """
 
     def __init__(self, **told: Any) -> None:
         self._told = told
+        self.controller = 1
+
+    def list_topics(self, topic: str, timeout: float) -> Any:
+        assert topic in TOPICS
+        assert timeout > 0
+        return SimpleNamespace(controller_id=self.controller, brokers={1: None})
 
     def describe_topics(self, asked: Any, **options: Any) -> dict[str, Future[Any]]:
         assert options["include_authorized_operations"]
@@ -76,3 +86,12 @@ def test_a_group_that_may_not_be_used(told: Any) -> None:
         "--allow-principal User:alice --group g --operation Read --operation Describe"
     )
     assert group_refusal(Admin(), SETTINGS) == ""
+
+
+def test_nobody_is_asked_where_nobody_answers() -> None:
+    admin = Admin(out=[])
+    admin.controller = 0
+    require_topics(admin, SETTINGS, TOPICS)
+    admin.controller = 1
+    with pytest.raises(KafkaProblem):
+        require_topics(admin, SETTINGS, TOPICS)
