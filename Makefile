@@ -7,7 +7,7 @@ REGISTRY_DIR := .registry
 PROMETHEUS_DIR := .prometheus
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast faults fuzz fuzz-decoders soak sanitize sbom dependencies peers check check-deploy check-image kafka registry prometheus docs pictures lock lock-hashes clean
+.PHONY: help install demo test test-fast faults fuzz fuzz-decoders soak sanitize sbom dependencies peers check check-deploy check-image kafka registry prometheus docs pictures page-pictures lock lock-hashes clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -122,6 +122,9 @@ docs: $(VENV)/.installed-dev ## generate the references in docs/reference/
 
 pictures: $(VENV)/.installed ## the pictures in docs/pictures (Graphviz's dot)
 	@$(BIN)/python docs/pictures/make.py
+
+page-pictures: $(VENV)/.installed-dev ## the pictures of the live page, of a demo of a quarter of an hour (Chromium)
+	@PYTHONPATH=. $(BIN)/python docs/pictures/page.py
 
 lock: $(BIN)/uv ## choose new versions: rewrites constraints.txt
 	@$(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --all-extras \

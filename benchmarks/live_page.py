@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from consumer.contracts.choices import Switch
 from consumer.contracts.messages import (
     Article,
     Entity,
@@ -63,7 +64,7 @@ class Played:
         self.model = ModelInfo("played", "r", "cpu", "int8", ("LOC", "MISC", "ORG", "PER"))
         self.metrics.models_loaded([self.model])
         self._places = [TopicPartition("articles", number) for number in range(partitions)]
-        self.settings = Settings(admin_show_text="on" if shows_text else "off")
+        self.settings = Settings(admin_show_text=Switch.ON if shows_text else Switch.OFF)
         self._article = self._made()
 
     def move(self, live: Live | None) -> None:

@@ -30,6 +30,7 @@ SLOW: Mapping[str, str] = {
     "tests/tagging/model/test_loaded_model.py::test_a_model_of_the_hub": _IMPORTS,
     "tests/tagging/model/test_loaded_model.py::test_a_model_that_the_hub_does": _IMPORTS,
     "tests/tagging/test_adversarial_unicode.py::": _BUNDLED,
+    "tests/telemetry/live/test_browser.py::": "drives Chromium",
     "tests/tagging/test_bundled_model.py::": _BUNDLED,
     "tests/tagging/test_hugging_face_parity.py::": "tags with transformers as well",
     "tests/tagging/test_long_articles.py::": _BUNDLED,

@@ -119,7 +119,7 @@ class TerminalScreen:
     def served(self, address: str) -> None:
         """The address, on a line of its own, as terminals make a link of it."""
         self._console.print(Text.assemble("The worker's page: ", (address, "bold")))
-        self._console.print("[dim]Ctrl-C ends it.[/dim]")
+        self._console.print(Text("Ctrl-C ends it.", "dim"))
 
     def begin(self, model: ModelInfo, articles: int) -> None:
         """The model, and which colour is which type."""

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from consumer.contracts.choices import RebalanceEvent, RejectCode, Switch, TransactionOutcome
-from consumer.contracts.messages import ModelInfo, TopicPartition
+from consumer.contracts.messages import ModelInfo, RunProgress, RunState, TopicPartition
 from consumer.settings.schema import Settings
 from consumer.telemetry.health import Health
 from consumer.telemetry.live.live import KEPT, STEP_S, Live, facts_of, live_from
@@ -136,8 +136,6 @@ def test_a_health_check_that_fails_is_told() -> None:
 
 
 def test_a_bounded_run_is_told() -> None:
-    from consumer.contracts.messages import RunProgress, RunState
-
     rig = Rig()
     assert "run" not in rig.ask()["latest"]
     rig.metrics.run_progress(RunProgress(RunState(30, 120, False), 1.0, 90.0))
@@ -177,6 +175,8 @@ def test_several_workers_are_one() -> None:
                 yield metric
 
     first = read(together, 0.0)
+    for rig in rigs:
+        rig.metrics.run_progress(RunProgress(RunState(30, 120, False), 1.0, 90.0))
     now = [0.0]
     live = Live(together, lambda: GOOD, {}, clock=lambda: now[0], wall_clock=lambda: 0.0)
     live.sample()
@@ -184,7 +184,9 @@ def test_several_workers_are_one() -> None:
         rig.pass_time(1, articles=11)
     now[0] = 5.0
     live.sample()
-    (point,) = orjson.loads(live.answer())["points"]
+    answer = orjson.loads(live.answer())
+    (point,) = answer["points"]
+    assert answer["latest"]["run"] == {"total": 120, "done": 30, "left": 90.0}
     assert (point["in"], point["out"], point["busy"]["tag"]) == (4.4, 4.0, 0.4)
     rigs.pop()
     now[0] = 10.0

@@ -70,6 +70,8 @@ def test_the_page_is_one_document_under_a_strict_policy(port: int) -> None:
 
 def test_the_page_is_made_of_its_sources() -> None:
     assert document() == document()
+    # Also where another server hands it out.
+    assert "frame-ancestors 'none'" in document().policy
 
 
 def test_changes_are_json(port: int) -> None:

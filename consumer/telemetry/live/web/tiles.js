@@ -88,7 +88,7 @@ function showTiles(points, shown, now, looked) {
     const told = `${number} ${unit}`;
     if (value.dataset.told !== told) {
       value.dataset.told = told;
-      value.replaceChildren(number, element("small", {}, unit));
+      value.replaceChildren(`${number} `, element("small", {}, unit));
     }
     const words = tile.side(shown, points);
     const sides = JSON.stringify(words);
