@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 TAGGER_SETTINGS = (
     "model",
     "revision",
+    "model_sha256",
+    "require_pinned_model",
     "device",
     "dtype",
     "threads",
@@ -72,6 +74,23 @@ def tagger_from(settings: Settings) -> Tagger:
     from consumer.tagging.tagger import load_tagger
 
     return load_tagger(**{name: getattr(settings, name) for name in TAGGER_SETTINGS})
+
+
+def checksums_of(settings: Settings) -> tuple[str, ...]:
+    """The checksum of each model that the settings name. Blocks, for downloads too.
+
+    Raises:
+        ModelError: one cannot be found.
+    """
+    from consumer.tagging.model.folder import find_model_folder
+    from consumer.tagging.model.guard.checksum import checksum
+    from consumer.tagging.together import find_models
+
+    if settings.models:
+        folders = [one.folder for one in find_models(settings.models)]
+    else:
+        folders = [find_model_folder(settings.model, settings.revision)]
+    return tuple(checksum(one.name, one.path) for one in folders)
 
 
 def taggers_from(settings: Settings) -> ports.Tagger:

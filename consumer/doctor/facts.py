@@ -16,6 +16,7 @@ class ModelFacts:
     Attributes:
         problem: why it cannot be used; empty where it can, and then the rest is known.
         name, revision, device, dtype: as in `ModelInfo`.
+        sha256: checksum of the files of each model, see `model_sha256`.
         is_of_hub: whether it was found by its hub id.
         how: the kernels that run, as `consumer.tagging.select` logs them.
         load_s: seconds that loading took.
@@ -30,6 +31,7 @@ class ModelFacts:
     revision: str = ""
     device: str = ""
     dtype: str = ""
+    sha256: tuple[str, ...] = ()
     is_of_hub: bool = False
     how: str = ""
     load_s: float = 0.0

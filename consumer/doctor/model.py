@@ -55,6 +55,17 @@ def pinned(facts: Facts) -> Finding | None:
     )
 
 
+def files(facts: Facts) -> Finding | None:
+    """The checksum of everything that is read of the model."""
+    model = _known(facts)
+    if model is None or not model.sha256:
+        return None
+    shown = ",".join(model.sha256)
+    if facts.settings.model_sha256:
+        return green(f"checked: {shown}")
+    return green(f"model_sha256={shown} would hold the worker to them")
+
+
 def kernels(facts: Facts) -> Finding | None:
     """Which kernels run."""
     model = _known(facts)
@@ -82,6 +93,7 @@ def _known(facts: Facts) -> ModelFacts | None:
 MODEL_CHECKS: tuple[tuple[str, Callable[[Facts], Finding | None]], ...] = (
     ("model", loads),
     ("revision", pinned),
+    ("files", files),
     ("kernels", kernels),
     ("rate", rate),
     ("forward pass", forward_pass),

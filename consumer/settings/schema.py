@@ -34,6 +34,7 @@ from consumer.settings.run_bounds import EARLIEST, END, run_group, time_ms
 from consumer.settings.secrets import masked
 from consumer.settings.topic_patterns import takes_in
 from consumer.settings.values import (
+    Checksums,
     Count,
     Device,
     GroupName,
@@ -227,6 +228,13 @@ class Settings(BaseModel):
     of another language, or of none that is known, is published with no entities and
     `"skipped": "language"` in `tagging`. `language_field` and `language_detection` say how an
     article's language is known."""
+    model_sha256: Checksums = ()
+    """Checksum of all files of the model that are read, as `nerstream doctor` shows it; a model
+    whose files have another is refused. With `models` one for each, separated by commas. Empty
+    takes any."""
+    require_pinned_model: Switch = Switch.OFF
+    """`on` refuses a model that may be another tomorrow: one of the hub without its commit as
+    revision, or a folder, without `model_sha256`. The bundled one is part of nerstream."""
     device: Device = "auto"
     """`auto`, `cpu`, `cuda` or `cuda:N`."""
     dtype: Dtype = Dtype.AUTO

@@ -23,6 +23,7 @@ _NAME_BYTES = 8_000
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}")
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
+_CHECKSUM = re.compile("[0-9a-f]{64}")
 
 
 class WrongValue(ValueError):
@@ -148,6 +149,16 @@ def _language(tag: str) -> str:
             f'"{tag}" is no language', "it must be a code such as en or de, or und for unknown ones"
         )
     return tag.lower()
+
+
+def _checksum(text: str) -> str:
+    digits = text.lower().removeprefix("sha256:")
+    if not _CHECKSUM.fullmatch(digits):
+        raise WrongValue(
+            f'"{text}" is no SHA-256',
+            "it must be 64 hexadecimal digits, as nerstream doctor shows them",
+        )
+    return digits
 
 
 def _split(value: Any) -> Any:
@@ -289,6 +300,11 @@ TextFields: TypeAlias = Annotated[
     tuple[Annotated[str, AfterValidator(_path)], ...],
     BeforeValidator(_split_paths),
     AfterValidator(_each_once),
+]
+Checksums: TypeAlias = Annotated[
+    tuple[Annotated[str, AfterValidator(_checksum)], ...],
+    BeforeValidator(_split),
+    AfterValidator(_none_twice),
 ]
 OptionalNames: TypeAlias = Annotated[
     tuple[str, ...], BeforeValidator(_split), AfterValidator(_none_twice)

@@ -27,6 +27,7 @@ from consumer.tagging.engine.plain_offers import PACKED_OFFERS, PADDED_OFFERS
 from consumer.tagging.model.device import find_device, loaded_as
 from consumer.tagging.model.faithful_dtypes import read_faithful_dtypes
 from consumer.tagging.model.folder import find_model_folder
+from consumer.tagging.model.guard.checksum import NO_PINS, Pins
 from consumer.tagging.model.loaded_model import LoadedModel, load_from_folder
 
 #: Of all engines; of two that cost the same the first is taken.
@@ -141,6 +142,7 @@ def load_model(
     threads: int,
     *,
     modules_of_transformers: bool = False,
+    pins: Pins = NO_PINS,
 ) -> LoadedModel:
     """Load a model. Blocks, for the download too where it is on the hub and not yet here.
 
@@ -151,6 +153,7 @@ def load_model(
         dtype: one of `consumer.contracts.choices.Dtype`.
         threads: CPU threads for the whole process; 0 leaves it to torch.
         modules_of_transformers: load its modules for a BERT too, see `consumer.tagging.model.bert`.
+        pins: what it must be.
 
     Raises:
         ModelError: it cannot be found or loaded, is no token classifier, or the device is absent
@@ -158,7 +161,7 @@ def load_model(
     """
     machine = this_machine(find_device(name, device))
     check_dtype(name, dtype, machine)
-    folder = find_model_folder(name, revision)
+    folder = find_model_folder(name, revision, pins)
     # Who names a precision need not care what the file says.
     faithful = read_faithful_dtypes(name, folder.path) if dtype == Dtype.AUTO else frozenset()
     return load_from_folder(

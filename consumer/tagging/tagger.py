@@ -10,7 +10,7 @@ from itertools import chain, islice
 
 from tokenizers import Tokenizer
 
-from consumer.contracts.choices import Aggregation
+from consumer.contracts.choices import Aggregation, Switch
 from consumer.contracts.errors import ModelError, SettingsError, first_line
 from consumer.contracts.messages import (
     Answer,
@@ -24,6 +24,7 @@ from consumer.tagging.engine.engine import Engine, is_out_of_memory
 from consumer.tagging.engine.forward import Forward, share_device
 from consumer.tagging.engine.forward_run import ForwardResult
 from consumer.tagging.entities import READ_FIRST, find_entities
+from consumer.tagging.model.guard.checksum import Pins
 from consumer.tagging.model.loaded_model import LoadedModel
 from consumer.tagging.select import load_model, select_engine, with_fallback
 from consumer.tagging.tokenize.encoding import ArticleEncoding, TextTokenizer
@@ -70,6 +71,8 @@ def load_tagger(
     batch_tokens: int,
     window_tokens: int = 0,
     tokenizer_processes: int = 0,
+    model_sha256: Sequence[str] = (),
+    require_pinned_model: str = Switch.OFF,
 ) -> Tagger:
     """Load a model and make it ready to tag. Blocks for seconds, or for a download.
 
@@ -88,10 +91,13 @@ def load_tagger(
         batch_tokens,
         tokenizer_processes,
     )
+    pins = Pins(model_sha256, required=require_pinned_model == Switch.ON)
     try:
         return with_fallback(
             dtype,
-            lambda taken: Tagger(load_model(model, revision, device, taken, threads), options),
+            lambda taken: Tagger(
+                load_model(model, revision, device, taken, threads, pins=pins), options
+            ),
         )
     except RuntimeError as error:
         # Moving the weights, and the first passes, which find out how to run the model.

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from consumer.contracts.choices import Switch
 from consumer.contracts.errors import ModelError
 from consumer.tagging.memory_check import check_memory
 from consumer.tagging.model.device import find_device
 from consumer.tagging.model.folder import BUNDLED, ModelFolder, find_model_folder
+from consumer.tagging.model.guard.checksum import Pins
 from consumer.tagging.routed import RoutedTagger
 from consumer.tagging.tagger import Tagger, load_tagger, run_beside, tokenize_beside
 
@@ -45,6 +47,8 @@ def load_taggers(
     device: str,
     dtype: str,
     tokenizer_processes: int,
+    model_sha256: Sequence[str] = (),
+    require_pinned_model: str = Switch.OFF,
     **options: Any,
 ) -> Tagger | RoutedTagger:
     """Load a model for each language. Blocks, for downloads too.
@@ -61,7 +65,7 @@ def load_taggers(
         ModelError: as `load_tagger`; or the device has no memory for all of them.
         SettingsError, TokenizerFailed: as `load_tagger`.
     """
-    wanted = find_models(models)
+    wanted = find_models(models, Pins(model_sha256, required=require_pinned_model == Switch.ON))
     check_memory(
         [(one.title, one.folder) for one in wanted], find_device(wanted[0].name, device), dtype
     )
@@ -73,6 +77,7 @@ def load_taggers(
             model=model.name,
             # The commit that was found, so that what is loaded is what was checked.
             revision=model.folder.revision,
+            model_sha256=model_sha256,
             device=device,
             dtype=dtype,
             **options,
@@ -87,20 +92,21 @@ def load_taggers(
     return RoutedTagger(by_language)
 
 
-def find_models(models: Mapping[str, str]) -> list[WantedModel]:
+def find_models(models: Mapping[str, str], pins: Pins | None = None) -> list[WantedModel]:
     """Find the models that languages name, each once. Blocks, for downloads too.
 
     Args:
         models: see `load_taggers`.
+        pins: what each must be; None is anything.
 
     Raises:
-        ModelError: one cannot be found.
+        ModelError: one cannot be found, or is not what `pins` say.
     """
     found: dict[tuple[str, Path], WantedModel] = {}
     for language, reference in models.items():
         try:
             name, revision = split_reference(reference)
-            folder = find_model_folder(name, revision)
+            folder = find_model_folder(name, revision, pins or Pins())
         except ModelError as error:
             raise ModelError(f"models {language}: {error}") from error
         # By its name too: who links a folder under two names wants to tell them apart.

@@ -550,7 +550,7 @@ def test_what_is_wrong_is_told_with_what_to_do(name: str) -> None:
 
 def test_every_check_has_a_case_that_is_not_green() -> None:
     spoilt = {check for check, _, _, _ in SPOILT.values()}
-    never = {model.kernels, model.rate, sample.languages}
+    never = {model.kernels, model.files, model.rate, sample.languages}
     assert {check for _, room in ALL for _, check in room} - spoilt == never
 
 
@@ -561,6 +561,7 @@ def test_every_check_has_a_case_that_is_not_green() -> None:
         (timeouts.transaction, facts(delivery="at_least_once")),
         (timeouts.forward_pass, facts(model=Unknown("no"))),
         (model.kernels, facts(model=ModelFacts(problem="no"))),
+        (model.files, facts(model=ModelFacts(problem="no"))),
         (sample.rejections, facts()),
         (sample.arrival, facts()),
     ],
@@ -569,6 +570,16 @@ def test_what_does_not_apply_is_left_out(
     check: Callable[[Facts], Finding | None], given: Facts
 ) -> None:
     assert check(given) is None
+
+
+def test_the_checksum_is_shown_and_said_to_be_checked_where_it_is() -> None:
+    shown = "ab" * 32
+    finding = model.files(facts(model=sound.model(sha256=(shown,))))
+    assert finding is not None
+    assert finding.text == f"model_sha256={shown} would hold the worker to them"
+    checked = model.files(facts(model=sound.model(sha256=(shown,)), model_sha256=(shown,)))
+    assert checked is not None
+    assert checked.text == f"checked: {shown}"
 
 
 def test_one_broker_needs_no_more_copies_than_it_can_hold() -> None:

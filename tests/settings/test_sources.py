@@ -124,6 +124,7 @@ def test_two_names_of_one_property_are_given_once() -> None:
 _NAMES = {
     "text_format": ("html", "title=plain"),
     "languages": ("en", "de"),
+    "model_sha256": ("0" * 64, "f" * 64),
     "type_names": ("PER=person", "LOC=place"),
 }
 

@@ -105,6 +105,7 @@ def model(**more: Any) -> ModelFacts:
         revision="a" * 40,
         device="cpu",
         dtype="bfloat16",
+        sha256=("c" * 64,),
         is_of_hub=True,
         how="bfloat16, layers fused",
         load_s=2.0,

@@ -13,6 +13,7 @@ from consumer.contracts.errors import ModelError
 from consumer.contracts.messages import Encoding, PreparedArticle
 from consumer.tagging import memory_check, together
 from consumer.tagging.model.folder import ModelFolder
+from consumer.tagging.model.guard.checksum import Pins
 from consumer.tagging.routed import RoutedTagger
 from consumer.tagging.tagger import Tagger
 from consumer.tagging.together import find_models, load_taggers, split_reference
@@ -145,17 +146,19 @@ def test_the_revision_that_was_found_is_the_one_that_is_loaded(
     asked: list[tuple[str, str]] = []
     loaded: list[tuple[str, str]] = []
 
-    def find(name: str, revision: str) -> ModelFolder:
+    def find(name: str, revision: str, pins: Pins) -> ModelFolder:
+        assert pins == Pins(("a" * 64,), required=True)
         asked.append((name, revision))
         return found
 
     def load_one(**arguments: Any) -> Tagger:
         loaded.append((arguments["model"], arguments["revision"]))
+        assert arguments["model_sha256"] == ("a" * 64,)
         return tiny_tagger()
 
     monkeypatch.setattr(together, "find_model_folder", find)
     monkeypatch.setattr(together, "load_tagger", load_one)
-    load({"en": "a/b@main"})
+    load({"en": "a/b@main"}, model_sha256=("a" * 64,), require_pinned_model="on")
     assert asked == [("a/b", "main")]
     assert loaded == [("a/b", found.revision)]
 

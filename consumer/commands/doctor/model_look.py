@@ -23,7 +23,7 @@ from consumer.contracts.messages import (
 )
 from consumer.contracts.ports import Tagger
 from consumer.doctor.facts import ModelFacts
-from consumer.loading import taggers_from
+from consumer.loading import checksums_of, taggers_from
 from consumer.pipeline.batching import BatchBuilder
 from consumer.settings.schema import Settings
 
@@ -56,6 +56,7 @@ def look_at_model(
     try:
         with choices:
             tagger = taggers_from(settings)
+        checksums = checksums_of(settings)
         load_s = time.monotonic() - began
         measured_on = f"{len(articles):,} articles of the sample"
         prepared = _prepared(tagger, articles)
@@ -71,6 +72,7 @@ def look_at_model(
         ModelFacts(
             name=", ".join(one.name for one in infos),
             revision=", ".join(one.revision for one in infos),
+            sha256=checksums,
             device=infos[0].device,
             dtype=infos[0].dtype,
             is_of_hub=any(not one.revision.startswith("sha256:") for one in infos),

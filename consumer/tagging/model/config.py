@@ -9,6 +9,7 @@ from typing import Any
 
 from consumer.contracts.errors import ModelError
 from consumer.tagging.model.files import json_kind, read_json
+from consumer.tagging.model.guard.sizes import check_no_code, check_sizes
 
 CONFIG = "config.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
@@ -43,6 +44,8 @@ def read_config(name: str, folder: Path) -> Mapping[str, Any]:
             f'"bert"{_found(config, "model_type")}'
         )
     _check_architecture(name, config)
+    check_no_code(name, CONFIG, config)
+    check_sizes(name, CONFIG, config)
     return config
 
 
@@ -110,6 +113,7 @@ def read_tokenizer_config(name: str, folder: Path) -> Mapping[str, Any]:
     if not (folder / TOKENIZER_CONFIG).exists():
         return {}
     config = read_json(name, folder / TOKENIZER_CONFIG)
+    check_no_code(name, TOKENIZER_CONFIG, config)
     longest = config.get("model_max_length")
     is_number = type(longest) in (int, float)
     if longest is not None and not (is_number and longest >= 1):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import logging
 import os
 import re
 import sys
@@ -18,6 +20,21 @@ from huggingface_hub.utils import logging as hub_logging
 from consumer.contracts.errors import ModelError, first_line
 from consumer.contracts.safe_streams import styled
 from consumer.tagging.model.config import ADAPTER_CONFIG, adapter_alone
+from consumer.tagging.model.guard.checksum import (
+    NO_PINS,
+    Pins,
+    check_checksum,
+    check_is_fixed,
+    sha256_of,
+)
+from consumer.tagging.model.guard.folder_files import READ_FILES, check_files, pickled_in
+from consumer.tagging.model.guard.hub_answers import (
+    broken_off,
+    check_downloaded,
+    no_hub,
+    other_size,
+    tell_of_answer,
+)
 
 #: The name of the model that ships with the package, and where it lies.
 BUNDLED = "bundled"
@@ -30,9 +47,12 @@ HUB_TIMEOUT_S = 10.0
 #: Hexadecimal digits of the digest that names a folder's weights.
 DIGEST_DIGITS = 12
 
-#: What a repository holds for us; no pickled weights, no exports for other runtimes.
-_WANTED_FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]
 _UNWANTED_FILES = ["*/*"]
+
+_log = logging.getLogger(__name__)
+
+#: Errors of a place that cannot be written.
+_NO_PLACE = (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR)
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -55,16 +75,27 @@ class ModelFolder:
     revision: str
 
 
-def find_model_folder(name: str, revision: str) -> ModelFolder:
+def find_model_folder(name: str, revision: str, pins: Pins = NO_PINS) -> ModelFolder:
     """Find a model, downloading it where it is on the hub and not yet here. Blocks.
 
     Args:
         name: `bundled`, a folder, or a hub id. What exists as a folder is taken for one.
         revision: commit, tag or branch of a hub repository; empty takes `main`.
+        pins: what it must be.
 
     Raises:
-        ModelError: there is no such model, or the hub cannot be reached.
+        ModelError: there is no such model, the hub cannot be reached or answers with something
+            else, a file of it is not one that can be read without harm, or it is not what `pins`
+            say.
     """
+    found = _found(name, revision, pins)
+    checked = check_checksum(name, found.path, pins)
+    if checked is not None:
+        _log.info("model %s: its files have the checksum %s, as model_sha256", name, checked)
+    return found
+
+
+def _found(name: str, revision: str, pins: Pins) -> ModelFolder:
     if name == BUNDLED:
         if not BUNDLED_FOLDER.is_dir():
             raise ModelError(
@@ -77,12 +108,14 @@ def find_model_folder(name: str, revision: str) -> ModelFolder:
     if folder.is_dir():
         # A link keeps its own name: it is what a person chose to call the model.
         named = folder if folder.name not in ("", "..") else folder.resolve()
+        check_is_fixed(name, revision, pins, is_on_hub=False)
         return _local(name, named.name or name, folder)
     if not _HUB_ID.fullmatch(name) or name.startswith("."):
         raise ModelError(
             f"model {name}: no such folder; --model takes a local folder, a Hugging Face hub id "
             f"(OWNER/NAME) or {BUNDLED}"
         )
+    check_is_fixed(name, revision, pins, is_on_hub=True)
     return _hub(name, revision or "main")
 
 
@@ -90,16 +123,11 @@ def _local(asked: str, name: str, folder: Path) -> ModelFolder:
     weights = sorted(folder.glob("*.safetensors"))
     if not weights:
         raise ModelError(_no_weights(asked, folder))
+    # A pipe, which `check_files` refuses, would be waited for.
+    check_files(asked, folder)
     digest = hashlib.sha256()
     for path in weights:
-        try:
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
-        except OSError as error:
-            raise ModelError(
-                f"model {asked}: its {path.name} cannot be read ({error.strerror}); copy or "
-                "download it again, as a file that the worker's user may read"
-            ) from error
+        digest.update(bytes.fromhex(sha256_of(asked, path)))
     return ModelFolder(name, folder, f"sha256:{digest.hexdigest()[:DIGEST_DIGITS]}")
 
 
@@ -120,16 +148,20 @@ def _hub(name: str, revision: str) -> ModelFolder:
         disable_progress_bars()
     try:
         commit = _commit(name, revision)
+        is_here = _is_cached(name, commit)
         path = Path(
             huggingface_hub.snapshot_download(
                 name,
                 revision=commit,
-                allow_patterns=_WANTED_FILES,
+                allow_patterns=list(READ_FILES),
                 ignore_patterns=_UNWANTED_FILES,
-                local_files_only=_is_cached(name, commit),
+                local_files_only=is_here,
                 tqdm_class=_Bar,
             )
         )
+        check_files(name, path)
+        if not is_here:
+            check_downloaded(name, path)
     except (hub_errors.LocalEntryNotFoundError, hub_errors.OfflineModeIsEnabled) as error:
         raise ModelError(_unreachable(name, revision)) from error
     except hub_errors.GatedRepoError as error:
@@ -148,7 +180,14 @@ def _hub(name: str, revision: str) -> ModelFolder:
             "one needs HF_TOKEN); check --model"
         ) from error
     except (hub_errors.HfHubHTTPError, OSError) as error:
+        if told := _unwritable(name, error) or other_size(name, error):
+            raise ModelError(told) from error
         raise ModelError(f"{_unreachable(name, revision)} ({first_line(error)})") from error
+    except ModelError:
+        raise
+    except Exception as error:  # what its libraries make of an answer that is none
+        told = tell_of_answer(name, error) or broken_off(name, first_line(error))
+        raise ModelError(told) from error
     if not any(path.glob("*.safetensors")):
         raise ModelError(_no_weights(name, path))
     return ModelFolder(name, path, path.name)
@@ -169,8 +208,12 @@ def _commit(name: str, revision: str) -> str:
         try:
             path = huggingface_hub.snapshot_download(name, revision=revision, local_files_only=True)
         except (hub_errors.LocalEntryNotFoundError, OSError):
+            if told := tell_of_answer(name, error):
+                raise ModelError(told) from error
             raise hub_errors.LocalEntryNotFoundError(first_line(error)) from error
         return Path(path).name
+    if not _COMMIT.fullmatch(str(answer.sha)):
+        raise ModelError(no_hub(name, f"it names {str(answer.sha)[:60]!r} as the commit"))
     return str(answer.sha)
 
 
@@ -184,6 +227,21 @@ def _is_cached(name: str, commit: str) -> bool:
     return any(Path(path).glob("*.safetensors")) and (Path(path) / "config.json").is_file()
 
 
+def _unwritable(name: str, error: Exception) -> str | None:
+    """What to say where the download has no place; None of other errors."""
+    if not isinstance(error, OSError) or error.errno not in _NO_PLACE:
+        return None
+    return (
+        f"model {name}: the download cannot be kept at {error.filename or _cache()} "
+        f"({error.strerror}); set HF_HOME to a folder that the worker may write and that has room, "
+        "or point --model at a local folder that holds the model"
+    )
+
+
+def _cache() -> str:
+    return str(huggingface_hub.constants.HF_HUB_CACHE)
+
+
 def _unreachable(name: str, revision: str) -> str:
     return (
         f"model {name}: the Hugging Face hub cannot be reached and no copy of revision "
@@ -195,7 +253,11 @@ def _unreachable(name: str, revision: str) -> str:
 def _no_weights(name: str, folder: Path) -> str:
     if (folder / ADAPTER_CONFIG).is_file():
         return adapter_alone(name, folder)
+    pickled = pickled_in(folder)
+    has = f" but {', '.join(pickled)}" if pickled else ""
     return (
-        f"model {name}: it has no weights as safetensors (*.safetensors), and no others are "
-        "loaded, since unpickling can run code; save it once with save_pretrained"
+        f"model {name}: it has no weights as safetensors (*.safetensors){has}, and no others are "
+        "loaded, since unpickling can run code; save it once as such, where you trust it: "
+        "transformers.AutoModelForTokenClassification.from_pretrained(FOLDER)"
+        ".save_pretrained(FOLDER)"
     )

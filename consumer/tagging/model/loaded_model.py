@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import warnings
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ from consumer.tagging.model.config import labels_in, read_config, read_tokenizer
 from consumer.tagging.model.device import loaded_as
 from consumer.tagging.model.folder import ModelFolder
 from consumer.tagging.model.labels import Labels, read_labels
+from consumer.tagging.model.memory import free_host_memory
 from consumer.tagging.model.network import load_config, load_network
 from consumer.tagging.model.tokenizer_check import (
     SAMPLE,
@@ -32,6 +34,7 @@ from consumer.tagging.model.tokenizer_check import (
 )
 from consumer.tagging.model.tokenizer_files import is_of_family, load_tokenizer, own_vocabulary
 from consumer.tagging.model.weights import (
+    ModelWeights,
     check_kind,
     check_layers,
     check_outputs,
@@ -40,6 +43,8 @@ from consumer.tagging.model.weights import (
 
 #: Longest window of a model that names no limit of its own.
 DEFAULT_MAX_TOKENS = 512
+
+_MEBIBYTE = 2**20
 
 #: A tokenizer without a limit names an absurd one (1e30).
 _ABSURD_TOKENS = 1_000_000
@@ -119,6 +124,7 @@ def load_from_folder(
     tokenizer_said = read_tokenizer_config(name, folder.path)
     weights = read_weights(name, folder.path)
     check_kind(name, weights)
+    _check_memory(name, weights, loaded_as(dtype))
     id2label = labels_in(name, said)
     check_outputs(name, weights, len(id2label))
     labels = read_labels(id2label, name)
@@ -186,6 +192,18 @@ def load_from_folder(
         first_position=first_position,
         asked_dtype=asked_dtype,
     )
+
+
+def _check_memory(name: str, weights: ModelWeights, dtype: torch.dtype) -> None:
+    """Refuse weights that this machine has no memory for; on their way to a GPU they come by."""
+    needed = sum(prod(shape) for shape in weights.shapes.values()) * dtype.itemsize
+    free = free_host_memory()
+    if free is not None and needed > free:
+        raise ModelError(
+            f"model {name}: its weights take {needed / _MEBIBYTE:,.0f} MiB, and this machine, or "
+            f"its container, has {free / _MEBIBYTE:,.0f} MiB of memory free; give the worker more "
+            "memory, or choose a smaller model"
+        )
 
 
 def _tell_labels(name: str, labels: Labels) -> None:

@@ -12,6 +12,7 @@ from transformers import CONFIG_MAPPING, AutoConfig
 
 from consumer.contracts.errors import ModelError, first_line
 from consumer.tagging.model.bert import load_bert
+from consumer.tagging.model.guard.sizes import check_network
 from consumer.tagging.model.weights import ModelWeights
 
 #: Characters of a library's error that ours repeats.
@@ -74,6 +75,9 @@ def load_network(
         if own is not None:
             _check_finite(name, own)
             return own
+        planned = _planned(config)
+        if planned is not None:
+            check_network(name, planned, weights.shapes)
         network, report = load_modules(str(folder), config, weights, dtype)
     except ModelError:
         raise
@@ -103,6 +107,22 @@ def load_network(
         weight.data = weight.data.clone()
     _check_finite(name, network)
     return network
+
+
+def _planned(config: Any) -> torch.nn.Module | None:
+    """The network that a configuration describes, without memory for its weights; None where it
+    cannot be had so."""
+    from transformers import MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING
+
+    kind = MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING.get(type(config), None)
+    if kind is None:
+        return None
+    try:
+        with torch.device("meta"):
+            planned: torch.nn.Module = kind(config)
+    except Exception:  # said by who builds it in earnest
+        return None
+    return planned
 
 
 def _check_finite(name: str, network: torch.nn.Module) -> None:

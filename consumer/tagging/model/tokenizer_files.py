@@ -20,6 +20,8 @@ from transformers.models.auto.tokenization_auto import (
 from consumer.contracts.errors import ModelError, first_line
 from consumer.tagging.model.config import TOKENIZER_CONFIG
 from consumer.tagging.model.files import read_bytes, read_json
+from consumer.tagging.model.guard.tokenizer import check_tokenizer, has_expressions
+from consumer.tagging.model.guard.trial import try_expressions
 from consumer.tagging.model.tokenizer_check import CASED_SHARE
 
 #: The one file that holds a whole tokenizer.
@@ -81,7 +83,11 @@ def tokenizer_options(
         if (folder / file).exists():
             _check_roles(name, file, read_json(name, folder / file))
     if (folder / TOKENIZER).exists():
-        options = _case_of_document(read_json(name, folder / TOKENIZER))
+        document = read_json(name, folder / TOKENIZER)
+        check_tokenizer(name, TOKENIZER, document)
+        if has_expressions(document):
+            try_expressions(name, folder / TOKENIZER)
+        options = _case_of_document(document)
     else:
         options = _check_files(name, folder, config, tokenizer_config)
     # What a person has written wins over what the files look like.

@@ -12,14 +12,11 @@ import torch
 from safetensors.torch import load_file
 
 from consumer.contracts.errors import ModelError
-from consumer.tagging.model.files import check_beginning, read_json
+from consumer.tagging.model.files import read_json
+from consumer.tagging.model.guard.header import read_header
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
-
-#: Bytes of the length that comes before the header, and the longest header that the library reads.
-_LENGTH_BYTES = 8
-_MAX_HEADER_BYTES = 100_000_000
 
 #: What wrappers put in front of names: `torch.compile`, data parallelism, and a module of one's own
 #: around the model. The first may stand anywhere in a name, the others only in front of all names.
@@ -83,7 +80,7 @@ def read_weights(name: str, folder: Path) -> ModelWeights:
     files = tuple(_files(name, folder))
     found: dict[str, tuple[int, ...]] = {}
     for path in files:
-        found.update(_read_header(name, path))
+        found.update(read_header(name, path))
     shapes = {key.replace(_COMPILED, ""): shape for key, shape in found.items()}
     wrappers = ""
     for wrapper in _AROUND_ALL:
@@ -192,67 +189,3 @@ def _files(name: str, folder: Path) -> list[Path]:
 
 def _is_file_name(value: object) -> bool:
     return isinstance(value, str) and value != "" and value == Path(value).name
-
-
-def _read_header(name: str, path: Path) -> dict[str, tuple[int, ...]]:
-    """Shapes by name, from the header of a safetensors file."""
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            beginning = file.read(1024)
-            check_beginning(name, path.name, beginning)
-            length = int.from_bytes(beginning[:_LENGTH_BYTES], "little")
-            file.seek(_LENGTH_BYTES)
-            header = file.read(length) if length <= _MAX_HEADER_BYTES else b""
-    except OSError as error:
-        raise ModelError(
-            f"model {name}: its {path.name} cannot be read ({error.strerror}); make it a file that "
-            "the worker's user may read"
-        ) from error
-    no_weights = (
-        f"model {name}: its {path.name} is not in the form of safetensors; save the model again "
-        "with save_pretrained"
-    )
-    if len(beginning) <= _LENGTH_BYTES or beginning[_LENGTH_BYTES : _LENGTH_BYTES + 1] != b"{":
-        raise ModelError(no_weights)
-    if len(header) < length:
-        raise ModelError(_cut_off(name, path, size, _LENGTH_BYTES + length))
-    try:
-        tensors = json.loads(header)
-        tensors.pop("__metadata__", None)
-        shapes = {key: _whole_numbers(tensor["shape"]) for key, tensor in tensors.items()}
-        ends = [_whole_numbers(tensor["data_offsets"])[1] for tensor in tensors.values()]
-        dtypes = {key: str(tensor["dtype"]) for key, tensor in tensors.items()}
-    except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError) as error:
-        raise ModelError(no_weights) from error
-    if not shapes:
-        raise ModelError(f"model {name}: its {path.name} holds no weights; save the model again")
-    needed = _LENGTH_BYTES + length + max(ends)
-    if size < needed:
-        raise ModelError(_cut_off(name, path, size, needed))
-    if size > needed:
-        raise ModelError(
-            f"model {name}: its {path.name} has {size - needed:,} bytes more than its header tells "
-            "of; copy or download it again"
-        )
-    for key, dtype in dtypes.items():
-        if key.endswith((".weight", ".bias")) and not dtype.startswith(("F", "BF")):
-            raise ModelError(
-                f"model {name}: its weights are not floating-point numbers ({key} is of type "
-                f"{dtype}), as a quantised model has them; save it in float32, float16 or bfloat16"
-            )
-    return shapes
-
-
-def _whole_numbers(value: object) -> tuple[int, ...]:
-    """A list of integers from 0 on."""
-    if isinstance(value, list) and all(type(one) is int and one >= 0 for one in value):
-        return tuple(value)
-    raise ValueError(value)
-
-
-def _cut_off(name: str, path: Path, size: int, needed: int) -> str:
-    return (
-        f"model {name}: its {path.name} is cut off: it has {size:,} bytes and should have at least "
-        f"{needed:,}; copy or download it again"
-    )

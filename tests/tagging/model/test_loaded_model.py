@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, ClassVar
-from urllib.parse import urlsplit
+from typing import Any
 
 import pytest
 import torch
@@ -26,6 +22,7 @@ from consumer.tagging.model import folder as model_folder
 from consumer.tagging.model.folder import find_model_folder
 from consumer.tagging.model.loaded_model import LoadedModel
 from consumer.tagging.select import load_model
+from tests.support.fake_hub import FakeHub, fake_hub
 from tests.support.tiny_models import FAMILIES, save_tiny_model, tiny_folder
 
 
@@ -237,7 +234,7 @@ def as_another_kind(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
-        (without_weights, r"no weights as safetensors .* save_pretrained"),
+        (without_weights, "no weights as safetensors .* but pytorch_model.bin, .*save_pretrained"),
         (without_a_head, "no trained token-classification head; choose a model .* nerstream train"),
         (without_a_layer, "its weights lack 1 tensors, bert.encoder.layer.1.output.dense.weight"),
         (
@@ -379,79 +376,11 @@ def test_a_cached_commit_needs_no_hub(tmp_path: Path) -> None:
         assert (answer, stderr) == (commit, "")
 
 
-class FakeHub(BaseHTTPRequestHandler):
-    """As much of the hub's protocol as a download needs, for one repository."""
-
-    COMMIT = "0123456789abcdef0123456789abcdef01234567"
-    #: What the repository holds beside the tiny model: weights that must not be fetched.
-    EXTRA = ("pytorch_model.bin", "onnx/config.json")
-    asked: ClassVar[list[str]] = []
-
-    def do_HEAD(self) -> None:
-        self.do_GET()
-
-    def do_GET(self) -> None:
-        path = urlsplit(self.path).path
-        self.asked.append(path)
-        names = [file.name for file in tiny_folder().iterdir()]
-        if path == "/api/models/some/tagger/revision/main":
-            self._answer({"id": "some/tagger", "sha": self.COMMIT})
-        elif path == f"/api/models/some/tagger/revision/{self.COMMIT}":
-            files = [{"rfilename": name} for name in (*names, *self.EXTRA)]
-            self._answer({"id": "some/tagger", "sha": self.COMMIT, "siblings": files})
-        elif path == f"/api/models/some/tagger/tree/{self.COMMIT}":
-            entries = [
-                {"type": "file", "path": name, "oid": "0" * 40, "size": size}
-                for name, size in self._sizes(names)
-            ]
-            self._answer(entries)
-        elif path.startswith(f"/some/tagger/resolve/{self.COMMIT}/"):
-            self._send(path.rpartition("/")[2])
-        else:
-            self._answer({"error": "Repository not found"}, 404, "RepoNotFound")
-
-    def _sizes(self, names: list[str]) -> list[tuple[str, int]]:
-        sizes = [(name, (tiny_folder() / name).stat().st_size) for name in names]
-        return sizes + [(name, 10) for name in self.EXTRA]
-
-    def _answer(self, document: Any, status: int = 200, code: str = "") -> None:
-        body = json.dumps(document).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        if code:
-            self.send_header("X-Error-Code", code)
-        self.end_headers()
-        self._write(body)
-
-    def _send(self, name: str) -> None:
-        body = (tiny_folder() / name).read_bytes()
-        self.send_response(200)
-        self.send_header("ETag", f'"{hashlib.sha256(body).hexdigest()}"')
-        self.send_header("X-Repo-Commit", self.COMMIT)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self._write(body)
-
-    def _write(self, body: bytes) -> None:
-        if self.command == "GET":
-            self.wfile.write(body)
-
-    def log_message(self, *_arguments: object) -> None:
-        """Say nothing."""
-
-
 @pytest.fixture
 def hub() -> Iterator[str]:
     """The address of a hub that has some/tagger."""
-    FakeHub.asked.clear()
-    tiny_folder()
-    with ThreadingHTTPServer(("127.0.0.1", 0), FakeHub) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with fake_hub() as address:
+        yield address
 
 
 def test_a_model_of_the_hub_is_fetched_and_named_by_its_commit(hub: str, tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""What a model that a stranger made may not be or do, found out before it is loaded."""

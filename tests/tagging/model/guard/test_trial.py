@@ -1,0 +1,67 @@
+"""Regular expressions tried in a process of their own."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from tokenizers import Regex, Tokenizer, models, pre_tokenizers
+
+from consumer.contracts.errors import ModelError
+from consumer.tagging.model.guard import trial
+from consumer.tagging.model.guard.trial import try_expressions
+
+
+def saved(folder: Path, expression: str) -> Path:
+    tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0, "a": 1}, "[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(expression), "isolated")
+    path = folder / "tokenizer.json"
+    tokenizer.save(str(path))
+    return path
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        # Of GPT-2, and of Llama 3 and its kin.
+        r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
+        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
+        r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+    ],
+)
+def test_expressions_in_use_pass(expression: str, tmp_path: Path) -> None:
+    try_expressions("M", saved(tmp_path, expression))
+
+
+@pytest.mark.parametrize("expression", ["(a+)+b", "(x+x+)+y", r"(\w+\s?)*$", "(q|q)*z"])
+def test_a_bomb_is_refused(expression: str, tmp_path: Path) -> None:
+    with pytest.raises(ModelError) as raised:
+        try_expressions("M", saved(tmp_path, expression))
+    told = str(raised.value)
+    assert told.startswith("model M: its tokenizer.json ")
+    assert "is not fit for texts of strangers" in told
+    assert "\n" not in told
+
+
+def test_what_takes_too_long_is_named_with_its_text(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = iter(range(100_000))
+    monkeypatch.setattr(time, "process_time", lambda: float(next(seconds)))
+    monkeypatch.setattr(resource, "setrlimit", lambda *_: None)
+    trial.main(str(saved(tmp_path, "(a)")))
+    assert capsys.readouterr().out.splitlines()[-1] == '{"seconds": 1.0, "text": "a"}'
+
+
+def test_a_process_that_is_killed_is_a_refusal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killing = tmp_path / "python"
+    killing.write_text("#!/bin/sh\necho '\"zz\"'\nkill -KILL $$\n")
+    killing.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(killing))
+    with pytest.raises(ModelError, match=r'used up 60 s of a processor on "zz" repeated'):
+        try_expressions("M", saved(tmp_path, "(a)"))
