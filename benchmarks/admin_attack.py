@@ -42,6 +42,12 @@ from tests.integration.kafka_server import KafkaServer
 _WORKER_CORE, _OTHER_CORE = {0}, {1}
 _ARTICLE_BYTES = 2_000
 
+#: The worker with the bundled model, or a thread that does nothing but Python.
+_VICTIMS = ("worker", "python")
+
+#: All attacks at once.
+_ALL = "all"
+
 #: Seconds until the attackers have used up what the port saved in quiet.
 _BURST_OVER_S = 2.0
 
@@ -49,20 +55,24 @@ _BURST_OVER_S = 2.0
 def main() -> None:
     """Measure; print, and write the record."""
     parser = argparse.ArgumentParser(description="a worker under attack at its admin port")
-    parser.add_argument("--seconds", type=float, default=4.0, help="of each window")
+    parser.add_argument("--victim", choices=_VICTIMS, default="worker", help="who is attacked")
+    parser.add_argument("--attacks", nargs="*", default=[*KINDS, _ALL], choices=[*KINDS, _ALL])
+    parser.add_argument("--seconds", type=float, default=3.0, help="of each window")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--articles", type=int, default=60_000, help="that wait in Kafka")
     parser.add_argument("--machine", required=True, help="what to call this machine")
     parser.add_argument("--record", type=Path)
     asked = parser.parse_args()
     os.sched_setaffinity(0, _OTHER_CORE)
-    found = {"python": _against_python(asked), "worker": _against_worker(asked)}
+    against = _against_worker if asked.victim == "worker" else _against_python
+    found = against(asked)
     record = {
         "benchmark": "admin_attack",
         "machine": asked.machine,
+        "victim": asked.victim,
         "seconds": asked.seconds,
         "rounds": asked.rounds,
-        **found,
+        "attacks": found,
     }
     print(json.dumps(record, indent=1))
     if asked.record is not None:
@@ -134,7 +144,8 @@ def _against_python(asked: argparse.Namespace) -> dict[str, Any]:
 def _windows(asked: argparse.Namespace, port: int, rate: Callable[[], float]) -> dict[str, Any]:
     """Windows of quiet and of each attack, and of all at once, in turns."""
     found: dict[str, Any] = {}
-    for kinds in (*([kind] for kind in KINDS), list(KINDS)):
+    for name in asked.attacks:
+        kinds = list(KINDS) if name == _ALL else [name]
         quiet, attacked, probes = [], [], []
         for _ in range(asked.rounds):
             quiet.append(rate())
@@ -143,7 +154,6 @@ def _windows(asked: argparse.Namespace, port: int, rate: Callable[[], float]) ->
                 attacked.append(rate())
             probes += seconds
         answered = [second for second in probes if second is not None]
-        name = kinds[0] if len(kinds) == 1 else "all"
         found[name] = {
             "attacked_to_quiet": sum(attacked) / sum(quiet),
             "quiet_per_s": quiet,

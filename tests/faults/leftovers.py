@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 from pathlib import Path
 
 from confluent_kafka import KafkaException
@@ -47,10 +48,14 @@ def _uncommitted(ground: Ground) -> list[str]:
 
 
 def files_left(temporary: Path) -> list[str]:
-    """The file that holds the worker's number stays for the next one, unlocked and empty."""
+    """The file that holds the worker's number stays for the next one, unlocked and empty, in a
+    folder of this user's own."""
+    own = temporary / f"nerstream-{os.getuid()}"
     found = []
     for path in sorted(temporary.rglob("*")):
-        if not path.name.startswith("nerstream-") or path.suffix != ".lock" or path.stat().st_size:
+        if path == own:
+            continue
+        if path.parent != own or path.suffix != ".lock" or path.stat().st_size:
             found.append(f"a temporary file is left: {path.relative_to(temporary)}")
             continue
         with path.open("rb") as file:

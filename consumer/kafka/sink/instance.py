@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import socket
+import stat
 import tempfile
 from pathlib import Path
 from typing import IO
@@ -43,7 +45,7 @@ class Instance:
 
     Args:
         settings: `instance` and `group_id`.
-        folder: where the lock files are; the host's temporary folder.
+        folder: where the lock files are; a folder of this user's in the host's temporary one.
 
     Raises:
         KafkaProblem: no lock can be taken.
@@ -54,9 +56,8 @@ class Instance:
         if settings.instance:
             self.name = settings.instance
             return
-        where = folder or Path(tempfile.gettempdir())
-        # A host may run the workers of several people; their files are theirs alone.
-        stem = f"nerstream-{os.getuid()}-{quote(settings.group_id, safe='')[:100]}"
+        where = folder or _own_folder(_shared_folder())
+        stem = quote(settings.group_id, safe="")[:100]
         for number in range(_MAX_SLOTS):
             self._lock = _try_lock(where / f"{stem}-{number}.lock")
             if self._lock is not None:
@@ -69,6 +70,49 @@ class Instance:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+
+def _shared_folder() -> Path:
+    """The host's temporary folder.
+
+    Raises:
+        KafkaProblem: none can be written.
+    """
+    try:
+        return Path(tempfile.gettempdir())
+    except OSError as failed:
+        raise KafkaProblem(
+            f"no place to hold a worker number ({failed.strerror}); set instance to a name of its "
+            "own, or TMPDIR to a folder that the worker may write"
+        ) from failed
+
+
+def _own_folder(shared: Path) -> Path:
+    """The folder of this user's in a place that others may write.
+
+    They know its name, but whoever made it first cannot hold up a worker unseen: a folder that is
+    not this user's own, or that others may write, is refused by name.
+
+    Raises:
+        KafkaProblem: see above; or it cannot be made.
+    """
+    folder = shared / f"nerstream-{os.getuid()}"
+    try:
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+        found = folder.lstat()
+    except OSError as failed:
+        raise KafkaProblem(
+            f"cannot make {folder} to hold a worker number ({failed.strerror}); set instance to a "
+            "name of its own, or TMPDIR to a folder that the worker may write"
+        ) from failed
+    is_own = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
+    if not is_own or found.st_mode & 0o022:
+        raise KafkaProblem(
+            f"{folder}, which holds the numbers of this user's workers, belongs to somebody else "
+            "or may be written by others; remove it, or set instance to a name of its own"
+        )
+    return folder
 
 
 def _try_lock(path: Path) -> IO[bytes] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import functools
 import itertools
@@ -119,8 +120,11 @@ class AdminServer:
     def close(self) -> None:
         """Stop answering and free the port. Blocks for a moment; may be called twice."""
         if self._thread is not None:
-            self._began.wait()
-            self._stop()
+            # Where the thread could not begin, there is nothing to stop.
+            while self._thread.is_alive() and not self._began.wait(0.05):
+                pass
+            with contextlib.suppress(RuntimeError):  # it has ended by itself
+                self._stop()
             self._thread.join()
             self._thread = None
         self._listener.close()

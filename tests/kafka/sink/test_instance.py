@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -85,3 +87,63 @@ def test_a_link_in_the_place_of_the_file_is_not_followed(tmp_path: Path) -> None
     with pytest.raises(KafkaProblem, match="set instance"):
         Instance(Settings(), tmp_path)
     assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.fixture
+def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A temporary folder of the host's, which others may write."""
+    tmp_path.chmod(0o1777)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+def test_the_files_are_this_users_alone(shared: Path) -> None:
+    before = os.umask(0)
+    try:
+        held = Instance(Settings(group_id="a/b"))
+    finally:
+        os.umask(before)
+    (folder,) = shared.iterdir()
+    (file,) = folder.iterdir()
+    assert (folder.name, file.name) == (f"nerstream-{os.getuid()}", "a%2Fb-0.lock")
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    again = Instance(Settings(group_id="a/b"))
+    assert again.name == f"{HOST}-1"
+    held.release()
+    again.release()
+
+
+def test_a_folder_that_others_may_write_is_refused(shared: Path) -> None:
+    folder = shared / f"nerstream-{os.getuid()}"
+    folder.mkdir()
+    folder.chmod(0o777)
+    with pytest.raises(KafkaProblem, match=f"{folder}, which .* may be written by others"):
+        Instance(Settings())
+    folder.rmdir()
+    elsewhere = shared / "elsewhere"
+    elsewhere.mkdir(mode=0o700)
+    folder.symlink_to(elsewhere)
+    with pytest.raises(KafkaProblem, match="belongs to somebody else"):
+        Instance(Settings())
+    folder.unlink()
+    folder.write_text("")
+    with pytest.raises(KafkaProblem, match="belongs to somebody else"):
+        Instance(Settings())
+
+
+def test_a_folder_of_another_user_is_refused(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (shared / "nerstream-12345").mkdir(mode=0o700)
+    monkeypatch.setattr(os, "getuid", lambda: 12_345)
+    if (shared / "nerstream-12345").stat().st_uid == 12_345:
+        pytest.skip("this is user 12345")
+    with pytest.raises(KafkaProblem, match="belongs to somebody else"):
+        Instance(Settings())
+
+
+def test_a_temporary_folder_that_cannot_be_written_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", "/proc")
+    with pytest.raises(KafkaProblem, match=r"cannot make /proc/nerstream-\d+ .*TMPDIR"):
+        Instance(Settings())

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
+import select
 import socket
 import time
 from pathlib import Path
 
 import pytest
 
-from consumer.telemetry.admin import Answer, Request, guests
-from consumer.telemetry.admin.connection import Limits
-from tests.support.admin_rig import AdminRig, admin_rig, everything
+from consumer.telemetry.admin import Answer, Page, Request, guests
+from consumer.telemetry.admin.connection import Connection, Limits
+from consumer.telemetry.admin.meter import Meter
+from consumer.telemetry.admin.site import Site
+from consumer.telemetry.admin.wire import PlainWire
+from tests.support.admin_rig import PATIENCE_S, AdminRig, admin_rig, everything
 
 ASK = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -44,10 +49,35 @@ def test_dribbling_does_not_prolong_the_time() -> None:
 
 
 def test_a_request_in_too_many_pieces_is_cut_off() -> None:
-    with admin_rig(limits=Limits(pieces=5)) as rig, rig.connect() as client:
-        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        with pytest.raises(ConnectionError):
-            dribble(client, b"G", 0.005)
+    """Byte by byte, each sent when the one before was read."""
+
+    async def serve() -> None:
+        client, opened = socket.socketpair()
+        opened.setblocking(False)
+        loop = asyncio.get_running_loop()
+        connection = Connection(
+            *(opened, PlainWire(), "a", Site({}), Meter(), Unasked(), Unasked()),
+            Limits(request_s=3_600, pieces=5),
+            lambda _: None,
+        )
+        with client:
+            serving = loop.create_task(connection.serve())
+            for _ in range(5):
+                client.sendall(b"G")
+                while select.select([opened], [], [], 0)[0]:
+                    await asyncio.sleep(0)
+                assert not serving.done()
+            client.sendall(b"G")
+            await asyncio.wait_for(serving, PATIENCE_S)
+
+    asyncio.run(serve())
+
+
+class Unasked:
+    """Pages that nobody gets to."""
+
+    async def answer(self, page: Page, request: Request) -> tuple[Answer, float]:
+        raise AssertionError(page, request)
 
 
 def test_a_further_request_has_its_own_time() -> None:
@@ -179,7 +209,7 @@ def is_reset(client: socket.socket) -> bool:
 
 
 def test_a_crowd_that_holds_connections_keeps_nobody_out() -> None:
-    with admin_rig() as rig:
+    with admin_rig(limits=Limits(request_s=3_600)) as rig:
         crowd = [rig.connect("127.0.0.2") for _ in range(2 * guests.CONNECTIONS)]
         try:
             for client in crowd:
