@@ -84,7 +84,7 @@ def _refused(name: str, file: Path, what: str) -> str:
 
 
 def main(file: str) -> None:
-    """Read all texts; print `ok`, or the text that takes too long."""
+    """Read all texts; say `ok`, or the text that takes too long."""
     resource.setrlimit(resource.RLIMIT_CPU, (_CPU_S, _CPU_S))
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -95,7 +95,7 @@ def main(file: str) -> None:
     ends = [*_ENDS, *("!" + letter for letter in own[-_OWN_ENDS:])]
     for repeated in dict.fromkeys((*_REPEATED, *own[:_OWN_REPEATED])):
         # Said before, for the case that this is the last word.
-        print(json.dumps(repeated), flush=True)
+        _say(json.dumps(repeated))
         for letters in (30, LETTERS):
             for end in ends:
                 text = repeated * (letters // len(repeated)) + end
@@ -103,9 +103,14 @@ def main(file: str) -> None:
                 tokenizer.encode(text, add_special_tokens=False)
                 seconds = time.process_time() - began
                 if seconds > MOST_S:
-                    print(json.dumps({"seconds": seconds, "text": repeated}))
+                    _say(json.dumps({"seconds": seconds, "text": repeated}))
                     return
-    print("ok")
+    _say("ok")
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 def _own_letters(file: Path) -> list[str]:
