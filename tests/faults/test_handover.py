@@ -9,7 +9,22 @@ from tests.faults import handover, inputs
 from tests.faults.broker import Broker
 
 
-def test_a_restart_of_all_workers_loses_and_doubles_nothing(broker: Broker, tmp_path: Path) -> None:
+class SharedBroker(Broker):
+    """The broker of other tests: nobody kills it here."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._bootstrap = bootstrap
+
+    @property
+    def direct(self) -> str:
+        return self._bootstrap
+
+    def keep_logs(self, folder: Path) -> None:
+        """They are kept by whoever started it."""
+
+
+def test_a_restart_of_all_workers_loses_and_doubles_nothing(kafka: str, tmp_path: Path) -> None:
+    broker = SharedBroker(kafka)
     found = handover.measured(broker, tmp_path, "all restarted, one by one", "KIP-848")
     assert found["violations"] == []
     assert len(found["wait_s"]) == inputs.PARTITIONS
