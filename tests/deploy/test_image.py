@@ -136,6 +136,24 @@ def test_the_build_gets_every_file_that_it_needs() -> None:
             assert "-c constraints.txt" in argument
 
 
+def test_the_image_has_all_that_a_setting_may_ask_for() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    (script,) = (
+        re.search(r"python -c '([^']+)'", argument)
+        for name, argument in instructions()
+        if name == "RUN" and "tomllib" in argument
+    )
+    assert script is not None
+    done = subprocess.run(
+        [sys.executable, "-c", script[1]], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    tools = {"bench", "dev", "fuzz", "sbom"}
+    wanted = [*project["dependencies"]]
+    wanted += [one for extra in extras.keys() - tools for one in extras[extra]]
+    assert sorted(done.stdout.splitlines()) == sorted(wanted)
+
+
 def test_the_image_takes_the_torch_of_the_constraints() -> None:
     script = next(
         re.search(r"sed -n '([^']+)' constraints.txt", argument)

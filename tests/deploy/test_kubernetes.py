@@ -172,7 +172,7 @@ def test_workers_may_reach_what_their_settings_name_and_nobody_else() -> None:
     (scrapes,) = policy["ingress"]
     assert scrapes["ports"] == [{"protocol": "TCP", "port": CONTAINER["ports"][0]["name"]}]
     ports = [{one["port"] for one in rule["ports"]} for rule in policy["egress"]]
-    assert ports == [{53}, {9092, 9093}, {8081}, {443}]
+    assert ports == [{53}, {9092, 9093}, {8081}, {4318}, {443}]
     brokers = load(kustomized.one("production", "ConfigMap")["data"]).bootstrap_servers
     assert {int(one.rpartition(":")[2]) for one in brokers.split(",")} <= ports[1]
     assert all(rule["to"] for rule in policy["egress"])
