@@ -7,7 +7,7 @@ REGISTRY_DIR := .registry
 PROMETHEUS_DIR := .prometheus
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast faults fuzz fuzz-decoders soak sanitize sbom dependencies peers check check-deploy check-image kafka registry prometheus docs pictures page-pictures lock lock-hashes clean
+.PHONY: help install demo test test-fast faults fuzz fuzz-decoders soak wheel-demo sanitize sbom dependencies peers check check-deploy check-image kafka registry prometheus docs pictures page-pictures lock lock-hashes clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -84,6 +84,9 @@ soak: $(VENV)/.installed-dev ## five million small messages through one worker; 
 
 sanitize: $(VENV)/.installed-dev ## our C under ASan, UBSan and valgrind; docs/notes/native.md
 	@$(BIN)/python -m tests.native --record docs/notes/native.md
+
+wheel-demo: $(VENV)/.installed-dev ## the built wheel in an environment of its own runs the demo (PYTHON=python3.12)
+	@bash tests/integration/wheel_demo.sh $(if $(filter command line,$(origin PYTHON)),$(PYTHON))
 
 # In an environment of its own, since it describes what is installed there.
 sbom: $(BIN)/uv ## build/nerstream.cdx.json: everything that is installed with nerstream, as CycloneDX
