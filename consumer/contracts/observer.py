@@ -61,6 +61,9 @@ class Observer(Protocol):
     def transaction_ended(self, outcome: TransactionOutcome) -> None:
         """A transaction ended."""
 
+    def offsets_moved(self) -> None:
+        """Offsets were committed without a message, past what no message shows."""
+
     def rebalanced(self, event: RebalanceEvent, partitions: int) -> None:
         """The group changed what is assigned here."""
 

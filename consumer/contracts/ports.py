@@ -217,6 +217,15 @@ class Source(Protocol):
         """Where reading stands: the offset after the last message or marker that was passed."""
         ...
 
+    def last_stable(self) -> Mapping[TopicPartition, int]:
+        """The last stable offsets just as the brokers told them, wherever reading stands."""
+        ...
+
+    def group_offsets(self) -> Mapping[TopicPartition, int]:
+        """What the group had committed in each assigned partition when it was assigned; below 0
+        where there was nothing, left out where it is not known."""
+        ...
+
     def run_ends(self) -> Mapping[TopicPartition, int]:
         """Of each assigned partition of a bounded run the offset at which it ends; no message at or
         after it is delivered. Empty where reading goes on for ever.
@@ -262,7 +271,10 @@ class Sink(Protocol):
         ...
 
     def begin(self) -> None:
-        """Open a transaction (exactly_once) or a group of messages (at_least_once)."""
+        """Open a transaction (exactly_once) or a group of messages (at_least_once).
+
+        A commit may follow at once, of offsets alone.
+        """
 
     def send(self, message: Outgoing) -> None:
         """Queue one message, with a header more that names its input; `contracts.headers` has it.

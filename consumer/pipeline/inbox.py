@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from consumer.contracts.messages import RawMessage, TaggedBatch, TopicPartition
+from consumer.pipeline.bookkeeping.ownership import Finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,4 +40,12 @@ class LetGo:
     messages: tuple[RawMessage, ...]
 
 
-PublishMessage: TypeAlias = TaggedBatch | LetGo | Assigned | Revoked | Lost
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """Nothing waits in these partitions: commit these offsets, which stand past what no message
+    shows, if nothing has come meanwhile."""
+
+    finished: Mapping[TopicPartition, Finished]
+
+
+PublishMessage: TypeAlias = TaggedBatch | LetGo | Assigned | Revoked | Lost | Idle

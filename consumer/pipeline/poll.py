@@ -13,12 +13,13 @@ from consumer.contracts.messages import RawMessage, RunProgress, TopicPartition
 from consumer.contracts.observer import Observer
 from consumer.contracts.ports import Source
 from consumer.contracts.traces import Tracer
+from consumer.pipeline.bookkeeping.idle_offsets import IdleOffsets
 from consumer.pipeline.bookkeeping.in_flight import InFlight
 from consumer.pipeline.bookkeeping.offsets import Rewind
 from consumer.pipeline.bookkeeping.ownership import Ownership, lags
 from consumer.pipeline.bookkeeping.run_pace import RunPace, at_end
 from consumer.pipeline.channel import Channel
-from consumer.pipeline.inbox import Assigned, Lost, PublishMessage, Revoked
+from consumer.pipeline.inbox import Assigned, Idle, Lost, PublishMessage, Revoked
 from consumer.pipeline.stage import Stage
 
 #: Messages taken from the client at once; with more, the first of them would only wait longer.
@@ -102,6 +103,7 @@ class PollStage(Stage):
         self._wall_clock = wall_clock
         self._tracer = tracer
         self._run_ended = run_ended
+        self._idle_offsets = IdleOffsets()
         self._run_pace = RunPace()
         self._run_due_at = 0.0
         self.run: RunProgress | None = None
@@ -159,6 +161,7 @@ class PollStage(Stage):
         if started >= self._lag_due_at:
             self._lag_due_at = started + LAG_INTERVAL_S
             self._report()
+            self._move_idle(started)
         if started >= self._run_due_at:
             self._run_due_at = started + RUN_INTERVAL_S
             self._look_at_run(started)
@@ -236,6 +239,15 @@ class PollStage(Stage):
         if moved:
             self._observer.partitions_moved(moved, self._wall_clock())
         self._observer.in_flight(self._in_flight.messages, self._in_flight.size_bytes)
+
+    def _move_idle(self, now: float) -> None:
+        """Have offsets committed that no message moves. A bounded run commits its ends itself."""
+        if self._source.run_state() is not None:
+            return
+        known = {**self._source.group_offsets(), **self._ownership.committed_offsets()}
+        finished = self._ownership.finished(self._source.read_offsets())
+        if due := self._idle_offsets.due(finished, self._source.last_stable(), known, now):
+            self._tagged.put_urgent(Idle(due))
 
     # --- RebalanceListener, called on this thread inside `Source.poll` and `Source.close`
 

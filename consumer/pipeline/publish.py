@@ -16,18 +16,21 @@ from consumer.contracts.traces import Tracer, UnitTrace
 from consumer.pipeline.bookkeeping.commit_policy import CommitPolicy
 from consumer.pipeline.bookkeeping.in_flight import InFlight
 from consumer.pipeline.bookkeeping.offsets import OffsetTracker, Rewind
-from consumer.pipeline.bookkeeping.ownership import Ownership
+from consumer.pipeline.bookkeeping.ownership import Finished, Ownership
 from consumer.pipeline.bookkeeping.transaction import Transaction
 from consumer.pipeline.channel import Channel, ChannelAborted, ChannelClosed
 from consumer.pipeline.dead_letters import DeadLetterLimit
 from consumer.pipeline.dispatch import Dispatcher
-from consumer.pipeline.inbox import Assigned, LetGo, Lost, PublishMessage, Revoked
+from consumer.pipeline.inbox import Assigned, Idle, LetGo, Lost, PublishMessage, Revoked
 from consumer.pipeline.log_context import log_context, spelled
 from consumer.pipeline.stage import Stage
 
 #: Longest pause after an abort, in seconds. The first abort of a row has none, the second 0.2 s;
 #: then it doubles.
 MAX_ABORT_PAUSE_S = 5.0
+
+#: Seconds without a commit of offsets alone after one that failed; nothing depends on it.
+IDLE_AGAIN_S = 30.0
 
 #: Batches of outcomes that wait while this stage publishes. The stages before it share the
 #: interpreter's lock with it. With more, they would have finished all that may be in flight by the
@@ -88,6 +91,9 @@ class PublishStage(Stage):
         self._tracer = tracer
         self._tracker = OffsetTracker()
         self._transaction: Transaction | None = None
+        # Offsets that join the open transaction.
+        self._idle: Mapping[TopicPartition, Finished] = {}
+        self._idle_again_at: float | None = None
         self._aborts_in_a_row = 0
         self._fault: str | None = None
         self._last_batch_at: float | None = None
@@ -135,6 +141,10 @@ class PublishStage(Stage):
                 self._revoke(partitions, done)
             case Lost(partitions):
                 self._lose(partitions)
+            case Idle(finished):
+                self._idle = finished
+                if self._transaction is None:
+                    self._commit_idle()
         return True
 
     def _wait_s(self) -> float | None:
@@ -209,8 +219,11 @@ class PublishStage(Stage):
         if transaction is None:
             return
         started = self._clock()
-        offsets = self._tracker.pending()
-        assignments = self._tracker.pending_assignments()
+        idle = self._take_idle()
+        offsets = {one: finished.offset for one, finished in idle.items()}
+        offsets.update(self._tracker.pending())
+        assignments = {one: finished.assignment for one, finished in idle.items()}
+        assignments.update(self._tracker.pending_assignments())
         self._tagged.resize(OUTCOMES_IN_COMMIT)
         trace = self._trace(transaction)
         try:
@@ -247,6 +260,38 @@ class PublishStage(Stage):
             transaction.entities,
             [now - timestamp_ms / 1000 for timestamp_ms in transaction.timestamps_ms],
         )
+
+    def _take_idle(self) -> Mapping[TopicPartition, Finished]:
+        """What may still be committed of the offsets that no message moves; asked for once."""
+        idle, self._idle = self._idle, {}
+        return {
+            one: finished
+            for one, finished in idle.items()
+            if self._tracker.may_pass(one, finished)
+            and self._ownership.owns({one: finished.assignment})
+        }
+
+    def _commit_idle(self) -> None:
+        """Commit offsets alone. Where that fails nothing is lost and nothing is read again."""
+        idle = self._take_idle()
+        waits = self._idle_again_at is not None and self._clock() < self._idle_again_at
+        if not idle or waits:
+            return
+        offsets = {one: finished.offset for one, finished in idle.items()}
+        assignments = {one: finished.assignment for one, finished in idle.items()}
+        self._tagged.resize(OUTCOMES_IN_COMMIT)
+        try:
+            self._sink.begin()
+            self._sink.commit(offsets, lambda: self._ownership.owns(assignments))
+        except AbortableError as reason:
+            self._idle_again_at = self._clock() + IDLE_AGAIN_S
+            self._sink.abort()
+            log.info("the offsets of idle partitions are not committed yet", reason=str(reason))
+            return
+        finally:
+            self._tagged.resize(OUTCOMES)
+        self._ownership.committed(offsets)
+        self._observer.offsets_moved()
 
     def _commit_last(self) -> None:
         """Commit at the end of the drain. Nothing is read again, so a fault must not look like
@@ -313,6 +358,8 @@ class PublishStage(Stage):
                 self._take(waiting)
             elif isinstance(waiting, LetGo):
                 self._let_go(waiting.messages)
+        # What no message moves has time; a rebalance has not.
+        self._idle = {}
         self._commit()
         self._tracker.revoke(partitions)
         done.set()

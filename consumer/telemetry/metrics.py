@@ -107,6 +107,7 @@ class Metrics:
         self._high = PartitionGauge(declarations.PARTITION_HIGH_WATERMARK.gauge(registry))
         self._stable = PartitionGauge(declarations.PARTITION_LAST_STABLE.gauge(registry))
         self._transactions = declarations.TRANSACTIONS.counter(registry)
+        self._offset_moves = declarations.OFFSET_MOVES.counter(registry)
         self._jumps = declarations.POSITION_JUMPS.counter(registry)
         self._missed = declarations.MESSAGES_MISSED.counter(registry)
         self._rebalances = declarations.REBALANCES.counter(registry)
@@ -203,6 +204,9 @@ class Metrics:
 
     def transaction_ended(self, outcome: str) -> None:
         self._transactions.labels(outcome).inc()
+
+    def offsets_moved(self) -> None:
+        self._offset_moves.inc()
 
     def rebalanced(self, event: str, partitions: int) -> None:
         self._rebalances.labels(event).inc()

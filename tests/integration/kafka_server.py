@@ -86,7 +86,7 @@ class KafkaUnavailable(Exception):
     """Apache Kafka cannot be started on this machine; the text says what is missing."""
 
 
-def _java() -> str:
+def find_java() -> str:
     home = os.environ.get("JAVA_HOME")
     found = str(Path(home, "bin", "java")) if home else shutil.which("java")
     if not found or not Path(found).exists():
@@ -179,7 +179,7 @@ class KafkaServer:
         """Format the storage and start the broker; returns when it answers."""
         if not (KAFKA_DIR / ".installed").exists():
             raise KafkaUnavailable("Apache Kafka is not installed; run `make kafka`")
-        java = _java()
+        java = find_java()
         parent = _MEMORY if self._in_memory and _has_memory() else None
         self._folder = Path(tempfile.mkdtemp(prefix="nerstream-kafka-", dir=parent))
         self._port, self._controller_port, self.proxied_port = free_ports(3)
@@ -295,7 +295,7 @@ class KafkaServer:
         assert self._folder is not None, "the broker was never started"
         with (self._folder / "server.log").open("ab") as log:
             self._process = spawn(
-                [*self._command(_java()), "kafka.Kafka", str(self._config_file)],
+                [*self._command(find_java()), "kafka.Kafka", str(self._config_file)],
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=self._folder,

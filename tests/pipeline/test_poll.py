@@ -10,7 +10,8 @@ import pytest
 from consumer.contracts.choices import JumpReason, RebalanceEvent
 from consumer.contracts.errors import KafkaProblem
 from consumer.pipeline.bookkeeping.offsets import Rewind
-from consumer.pipeline.inbox import Assigned, Lost, Revoked
+from consumer.pipeline.bookkeeping.ownership import Finished
+from consumer.pipeline.inbox import Assigned, Idle, Lost, Revoked
 from consumer.pipeline.poll import LAG_INTERVAL_S, LONGEST_STOP_S, PAUSE_AFTER_S, RUN_INTERVAL_S
 from tests.support.fakes import P0, P1, PATIENCE_S, eventually, in_thread
 from tests.support.poll_rig import REVOKE_TIMEOUT_S, PollRig
@@ -315,6 +316,33 @@ def test_passing_what_was_aborted_upstream_is_progress(rig: PollRig) -> None:
         rig.clock.advance(LAG_INTERVAL_S)
         eventually(lambda: P0 in rig.observer.moved, "it moved")
         assert rig.observer.lags == {P0: 1, P1: 0}
+
+
+def test_past_a_marker_the_publisher_is_told_what_to_commit(rig: PollRig) -> None:
+    rig.broker.feed(b"a")
+    rig.broker.mark()
+    rig.assign()
+    assert rig.offsets(1) == [0]
+    rig.polled(3)
+    rig.clock.advance(LAG_INTERVAL_S)
+    eventually(lambda: rig.observer.lags == {P0: 2, P1: 0}, "the look")
+    rig.ownership.committed({P0: 1})
+    rig.clock.advance(LAG_INTERVAL_S)
+    # Nothing while the message was in flight, and nothing of the other, where no marker is.
+    assert rig.command() == Idle({P0: Finished(2, 1)})
+
+
+def test_a_bounded_run_moves_its_offsets_itself(rig: PollRig) -> None:
+    rig.broker.mark()
+    rig.broker.feed(b"behind the end")
+    rig.source.ends = {P0: 1, P1: 0}
+    rig.broker.committed[P1] = 0
+    rig.assign()
+    rig.polled(3)
+    rig.clock.advance(LAG_INTERVAL_S)
+    eventually(lambda: P0 in rig.source.finished, "the end is committed")
+    assert len(rig.tagged) == 0
+    assert rig.tagged.get(0) is None
 
 
 def test_a_run_ends_when_what_was_read_is_committed_and_its_markers_are_passed(

@@ -71,7 +71,7 @@ class FakeBroker:
                 self.committed[partition] = offset
             outcomes = Counter(message.position for message in self.final)
             for partition, offset in self.committed.items():
-                for message in self.inputs[partition]:
+                for message in self.inputs.get(partition, ()):
                     once = outcomes[message.position] == 1
                     assert once or message.position.offset >= offset, f"{message.position} is lost"
             assert set(outcomes.values()) <= {1}, "an input has two outcomes"
@@ -107,6 +107,7 @@ class FakeSource:
         self._events: deque[tuple[str, tuple[TopicPartition, ...], threading.Event]] = deque()
         self._numbers: dict[TopicPartition, int] = {}
         self._next: dict[TopicPartition, int] = {}
+        self._begun: dict[TopicPartition, int] = {}
         self._owner_calls: deque[threading.Event] = deque()
         self._last_number = 0
         self._listener: RebalanceListener | None = None
@@ -208,6 +209,12 @@ class FakeSource:
     def read_offsets(self) -> Mapping[TopicPartition, int]:
         return dict(self._next)
 
+    def last_stable(self) -> Mapping[TopicPartition, int]:
+        return self.end_offsets()
+
+    def group_offsets(self) -> Mapping[TopicPartition, int]:
+        return dict(self._begun)
+
     def run_ends(self) -> Mapping[TopicPartition, int]:
         return {one: self.ends[one] for one in self._numbers if one in self.ends}
 
@@ -242,7 +249,9 @@ class FakeSource:
         assert self._listener is not None
         if kind == "assigned":
             for partition in partitions:
-                self._next[partition] = self._broker.committed.get(partition, 0)
+                # The source commits the first position before it delivers anything.
+                begun = self._begun[partition] = self._broker.committed.get(partition, 0)
+                self._next[partition] = begun
                 self._number(partition)
             self._listener.on_assigned(partitions)
         else:

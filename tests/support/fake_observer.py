@@ -33,6 +33,7 @@ class FakeObserver:
         self.releases: Counter[ReleaseReason] = Counter()
         self.transactions: Counter[TransactionOutcome] = Counter()
         self.rebalances: list[tuple[RebalanceEvent, int]] = []
+        self.offset_moves = 0
         self.jumps: list[tuple[JumpReason, int]] = []
         self.batches: list[tuple[int, int, float]] = []
         self.results: list[TaggingResult] = []
@@ -95,6 +96,9 @@ class FakeObserver:
     def transaction_ended(self, outcome: TransactionOutcome) -> None:
         with self._lock:
             self.transactions[outcome] += 1
+
+    def offsets_moved(self) -> None:
+        self.offset_moves += 1
 
     def rebalanced(self, event: RebalanceEvent, partitions: int) -> None:
         self.rebalances.append((event, partitions))

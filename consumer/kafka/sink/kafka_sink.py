@@ -36,6 +36,8 @@ class KafkaSink(ABC):
         self._timeout_s = settings.transaction_timeout_ms / 1000
         self._output: Output | None = None
         self._open = False
+        #: Whether something was sent since `begin`, of which it matters what became.
+        self._has_sent = False
         #: Whether a new producer must take over before the next `begin`.
         self._renew = False
 
@@ -55,9 +57,10 @@ class KafkaSink(ABC):
             self._make_ready_again()
             self._renew = False
         self._begin()
-        self._open = True
+        self._open, self._has_sent = True, False
 
     def send(self, message: Outgoing) -> None:
+        self._has_sent = True
         headers = with_source(message.headers, message.position)
         # Past the property, since there is one of these a message.
         (self._output or self._ready).send(message, self._timeout_s, headers)

@@ -189,7 +189,7 @@ class TransactionalSink(KafkaSink):
         another worker has taken the partitions over and resolved the same inputs.
 
         Raises:
-            AbortableError: it was not.
+            AbortableError: it was not; or it cannot be found out, and held offsets alone.
             KafkaProblem: it cannot be found out.
         """
         _log.warning("the end of a transaction was not answered (%s); finding out", failed)
@@ -200,6 +200,10 @@ class TransactionalSink(KafkaSink):
             self._renew = False
             committed = self._source.committed(offsets)
         except (OutOfTime, AbortableError, KafkaException) as still:
+            if not self._has_sent:
+                raise AbortableError(
+                    f"whether the offsets are committed is not known ({still})"
+                ) from still
             # An abort now could have messages sent again that are committed.
             raise KafkaProblem(
                 f"the outcome of a transaction is unknown: the brokers do not answer ({still}); "

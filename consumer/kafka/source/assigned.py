@@ -20,6 +20,8 @@ class AssignedPartitions:
         self._read: dict[TopicPartition, int] = {}
         self._reached: dict[TopicPartition, int] = {}
         self._epochs: dict[TopicPartition, int] = {}
+        self._newest: dict[TopicPartition, int] = {}
+        self._group_offsets: dict[TopicPartition, int] = {}
         self._put_off: dict[TopicPartition, tuple[int, float]] = {}
         self._topic_ids: dict[TopicPartition, str | None] = {}
         self._last_ids: dict[str, str] = {}
@@ -47,6 +49,8 @@ class AssignedPartitions:
             self._read.pop(one, None)
             self._reached.pop(one, None)
             self._epochs.pop(one, None)
+            self._newest.pop(one, None)
+            self._group_offsets.pop(one, None)
             self._put_off.pop(one, None)
             self._topic_ids.pop(one, None)
 
@@ -94,6 +98,7 @@ class AssignedPartitions:
             self._reached[partition] = max(offset, self._reached.get(partition, 0))
             if epoch is not None:
                 self._epochs[partition] = epoch
+                self._newest[partition] = offset
 
     def reached(self, partition: TopicPartition) -> int | None:
         """The furthest that a partition was read since it was assigned, also before a rewind; None
@@ -104,6 +109,26 @@ class AssignedPartitions:
         """For each partition the newest leader epoch of which messages were read. By these the
         brokers tell whether a log was cut (KIP-320). A copy, so that any thread may ask."""
         return dict(self._epochs)
+
+    def epochs_of(self, offsets: Mapping[TopicPartition, int]) -> Mapping[TopicPartition, int]:
+        """The same for offsets to commit, without those that stand past the newest message. What
+        is between the two, a marker, may be of a later leader. With the epoch of the message a
+        reader of the offset would take the log for cut. Any thread."""
+        newest = dict(self._newest)
+        return {
+            one: epoch
+            for one, epoch in self.epochs().items()
+            if one in offsets and offsets[one] <= newest.get(one, -1)
+        }
+
+    def begun(self, partition: TopicPartition, offset: int) -> None:
+        """The group has committed this offset, from which the assignment began."""
+        if partition in self._numbers:
+            self._group_offsets.setdefault(partition, offset)
+
+    def group_offsets(self) -> Mapping[TopicPartition, int]:
+        """What `begun` was told."""
+        return dict(self._group_offsets)
 
     def vouch(self, partition: TopicPartition, topic_id: str | None) -> None:
         """The offsets of this assignment belong to the topic of this id; None: to the one whose id

@@ -9,7 +9,7 @@ from typing import Any
 
 from confluent_kafka import KafkaException
 
-from consumer.contracts.messages import RawMessage
+from consumer.contracts.messages import RawMessage, TopicPartition
 from consumer.kafka.errors import error_of, problem, raised_by
 from consumer.kafka.source.assigned import AssignedPartitions
 from consumer.kafka.source.member import Member
@@ -70,6 +70,11 @@ class Reading:
             return taken
         # A partition may have gone since its message was taken, a few lines above.
         return [raw for raw in taken if self._assigned.is_current(raw)]
+
+    @property
+    def early(self) -> frozenset[TopicPartition]:
+        """Partitions whose newest messages were taken, and not given out yet."""
+        return frozenset(raw.position.topic_partition for raw in self._early)
 
     def hear(self) -> None:
         """Let answers to commits come in; a message that comes instead is kept for `poll`."""

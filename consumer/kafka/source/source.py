@@ -164,7 +164,7 @@ class KafkaSource:
             self._owner_calls.run(lambda: watch.look_up(self._joined, unknown))
             if unknown & set(self._assigned.unvouched()):
                 raise AbortableError("the group's offsets are not known")
-        ids, epochs = self._assigned.topic_ids(), self._assigned.epochs()
+        ids, epochs = self._assigned.topic_ids(), self._assigned.epochs_of(offsets)
         return Vouching(watch, offsets, ids, epochs, self._spans)
 
     def commit(self, asked: list[Any]) -> None:
@@ -210,8 +210,16 @@ class KafkaSource:
             {} if self._ends is None else self._ends.high_watermarks()
         )
 
+    def last_stable(self) -> Mapping[TopicPartition, int]:
+        return {} if self._ends is None else self._ends.last_stable()
+
+    def group_offsets(self) -> Mapping[TopicPartition, int]:
+        return self._assigned.group_offsets()
+
     def read_offsets(self) -> Mapping[TopicPartition, int]:
-        return self._assigned.read_offsets()
+        reads = self._assigned.read_offsets()
+        early = self._reading.early if self._reading is not None else frozenset()
+        return {one: read for one, read in reads.items() if one not in early} if early else reads
 
     def run_ends(self) -> Mapping[TopicPartition, int]:
         ends, numbers = self._assigned.ends, self._assigned.numbers()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from consumer.contracts.choices import ReleaseReason
 from consumer.contracts.messages import RawMessage, TopicPartition
+from consumer.pipeline.bookkeeping.ownership import Finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,17 @@ class OffsetTracker:
     def pending_assignments(self) -> dict[TopicPartition, int]:
         """For each of the same partitions: the assignment that its offset was read under."""
         return {partition: pending.assignment for partition, pending in self._pending()}
+
+    def may_pass(self, partition: TopicPartition, finished: Finished) -> bool:
+        """Whether an offset that no message moves may be committed: the partition is still read
+        under that assignment, and no message from there on has been resolved."""
+        known = self._partitions.get(partition)
+        return (
+            known is not None
+            and known.assignment == finished.assignment
+            and known.pending is None
+            and known.last < finished.offset
+        )
 
     @property
     def rewinding(self) -> bool:

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from consumer.contracts.messages import RawMessage, TopicPartition
+
+
+class Finished(NamedTuple):
+    """All before this offset is finished, as long as its partition's assignment is this one."""
+
+    offset: int
+    assignment: int
 
 
 class Ownership:
@@ -89,16 +97,40 @@ class Ownership:
             for partition, span in self._delivered.items():
                 position: int | None
                 committed = self._committed.get(partition)
-                if span is None or committed == span[1]:
+                if _is_finished(span, committed):
                     position = max(
                         (x for x in (committed, reads.get(partition)) if x is not None),
                         default=None,
                     )
                 else:
+                    assert span is not None
                     position = span[0] if committed is None else committed
                 if position is not None:
                     positions[partition] = position
         return positions
+
+    def finished(self, reads: Mapping[TopicPartition, int]) -> dict[TopicPartition, Finished]:
+        """Where reading stands in each partition of which everything delivered is committed.
+
+        Args:
+            reads: as for `positions`; nothing before these offsets may still be delivered.
+        """
+        with self._lock:
+            return {
+                partition: Finished(reads[partition], self._assignments[partition])
+                for partition, span in self._delivered.items()
+                if partition in reads and _is_finished(span, self._committed.get(partition))
+            }
+
+    def committed_offsets(self) -> dict[TopicPartition, int]:
+        """What was committed in each partition since it was assigned, where something was."""
+        with self._lock:
+            return dict(self._committed)
+
+
+def _is_finished(delivered: tuple[int, int] | None, committed: int | None) -> bool:
+    """Whether all that was delivered is committed. The commit may be behind it, past markers."""
+    return delivered is None or (committed is not None and committed >= delivered[1])
 
 
 def lags(

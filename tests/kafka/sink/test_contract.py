@@ -164,6 +164,27 @@ def test_the_offsets_that_are_given_are_committed(ground: SinkGround) -> None:
         assert ground.committed() == 5
 
 
+@each
+def test_offsets_are_committed_without_a_message_too(ground: SinkGround) -> None:
+    """Past a marker, say, which no message shows."""
+    ground.read(2)
+    with ground.opened() as sink:
+        write(sink, [ground.message(n) for n in range(2)])
+        sink.begin()
+        sink.commit({ground.partition: 3}, lambda: True)
+        if ground.keeps_offsets:
+            assert ground.committed() == 3
+        sink.begin()
+        with pytest.raises(GroupMoved):
+            sink.commit({ground.partition: 4}, lambda: False)
+        sink.abort()
+        write(sink, [ground.message(3)])
+        if ground.keeps_offsets:
+            assert ground.committed() == 4
+
+    assert ground.values() == [b"0", b"1", b"3"]
+
+
 @each_atomic
 def test_messages_and_offsets_become_final_together(ground: SinkGround) -> None:
     ground.read(2)

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from consumer.contracts.errors import AbortableError
-from consumer.contracts.messages import TopicPartition
+from consumer.contracts.errors import AbortableError, KafkaProblem
+from consumer.contracts.messages import Outgoing, Position, TopicPartition
 from consumer.kafka.bounded import bounded
 from consumer.kafka.retry import OutOfTime
 from consumer.kafka.sink import transactional_sink
@@ -31,6 +31,9 @@ class Producer:
 
     def abort_transaction(self, _: float) -> None:
         raise AssertionError("it is in another call, and would wait for that one")
+
+    def commit_transaction(self, _: float) -> None:
+        """As if it were committed."""
 
     def begin_transaction(self) -> None:
         if not self.ready:
@@ -104,6 +107,42 @@ def test_a_producer_that_does_not_come_back_is_left_and_a_new_one_takes_over(
     assert output.producer.ready
     assert not output.lost
     let_go.set()
+
+
+@pytest.mark.parametrize("sends", [False, True])
+def test_a_commit_of_offsets_alone_without_an_answer_ends_no_worker(
+    monkeypatch: pytest.MonkeyPatch, sends: bool
+) -> None:
+    """Of messages it must be known whether they are committed; an offset is just set again."""
+    output: Any = Output()
+    output.watch = SimpleNamespace(count=0)
+    output.send = lambda *_: None
+
+    def no_group(_: Any) -> None:
+        raise AbortableError("the group does not answer")
+
+    source: Any = SimpleNamespace(
+        group_metadata=lambda: "metadata",
+        vouch=lambda offsets: Vouching(None, offsets, {}, {}),
+        committed=no_group,
+    )
+    sink = TransactionalSink(Settings(), source=source)
+    sink._output = output
+    sink.begin()
+    output.producer.send_offsets_to_transaction = lambda *_: None
+
+    def no_answer(call: Any, *_: Any) -> bool:
+        if getattr(call, "__name__", "") == "commit_transaction":
+            raise OutOfTime(KafkaError(KafkaError._TIMED_OUT))
+        call(1.0)
+        return True
+
+    monkeypatch.setattr(transactional_sink, "again", no_answer)
+    partition = TopicPartition("in", 0)
+    if sends:
+        sink.send(Outgoing("out", None, b"", (), None, None, Position(partition, 6)))
+    with pytest.raises(KafkaProblem if sends else AbortableError, match=r"not known|unknown"):
+        sink.commit({partition: 7}, lambda: True)
 
 
 def test_what_a_bounded_call_raises_comes_out_of_it() -> None:

@@ -87,3 +87,30 @@ def test_the_furthest_place_outlives_a_rewind_but_no_assignment() -> None:
     assigned.drop([ONE])
     assigned.add([ONE])
     assert assigned.reached(ONE) is None
+
+
+def test_an_offset_past_the_newest_message_has_no_epoch() -> None:
+    """A marker may be of a later leader than the message before it."""
+    assigned = AssignedPartitions()
+    assigned.add([ONE, TWO])
+    assigned.passed(ONE, 5, epoch=7)
+    assert assigned.epochs_of({ONE: 5, TWO: 3}) == {ONE: 7}
+    assert assigned.epochs_of({ONE: 4}) == {ONE: 7}
+    assigned.passed(ONE, 6)
+    assert assigned.epochs_of({ONE: 6}) == {}
+    assert assigned.epochs_of({ONE: 5}) == {ONE: 7}
+    assigned.drop([ONE])
+    assert assigned.epochs_of({ONE: 5}) == {}
+
+
+def test_where_the_group_stood_is_what_was_told_first_of_an_assignment() -> None:
+    assigned = AssignedPartitions()
+    assigned.begun(ONE, 3)
+    assert assigned.group_offsets() == {}
+    assigned.add([ONE])
+    assigned.begun(ONE, 3)
+    assigned.begun(ONE, 8)
+    assert assigned.group_offsets() == {ONE: 3}
+    assigned.drop([ONE])
+    assigned.add([ONE])
+    assert assigned.group_offsets() == {}

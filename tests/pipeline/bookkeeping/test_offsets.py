@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from consumer.contracts.choices import ReleaseReason
 from consumer.contracts.messages import RawMessage, TopicPartition
 from consumer.pipeline.bookkeeping.offsets import OffsetTracker, Rewind
+from consumer.pipeline.bookkeeping.ownership import Finished
 from tests.support.fakes import P0, P1, raw
 
 
@@ -40,6 +41,31 @@ def test_gaps_of_compaction_and_markers_are_passed() -> None:
     for offset in (0, 7, 100):
         offsets.resolve(raw(offset))
     assert offsets.pending() == {P0: 101}
+
+
+def test_an_offset_that_no_message_moves_may_pass_what_is_resolved() -> None:
+    offsets = tracker()
+    assert offsets.may_pass(P0, Finished(3, 1))
+    offsets.resolve(raw(4))
+    assert not offsets.may_pass(P0, Finished(3, 1)), "it would go backwards"
+    assert not offsets.may_pass(P0, Finished(6, 1)), "the message is not committed"
+    offsets.committed()
+    assert offsets.may_pass(P0, Finished(6, 1))
+    assert not offsets.may_pass(P0, Finished(4, 1))
+
+
+def test_no_offset_passes_for_another_assignment() -> None:
+    offsets = tracker()
+    assert not offsets.may_pass(P1, Finished(3, 1))
+    assert not offsets.may_pass(P0, Finished(3, 0))
+    offsets.resolve(raw(4))
+    offsets.aborted()
+    assert not offsets.may_pass(P0, Finished(6, 1)), "it is read again"
+    offsets.assign({P0: 2})
+    assert not offsets.may_pass(P0, Finished(6, 1))
+    assert offsets.may_pass(P0, Finished(6, 2))
+    offsets.revoke([P0])
+    assert not offsets.may_pass(P0, Finished(6, 2))
 
 
 @pytest.mark.parametrize("offset", [4, 5])

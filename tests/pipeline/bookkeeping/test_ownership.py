@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from consumer.contracts.messages import TopicPartition
-from consumer.pipeline.bookkeeping.ownership import Ownership, lags
+from consumer.pipeline.bookkeeping.ownership import Finished, Ownership, lags
 from tests.support.fakes import P0, P1, raw
 
 
@@ -100,3 +100,40 @@ def test_what_is_not_ours_has_no_lag() -> None:
     ownership.committed({P1: 4})
     ownership.drop([P0])
     assert lagging(ownership, {P0: 10, P1: 10}, {P0: 2, P1: 4}) == {}
+
+
+def test_a_partition_is_finished_where_reading_stands_once_all_is_committed() -> None:
+    ownership = Ownership()
+    ownership.add({P0: 1, P1: 2})
+    assert ownership.finished({}) == {}
+    assert ownership.finished({P0: 4}) == {P0: Finished(4, 1)}
+    ownership.delivered([raw(5, partition=P0), raw(6, partition=P0)])
+    assert ownership.finished({P0: 7, P1: 3}) == {P1: Finished(3, 2)}
+    ownership.committed({P0: 6})
+    assert ownership.finished({P0: 7}) == {}
+    ownership.committed({P0: 7})
+    assert ownership.finished({P0: 9}) == {P0: Finished(9, 1)}
+    assert ownership.committed_offsets() == {P0: 7}
+
+
+def test_a_commit_past_markers_finishes_what_was_delivered() -> None:
+    ownership = Ownership()
+    ownership.add({P0: 1})
+    ownership.delivered([raw(7, partition=P0)])
+    ownership.committed({P0: 9})
+    assert ownership.finished({P0: 10}) == {P0: Finished(10, 1)}
+    assert lagging(ownership, {P0: 10}, {P0: 10}) == {P0: 0}
+    ownership.delivered([raw(10, partition=P0)])
+    assert ownership.finished({P0: 11}) == {}
+    assert lagging(ownership, {P0: 11}, {P0: 11}) == {P0: 2}
+
+
+def test_after_a_rewind_only_what_is_read_again_is_finished() -> None:
+    ownership = Ownership()
+    ownership.add({P0: 1})
+    ownership.delivered([raw(3, partition=P0)])
+    ownership.add({P0: 2})
+    assert ownership.finished({P0: 3}) == {P0: Finished(3, 2)}
+    assert ownership.committed_offsets() == {}
+    ownership.delivered([raw(3, partition=P0, assignment=2)])
+    assert ownership.finished({P0: 4}) == {}

@@ -167,6 +167,7 @@ class TopicWatch:
             return
         for one in found:
             if one.error is None:
+                self._assigned.begun(TopicPartition(one.topic, one.partition), one.offset)
                 stamp = topic_id_in(one.metadata) if one.offset >= 0 else None
                 # Kafka forgets the offsets in a topic that is deleted; this worker does not.
                 known = self._assigned.last_topic_id(one.topic) if one.offset < 0 else stamp

@@ -1,0 +1,63 @@
+"""IdleOffsets: decides which committed offsets move past what no message shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from consumer.contracts.messages import TopicPartition
+from consumer.pipeline.bookkeeping.ownership import Finished
+
+#: Seconds between two such moves, of all partitions together: light on the brokers, however often
+#: transactions end upstream.
+INTERVAL_S = 5.0
+
+
+class IdleOffsets:
+    """Markers of transactions, and messages of aborted ones, take offsets and are never delivered.
+
+    The committed offset stays before them until the next message. Whoever subtracts it from the
+    end sees a lag where nothing waits. No thread, no clock.
+    """
+
+    def __init__(self) -> None:
+        self._noted: dict[TopicPartition, Finished] = {}
+        self._moved_at: float | None = None
+
+    def due(
+        self,
+        finished: Mapping[TopicPartition, Finished],
+        ends: Mapping[TopicPartition, int],
+        committed: Mapping[TopicPartition, int],
+        now: float,
+    ) -> dict[TopicPartition, Finished]:
+        """The offsets to commit now, mostly none. To be called about once a second.
+
+        Args:
+            finished: where reading stands in each partition of which nothing is in flight.
+            ends: the last stable offsets, as the brokers told another client at times. Only an
+                offset that they confirm is committed; one that they do not is kept until then,
+                since in the meantime reading may have moved on.
+            committed: what the group has, as far as it is known.
+            now: clock reading, in seconds.
+        """
+        sure: dict[TopicPartition, Finished] = {}
+        noted: dict[TopicPartition, Finished] = {}
+        for one, newest in finished.items():
+            done, end = committed.get(one, -1), ends.get(one, -1)
+            if newest.offset <= done:
+                continue
+            before = self._noted.get(one, newest)
+            if before.assignment != newest.assignment or before.offset <= done:
+                before = newest
+            noted[one] = newest
+            if newest.offset <= end:
+                sure[one] = newest
+            elif before.offset <= end:
+                sure[one] = before
+            else:
+                noted[one] = before
+        self._noted = noted
+        if not sure or (self._moved_at is not None and now - self._moved_at < INTERVAL_S):
+            return {}
+        self._moved_at = now
+        return sure
