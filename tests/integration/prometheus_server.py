@@ -35,6 +35,14 @@ class Series:
     samples: tuple[tuple[float, float], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """An alert that fires."""
+
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+
+
 def program(name: str) -> Path:
     """`prometheus` or `promtool`: the unpacked one, or the machine's own.
 
@@ -75,8 +83,7 @@ class PrometheusServer:
         """Returns when it answers."""
         binary = program("prometheus")
         self._folder = Path(tempfile.mkdtemp(prefix="nerstream-prometheus-"))
-        for name, text in self._files.items():
-            (self._folder / name).write_text(text)
+        self._write(self._files)
         (self._port,) = free_ports(1)
         with (self._folder / "server.log").open("wb") as log:
             self._process = spawn(
@@ -86,6 +93,7 @@ class PrometheusServer:
                     f"--storage.tsdb.path={self._folder}/data",
                     f"--web.listen-address={self.address}",
                     "--log.level=warn",
+                    "--web.enable-lifecycle",
                 ],
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -96,6 +104,13 @@ class PrometheusServer:
             )
         self._wait_until_ready()
         return self
+
+    def load(self, files: Mapping[str, str]) -> None:
+        """Go on with another configuration, which is in force then; what was measured stays."""
+        self._write(files)
+        request = urllib.request.Request(f"http://{self.address}/-/reload", method="POST")
+        with urllib.request.urlopen(request, timeout=60):
+            pass
 
     def stop(self) -> None:
         """End it and forget what it measured."""
@@ -138,19 +153,13 @@ class PrometheusServer:
             for one in answer["result"]
         ]
 
-    def alerts(self, state: str = "firing") -> list[Mapping[str, str]]:
-        """The labels of the alerts that are in this state now."""
-        alerts = self._get("/api/v1/alerts")["alerts"]
-        return [one["labels"] for one in alerts if one["state"] == state]
-
-    def alert_annotations(self) -> dict[str, Mapping[str, str]]:
-        """The annotations of the firing alerts, by name; one of each name."""
-        alerts = self._get("/api/v1/alerts")["alerts"]
-        return {
-            one["labels"]["alertname"]: one["annotations"]
-            for one in alerts
+    def firing(self) -> list[Alert]:
+        """The alerts that fire now."""
+        return [
+            Alert(one["labels"], one["annotations"])
+            for one in self._get("/api/v1/alerts")["alerts"]
             if one["state"] == "firing"
-        }
+        ]
 
     def _get(self, path: str, **parameters: str | float) -> Any:
         url = f"http://{self.address}{path}?{urlencode(parameters)}"
@@ -160,6 +169,11 @@ class PrometheusServer:
         except urllib.error.HTTPError as refused:
             with refused:
                 raise AssertionError(f"{parameters}: {refused.read().decode()}") from None
+
+    def _write(self, files: Mapping[str, str]) -> None:
+        assert self._folder is not None
+        for name, text in files.items():
+            (self._folder / name).write_text(text)
 
     def _wait_until_ready(self) -> None:
         assert self._process is not None

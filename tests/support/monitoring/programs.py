@@ -7,6 +7,7 @@ import os
 import pytest
 
 from tests.integration.prometheus_server import PrometheusMissing, program
+from tests.support.monitoring.pages import missing_tools
 
 
 def program_or_skip(name: str) -> str:
@@ -18,3 +19,14 @@ def program_or_skip(name: str) -> str:
         if os.environ.get("CI") == "true":
             pytest.fail(str(missing), pytrace=False)
         pytest.skip(str(missing))
+
+
+def tools_or_skip() -> None:
+    """The test skips where Apache Kafka's command line tools are missing, and fails under
+    CI=true."""
+    missing = missing_tools()
+    if not missing:
+        return
+    if os.environ.get("CI") == "true":
+        pytest.fail(missing, pytrace=False)
+    pytest.skip(missing)
