@@ -29,7 +29,8 @@ class Point:
         entities: entities in it, by type.
         p50_s, p99_s: latencies; None where nothing was committed.
         batches: batches in it; batch_tokens, batch_articles: of one, on the average.
-        busy: share of the time that each stage worked, 1 for all of one thread's.
+        busy: share of the time that each stage worked, 1 for all of it; of several workers on the
+            average.
         unit_s: seconds that a stage worked on one unit, on the average.
         lag: offsets behind the high watermark, over all partitions.
         age_s: seconds since the progress of the partition that has stood longest.
@@ -158,7 +159,9 @@ def between(before: Reading, after: Reading) -> Point:
         batches=int(batches),
         batch_tokens=tokens / batches if batches else None,
         batch_articles=articles / batches if batches else None,
-        busy={stage: worked / seconds for stage, (worked, _) in stages.items()},
+        busy={
+            stage: worked / seconds / max(1, after.workers) for stage, (worked, _) in stages.items()
+        },
         unit_s={stage: worked / units for stage, (worked, units) in stages.items() if units},
         lag=int(sum(lags.values())),
         age_s=max((age for one, age in ages.items() if lags.get(one, 0) > 0), default=0.0),

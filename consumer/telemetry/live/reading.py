@@ -72,6 +72,7 @@ class Reading:
         latencies: articles by upper bound in seconds, each bound with those below it.
         partitions: by metric, each assigned partition's value.
         models: name, device and precision of the models that answer.
+        workers: how many tell their metrics.
     """
 
     at: float
@@ -81,6 +82,7 @@ class Reading:
     latencies: dict[float, float] = field(default_factory=dict)
     partitions: dict[str, dict[TopicPartition, float]] = field(default_factory=dict)
     models: set[tuple[str, str, str]] = field(default_factory=set)
+    workers: int = 0
 
     def sum(self, metric: Declaration) -> float:
         """The sum of a metric over all labels; 0 where there is none."""
@@ -150,6 +152,8 @@ def read(collect: Collect, at: float) -> Reading:
                 sums[name] = max(value, sums.get(name, value))
             else:
                 sums[name] = sums.get(name, 0.0) + value
+                # Each worker has one of these.
+                reading.workers += name == declared.MESSAGES_CONSUMED.name
     return reading
 
 

@@ -10,7 +10,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ import pytest
 
 from consumer import resources
 from tests.support import warm_process
+
+ADDRESS = re.compile(r"http://\S+")
 
 
 def demo(*arguments: str, run: Any = warm_process.run) -> subprocess.CompletedProcess[bytes]:
@@ -99,36 +102,48 @@ def test_a_wrong_argument_is_named(arguments: list[str], named: str) -> None:
     assert "Traceback" not in done.stderr.decode()
 
 
-def test_serve_keeps_the_worker_and_its_page_until_ctrl_c() -> None:
+@contextmanager
+def served() -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """`demo --serve`, as soon as it has said where its page is; and that address."""
     command = [sys.executable, "-m", "consumer", "demo", "--serve", "--port", "0"]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "COLUMNS": "120"}
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True
-    ) as served:
+    ) as process:
         try:
-            assert served.stdout is not None
-            lines = iter(served.stdout.readline, "")
-            address = next(found[0] for line in lines if (found := re.search(r"http://\S+", line)))
-            port = int(re.findall(r":(\d+)/", address)[0])
-            # The port is taken, and the second worker says whose fault it is.
-            second = demo("--serve", "--port", str(port))
-            assert second.returncode == 2
-            assert f"--port: port {port}" in second.stderr.decode()
-            # Until all samples have come by once more than they are.
-            samples = len(resources.sample_lines())
-            deadline = time.monotonic() + 300
-            while outcomes(address) <= samples:
-                assert time.monotonic() < deadline, "the samples did not come again"
-                time.sleep(1)
-            answer = asked(address + "live.json")
-            assert answer["state"]["kind"] == "flowing"
-            assert answer["feed"]["articles"]
-            assert asked(address + "readyz")["ready"]
+            assert process.stdout is not None
+            lines = iter(process.stdout.readline, "")
+            yield process, next(found[0] for line in lines if (found := ADDRESS.search(line)))
         finally:
-            served.send_signal(signal.SIGINT)
-            _, errors = served.communicate(timeout=120)
-    assert served.returncode == 0, errors
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
     assert errors == ""
+
+
+def test_serve_keeps_the_worker_and_its_page_until_ctrl_c() -> None:
+    with served() as (_, address):
+        port = address.rpartition(":")[2].strip("/")
+        # The port is taken, and the second worker says whose fault it is.
+        second = demo("--serve", "--port", port)
+        assert second.returncode == 2
+        assert f"--port: port {port}" in second.stderr.decode()
+        # Until all samples have come by once, and then more of them.
+        samples = len(resources.sample_lines())
+        deadline = time.monotonic() + 300
+        while outcomes(address) <= samples:
+            assert time.monotonic() < deadline, "the samples did not come again"
+            time.sleep(1)
+        answer = asked(address + "live.json")
+        assert answer["state"]["kind"] in ("flowing", "behind")
+        assert answer["feed"]["articles"]
+        assert asked(address + "readyz")["ready"]
+
+
+def test_serve_ends_while_the_model_is_being_loaded() -> None:
+    with served() as (_, address):
+        state = asked(address + "live.json")["state"]
+        assert state["sentence"] == "Waiting: the model is being loaded."
 
 
 def asked(address: str) -> Any:

@@ -16,6 +16,10 @@ from tests.support.page_rig import PageRig
 #: Opens the rig's page in a window of its own.
 Look = Callable[..., Looked]
 
+#: Whether no text is cut off at its side.
+WRAPPED = """[...document.querySelectorAll(".text, .reason, .raw")]
+    .every((one) => one.scrollWidth <= one.clientWidth)"""
+
 #: In the order in which Tab goes.
 STOPS = [
     "Skip to the state of the worker",
@@ -122,6 +126,7 @@ def test_in_the_dark_on_a_phone(rig: PageRig, look: Look) -> None:
         looked.state("behind")
         looked.page.wait_for_selector("#articles li")
         assert looked.fits()
+        assert looked.page.evaluate(WRAPPED)
         assert violations(looked) == []
         assert looked.complaints == []
     grounds = [
@@ -228,6 +233,7 @@ def test_the_worker_goes_and_another_comes(look: Look) -> None:
     assert looked.page.locator("#feeds").is_hidden()
     assert "admin_show_text=on" in looked.text("#no-text")
     assert looked.text("#partitions-note").startswith("No partition is assigned")
+    assert looked.text("#entities-note") == "None in the last 15 minutes."
     other.health = Health(False, True, ("tag stands for 130 s",))
     looked.state("stuck")
     assert looked.text("#reasons") == "Tag stands for 130 s."

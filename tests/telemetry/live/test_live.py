@@ -187,7 +187,7 @@ def test_several_workers_are_one() -> None:
     answer = orjson.loads(live.answer())
     (point,) = answer["points"]
     assert answer["latest"]["run"] == {"total": 120, "done": 30, "left": 90.0}
-    assert (point["in"], point["out"], point["busy"]["tag"]) == (4.4, 4.0, 0.4)
+    assert (point["in"], point["out"], point["busy"]["tag"]) == (4.4, 4.0, 0.2)
     rigs.pop()
     now[0] = 10.0
     live.sample()
