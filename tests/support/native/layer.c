@@ -17,8 +17,13 @@ static Linear linear(int32_t inputs, int32_t outputs) {
     return found;
 }
 
+/* `free` takes no const. */
+static void release(const void *memory) {
+    free((void *)(uintptr_t)memory);
+}
+
 static void drop(Linear *one) {
-    free((void *)one->panels), free((void *)one->scales), free((void *)one->bias);
+    release(one->panels), release(one->scales), release(one->bias);
 }
 
 int main(void) {
@@ -46,8 +51,8 @@ int main(void) {
                 calls++;
             }
             drop(&layer.out), drop(&layer.up), drop(&layer.down);
-            free((void *)layer.attention_norm.weight), free((void *)layer.attention_norm.bias);
-            free((void *)layer.output_norm.weight), free((void *)layer.output_norm.bias);
+            release(layer.attention_norm.weight), release(layer.attention_norm.bias);
+            release(layer.output_norm.weight), release(layer.output_norm.bias);
         }
     printf("%d calls\n", calls);
     return 0;
