@@ -1,7 +1,9 @@
 """What strangers at the admin port cost a worker: `python -m benchmarks.admin_attack`.
 
 A worker tags on one core; its broker and the attackers have another. Windows of quiet and of attack
-take turns, so that both see the same machine. Beside it, with no worker, a thread that does nothing
+take turns, so that both see the same machine. Work is counted by the second of the clock, and by
+the second of the processor that the victim used, its port included: others on the machine change
+the first and hardly the second. Beside it, with no worker, a thread that does nothing
 but Python shares its process with the port: each turn that the port takes is lost to it at once.
 The attackers bind to 127.0.0.2 and up, and never leave the loopback; their rates are bounded. All
 the while a probe asks `/healthz` from 127.0.0.1, once in a fifth of a second.
@@ -20,6 +22,7 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
@@ -48,8 +51,20 @@ _VICTIMS = ("worker", "python")
 #: All attacks at once.
 _ALL = "all"
 
-#: Seconds until the attackers have used up what the port saved in quiet.
-_BURST_OVER_S = 2.0
+#: Seconds until the attackers have used up what the port saved in quiet; more where the machine has
+#: little time for either.
+_BURST_OVER_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What a victim has done in a window, in seconds of the clock and of its processor, and what
+    its port took of the latter, where that is known."""
+
+    work: float
+    clock_s: float
+    cpu_s: float
+    port_s: float | None = None
 
 
 def main() -> None:
@@ -101,11 +116,15 @@ def _against_worker(asked: argparse.Namespace) -> dict[str, Any]:
                 worker.wait_ready()
                 time.sleep(8.0)
 
-                def rate() -> float:
+                def rate() -> _Done:
                     before = worker.read()
                     time.sleep(asked.seconds)
                     after = worker.read()
-                    return (after.resolved - before.resolved) / (after.at - before.at)
+                    return _Done(
+                        after.resolved - before.resolved,
+                        after.at - before.at,
+                        after.cpu_s - before.cpu_s,
+                    )
 
                 return _windows(asked, worker._port, rate)
 
@@ -123,30 +142,59 @@ def _against_python(asked: argparse.Namespace) -> dict[str, Any]:
                 pass
             turns[0] += 1
 
+    def used_s(*names: str) -> float:
+        """Of the threads whose names begin so."""
+        ours = [one for one in threading.enumerate() if one.name.startswith(names)]
+        return sum(_used_s(one.native_id) for one in ours)
+
     # The port's threads inherit the core from the thread that starts them.
-    threading.Thread(target=count, daemon=True).start()
+    threading.Thread(target=count, name="count", daemon=True).start()
     os.sched_setaffinity(0, _WORKER_CORE)
     server = AdminServer("127.0.0.1", 0, registry, lambda: Health(True, True))
     server.start()
     time.sleep(0.5)
     os.sched_setaffinity(0, _OTHER_CORE)
 
-    def rate() -> float:
+    def rate() -> _Done:
         before, at = turns[0], time.monotonic()
+        used, port = used_s("count", "admin"), used_s("admin")
         time.sleep(asked.seconds)
-        return (turns[0] - before) / (time.monotonic() - at)
+        return _Done(
+            turns[0] - before,
+            time.monotonic() - at,
+            used_s("count", "admin") - used,
+            used_s("admin") - port,
+        )
 
     found = _windows(asked, server.port, rate)
     server.close()
     return found
 
 
-def _windows(asked: argparse.Namespace, port: int, rate: Callable[[], float]) -> dict[str, Any]:
+def _used_s(thread: int | None) -> float:
+    """Seconds of the processor that a thread of this process has used."""
+    stat = Path("/proc/self/task", str(thread), "schedstat").read_text()
+    return int(stat.split()[0]) / 1e9
+
+
+def _ratio(attacked: list[_Done], quiet: list[_Done], seconds: str) -> float:
+    """Work by the second in one kind of windows to that in the other."""
+    return _rate(attacked, seconds) / _rate(quiet, seconds)
+
+
+def _rate(windows: list[_Done], seconds: str) -> float:
+    taken: float = sum(getattr(one, seconds) for one in windows)
+    return sum(one.work for one in windows) / taken
+
+
+def _windows(asked: argparse.Namespace, port: int, rate: Callable[[], _Done]) -> dict[str, Any]:
     """Windows of quiet and of each attack, and of all at once, in turns."""
     found: dict[str, Any] = {}
     for name in asked.attacks:
         kinds = list(KINDS) if name == _ALL else [name]
-        quiet, attacked, probes = [], [], []
+        quiet: list[_Done] = []
+        attacked: list[_Done] = []
+        probes: list[float | None] = []
         for _ in range(asked.rounds):
             quiet.append(rate())
             with _attack(port, kinds) as done, _probing(port) as seconds:
@@ -155,9 +203,10 @@ def _windows(asked: argparse.Namespace, port: int, rate: Callable[[], float]) ->
             probes += seconds
         answered = [second for second in probes if second is not None]
         found[name] = {
-            "attacked_to_quiet": sum(attacked) / sum(quiet),
-            "quiet_per_s": quiet,
-            "attacked_per_s": attacked,
+            "attacked_to_quiet_by_cpu": _ratio(attacked, quiet, "cpu_s"),
+            "attacked_to_quiet": _ratio(attacked, quiet, "clock_s"),
+            "quiet": [asdict(one) for one in quiet],
+            "attacked": [asdict(one) for one in attacked],
             "probes": len(probes),
             "probes_failed": sum(second is None for second in probes),
             "probe_median_s": statistics.median(answered) if answered else None,

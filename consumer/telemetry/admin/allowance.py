@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 #: Share of one core that the port may take over time, and seconds that it may take at once after
 #: it was quiet. A scrape costs some milliseconds, a probe half of one.
 SHARE = 0.02
-BURST_S = 0.5
+BURST_S = 0.3
 
 #: The same for one client, so that others still get their turn.
 CLIENT_SHARE = 0.015

@@ -15,9 +15,20 @@ from consumer.telemetry.admin.allowance import (
     ClientAllowances,
 )
 
-#: Processor time that a request is taken to cost, before it is known. So those that wait together
-#: do not all begin at once.
-_REQUEST_S = 0.000_3
+#: Processor time that a turn is taken to cost, before it is known. So those that wait together do
+#: not all begin at once.
+_TURN_S = 0.000_3
+
+#: Seconds between two looks at those who wait. Were each to look for itself, looking would take
+#: more than answering.
+_LOOK_S = 0.1
+
+#: Seconds between two looks at whether connections may be accepted again.
+_ACCEPT_LOOK_S = 0.02
+
+
+#: How long one has to wait, who it is, and what is set when it may go on.
+_Waiting = tuple[Callable[[str], float], str, "asyncio.Future[None]"]
 
 
 class Meter:
@@ -45,6 +56,8 @@ class Meter:
         self._counted_s = used()
         self._all = Allowance(share, burst_s, clock())
         self._clients = ClientAllowances()
+        self._waiting: list[_Waiting] = []
+        self._look: asyncio.TimerHandle | None = None
 
     def charge(self, client: str) -> None:
         """Have a client pay for what the loop has done."""
@@ -71,20 +84,43 @@ class Meter:
     async def may_accept(self) -> None:
         """Wait until there is time to see who comes."""
         while wait := self._all.wait_s(self._clock()):
-            await asyncio.sleep(wait)
+            await asyncio.sleep(max(wait, _ACCEPT_LOOK_S))
 
     async def may_read(self, client: str) -> None:
-        """Wait until there is time to see what this client asks, or to tell how the worker is."""
-        while wait := self._wait_to_read(client):
-            await asyncio.sleep(wait)
+        """Wait until there is time to see what this client asks."""
+        await self._wait_until(self._wait_to_read, client)
 
     async def turn(self, client: str, *, is_probe: bool) -> None:
         """Wait until there is time to answer this client."""
         wait_s = self._wait_to_read if is_probe else self._wait_for_page
-        while wait := wait_s(client):
-            await asyncio.sleep(wait)
-        now = self._clock()
-        self._clients.of(client, now).spend(_REQUEST_S, now)
+        await self._wait_until(wait_s, client)
+
+    async def _wait_until(self, wait_s: Callable[[str], float], client: str) -> None:
+        if not wait_s(client):
+            return
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append((wait_s, client, turn))
+        self._look_later()
+        await turn
+
+    def _look_later(self) -> None:
+        if self._look is None and self._waiting:
+            loop = asyncio.get_running_loop()
+            self._look = loop.call_later(_LOOK_S, self._let_go_on)
+
+    def _let_go_on(self) -> None:
+        """Let those go on for whom there is time, in the order in which they came."""
+        self._look = None
+        waiting, self._waiting = self._waiting, []
+        for wait_s, client, turn in waiting:
+            if turn.done():  # its connection has ended
+                continue
+            if wait_s(client):
+                self._waiting.append((wait_s, client, turn))
+                continue
+            self.charge_elsewhere(client, _TURN_S)
+            turn.set_result(None)
+        self._look_later()
 
     def _wait_to_read(self, client: str) -> float:
         now = self._clock()

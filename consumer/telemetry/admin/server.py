@@ -153,8 +153,10 @@ class AdminServer:
         ):
             while True:
                 await meter.may_accept()
-                for opened, client in await self._newcomers():
+                newcomers = await self._newcomers()
+                for _, client in newcomers[:1]:
                     meter.charge(client)
+                for opened, client in newcomers:
                     if meter.turns_away(client):
                         opened.close()
                         continue

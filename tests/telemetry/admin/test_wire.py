@@ -12,7 +12,7 @@ from consumer.contracts.errors import SettingsError
 from consumer.telemetry.admin import changing_file
 from consumer.telemetry.admin.wire import tls_context
 from tests.support.admin_rig import admin_rig
-from tests.support.certificates import Certificates
+from tests.support.certificates import PASSWORD, Authority
 
 
 class Files:
@@ -20,9 +20,10 @@ class Files:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir()
-        self.ca = Certificates(folder).ca
-        self.certificate, self.key = folder / "server.pem", folder / "server.key"
-        self.locked_key = folder / "client.key"
+        authority = Authority(folder)
+        self.ca = authority.file
+        self.certificate, self.key = authority.issue("localhost")
+        _, self.locked_key = authority.issue("locked", password=PASSWORD)
 
     def trusting(self) -> ssl.SSLContext:
         """A client's side that trusts this authority alone."""
