@@ -12,7 +12,7 @@ from consumer.codec.registry import framing
 from consumer.codec.registry.additions import Additions
 from consumer.codec.registry.subjects import Subjects
 from consumer.contracts.choices import RejectCode
-from consumer.contracts.errors import RejectedMessage
+from consumer.contracts.errors import NerstreamError, RejectedMessage
 from consumer.contracts.messages import Article
 from consumer.contracts.registry import RegisteredSchema, SchemaRegistry, SchemaType
 
@@ -144,6 +144,16 @@ class RegistryFormat(ABC, Generic[Plan]):
                 plan = self._made(schema)
             except RejectedMessage as fault:
                 plan = RejectedMessage(fault.code, f"schema {schema_id}: {fault.message}")
+            except (NerstreamError, MemoryError):
+                raise
+            except Exception as fault:
+                # Whoever may write schemas could end every worker with one that is spoiled, again
+                # after each start.
+                plan = RejectedMessage(
+                    RejectCode.WRONG_SCHEMA,
+                    f"schema {schema_id}: its schema is none that {self.schema_type} knows"
+                    f" ({fault!r})",
+                )
         self._plans[schema_id] = plan
         return plan
 
