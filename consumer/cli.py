@@ -29,6 +29,7 @@ COMMANDS = {
     "produce": "send JSON lines to a topic",
     "dead-letters": "list, show and send back what was rejected, each exactly once",
     "audit": "prove on live topics that every input has exactly one outcome",
+    "find": "where a message is, by its place or id, and what became of it",
     "evaluate": "score a model on a CoNLL file: precision, recall and F1 by type",
     "compare": "which entities a model keeps in bfloat16 and int8, on articles of yours",
     "train": "fine-tune a checkpoint on CoNLL files",

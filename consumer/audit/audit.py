@@ -13,7 +13,7 @@ from consumer.audit.findings import Finding, Findings, Kind, Reason, Unsaid
 from consumer.audit.ledger import Ledger
 from consumer.audit.ranges import Range, Ranges, contain
 from consumer.contracts.choices import RejectCode, RejectStage
-from consumer.contracts.headers import ERRORS, is_replay_mark, source_in
+from consumer.contracts.headers import ERRORS, is_replay_mark, source_in, told_origin
 from consumer.contracts.messages import Headers, Position, RawMessage, TopicPartition
 from consumer.contracts.ports import Comparison
 
@@ -99,7 +99,7 @@ class Audit:
         if role is Role.DEAD_LETTERS:
             if is_replay_mark(raw.headers):
                 return  # it says what was sent back, and is no outcome
-            told = _told_origin(raw.headers)
+            told = told_origin(raw.headers)
             if source is None:
                 source = told  # an older version's
             elif told != source and contain(self._ranges, source):
@@ -190,17 +190,6 @@ class Audit:
 def _is_late_refusal(role: Role, headers: Headers) -> bool:
     stage = dict(headers).get(f"{ERRORS}stage")
     return role is Role.DEAD_LETTERS and stage == RejectStage.PUBLISH.value.encode()
-
-
-def _told_origin(headers: Headers) -> Position | None:
-    """Where a dead letter says that its input stands, in the headers that say why."""
-    told = dict(headers)
-    topic, partition, offset = (
-        told.get(ERRORS + name) or b"" for name in ("topic", "partition", "offset")
-    )
-    if not (topic.isascii() and topic and partition.isdigit() and offset.isdigit()):
-        return None
-    return Position(TopicPartition(topic.decode(), int(partition)), int(offset))
 
 
 def _spelled(position: Position | None) -> str:

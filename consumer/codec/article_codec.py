@@ -116,6 +116,15 @@ class Codec:
         """
         return self._place.tagging(self._parse(value))
 
+    def told_in(self, value: bytes) -> Mapping[str, Any]:
+        """What `tagging` says in an output, also in one that no model read; empty where there is
+        none.
+
+        Raises:
+            RejectedMessage: the message cannot be read.
+        """
+        return self._place.told(self._parse(value))
+
     def without_text(self, raw: RawMessage) -> str:
         """Why a message that `decode` let pass has no text, for a person."""
         return self._reader.without_text(self._parse(raw.value or b"{}"))

@@ -70,13 +70,19 @@ class OutputPlace:
         return _without(document, self.names)
 
     def tagging(self, document: Any) -> Mapping[str, Any]:
-        """The `tagging` that stands there; empty where there is none."""
+        """The `tagging` that stands there, of a message that a model read; empty where there is
+        none."""
+        found = self.told(document)
+        return found if _is_plain(found) else {}
+
+    def told(self, document: Any) -> Mapping[str, Any]:
+        """The `tagging` that stands there, also where no model read the message."""
         here = document
         for name in (*self.names, "tagging"):
             if not isinstance(here, dict):
                 return {}
             here = here.get(name)
-        return here if isinstance(here, dict) and _is_plain(here) else {}
+        return here if isinstance(here, dict) else {}
 
 
 def _without(members: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:

@@ -53,6 +53,15 @@ def source_in(headers: Headers) -> Position | None:
     return None
 
 
+def told_origin(headers: Headers) -> Position | None:
+    """Where a dead letter says that its input stands, in the headers that say why."""
+    told = dict(headers)
+    topic, partition, offset = (
+        told.get(ERRORS + name) or b"" for name in ("topic", "partition", "offset")
+    )
+    return _position(b"/".join((topic, partition, offset)))
+
+
 def is_replay_mark(headers: Headers) -> bool:
     """Whether these are the headers of a mark: it has this one alone.
 

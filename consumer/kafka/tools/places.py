@@ -73,6 +73,11 @@ class Places(Closing):
             names += matching
         return {name: sorted(found[name].partitions) for name in dict.fromkeys(names)}
 
+    def cluster_id(self) -> str:
+        """The cluster's id; empty where the brokers tell none."""
+        found = self._ask(lambda left_s: self._client.list_topics(timeout=left_s))
+        return str(found.cluster_id or "")
+
     def starts(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """The first offset that each still has."""
         return self._offsets(partitions, OFFSET_BEGINNING)
