@@ -10,27 +10,22 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import sys
-import tempfile
 import threading
-import time
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from benchmarks.draining import Drained, by_label, drained
 from consumer.bench.articles import news_articles
-from consumer.bench.worker.load import Load
-from consumer.kafka.tools.topics import temporary_topics
-from consumer.settings.schema import Settings
 from tests.integration.kafka_server import KafkaServer
 from tests.integration.worker_process import WorkerProcess
 
-PARTITIONS = 4
+#: The worker, with a tagger that does nothing.
+COMMAND = ("-m", "benchmarks.null_worker")
 
 #: Of the articles of the other runs, those of a run in which each is traced: they take ten times as
 #: long.
@@ -59,16 +54,15 @@ def main() -> None:
     costs: dict[str, list[float]] = {name: [] for name in WAYS}
     spans: dict[str, Mapping[str, float]] = {}
     with KafkaServer() as kafka, _receiver() as address:
-        _drained(kafka.bootstrap_servers, address, WAYS["off"], values, asked.count // 2)
+        drained(kafka.bootstrap_servers, values, asked.count // 2, {}, COMMAND)
         for number in range(asked.rounds):
             for name in tuple(WAYS)[:: 1 if number % 2 else -1]:
                 count = asked.count // (_FEWER if name == "share 1" else 1)
-                rate, cpu_us, spans[name] = _drained(
-                    kafka.bootstrap_servers, address, WAYS[name], values, count
-                )
-                rates[name].append(rate)
-                costs[name].append(cpu_us)
-                print(f"{number + 1}: {name}: {rate:,.0f}/s, {cpu_us:.1f} us", file=sys.stderr)
+                where = (kafka.bootstrap_servers, address, WAYS[name])
+                found, spans[name] = _run(*where, values, count)
+                rates[name].append(found.rate)
+                costs[name].append(found.cpu_us)
+                print(f"{number + 1}: {name}: {found}", file=sys.stderr)
     record: dict[str, Any] = {
         "benchmark": "traces",
         "machine": asked.machine,
@@ -129,55 +123,17 @@ def _receiver() -> Iterator[str]:
         server.server_close()
 
 
-def _drained(
+def _run(
     bootstrap: str, receiver: str, way: Mapping[str, str], values: Sequence[bytes], count: int
-) -> tuple[float, float, Mapping[str, float]]:
-    """Articles a second of a worker that finds so many waiting, microseconds of processor time for
-    each, and what became of its spans."""
-    mark = uuid.uuid4().hex[:8]
-    names = {
-        "input_topics": f"bench-in-{mark}",
-        "output_topic": f"bench-out-{mark}",
-        "dead_letter_topic": f"bench-dead-{mark}",
-    }
-    flags = {"bootstrap_servers": bootstrap, "group_id": f"bench-{mark}", **names}
-    settings = Settings.model_validate(flags)
-    with (
-        temporary_topics(settings, list(names.values()), PARTITIONS),
-        tempfile.TemporaryDirectory() as folder,
-    ):
-        Load(settings, values).fill(count)
-        told = {**flags, **way, **({"traces_endpoint": receiver} if way else {})}
-        command = ("-m", "benchmarks.null_worker")
-        with WorkerProcess(told, Path(folder), command=command) as worker:
-            worker.wait_ready()
-            began_at, began, cpu_s = 0.0, 0.0, 0.0
-            while True:
-                done = worker.metric("nerstream_articles_published_total")
-                now = time.perf_counter()
-                if not began and done >= count / 10:
-                    began_at, began, cpu_s = now, done, _cpu_s(worker.process.pid)
-                if done >= count:
-                    rate = (done - began) / (now - began_at)
-                    spent_us = (_cpu_s(worker.process.pid) - cpu_s) * 1e6
-                    return rate, spent_us / (done - began), _spans(worker)
-                time.sleep(0.02)
+) -> tuple[Drained, Mapping[str, float]]:
+    """What the worker made of the backlog, and what became of its spans."""
+    spans: dict[str, float] = {}
 
+    def look(made: WorkerProcess) -> None:
+        spans.update(by_label(made, "nerstream_trace_spans_total"))
 
-def _cpu_s(pid: int) -> float:
-    """Processor time that a process has used."""
-    fields = Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _spans(worker: WorkerProcess) -> Mapping[str, float]:
-    """How many spans came to each end so far."""
-    _, body = worker.get("/metrics")
-    return {
-        line.partition('"')[2].partition('"')[0]: float(line.rpartition(" ")[2])
-        for line in body.splitlines()
-        if line.startswith("nerstream_trace_spans_total{")
-    }
+    flags = {**way, "traces_endpoint": receiver}
+    return drained(bootstrap, values, count, flags, COMMAND, look), spans
 
 
 if __name__ == "__main__":

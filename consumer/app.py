@@ -24,7 +24,7 @@ from consumer.contracts.errors import (
     SettingsError,
 )
 from consumer.contracts.messages import Outcome, RunProgress
-from consumer.contracts.ports import Codec, Tagger
+from consumer.contracts.ports import Codec, Shadow, Tagger
 from consumer.contracts.traces import Tracer
 from consumer.kafka.client_check import check_clients
 from consumer.kafka.internal_topics import InternalTopics
@@ -34,6 +34,7 @@ from consumer.loading import keeping_answers, refined, taggers_from, worker_code
 from consumer.settings.flags import flag_name
 from consumer.settings.run_bounds import time_ms
 from consumer.settings.schema import Settings
+from consumer.shadow.loading import ShadowLoading
 from consumer.telemetry.admin.configured import admin_from
 from consumer.telemetry.health import Health
 from consumer.telemetry.live.live import live_from
@@ -94,7 +95,7 @@ def serve(
     admin = admin_from(settings, registry, health, live_pages(live))
     live.start()
     admin.start()
-    tracing = None
+    tracing = loading = shadow = None
     try:
         log.info("starting", version=__version__, admin_port=admin.port, **_shown(settings))
         # A wrong property must not be found after the model, which takes long.
@@ -106,10 +107,17 @@ def serve(
         threading.Thread(
             target=_look_at_brokers, args=(settings,), name="nerstream-look", daemon=True
         ).start()
+        if settings.shadow_model:
+            loading = ShadowLoading(settings)
         if load is None:
             tagger = load_tagger(settings, metrics, signals)
         else:
             tagger = refined(load(settings, metrics), settings)
+        if loading is not None:
+            if loading.model(signals) is None:
+                raise StoppedLoading
+            shadow = loading.shadow(metrics)
+            shadow.start()
         worker = build_worker(
             settings,
             metrics,
@@ -118,6 +126,7 @@ def serve(
             started,
             None if tracing is None else tracing.tracer,
             live.sent,
+            shadow,
         )
         # What is loaded by now, a million objects with torch, stays to the end. Each collection
         # that looked through it would hold up every thread for a tenth of a second.
@@ -154,6 +163,10 @@ def serve(
             _end(failure.exit_code)
         raise
     finally:
+        if shadow is not None:
+            shadow.close()
+        elif loading is not None:
+            loading.close()
         if tracing is not None:
             tracing.close()
         admin.close()
@@ -244,12 +257,13 @@ def build_worker(
     began_at: float | None = None,
     tracer: Tracer | None = None,
     sent: Callable[[Outcome], None] | None = None,
+    shadow: Shadow | None = None,
 ) -> Worker:
     """Put a worker together; connects to nothing yet.
 
     Args:
         codec: reads and writes messages; None makes the one that the settings name.
-        began_at, tracer, sent: as for `Worker`.
+        began_at, tracer, sent, shadow: as for `Worker`.
 
     Raises:
         SettingsError: a librdkafka property is wrong.
@@ -265,6 +279,7 @@ def build_worker(
         began_at=began_at,
         tracer=tracer,
         sent=sent,
+        shadow=shadow,
     )
 
 

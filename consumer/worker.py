@@ -12,7 +12,7 @@ from consumer import __version__
 from consumer.contracts.errors import ShutdownTimeout, StageStalled
 from consumer.contracts.messages import Batch, ModelInfo, Outcome, RawMessage, RunProgress
 from consumer.contracts.observer import Observer
-from consumer.contracts.ports import Codec, Sink, Source, Tagger
+from consumer.contracts.ports import Codec, Shadow, Sink, Source, Tagger
 from consumer.contracts.traces import Tracer
 from consumer.pipeline.batching import BatchBuilder
 from consumer.pipeline.bookkeeping.commit_policy import CommitPolicy
@@ -51,6 +51,7 @@ class Worker:
         began_at: when the process began to start, by `clock`; now if None.
         tracer: begins the spans of articles, batches and transactions; None traces nothing.
         sent: told of each outcome that is sent, on the publish thread; see `WatchedDispatcher`.
+        shadow: a second model, to be closed by whoever made it; None is none.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Worker:
         began_at: float | None = None,
         tracer: Tracer | None = None,
         sent: Callable[[Outcome], None] | None = None,
+        shadow: Shadow | None = None,
     ) -> None:
         self._settings = settings
         self._source = source
@@ -126,6 +128,7 @@ class Worker:
             observer=observer,
             clock=clock,
             tracer=tracer,
+            shadow=shadow,
         )
         route = Route(settings.output_topic, settings.dead_letter_topic, __version__)
         dispatcher = Dispatcher(sink, codec, route, wall_clock)

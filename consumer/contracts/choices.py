@@ -235,6 +235,24 @@ class JumpReason(StrEnum):
     CUT = "cut"  # it lies beyond the end: a leader without the newest messages was elected
 
 
+class ShadowFate(StrEnum):
+    """What became of an article of the sample that a second model is to tag too."""
+
+    COMPARED = "compared"
+    WORKER_BUSY = "worker_busy"  # skipped: batches were waiting, or full
+    SHADOW_BEHIND = "shadow_behind"  # skipped: it had not done with the last ones
+    REFUSED = "refused"  # the second model cannot tag it
+    FAILED = "failed"  # its process has ended, or does not answer
+
+
+class FoundBy(StrEnum):
+    """Which of two models found an entity."""
+
+    BOTH = "both"
+    SERVING = "serving"  # the one that serves, alone
+    SHADOW = "shadow"  # the second one, alone
+
+
 class SpanFate(StrEnum):
     """What became of a span of a trace."""
 

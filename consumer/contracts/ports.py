@@ -14,6 +14,7 @@ from consumer.contracts.messages import (
     Article,
     Encoding,
     ModelInfo,
+    Outcome,
     Outgoing,
     Position,
     PreparedArticle,
@@ -325,6 +326,17 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Release the producer; what was sent since `begin` is thrown away as by `abort`."""
+
+
+class Shadow(Protocol):
+    """A second model beside the one that serves. It never touches an outcome."""
+
+    def offer(self, outcomes: Sequence[Outcome], more_waits: bool) -> None:
+        """The outcomes of a batch, of which it may tag some too. Never blocks or raises.
+
+        Args:
+            more_waits: whether another batch waits for the tagger.
+        """
 
 
 class Tagger(Protocol):

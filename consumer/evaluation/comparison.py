@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from consumer.contracts.errors import RejectedMessage
 from consumer.contracts.messages import Article, Entity, PreparedArticle
@@ -130,19 +131,44 @@ class Comparison:
 
 
 def _count(tally: Tally, article: str, expected: Sequence[Entity], found: Sequence[Entity]) -> None:
+    agreed = agreement(article, expected, found)
+    tally.expected += len({entity_key(entity) for entity in expected})
+    tally.found += len({entity_key(entity) for entity in found})
+    tally.shared += len(agreed.shared)
+    tally.differences += agreed.differences
+
+
+class Agreement(NamedTuple):
+    """How far two taggers agree on an article.
+
+    Attributes:
+        shared: the entities that both found, as the first has them.
+        differences: each entity that only one found, or two of them that touch.
+    """
+
+    shared: list[Entity]
+    differences: list[Difference]
+
+
+def agreement(article: str, expected: Sequence[Entity], found: Sequence[Entity]) -> Agreement:
+    """Hold the entities of a tagger against those of the one that counts as right.
+
+    Args:
+        article: its id.
+    """
     wanted = {entity_key(entity): entity for entity in expected}
     others = {entity_key(entity): entity for entity in found}
-    tally.expected += len(wanted)
-    tally.found += len(others)
-    tally.shared += len(wanted.keys() & others.keys())
+    shared = [entity for key, entity in wanted.items() if key in others]
     missed = [entity for key, entity in wanted.items() if key not in others]
     added = [entity for key, entity in others.items() if key not in wanted]
+    differences = []
     for entity in missed:
         touching = next((one for one in added if _touch(entity, one)), None)
         if touching is not None:
             added.remove(touching)
-        tally.differences.append(Difference(article, entity, touching))
-    tally.differences += [Difference(article, None, entity) for entity in added]
+        differences.append(Difference(article, entity, touching))
+    differences += [Difference(article, None, entity) for entity in added]
+    return Agreement(shared, differences)
 
 
 def entity_key(entity: Entity) -> EntityKey:

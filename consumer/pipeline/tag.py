@@ -21,7 +21,7 @@ from consumer.contracts.messages import (
     TaggingResult,
 )
 from consumer.contracts.observer import Observer
-from consumer.contracts.ports import Tagger
+from consumer.contracts.ports import Shadow, Tagger
 from consumer.contracts.traces import Tracer, UnitTrace
 from consumer.pipeline.channel import Channel, ChannelAborted, ChannelClosed
 from consumer.pipeline.inbox import LetGo, PublishMessage
@@ -42,6 +42,7 @@ class TagStage(Stage):
 
     Args:
         tracer: begins the spans of batches; None traces none.
+        shadow: is offered what was tagged; None is no second model.
 
     Attributes:
         batch_s: seconds that a batch takes, by the longest of the latest; 0 before the first.
@@ -56,6 +57,7 @@ class TagStage(Stage):
         observer: Observer,
         clock: Callable[[], float],
         tracer: Tracer | None = None,
+        shadow: Shadow | None = None,
     ) -> None:
         super().__init__("tag", clock)
         self._batches = batches
@@ -63,6 +65,7 @@ class TagStage(Stage):
         self._tagger = tagger
         self._observer = observer
         self._tracer = tracer
+        self._shadow = shadow
         self._lets_go = threading.Event()
         self._latest_s: deque[float] = deque(maxlen=_BATCHES_REMEMBERED)
         self.batch_s = 0.0
@@ -122,6 +125,8 @@ class TagStage(Stage):
         outcomes = self._outcomes(under_way)
         self.idle()  # waiting for a busy publisher is not a stall of ours
         self._tagged.put(TaggedBatch(outcomes))
+        if self._shadow is not None:
+            self._shadow.offer(outcomes, len(self._batches) > 0)
         self._observer.queue_depth("tagged", len(self._tagged))
 
     def _outcomes(self, under_way: _UnderWay) -> tuple[Outcome, ...]:

@@ -235,6 +235,14 @@ class Settings(BaseModel):
     require_pinned_model: Switch = Switch.OFF
     """`on` refuses a model that may be another tomorrow: one of the hub without its commit as
     revision, or a folder, without `model_sha256`. The bundled one is part of nerstream."""
+    shadow_model: str = ""
+    """A second model, `MODEL` or `MODEL@REVISION`, that tags a share of the articles too, in a
+    process of its own. Metrics say how far both agree, by type, and the log has examples. It never
+    touches the output, and is skipped while the worker is busy. Empty is none."""
+    shadow_share: Share = 0.05
+    """Share of articles that it is offered: the same ones in every run, by their ids."""
+    shadow_examples: Annotated[int, Field(ge=0)] = 6
+    """Differences that are logged a minute at most, with the entities' text; 0 logs none."""
     device: Device = "auto"
     """`auto`, `cpu`, `cuda` or `cuda:N`."""
     dtype: Dtype = Dtype.AUTO

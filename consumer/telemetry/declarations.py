@@ -12,6 +12,7 @@ from consumer.contracts.choices import (
     DropReason,
     JumpReason,
     RejectCode,
+    ShadowFate,
     SkipReason,
     SpanFate,
 )
@@ -318,6 +319,34 @@ RUN_SECONDS_LEFT = _gauge(
     "Time to the end of a bounded run at the rate of the last half minute; infinite where nothing "
     "moves.",
     "It grows: the run slows down.",
+)
+
+# --- A second model beside the one that serves
+
+SHADOW_ARTICLES = _counter(
+    "nerstream_shadow_articles_total",
+    "articles",
+    "Articles that `shadow_model` was to tag too, by what became of them: `compared`; skipped, "
+    "since the worker was busy (`worker_busy`) or the second model was (`shadow_behind`); "
+    "`refused` by it; `failed` with it.",
+    "`compared` stands still: the worker is never idle, or the second model has failed.",
+    labels=("fate",),
+    known=tuple(fate.value for fate in ShadowFate),
+)
+#: Agreement of a type: both / (both + serving + shadow).
+SHADOW_ENTITIES = _counter(
+    "nerstream_shadow_entities_total",
+    "entities",
+    "Entities of the compared articles, by type and by which model found them: `both`, `serving` "
+    "alone or `shadow` alone.",
+    "The share of `both` differs from what `nerstream compare` or `evaluate` led to expect.",
+    labels=("type", "found_by"),
+)
+SHADOW_RUNNING = _gauge(
+    "nerstream_shadow_running",
+    "0 or 1",
+    "1 while `shadow_model` answers; 0 where there is none, or it has failed.",
+    "It falls to 0: the log says why. The articles are not touched by it.",
 )
 
 # --- Traces

@@ -19,8 +19,10 @@ from prometheus_client.registry import Collector
 
 from consumer import __version__
 from consumer.contracts.choices import (
+    FoundBy,
     JumpReason,
     RejectCode,
+    ShadowFate,
     SkipReason,
     SpanFate,
 )
@@ -115,6 +117,9 @@ class Metrics:
         self._run_offsets = declarations.RUN_OFFSETS.gauge(registry)
         self._run_done = declarations.RUN_OFFSETS_DONE.gauge(registry)
         self._run_left = declarations.RUN_SECONDS_LEFT.gauge(registry)
+        self._shadow_articles = declarations.SHADOW_ARTICLES.counter(registry)
+        self._shadow_entities = declarations.SHADOW_ENTITIES.counter(registry)
+        self._shadow_running = declarations.SHADOW_RUNNING.gauge(registry)
         self._spans = declarations.TRACE_SPANS.counter(registry)
         self._freshness = Freshness(clock)
         registry.register(self._freshness)
@@ -149,6 +154,21 @@ class Metrics:
     def spans(self, fate: SpanFate, spans: int) -> None:
         """So many spans came to this end."""
         self._spans.labels(fate).inc(spans)
+
+    # --- Told by a second model, `consumer.shadow`
+
+    def shadow_articles(self, fate: ShadowFate, articles: int) -> None:
+        """So many articles of the sample came to this end."""
+        self._shadow_articles.labels(fate).inc(articles)
+
+    def shadow_entities(self, found_by: FoundBy, by_type: Mapping[str, int]) -> None:
+        """So many entities, by type, were found by both models or by one alone."""
+        for entity_type, entities in by_type.items():
+            self._shadow_entities.labels(entity_type, found_by).inc(entities)
+
+    def shadow_running(self, running: bool) -> None:
+        """The second model answers, or does so no more."""
+        self._shadow_running.set(running)
 
     # --- Observer
 

@@ -180,4 +180,6 @@ def test_the_commands_of_a_guide_do_what_it_says(played: Played, page: str) -> N
 
 
 def test_every_query_of_dashboard_and_rules_has_data(played: Played) -> None:
-    assert played.silent == {}
+    # No worker of the scene tries a second model; tests/integration/test_shadow.py has one.
+    silent = {what for what in played.silent if "nerstream_shadow_entities_total" not in what}
+    assert silent == set()

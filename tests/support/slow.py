@@ -20,6 +20,7 @@ SLOW: Mapping[str, str] = {
     "tests/commands/tag/test_command.py::test_a_pipe_is_answered": _IMPORTS,
     "tests/commands/test_run.py::": _IMPORTS,
     "tests/docs/test_your_text.py::": _IMPORTS,
+    "tests/shadow/test_loading.py::": _IMPORTS,
     "tests/tagging/engine/cuda/test_varlen_layer.py::test_the_kernels_in_triton": (
         "interprets kernels that are written for a GPU"
     ),

@@ -10,11 +10,14 @@ from prometheus_client import CollectorRegistry, Histogram, generate_latest
 
 from consumer import __version__
 from consumer.contracts.choices import (
+    FoundBy,
     JumpReason,
     RebalanceEvent,
     RejectCode,
     ReleaseReason,
+    ShadowFate,
     SkipReason,
+    SpanFate,
     TransactionOutcome,
 )
 from consumer.contracts.messages import ModelInfo, ModelShare, TaggingResult, TopicPartition
@@ -257,3 +260,24 @@ def test_many_at_once_are_as_many_one_by_one() -> None:
         assert counted > 0
     assert registry.get_sample_value("at_once_count") == 500
     assert registry.get_sample_value("at_once_sum") == pytest.approx(sum(amounts))
+
+
+def test_spans_are_counted_by_what_became_of_them(scraped: Scraped) -> None:
+    for fate in SpanFate:
+        assert scraped.value("nerstream_trace_spans_total", fate=fate.value) == 0
+    scraped.metrics.spans(SpanFate.DROPPED, 3)
+    assert scraped.value("nerstream_trace_spans_total", fate="dropped") == 3
+
+
+def test_a_second_model_is_counted_by_what_became_of_its_articles_and_by_type(
+    scraped: Scraped,
+) -> None:
+    for fate in ShadowFate:
+        assert scraped.value("nerstream_shadow_articles_total", fate=fate.value) == 0
+    assert scraped.value("nerstream_shadow_running") == 0
+    scraped.metrics.shadow_running(True)
+    scraped.metrics.shadow_articles(ShadowFate.WORKER_BUSY, 4)
+    scraped.metrics.shadow_entities(FoundBy.BOTH, {"PER": 2, "LOC": 1})
+    assert scraped.value("nerstream_shadow_running") == 1
+    assert scraped.value("nerstream_shadow_articles_total", fate="worker_busy") == 4
+    assert scraped.value("nerstream_shadow_entities_total", type="PER", found_by="both") == 2

@@ -1,0 +1,1 @@
+"""A second model beside the one that serves: how far they agree, and nothing else."""
