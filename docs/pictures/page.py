@@ -22,7 +22,7 @@ FOLDER = Path(__file__).resolve().parent
 #: Width and height of a picture, in pixels.
 SIZE = (1_120, 1_180)
 #: The height of the one of articles.
-ARTICLES_HEIGHT = 820
+ARTICLES_HEIGHT = 500
 
 
 def main() -> None:

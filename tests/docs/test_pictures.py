@@ -70,3 +70,10 @@ def test_a_demo_that_fails_makes_no_picture(
     monkeypatch.setattr(sys, "executable", "false")
     with pytest.raises(subprocess.CalledProcessError):
         make.demo_lines()
+
+
+@pytest.mark.parametrize("name", ["page-light", "page-dark", "page-articles"])
+def test_a_picture_of_the_page_is_a_png_of_modest_size(name: str) -> None:
+    picture = (FOLDER / f"{name}.png").read_bytes()
+    assert picture.startswith(b"\x89PNG\r\n\x1a\n")
+    assert len(picture) < 200_000

@@ -6,7 +6,7 @@ function written(nodes) {
   return nodes.map((node) => {
     if (typeof node === "string") return node;
     if ("x" in node) return element("span", { class: "odd", title: "not shown as it is" }, node.x);
-    return element("mark", { class: `c-${node.c}` }, element("span", {}, ...written(node.s)), " ", element("small", {}, node.e));
+    return element("mark", { class: `c-${node.c}` }, element("span", {}, ...written(node.s)), "\u00a0", element("small", {}, node.e));
   });
 }
 
