@@ -117,7 +117,9 @@ async function ask() {
   const last = known.points.length ? known.points[known.points.length - 1].t : 0;
   const query = new URLSearchParams({ boot: known.boot ?? "", after: last, number: known.number });
   try {
-    const response = await fetch(`${location.origin}${location.pathname}live.json?${query}`, { signal: AbortSignal.timeout(PATIENCE_MS), cache: "no-store" });
+    // By the origin: an address with a name and a password in it may not be asked.
+    const address = new URL(`live.json?${query}`, location.origin + location.pathname);
+    const response = await fetch(address, { signal: AbortSignal.timeout(PATIENCE_MS), cache: "no-store" });
     if (!response.ok) throw new Error(`it answered ${response.status}`);
     const answer = await response.json();
     if (!known.paused) show(answer);
