@@ -11,6 +11,8 @@ from types import ModuleType
 
 import pytest
 
+from benchmarks import dashboard
+
 FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
 SOURCE = (FOLDER / "article.dot").read_text(encoding="utf-8")
 
@@ -41,6 +43,12 @@ def test_what_the_picture_leads_to_is_there() -> None:
 def test_the_stages_of_the_picture_are_those_of_the_worker() -> None:
     stages = re.findall(r'consumer/pipeline/(poll|prepare|tag|publish)\.py"', SOURCE)
     assert stages == ["poll", "prepare", "tag", "publish"]
+
+
+def test_the_dashboard_is_drawn_as_it_stands() -> None:
+    said = f"panels sha256 {dashboard.digest(dashboard.shown_panels())}".encode()
+    drawn = (FOLDER / "dashboard.png").read_bytes()
+    assert said in drawn, "run `python -m benchmarks.dashboard docs/pictures/dashboard.png`"
 
 
 @pytest.mark.parametrize("name", ["article.svg", "demo.svg"])
