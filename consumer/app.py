@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import structlog
 
@@ -35,10 +35,8 @@ from consumer.settings.flags import flag_name
 from consumer.settings.run_bounds import time_ms
 from consumer.settings.schema import Settings
 from consumer.shadow.loading import ShadowLoading
-from consumer.telemetry.admin.configured import admin_from
+from consumer.telemetry.endpoint import AdminPort, Endpoint
 from consumer.telemetry.health import Health
-from consumer.telemetry.live.live import live_from
-from consumer.telemetry.live.pages import live_pages
 from consumer.telemetry.logs import adopt_library_loggers
 from consumer.telemetry.metrics import Metrics
 from consumer.telemetry.registry import new_registry
@@ -63,6 +61,9 @@ def serve(
     signals: Callable[[], int],
     load: Callable[[Settings, Metrics], Tagger] | None = None,
     show: Callable[[RunProgress | None], None] = lambda _: None,
+    *,
+    endpoint: Callable[[Settings, Any, Callable[[], Health]], Endpoint] = AdminPort,
+    working: Callable[[], None] = lambda: None,
 ) -> int:
     """Load the model, join the group, work until `signals` counts one or a stage fails.
 
@@ -73,13 +74,16 @@ def serve(
     Args:
         load: gives the tagger; None takes the model that the settings name.
         show: told some ten times a second how far the bounded run is.
+        endpoint: makes what tells of metrics and health, of the settings, the registry and the
+            health.
+        working: called once the model is loaded and the producer is ready.
 
     Returns:
         0; or `STOPPED` where a bounded run was stopped before its end, so that whoever started it
         does not take it for done.
     """
     settings = settings.for_run()
-    _check_run(settings)
+    check_run(settings)
     stopped = STOPPED if settings.is_bounded else 0
     started = time.monotonic()
     worker: Worker | None = None
@@ -91,13 +95,12 @@ def serve(
 
     registry = new_registry()
     metrics = Metrics(registry)
-    live = live_from(settings, registry, health)
-    admin = admin_from(settings, registry, health, live_pages(live))
-    live.start()
+    admin = endpoint(settings, registry, health)
     admin.start()
     tracing = loading = shadow = None
     try:
-        log.info("starting", version=__version__, admin_port=admin.port, **_shown(settings))
+        if admin.port is not None:  # else a supervisor has said it, for all of its workers
+            log.info("starting", version=__version__, admin_port=admin.port, **shown(settings))
         # A wrong property must not be found after the model, which takes long.
         check_clients(settings)
         codec = worker_codec_from(settings)
@@ -125,7 +128,7 @@ def serve(
             keeping_answers(codec, settings, tagger.models),
             started,
             None if tracing is None else tracing.tracer,
-            live.sent,
+            admin.sent,
             shadow,
         )
         # What is loaded by now, a million objects with torch, stays to the end. Each collection
@@ -136,6 +139,8 @@ def serve(
         gc.set_threshold(GARBAGE_OBJECTS, 20, 10)
         log.info("model loaded", seconds=round(time.monotonic() - started, 1))
         worker.start(signals)
+        if worker.can_write:
+            working()
         worker.wait(signals, show)
         if worker.running:
             # Stopped before the producer was ready; a stage is still in the client.
@@ -170,10 +175,9 @@ def serve(
         if tracing is not None:
             tracing.close()
         admin.close()
-        live.close()
 
 
-def _check_run(settings: Settings) -> None:
+def check_run(settings: Settings) -> None:
     """A time that is to come has no offset yet, so that the end could not be fixed.
 
     Raises:
@@ -211,16 +215,43 @@ def load_tagger(
 ) -> Tagger:
     """Load the model, and have the metrics tell of it and of its device.
 
-    A thread of its own loads it, and then ends. OpenMP keeps threads for each thread that ever
-    computed. Once these are more than the cores, they no longer wait for each other awake. With the
-    loading thread still there, passes in another thread take a third longer.
-
     Args:
         signals: how many signals to end have come. Loading cannot be interrupted, only left.
 
     Raises:
         ModelError: the model cannot be loaded.
         StoppedLoading: a signal came meanwhile.
+    """
+    tagger = refined(loaded_taggers(settings, signals), settings)
+    introduce(tagger, metrics)
+    return tagger
+
+
+def introduce(tagger: Tagger, metrics: Metrics) -> None:
+    """Have the metrics tell of a model that was loaded, and of its device."""
+    # The model's libraries bring log handlers of their own when they are first imported.
+    adopt_library_loggers()
+    metrics.models_loaded(tagger.models)
+    # Imported here: it imports torch, which is there by now where it is needed.
+    from consumer.tagging.engine.device_memory import device_memory_reader
+
+    memory = device_memory_reader(tagger.models[0].device)
+    if memory is not None:
+        metrics.watch_device_memory(memory)
+
+
+def loaded_taggers(settings: Settings, signals: Callable[[], int] = lambda: 0) -> Tagger:
+    """The model, or the models, that the settings name. Blocks.
+
+    A thread of its own loads it, and then ends. OpenMP keeps threads for each thread that ever
+    computed. Once these are more than the cores, they no longer wait for each other awake. With the
+    loading thread still there, passes in another thread take a third longer.
+
+    Args:
+        signals: as for `load_tagger`.
+
+    Raises:
+        ModelError, StoppedLoading: as `load_tagger`.
     """
     loaded: Future[Tagger] = Future()
 
@@ -236,17 +267,7 @@ def load_tagger(
         thread.join(_LOOK_S)
         if signals():
             raise StoppedLoading
-    tagger = refined(loaded.result(), settings)
-    # The model's libraries bring log handlers of their own when they are first imported.
-    adopt_library_loggers()
-    metrics.models_loaded(tagger.models)
-    # Imported here: it imports torch, which the line above has done by now.
-    from consumer.tagging.engine.device_memory import device_memory_reader
-
-    memory = device_memory_reader(tagger.models[0].device)
-    if memory is not None:
-        metrics.watch_device_memory(memory)
-    return tagger
+    return loaded.result()
 
 
 def build_worker(
@@ -283,8 +304,8 @@ def build_worker(
     )
 
 
-def _shown(settings: Settings) -> dict[str, object]:
+def shown(settings: Settings) -> dict[str, object]:
     """The settings that are not at their default, secrets masked."""
     defaults = Settings().shown()
-    shown = {name: value for name, value in settings.shown().items() if value != defaults[name]}
-    return {"settings": shown}
+    others = {name: value for name, value in settings.shown().items() if value != defaults[name]}
+    return {"settings": others}

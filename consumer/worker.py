@@ -244,6 +244,11 @@ class Worker:
         return self._poll.run
 
     @property
+    def can_write(self) -> bool:
+        """Whether the producer is ready."""
+        return self._ready.is_set()
+
+    @property
     def models(self) -> tuple[ModelInfo, ...]:
         """The models that answer."""
         return self._models

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Callable
 
 from consumer.app import serve
 from consumer.contracts.choices import AlreadyTagged
 from consumer.contracts.errors import SettingsError
+from consumer.contracts.messages import RunProgress
 from consumer.settings.flags import add_settings_arguments
+from consumer.settings.schema import Settings
 from consumer.settings.sources import load_settings
 from consumer.signals import EndSignals
 from consumer.telemetry.logs import configure_logging
+
+
+def _unseen(_: RunProgress | None) -> None:
+    """Nobody looks on."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,8 +49,9 @@ def run(arguments: argparse.Namespace) -> int:
     with EndSignals() as signals:
         settings = load_settings(arguments, os.environ)
         configure_logging(settings.log_format, settings.log_level)
+        several = settings.worker_count != 1
         if not arguments.progress:
-            return serve(settings, signals)
+            return _run_workers(settings, signals) if several else serve(settings, signals)
         if not settings.is_bounded:
             raise SettingsError(
                 "--progress", "the worker has no end to go to", "add --from or --until, or leave it"
@@ -51,4 +59,15 @@ def run(arguments: argparse.Namespace) -> int:
         from consumer.commands.run_progress import shown_progress
 
         with shown_progress() as show:
+            if several:
+                return _run_workers(settings, signals, show)
             return serve(settings, signals, show=show)
+
+
+def _run_workers(
+    settings: Settings, signals: EndSignals, show: Callable[[RunProgress | None], None] = _unseen
+) -> int:
+    # Imported here: one worker alone does without.
+    from consumer.supervisor.supervisor import run_workers
+
+    return run_workers(settings, signals, show=show)

@@ -34,6 +34,7 @@ from consumer.settings.run_bounds import EARLIEST, END, run_group, time_ms
 from consumer.settings.secrets import masked
 from consumer.settings.topic_patterns import takes_in
 from consumer.settings.values import (
+    AUTO,
     Checksums,
     Count,
     Device,
@@ -59,6 +60,7 @@ from consumer.settings.values import (
     Topic,
     Topics,
     TypeNames,
+    Workers,
     WrongValue,
 )
 
@@ -71,7 +73,7 @@ GROUPS = {
     "run_from": "Go back in time",
     "model": "Model",
     "batch_tokens": "Batching",
-    "shutdown_timeout_s": "Life and death",
+    "workers": "Life and death",
     "admin_host": "Telemetry",
 }
 
@@ -280,6 +282,12 @@ class Settings(BaseModel):
     """Bytes of messages between poll and commit above which reading pauses."""
 
     # --- Life and death
+    workers: Workers = "1"
+    """Workers of the group that this process starts and watches over, each a process of its own
+    with its share of the cores or the device; from 1 to 256. One that ends is started again.
+    `auto` fills the machine: on a CPU by cores and `threads`, on a GPU 4 with 3 processes that
+    tokenise beside each, within memory and partitions. The admin port has the metrics of all, by
+    the label `worker`."""
     shutdown_timeout_s: Seconds = 30.0
     """Seconds that a drain may take after SIGTERM before the worker gives up, uncommitted. What has
     not begun by half of it, or when no more than two batches can be done in what is left, is let
@@ -453,6 +461,11 @@ class Settings(BaseModel):
     def is_bounded(self) -> bool:
         """Whether the worker ends by itself, at the ends of a run."""
         return bool(self.run_from or self.run_until or self.run_group)
+
+    @property
+    def worker_count(self) -> int | None:
+        """The number of workers; None is `auto`."""
+        return None if self.workers == AUTO else int(self.workers)
 
     def for_run(self) -> Self:
         """These settings with both bounds and the group of the bounded run; the same where there is

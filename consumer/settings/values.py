@@ -20,6 +20,13 @@ from consumer.settings.secrets import Properties
 #: three times as long, and Kafka's protocol has 15 bits for its length.
 _NAME_BYTES = 8_000
 
+#: Workers of one supervisor.
+MOST_WORKERS = 256
+
+#: As many workers as fill the machine.
+AUTO = "auto"
+
+_NUMBER = re.compile(r"[0-9]{1,3}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}")
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
@@ -246,6 +253,16 @@ def _optional_url(value: str) -> str:
     return value
 
 
+def _workers(value: object) -> str:
+    text = str(value)
+    if text == AUTO or (_NUMBER.fullmatch(text) and 1 <= int(text) <= MOST_WORKERS):
+        return text
+    raise WrongValue(
+        f'"{value}" is no number of workers',
+        f"it must be a whole number from 1 to {MOST_WORKERS}, or {AUTO}",
+    )
+
+
 def _passed_through(properties: Mapping[str, str]) -> Mapping[str, str]:
     for name in properties:
         if (fault := property_fault(name, properties)) is not None:
@@ -329,6 +346,7 @@ TextFormats: TypeAlias = Annotated[
 OptionalPath: TypeAlias = Annotated[str, AfterValidator(_optional_path)]
 OptionalMember: TypeAlias = Annotated[str, AfterValidator(_member)]
 OptionalUrl: TypeAlias = Annotated[str, AfterValidator(_optional_url)]
+Workers: TypeAlias = Annotated[str, BeforeValidator(_workers)]
 Device: TypeAlias = Annotated[str, AfterValidator(_device)]
 Models: TypeAlias = Annotated[Mapping[str, str], AfterValidator(_models)]
 KafkaProperties: TypeAlias = Annotated[Mapping[str, str], AfterValidator(_passed_through)]

@@ -362,6 +362,26 @@ TRACE_SPANS = _counter(
     known=tuple(fate.value for fate in SpanFate),
 )
 
+# --- Several workers under one supervisor
+
+#: Of the supervisor alone. Every other metric has the label `worker` there.
+WORKERS = _gauge(
+    "nerstream_workers",
+    "workers",
+    "Workers of `nerstream run --workers`, by state: `awaited` is one whose start, or next start, "
+    "is put off.",
+    "`awaited` is not 0 for minutes: a worker ends again and again; the log says why.",
+    labels=("state",),
+    known=("awaited", "starting", "working", "ended"),
+)
+WORKER_RESTARTS = _counter(
+    "nerstream_worker_restarts_total",
+    "starts",
+    "Times that the supervisor has started a worker again that had ended, by worker.",
+    "It moves at all: a worker was killed, or failed; the log says how.",
+    labels=("worker",),
+)
+
 # --- The device, the model, the build
 
 #: Present only where the device tells its memory.

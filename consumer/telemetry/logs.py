@@ -26,7 +26,9 @@ _LIBRARIES_WITH_HANDLERS = ("transformers", "huggingface_hub")
 _CHATTY_LIBRARIES = ("httpx", "httpx2", "httpcore", "httpcore2", "urllib3", "filelock")
 
 
-def configure_logging(format: str, level: str, stream: TextIO | None = None) -> None:
+def configure_logging(
+    format: str, level: str, stream: TextIO | None = None, *, worker: int | None = None
+) -> None:
     """Send all logging, structlog's and the standard library's, to one stream.
 
     Replaces what an earlier call set up. A JSON line holds `timestamp` (ISO 8601, UTC), `level`,
@@ -37,6 +39,7 @@ def configure_logging(format: str, level: str, stream: TextIO | None = None) -> 
         format: `json`, `console`, or `auto`, which is `console` on a terminal and else `json`.
         level: `debug`, `info`, `warning` or `error`.
         stream: where to; standard error by default. Standard output is kept for results.
+        worker: number of this one among those of a supervisor; each line then has it.
     """
     # Made safe here, so that the colours stay.
     stream = styled(sys.stderr) if stream is None else stream
@@ -50,6 +53,7 @@ def configure_logging(format: str, level: str, stream: TextIO | None = None) -> 
                 structlog.contextvars.merge_contextvars,
                 *_shared_processors(),
                 structlog.stdlib.ExtraAdder(),
+                *_numbered(worker),
             ],
             processors=_final_processors(format, colors=stream.isatty()),
         )
@@ -70,6 +74,7 @@ def configure_logging(format: str, level: str, stream: TextIO | None = None) -> 
             structlog.stdlib.filter_by_level,
             structlog.contextvars.merge_contextvars,
             *_shared_processors(),
+            *_numbered(worker),
             structlog.stdlib.PositionalArgumentsFormatter(),
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
@@ -101,6 +106,18 @@ def _shared_processors() -> list[Processor]:
     ]
 
 
+def _numbered(worker: int | None) -> list[Processor]:
+    if worker is None:
+        return []
+
+    def add(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+        del logger, method
+        event["worker"] = worker
+        return event
+
+    return [add]
+
+
 def _final_processors(format: str, colors: bool) -> list[Processor]:
     remove_meta = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     if format == "console":
@@ -120,7 +137,11 @@ def _final_processors(format: str, colors: bool) -> list[Processor]:
 def _in_order(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
     """Put first what every line has; take line breaks off the end of a message."""
     del logger, method
-    first = {name: event.pop(name) for name in ("timestamp", "level", "logger") if name in event}
+    first = {
+        name: event.pop(name)
+        for name in ("timestamp", "level", "logger", "worker")
+        if name in event
+    }
     return {**first, "event": str(event.pop("event", "")).strip(), **event}
 
 

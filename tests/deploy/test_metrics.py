@@ -28,8 +28,8 @@ from tests.support.monitoring.files import (
     rule_queries,
 )
 
-#: What Prometheus adds to every series of a scrape.
-SCRAPE_LABELS = {"job", "instance"}
+#: What Prometheus adds to every series of a scrape, and a supervisor to those of its workers.
+SCRAPE_LABELS = {"job", "instance", "worker"}
 
 
 def series() -> dict[str, set[str]]:

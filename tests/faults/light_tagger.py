@@ -17,6 +17,7 @@ from consumer.contracts.messages import (
     TaggingResult,
     TextField,
 )
+from consumer.settings.schema import Settings
 from consumer.tagging.routed import RoutedEncoding, RoutedTagger
 
 INFO = ModelInfo("light", "1", "cpu", "float32", ("NAME",))
@@ -104,3 +105,9 @@ def _answer(article: PreparedArticle, model: ModelInfo) -> tuple[Entity, ...] | 
     if any(NOT_A_NUMBER in field.text for field in article.article.fields):
         return RejectedMessage(RejectCode.NOT_A_NUMBER, "logits that are not finite numbers")
     return entities_of(article.article.fields, model)
+
+
+def load_light(settings: Settings) -> LightTagger:
+    """As a supervisor's template loads what its workers share."""
+    del settings
+    return LightTagger()

@@ -6,7 +6,14 @@ import random
 import time
 from dataclasses import replace
 
-from tests.faults import rows_broker, rows_group, rows_network, rows_replay, rows_worker
+from tests.faults import (
+    rows_broker,
+    rows_group,
+    rows_network,
+    rows_replay,
+    rows_worker,
+    rows_workers,
+)
 from tests.faults.proxy import Api
 from tests.faults.row import EXACTLY_ONCE, Row
 from tests.faults.scene import Scene
@@ -107,6 +114,7 @@ _IN_AVRO = [
 
 ROWS = (
     *rows_worker.ROWS,
+    *rows_workers.ROWS,
     *rows_group.ROWS,
     *rows_broker.ROWS,
     *rows_network.ROWS,

@@ -143,7 +143,11 @@ class Scene:
             helpers.delete_topics(self.own, (self.input, self.output, self.letters))
 
     def start_worker(
-        self, fault: str | None = None, ready: bool = True, **settings: Any
+        self,
+        fault: str | None = None,
+        ready: bool = True,
+        command: Sequence[str] = _COMMAND,
+        **settings: Any,
     ) -> WorkerProcess:
         """One more worker; `fault` as in `tests.faults.faulty_worker`."""
         variables = {}
@@ -155,16 +159,20 @@ class Scene:
             variables["TWO_MODELS"] = "1"
         merged = {**self._settings, **settings}
         merged["kafka"] = {**self._settings["kafka"], **settings.get("kafka", {})}
-        worker = WorkerProcess(merged, self._folder, "worker", _COMMAND, variables)
+        worker = WorkerProcess(merged, self._folder, "worker", command, variables)
         worker.__enter__()
         self.workers.append(worker)
         if ready:
             worker.wait_ready()
         return worker
 
-    def start(self, workers: int = 2) -> list[WorkerProcess]:
+    def start(
+        self, processes: int = 2, command: Sequence[str] = _COMMAND, **settings: Any
+    ) -> list[WorkerProcess]:
         """The first workers, and the feeder once they are at work; waits for the first outcomes."""
-        started = [self.start_worker(ready=False) for _ in range(workers)]
+        started = [
+            self.start_worker(ready=False, command=command, **settings) for _ in range(processes)
+        ]
         for worker in started:
             worker.wait_ready()
         self.watcher.start()

@@ -12,6 +12,7 @@ from tests.faults.row import AT_LEAST_ONCE, EXACTLY_ONCE, Row
 from tests.faults.rows import BY_NAME, ROWS
 from tests.faults.rows_group import churned
 from tests.faults.rows_worker import killed_at, stopped_at
+from tests.faults.rows_workers import one_of_several_killed, supervisor_killed
 
 pytestmark = pytest.mark.kafka
 
@@ -31,6 +32,11 @@ _SHORT = (
         Row("churned_in_avro", "group", "", lambda s: churned(s, turns=3), in_avro=True),
         EXACTLY_ONCE,
     ),
+    (
+        Row("one_of_several_killed", "worker", "", lambda s: one_of_several_killed(s, (2, 1))),
+        EXACTLY_ONCE,
+    ),
+    (Row("supervisor_killed", "worker", "", lambda s: supervisor_killed(s, 1)), EXACTLY_ONCE),
     (BY_NAME["alone_restarted"], AT_LEAST_ONCE),
     (BY_NAME["cut"], AT_LEAST_ONCE),
     (BY_NAME["end_answer_lost"], EXACTLY_ONCE),

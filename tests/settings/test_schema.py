@@ -38,6 +38,20 @@ def test_groups_begin_at_settings_and_cover_all() -> None:
     assert starts[0] == 0
 
 
+@pytest.mark.parametrize(
+    ("value", "count"), [("1", 1), (4, 4), ("256", 256), ("auto", None), ("007", 7)]
+)
+def test_the_number_of_workers(value: Any, count: int | None) -> None:
+    assert Settings(workers=value).worker_count == count
+
+
+@pytest.mark.parametrize("value", ["", "0", "-1", "257", "many", 2.5, "1e2", "٣", None])
+def test_no_number_of_workers(value: Any) -> None:
+    said = wrong(workers=value)
+    assert "is no number of workers" in said
+    assert "a whole number from 1 to 256, or auto" in said
+
+
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         Settings().batch_tokens = 5

@@ -134,6 +134,7 @@ NEEDED: dict[str, dict[str, Any]] = {"input_format": {"registry": {"url": "http:
 
 _TEXTS = {
     "device": "cpu",
+    "workers": "3",
     "run_from": "earliest",
     "run_until": "end",
     "traces_endpoint": "http://collector:4318",

@@ -40,6 +40,7 @@ SLOW: Mapping[str, str] = {
     "tests/tagging/test_tagger.py::test_a_long_text_is_tagged_in_bounded": "tags a book",
     "tests/integration/test_as_nobody.py::": _IMPORTS,
     "tests/integration/test_sink.py::": _GROUPS,
+    "tests/supervisor/test_supervisor.py::": "starts supervisors and their workers",
     "tests/integration/test_source.py::": _GROUPS,
     "tests/support/test_warm_process.py::": _IMPORTS,
     "tests/tagging/tokenize/test_tokenizer_processes.py::": "starts processes that tokenise",

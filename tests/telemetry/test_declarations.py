@@ -11,6 +11,8 @@ from consumer.contracts.choices import RebalanceEvent, RejectCode, ReleaseReason
 from consumer.contracts.messages import ModelInfo, TopicPartition
 from consumer.telemetry import declarations
 from consumer.telemetry.declaration import Kind
+from consumer.telemetry.gathered import SupervisorMetrics
+from consumer.telemetry.registry import new_registry
 from tests.support.scraped import Scraped
 
 A0 = TopicPartition("articles", 0)
@@ -32,9 +34,10 @@ def test_known_labels_are_exactly_those_of_the_pipeline() -> None:
 def test_declared_and_exposed_are_the_same(scraped: Scraped) -> None:
     scraped.metrics.models_loaded([BUNDLED])
     scraped.metrics.watch_device_memory(lambda: {"allocated": 1})
+    SupervisorMetrics(supervisor := new_registry())
     exposed = {
         family.name: family
-        for family in scraped.registry.collect()
+        for family in (*scraped.registry.collect(), *supervisor.collect())
         if family.name.startswith("nerstream_")
     }
     declared = {

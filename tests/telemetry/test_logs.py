@@ -44,6 +44,17 @@ def configured(format: str = "json", level: str = "info") -> io.StringIO:
     return stream
 
 
+def test_each_line_of_one_of_several_workers_has_its_number() -> None:
+    stream = io.StringIO()
+    configure_logging("json", "info", stream, worker=3)
+    structlog.get_logger("consumer.worker").info("started")
+    logging.getLogger("library").warning("also")
+    assert [line["worker"] for line in lines(stream)] == [3, 3]
+    configure_logging("json", "info", stream)
+    structlog.get_logger("consumer.worker").info("alone")
+    assert "worker" not in lines(stream)[2]
+
+
 def test_a_line_is_one_json_object() -> None:
     stream = configured()
     structlog.get_logger("consumer.worker").info("started", partitions=3, topic="статьи")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 
 import torch
@@ -29,6 +30,20 @@ def loaded_as(dtype: Dtype) -> torch.dtype:
         dtype: any but `auto`.
     """
     return _LOADED_AS[dtype]
+
+
+def kind_without_context(device: str) -> str:
+    """`cpu` or `cuda`, whichever the setting means here, found out without a context on the device:
+    what is forked could not use it any more.
+
+    Args:
+        device: see `DEVICE_FORMS`.
+    """
+    if device == "cpu" or device.startswith("cuda"):
+        return device.partition(":")[0]
+    # torch then asks the driver's management library. A worker's answer is the same either way.
+    os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def find_device(name: str, device: str) -> torch.device:

@@ -155,7 +155,7 @@ def test_models_on_a_cpu_compute_in_the_same_threads() -> None:
     run_beside(taggers)
     shared = {id(tagger._forward._engine._streams) for tagger in taggers}  # type: ignore[attr-defined]
     assert shared == {id(pools[0])}
-    assert pools[1]._shutdown
+    assert pools[1]._pool._shutdown
     assert [tag(tagger, articles).answers for tagger in taggers] == before
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
+from concurrent.futures import Future, as_completed
 from itertools import islice
-from threading import Barrier
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from consumer.tagging.engine.cpu.packed_layer import PackedLayer
+from consumer.tagging.engine.cpu.pass_threads import PassThreads
 from consumer.tagging.engine.cpu.passes import CpuPass, parts
 from consumer.tagging.engine.cpu.row_blocks import WHOLE
 from consumer.tagging.engine.cpu.steady_rows import steady_rows
@@ -78,7 +78,7 @@ class CpuEngine(PackedEngine):
         self._blocks = WHOLE
         self._part_tokens = part_tokens(model)
         self._threads = torch.get_num_threads()
-        self._streams = _single_threads(self._threads)
+        self._streams = PassThreads(self._threads)
         self._latest: list[Future[Answer]] = []
 
     def steady(self) -> None:
@@ -168,24 +168,6 @@ class CpuEngine(PackedEngine):
         filling = np.zeros(tokens, dtype=np.int32)
         longest = self._model.max_tokens
         return [filling[start : start + longest] for start in range(0, tokens, longest)]
-
-
-def _single_threads(count: int) -> ThreadPoolExecutor:
-    """Threads in which torch computes alone, started."""
-    all_there = Barrier(count)
-
-    def begin() -> None:
-        # The first call makes the thread take over the number that holds for all. Otherwise that
-        # happens at the first pass, and undoes the second line.
-        torch.get_num_threads()
-        torch.set_num_threads(1)
-        all_there.wait()
-
-    streams = ThreadPoolExecutor(count, thread_name_prefix="nerstream-pass")
-    wait([streams.submit(begin) for _ in range(count)])
-    # What a thread sets for itself, torch gives to every thread that begins later.
-    torch.set_num_threads(count)
-    return streams
 
 
 def part_tokens(model: LoadedModel, dtype: str | None = None) -> int:

@@ -1,0 +1,1 @@
+"""Several workers of one group under one supervisor: `nerstream run --workers`."""
