@@ -42,12 +42,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--planned-workers",
         type=_workers,
         metavar="N",
-        help="how many workers there will be, to hold against the partitions and the arrivals",
+        help="how many workers there will be, to hold against the partitions and the arrivals; "
+        "default: those that --workers names, if it is more than one",
     )
     parser.add_argument(
         "--json", action="store_true", help="JSON lines: one object a check, then nothing else"
     )
     add_settings_arguments(parser)
+
+
+def planned_workers(given: int | None, settings: Settings) -> int | None:
+    """How many workers there will be; None where nobody says: one worker by itself may be the first
+    of many."""
+    if given is not None:
+        return given
+    return settings.worker_count if settings.worker_count != 1 else None
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -66,7 +75,8 @@ def run(arguments: argparse.Namespace) -> int:
     check_clients(settings)
     report = Report(as_json=arguments.json)
     with report.working("asking the brokers"):
-        facts, articles = _look_at_kafka(settings, arguments.sample, arguments.planned_workers)
+        planned = planned_workers(arguments.planned_workers, settings)
+        facts, articles = _look_at_kafka(settings, arguments.sample, planned)
     report.show(judge(KAFKA_ROOMS, facts))
     if arguments.no_model:
         facts = replace(facts, model=Unknown("not looked at, since --no-model was given"))

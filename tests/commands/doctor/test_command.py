@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from consumer import cli
+from consumer.commands.doctor.command import planned_workers
+from consumer.settings.schema import Settings
 
 ROOT = Path(__file__).parents[3]
 
@@ -41,3 +43,13 @@ def test_wrong_settings_end_with_two(
     captured = capsys.readouterr()
     assert captured.out == ""
     assert said in captured.err
+
+
+@pytest.mark.parametrize(
+    ("given", "workers", "planned"),
+    [(None, "1", None), (None, "4", 4), (None, "auto", None), (2, "4", 2), (1, "1", 1)],
+)
+def test_the_workers_of_the_settings_are_planned(
+    given: int | None, workers: str, planned: int | None
+) -> None:
+    assert planned_workers(given, Settings(workers=workers)) == planned
