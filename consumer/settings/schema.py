@@ -7,6 +7,7 @@ Flags, `NERSTREAM_*` variables, the TOML file, the deploy files and the generate
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -31,7 +32,7 @@ from consumer.contracts.languages import ANY_LANGUAGE, primary_subtag, with_kin
 from consumer.settings.paths import leading_names, member_names
 from consumer.settings.presets import preset_values
 from consumer.settings.run_bounds import EARLIEST, END, run_group, time_ms
-from consumer.settings.secrets import masked
+from consumer.settings.secrets import MASK, masked, without_user
 from consumer.settings.topic_patterns import takes_in
 from consumer.settings.values import (
     AUTO,
@@ -480,9 +481,14 @@ class Settings(BaseModel):
         bounds = {"run_from": begins, "run_until": ends}
         return self.model_copy(update={**bounds, "run_group": group, "group_id": group})
 
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """What the text of this object shows, wherever it may be printed."""
+        yield from self.shown().items()
+
     def shown(self) -> dict[str, Any]:
         """The settings for a log line or a page, with secrets masked."""
         values = self.model_dump(mode="json")
+        values["traces_endpoint"] = without_user(self.traces_endpoint, f"{MASK}@")
         values["kafka"] = masked(self.kafka)
         values["registry"] = masked(self.registry)
         return values

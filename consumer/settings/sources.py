@@ -32,6 +32,8 @@ __all__ = ["add_settings_arguments", "flag_name", "load_settings", "variable_nam
 
 _CONFIG = f"{PREFIX}CONFIG"
 
+_SEEN_BY_ALL = "a secret on the command line is seen by everybody on this machine"
+
 # Kubernetes and container links put the address of each service of a namespace into every
 # container, named after the service; one called nerstream must not stop the worker.
 _SERVICE_LINK = re.compile(
@@ -128,7 +130,12 @@ def _from_flags(arguments: argparse.Namespace) -> Iterator[Given | SettingsError
         if value is None:
             continue
         if not is_table(setting):
-            yield Given(setting, flag_name(setting), value)
+            if isinstance(value, str) and without_user(value) != value:
+                yield SettingsError(
+                    flag_name(setting), _SEEN_BY_ALL, f"set {variable_name(setting)}"
+                )
+            else:
+                yield Given(setting, flag_name(setting), value)
             continue
         for assignment in value:
             name, equals, text = assignment.partition("=")
@@ -156,7 +163,7 @@ def _seen_by_all(setting: str, name: str) -> SettingsError:
     variable = f"{variable_name(setting)}_{secret.upper().replace('.', '_')}"
     return SettingsError(
         f"{flag_name(setting)} {name}",
-        "a secret on the command line is seen by everybody on this machine",
+        _SEEN_BY_ALL,
         f"write {flag_name(setting)} {secret}{FILE_SUFFIX}=FILE, or set {variable}",
     )
 

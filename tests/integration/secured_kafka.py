@@ -173,6 +173,15 @@ class Doors:
             assert time.monotonic() < deadline, f"the rules of {user} did not appear"
             time.sleep(0.02)
 
+    def deny(self, user: str, kind: ResourceType) -> None:
+        """Take from a user all that was allowed with resources of a kind."""
+        every = AclBindingFilter(
+            *(kind, None, ResourcePatternType.ANY, f"User:{user}", None),
+            *(AclOperation.ANY, AclPermissionType.ANY),
+        )
+        for answer in self._admin.delete_acls([every]).values():
+            answer.result(CALL_TIMEOUT_S)
+
     def show_certificate(self, listener: str, file: Path) -> None:
         """Have a listener show another certificate from now on, as at a renewal."""
         name = f"listener.name.{listener.lower()}.ssl.keystore.location"

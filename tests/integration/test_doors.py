@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka.admin import ResourceType
 
 from consumer import cli
 from consumer.contracts.choices import Delivery
@@ -300,6 +301,29 @@ def test_a_topic_that_may_be_seen_and_not_written_is_told_by_produce(
     # Brokers look for this first; what is asked for is on the cluster, or Write on any topic.
     assert "Cluster authorization failed" in err
     assert "allow this user to write the topic" in err
+
+
+@pytest.mark.parametrize("kind", [ResourceType.TOPIC, ResourceType.GROUP])
+def test_an_operation_that_is_taken_away_ends_a_worker_in_one_sentence(
+    ground: DoorGround, doors: Doors, tmp_path: Path, kind: ResourceType
+) -> None:
+    user = doors.new_user(ground.names)
+    settings = ground.settings("SASL", doors.sasl(user=user))
+    with WorkerProcess(settings, tmp_path, command=LIGHT) as worker:
+        ground.put(3)
+        ground.await_all()
+        doors.deny(user, kind)
+        ground.put(1)
+        assert worker.wait() == 1
+        log = worker.log.read_text()
+    (told,) = [line for line in log.splitlines() if line.startswith("nerstream: error: ")]
+    assert "uthorization failed" in told
+    assert "; allow this user " in told
+    assert "Traceback" not in log
+    # The article that came too late for it is the next worker's.
+    with WorkerProcess(ground.settings("SASL", doors.sasl()), tmp_path, command=LIGHT) as worker:
+        ground.await_all()
+        assert worker.terminate() == 0
 
 
 def test_a_password_is_rotated_in_mid_run(doors: Doors, tmp_path: Path) -> None:

@@ -26,12 +26,13 @@ LIGHT = ("-m", "tests.faults.light_worker")
 
 REGISTRY_PASSWORD, REGISTRY_TOKEN = "the-registry-s-password", "the-registry-s-token"
 HUB_TOKEN = "hf_planted-token-of-the-hub"
+TRACES_PASSWORD, TRACES_TOKEN = "the-collector-s-password", "the-collector-s-token"
 ADMIN_PASSWORD, ADMIN_TOKEN = "the-admin-s-password", "the-admin-s-token"
 
 #: All of them, and the forms in which one travels.
 SECRETS = (
     *(USER_PASSWORD, PASSWORD, CLIENT_SECRET, REGISTRY_PASSWORD, REGISTRY_TOKEN, HUB_TOKEN),
-    *(ADMIN_PASSWORD, ADMIN_TOKEN),
+    *(ADMIN_PASSWORD, ADMIN_TOKEN, TRACES_PASSWORD, TRACES_TOKEN),
     base64.b64encode(f"{CLIENT_ID}:{CLIENT_SECRET}".encode()).decode(),
     base64.b64encode(f"me:{REGISTRY_PASSWORD}".encode()).decode(),
     base64.b64encode(f"\0{USER}\0{USER_PASSWORD}".encode()).decode(),
@@ -176,7 +177,17 @@ def test_a_worker_with_a_token_shows_neither_it_nor_what_it_is_for(
         del variables[f"NERSTREAM_KAFKA_{name}"]
     for name, value in endpoint.properties().items():
         variables[f"NERSTREAM_KAFKA_{name}".upper().replace(".", "_")] = value
-    texts = told_by(DoorGround(doors), tmp_path, variables)
+    with RegistryProxy("http://127.0.0.1:1") as collector:
+        collector.answer = 401, b"no"
+        address = collector.url.replace("://", f"://me:{TRACES_PASSWORD}@")
+        variables |= {
+            "NERSTREAM_TRACES": "on",
+            "NERSTREAM_TRACES_SHARE": "1",
+            "NERSTREAM_TRACES_ENDPOINT": address,
+            "OTEL_EXPORTER_OTLP_HEADERS": f"x-token={TRACES_TOKEN}",
+        }
+        texts = told_by(DoorGround(doors), tmp_path, variables)
+        assert collector.authorizations, "no spans were sent"
     assert endpoint.tokens
     assert found_in(texts, (*SECRETS, *endpoint.tokens)) == set()
 

@@ -90,6 +90,7 @@ def test_only_a_secret_is_read_from_a_file_and_only_once_given() -> None:
 def test_no_text_of_the_settings_shows_a_secret() -> None:
     settings = Settings(
         kafka={"sasl.password": "hunter2", "sasl.username": "alice"},
+        traces_endpoint="http://me:hunter2@collector",
         registry={"url": "https://me:hunter2@a/x,http://b", "basic.auth.user.info": "me:hunter2"},
     )
     again = settings.model_copy(update={"group_id": "other"})

@@ -409,6 +409,17 @@ def test_a_secret_on_the_command_line_is_refused(flag: str, value: str, way: str
     ]
 
 
+def test_an_address_with_a_password_is_refused_as_a_flag_and_masked() -> None:
+    address = "http://me:hunter2@collector:4318"
+    assert lines("--traces-endpoint", address) == [
+        "--traces-endpoint: a secret on the command line is seen by everybody on this machine;"
+        " set NERSTREAM_TRACES_ENDPOINT"
+    ]
+    settings = load(env={"NERSTREAM_TRACES_ENDPOINT": address})
+    assert settings.traces_endpoint == address
+    assert settings.shown()["traces_endpoint"] == "http://********@collector:4318"
+
+
 def test_kafka_in_the_file_is_a_table(tmp_path: Path) -> None:
     assert lines(toml='kafka = "sasl.password=hunter2"', tmp_path=tmp_path) == [
         'kafka in worker.toml: ******** is no table; write [kafka] and below it "security.protocol"'

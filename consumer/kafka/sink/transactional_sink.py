@@ -43,6 +43,10 @@ _ABORT_TIMEOUT_S = 5.0
 _HUNG_S = 5.0
 
 
+#: What this user may not do, or no longer, it may not do after an abort either.
+_DENIED = frozenset({KafkaError.GROUP_AUTHORIZATION_FAILED, KafkaError.TOPIC_AUTHORIZATION_FAILED})
+
+
 class TransactionalSink(KafkaSink):
     """A sink with Kafka transactions.
 
@@ -253,7 +257,7 @@ class TransactionalSink(KafkaSink):
         if error.code() in UNKNOWN_TOPIC:
             # The offsets' topic is gone, and is waited for; the source says so.
             return AbortableError(f"{doing}: {error.str().strip()}")
-        if error.txn_requires_abort():
+        if error.txn_requires_abort() and error.code() not in _DENIED:
             kind = GroupMoved if error.code() in STALE_MEMBER else AbortableError
             return kind(f"{doing}: {error.str().strip()}")
         meaning = self._ready.judge(doing, error)
