@@ -308,7 +308,9 @@ def test_an_operation_that_is_taken_away_ends_a_worker_in_one_sentence(
     ground: DoorGround, doors: Doors, tmp_path: Path, kind: ResourceType
 ) -> None:
     user = doors.new_user(ground.names)
-    settings = ground.settings("SASL", doors.sasl(user=user))
+    # One that may not use its group cannot leave it either: the next one waits for its session.
+    kafka = doors.sasl(user=user) | {"session.timeout.ms": "5000"}
+    settings = ground.settings("SASL", kafka)
     with WorkerProcess(settings, tmp_path, command=LIGHT) as worker:
         ground.put(3)
         ground.await_all()
