@@ -33,12 +33,13 @@ def bootstrap(facts: Facts) -> Finding:
                 "check bootstrap_servers, the names, the network, and that Kafka runs",
             )
         text, _, remedy = cluster.problem.partition("; ")
+        if not text.startswith("no broker answers"):
+            return red(f"{servers} can be connected to; but {text}", remedy)
         return red(
-            f"{servers} can be connected to; but {text}",
-            remedy
-            or "check kafka.security.protocol, kafka.sasl.* and kafka.ssl.*, and that the port is "
-            "the one for clients; where the error names another host, correct "
-            "advertised.listeners of that broker",
+            f"{servers} can be connected to, and {text}",
+            "check kafka.security.protocol, kafka.sasl.* and kafka.ssl.*, and that the port is the "
+            "one for clients; where the error names another host, correct advertised.listeners of "
+            "that broker",
         )
     if away:
         return yellow(

@@ -98,9 +98,14 @@ class InternalTopics:
         return self._why_unusable(client, topic, there.partitions)
 
     def group_obstacle(self) -> str:
-        """Why the group gets no coordinator: this user may not use it, or `obstacle` of the topic.
-        Blocks for some seconds at most."""
-        return group_refusal(self._asking(), self._settings) or self.obstacle(OFFSETS)
+        """Why the group gets no coordinator: `obstacle` of the topic, or this user may not use the
+        group. Blocks for some seconds at most."""
+        return (
+            # A group that has no coordinator has nobody to ask whether it may be used.
+            self.obstacle(OFFSETS, guesses=False)
+            or group_refusal(self._asking(), self._settings)
+            or self.obstacle(OFFSETS)
+        )
 
     def _asking(self) -> AdminClient:
         if self._client is None:

@@ -26,7 +26,11 @@ def test_a_sound_cluster_is_green_all_over() -> None:
 
 
 def test_without_brokers_one_line_says_so() -> None:
-    silent = Cluster(sound.LIMITS, bootstrap=(Listener("kafka:9092"),), problem="timed out")
+    silent = Cluster(
+        sound.LIMITS,
+        bootstrap=(Listener("kafka:9092"),),
+        problem="no broker answers at kafka:9092 (timed out); check",
+    )
     found = list(checks.judge(checks.KAFKA_ROOMS, facts(silent)))
     assert [(room, name, one.status) for room, name, one in found] == [
         ("brokers", "bootstrap", Status.RED),
@@ -67,6 +71,18 @@ SPOILT: dict[
         lambda: facts(cluster(certificate_ends_ms=NOW_MS + 13 * DAY_MS)),
         YELLOW,
         ("the client's certificate ends on 20", "UTC", "renew it"),
+    ),
+    "brokers that keep this client out": (
+        brokers.bootstrap,
+        lambda: facts(cluster(problem="the certificate of a:1 expired; renew it on the broker")),
+        RED,
+        ("can be connected to; but the certificate of a:1 expired -> renew it on the broker",),
+    ),
+    "brokers that can be connected to and do not answer": (
+        brokers.bootstrap,
+        lambda: facts(cluster(problem="no broker answers at a:1 (why); check it")),
+        RED,
+        ("can be connected to, and no broker answers at a:1 (why) -> ", "advertised.listeners"),
     ),
     "one of two bootstrap servers": (
         brokers.bootstrap,

@@ -21,6 +21,10 @@ from consumer.settings.schema import Settings
 #: Longest wait, in seconds, for an answer. Where none comes in time, what is done next says why.
 _ANSWER_S = 5.0
 
+#: The same of the group, whose coordinator may be one that is not there yet: a first worker waits
+#: for that elsewhere, and is told why.
+_GROUP_S = 2.0
+
 
 def require_topics(client: AdminClient, settings: Settings, topics: Mapping[str, str]) -> None:
     """Raise KafkaProblem if this user may not do with these topics what a worker does.
@@ -66,7 +70,7 @@ def group_refusal(client: AdminClient, settings: Settings) -> str:
     """What is told where this user may not use the group; empty where it may, or where the brokers
     do not say. Blocks for some seconds at most."""
     answers = client.describe_consumer_groups(
-        [settings.group_id], include_authorized_operations=True, request_timeout=_ANSWER_S
+        [settings.group_id], include_authorized_operations=True, request_timeout=_GROUP_S
     )
     try:
         found = answers[settings.group_id].result().authorized_operations
