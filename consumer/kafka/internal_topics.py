@@ -12,7 +12,6 @@ from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 from consumer.contracts.choices import Delivery
 from consumer.kafka.client import ClientWatch, make_client
 from consumer.kafka.errors import PERMANENT, UNKNOWN_TOPIC, error_of
-from consumer.kafka.security.access import group_refusal
 from consumer.kafka.security.refusals import refusal
 from consumer.kafka.source.end_offsets import CLIENT_PROPERTIES
 from consumer.settings.schema import Settings
@@ -96,16 +95,6 @@ class InternalTopics:
             is_told = guesses and error.code() in PERMANENT
             return _unknown(topic, len(found.brokers), error) if is_told else ""
         return self._why_unusable(client, topic, there.partitions)
-
-    def group_obstacle(self) -> str:
-        """Why the group gets no coordinator: `obstacle` of the topic, or this user may not use the
-        group. Blocks for some seconds at most."""
-        return (
-            # A group that has no coordinator has nobody to ask whether it may be used.
-            self.obstacle(OFFSETS, guesses=False)
-            or group_refusal(self._asking(), self._settings)
-            or self.obstacle(OFFSETS)
-        )
 
     def _asking(self) -> AdminClient:
         if self._client is None:

@@ -14,16 +14,11 @@ from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
 from consumer.contracts.errors import KafkaProblem
-from consumer.kafka.errors import error_of
 from consumer.settings.access import TOPIC_OPERATIONS, grant, spelled
 from consumer.settings.schema import Settings
 
 #: Longest wait, in seconds, for an answer. Where none comes in time, what is done next says why.
 _ANSWER_S = 5.0
-
-#: The same of the group, whose coordinator may be one that is not there yet: a first worker waits
-#: for that elsewhere, and is told why.
-_GROUP_S = 2.0
 
 
 def require_topics(client: AdminClient, settings: Settings, topics: Mapping[str, str]) -> None:
@@ -66,19 +61,17 @@ def topic_refusal(
     )
 
 
-def group_refusal(client: AdminClient, settings: Settings) -> str:
-    """What is told where this user may not use the group; empty where it may, or where the brokers
-    do not say. Blocks for some seconds at most."""
-    answers = client.describe_consumer_groups(
-        [settings.group_id], include_authorized_operations=True, request_timeout=_GROUP_S
-    )
-    try:
-        found = answers[settings.group_id].result().authorized_operations
-    except KafkaException as failed:
-        if error_of(failed).code() != KafkaError.GROUP_AUTHORIZATION_FAILED:
-            return ""
-        found = ()
-    if found is None or "READ" in _names(found):
+def group_refusal(consumer: Any, settings: Settings) -> str:
+    """What is told where this user may not use the group; empty where nothing was said of that.
+
+    Args:
+        consumer: of the group. It was asked for the group's offsets, and got no answer: the reason
+            comes in the place of a message. An admin client would say it, but one that finds no
+            coordinator in time takes the process with it (librdkafka 2.16).
+    """
+    event = consumer.poll(0)
+    error = None if event is None else event.error()
+    if error is None or error.code() != KafkaError.GROUP_AUTHORIZATION_FAILED:
         return ""
     return (
         f"{user_of(settings)} may not Read the group {settings.group_id} (group_id); "

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from consumer.contracts.choices import GroupProtocol
 from consumer.kafka.client import ClientWatch
-from consumer.kafka.internal_topics import InternalTopics
+from consumer.kafka.internal_topics import OFFSETS, InternalTopics
 from consumer.settings.schema import Settings
 
 #: Seconds without a partition until the first look; a new group takes three by default.
@@ -75,4 +75,4 @@ class Joining:
         self._asking.start()
 
     def _ask(self, otherwise: str) -> None:
-        self.reason = self._topics.group_obstacle() or otherwise
+        self.reason = self._topics.obstacle(OFFSETS) or otherwise

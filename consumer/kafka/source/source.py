@@ -10,10 +10,10 @@ from typing import Any
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from consumer.contracts.errors import AbortableError, KafkaProblem
+from consumer.contracts.errors import AbortableError
 from consumer.contracts.messages import RawMessage, RunState, TopicPartition
 from consumer.kafka.client import await_topics, make_client
-from consumer.kafka.security.access import group_refusal, require_topics
+from consumer.kafka.security.access import require_topics
 from consumer.kafka.source.assigned import AssignedPartitions
 from consumer.kafka.source.end_offsets import CLIENT_PROPERTIES, EndOffsets
 from consumer.kafka.source.joining import Joining
@@ -87,8 +87,6 @@ class KafkaSource:
         self._await_topics()
         ends = self._ends
         require_topics(ends.client, settings, self._topics.named)
-        if why := group_refusal(ends.client, settings):
-            raise KafkaProblem(why)
         ids = TopicIds(lambda: ends.client)
         self._watch = TopicWatch(settings, self._assigned, self._starts, ids)
         self._watch.begin()

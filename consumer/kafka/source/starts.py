@@ -11,9 +11,11 @@ import confluent_kafka
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException
 
 from consumer.contracts.choices import JumpReason, OffsetReset
+from consumer.contracts.errors import KafkaProblem
 from consumer.contracts.messages import TopicPartition
 from consumer.kafka.client import ClientWatch, make_client, passing
 from consumer.kafka.errors import UNKNOWN_TOPIC
+from consumer.kafka.security.access import group_refusal
 from consumer.kafka.source.properties import consumer_properties
 from consumer.kafka.source.topics.stamps import stamped
 from consumer.settings.schema import Settings
@@ -181,7 +183,12 @@ class Starts:
         with closing(
             make_client(Consumer, self._settings, ClientWatch(), defaults, required)
         ) as client:
-            answers = _whole(client.committed(asked, timeout_s))
+            try:
+                answers = _whole(client.committed(asked, timeout_s))
+            except KafkaException:
+                if why := group_refusal(client, self._settings):
+                    raise KafkaProblem(why) from None
+                raise
         return {TopicPartition(one.topic, one.partition) for one in answers if one.offset >= 0}
 
 

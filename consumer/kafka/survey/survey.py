@@ -34,6 +34,7 @@ from consumer.kafka.dependent_properties import (
 )
 from consumer.kafka.errors import error_of, problem
 from consumer.kafka.internal_topics import OFFSETS, TRANSACTIONS, InternalTopics
+from consumer.kafka.security.access import group_refusal
 from consumer.kafka.security.handshake import own_certificate
 from consumer.kafka.security.refusals import refusal
 from consumer.kafka.sink.instance import transactional_id
@@ -204,7 +205,7 @@ class ClusterSurvey:
         settings = self._settings
         group: Group | Unknown = Unknown(_not_yet(OFFSETS.name))
         if OFFSETS.name in there:
-            group = look_at_group(self._client, settings.group_id)
+            group = self._group_seen() or look_at_group(self._client, settings.group_id)
         if settings.delivery is not Delivery.EXACTLY_ONCE:
             return group, "", ""
         name = transactional_id(settings.group_id, settings.instance or f"{socket.gethostname()}-0")
@@ -218,6 +219,20 @@ class ClusterSurvey:
         elif TRANSACTIONS.name in there:
             problem = transactional_id_problem(settings, name)
         return group, name, problem
+
+    def _group_seen(self) -> Group | Unknown | None:
+        """What a consumer hears of the group; None where an admin client may ask for more. One that
+        finds no coordinator takes the process with it (librdkafka 2.16)."""
+        reader = group_reader(self._settings, self._settings.group_id)
+        try:
+            committed_by(reader, [TopicPartition(self._settings.output_topic, 0)])
+        except KafkaException as failed:
+            if group_refusal(reader, self._settings):
+                return Group(operations=frozenset())
+            return Unknown(said(failed))
+        finally:
+            reader.close()
+        return None
 
     def _arrivals(self, topics: Sequence[Topic], *, knows_group: bool) -> Arrivals | Unknown:
         partitions = _partitions([one for one in topics if one.setting == "input_topics"])

@@ -41,10 +41,6 @@ class Admin:
         assert options["include_authorized_operations"]
         return {name: self._answer(name) for name in asked.topic_names}
 
-    def describe_consumer_groups(self, names: list[str], **options: Any) -> dict[str, Future[Any]]:
-        assert options["include_authorized_operations"]
-        return {name: self._answer(name) for name in names}
-
     def _answer(self, name: str) -> Future[Any]:
         told, answer = self._told.get(name, ALL), Future[Any]()
         if isinstance(told, int):
@@ -53,6 +49,17 @@ class Admin:
             found = None if told is None else [AclOperation[one] for one in told]
             answer.set_result(SimpleNamespace(authorized_operations=found))
         return answer
+
+
+class Events:
+    """A consumer that has this error, or nothing, in the place of a message."""
+
+    def __init__(self, code: int | None) -> None:
+        self._event = None if code is None else SimpleNamespace(error=lambda: KafkaError(code))
+
+    def poll(self, timeout: float) -> Any:
+        assert timeout == 0
+        return self._event
 
 
 def refused(**told: Any) -> str:
@@ -76,16 +83,18 @@ def test_all_that_is_missing_is_told_at_once() -> None:
 @pytest.mark.parametrize("told", [None, KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._TIMED_OUT])
 def test_brokers_that_do_not_tell_keep_nobody_out(told: Any) -> None:
     assert refused(out=told) == ""
-    assert group_refusal(Admin(g=told), SETTINGS) == ""
 
 
-@pytest.mark.parametrize("told", [KafkaError.GROUP_AUTHORIZATION_FAILED, ["DESCRIBE"]])
-def test_a_group_that_may_not_be_used(told: Any) -> None:
-    assert group_refusal(Admin(g=told), SETTINGS) == (
+@pytest.mark.parametrize("said", [None, KafkaError._TRANSPORT, KafkaError._PARTITION_EOF])
+def test_nothing_is_said_of_a_group_that_may_be_used(said: int | None) -> None:
+    assert group_refusal(Events(said), SETTINGS) == ""
+
+
+def test_a_group_that_may_not_be_used() -> None:
+    assert group_refusal(Events(KafkaError.GROUP_AUTHORIZATION_FAILED), SETTINGS) == (
         "the user alice may not Read the group g (group_id); kafka-acls.sh --add "
         "--allow-principal User:alice --group g --operation Read --operation Describe"
     )
-    assert group_refusal(Admin(), SETTINGS) == ""
 
 
 def test_nobody_is_asked_where_nobody_answers() -> None:

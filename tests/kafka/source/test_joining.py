@@ -9,6 +9,7 @@ import pytest
 
 from consumer.contracts.choices import GroupProtocol
 from consumer.kafka.client import ClientWatch
+from consumer.kafka.internal_topics import OFFSETS, InternalTopic
 from consumer.kafka.source import joining as module
 from consumer.kafka.source.joining import Joining
 from consumer.settings.schema import Settings
@@ -23,7 +24,8 @@ class Topics:
         self.asked = 0
         self.gate = threading.Event()
 
-    def group_obstacle(self) -> str:
+    def obstacle(self, topic: InternalTopic) -> str:
+        assert topic is OFFSETS
         self.asked += 1
         assert self.gate.wait(30)
         return self.answer

@@ -145,7 +145,6 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Client:
         poll=lambda _: 0, list_offsets=lambda *_, **__: {}, list_topics=lambda **_: nobody
     )
     monkeypatch.setattr("consumer.kafka.source.source.require_topics", lambda *_: None)
-    monkeypatch.setattr("consumer.kafka.source.source.group_refusal", lambda *_: "")
     monkeypatch.setattr("consumer.kafka.source.source.make_client", lambda *_: admin)
     asks = SimpleNamespace(
         committed=lambda asked, _: [answer(replace_offset(one, 0), None) for one in asked],
