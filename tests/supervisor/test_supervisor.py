@@ -104,6 +104,37 @@ def test_workers_share_the_input_and_one_that_is_killed_is_started_again(
     assert not [pid for pid in (*before.values(), *after.values()) if runs(pid)]
 
 
+def test_workers_share_a_model_that_one_process_has_loaded(broker: str, tmp_path: Path) -> None:
+    """With torch: what computed before the fork computes after it."""
+    from tests.support.tiny_models import save_tiny_model
+
+    settings = {
+        "bootstrap_servers": broker,
+        "delivery": "at_least_once",
+        "group_protocol": "consumer",
+        "workers": 2,
+        "device": "cpu",
+        "model": str(save_tiny_model(tmp_path / "model")),
+    }
+    with WorkerProcess(settings, tmp_path, warm=False) as process:
+        process.wait_ready()
+        eventually(lambda: len(workers_of(process)) == 2, process)
+        feed(broker, 0, 40)
+        published = "nerstream_articles_published_total"
+        eventually(lambda: process.metric(published) == 40, process)
+        assert process.metric("nerstream_batch_tokens_count") > 0
+        os.kill(workers_of(process)[1], signal.SIGKILL)
+        eventually(lambda: process.metric("nerstream_worker_restarts_total") == 1, process)
+        eventually(lambda: workers_of(process).keys() == {1, 2}, process)
+        before = process.metric(published)
+        feed(broker, 40, 40)
+        eventually(lambda: process.metric(published) >= before + 40, process)
+        assert process.terminate() == 0, process.log.read_text()
+    events = process.events()
+    (loaded,) = [one for one in events if one["event"] == "model loaded" and "shared" in one]
+    assert loaded["shared"] is True
+
+
 def test_workers_do_not_go_on_without_their_supervisor(broker: str, tmp_path: Path) -> None:
     with supervised(broker, tmp_path) as process:
         process.wait_ready()
