@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 
 import torch
@@ -28,6 +29,7 @@ def test_a_process_that_was_forked_starts_its_own() -> None:
     child = os.fork()
     if child == 0:
         try:
+            signal.alarm(100)  # it must not outlive a test that fails
             found = list(threads.map(here, range(8)))
             good = {pid for pid, _, _ in found} == {os.getpid()}
             good = good and {alone for _, alone, _ in found} == {1}
