@@ -153,7 +153,7 @@ class BenchWorker(Closing):
             self._check()
             if time.time() - self._started > PATIENCE_S:
                 raise WorkerFailed("the worker is not ready", self._tail())
-            time.sleep(0.01)
+            time.sleep(0.05)
         parts, before = {"total_s": time.time() - self._started}, self._started
         for name, event in _START_EVENTS.items():
             at = self._time_of(event) or before

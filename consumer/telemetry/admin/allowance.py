@@ -8,16 +8,20 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 #: Share of one core that the port may take over time, and seconds that it may take at once after
 #: it was quiet. A scrape costs some milliseconds, a probe half of one.
-SHARE = 0.02
+SHARE = 0.025
 BURST_S = 0.3
 
-#: The same for one client, so that others still get their turn.
-CLIENT_SHARE = 0.015
-CLIENT_BURST_S = 0.25
+#: What a client is counted by: where time is short, who has most of it left goes first.
+CLIENT_SHARE = 0.002
+CLIENT_BURST_S = 0.1
 
-#: Seconds that must be left for each kind of work. So clients that have used up their own wait
-#: first; then pages for all; and last whoever comes new, as an orchestrator's probe does.
-KEPT_FROM_DEBTORS_S = 0.1
+#: With so much left a client has asked next to nothing, as an orchestrator does: nothing is kept
+#: from it, while there is anything.
+CLIENT_FRUGAL_S = 0.09
+
+#: Seconds that must be left for each kind of work, so that who comes new is always seen, and probes
+#: go before pages.
+KEPT_FROM_READING_S = 0.02
 KEPT_FROM_PAGES_S = 0.05
 
 #: Addresses that are remembered.
@@ -48,6 +52,11 @@ class Allowance:
         """Seconds until there is more than `keep_s` in it; 0 where there is."""
         self._earn(now)
         return max(0.0, (keep_s - self._left_s) / self._share)
+
+    def left_s(self, now: float) -> float:
+        """Seconds that are in it; less than none where it is overdrawn."""
+        self._earn(now)
+        return self._left_s
 
     def _earn(self, now: float) -> None:
         earned = max(0.0, now - self._now) * self._share

@@ -9,6 +9,10 @@ CONNECTIONS = 64
 CLIENT_CONNECTIONS = 32
 
 
+#: Connections of one client from which on it is a crowd.
+_CROWD = 8
+
+
 @dataclass(slots=True)
 class _Guest:
     client: str
@@ -33,6 +37,10 @@ class Guests:
 
     def __len__(self) -> int:
         return len(self._guests)
+
+    def is_crowd(self, client: str) -> bool:
+        """Whether a client holds more than one that asks in turn would."""
+        return self._counts.get(client, 0) >= _CROWD
 
     def enter(self, number: int, client: str) -> int | None:
         """A connection came.

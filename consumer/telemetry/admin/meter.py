@@ -8,8 +8,9 @@ from collections.abc import Callable
 
 from consumer.telemetry.admin.allowance import (
     BURST_S,
-    KEPT_FROM_DEBTORS_S,
+    CLIENT_FRUGAL_S,
     KEPT_FROM_PAGES_S,
+    KEPT_FROM_READING_S,
     SHARE,
     Allowance,
     ClientAllowances,
@@ -27,8 +28,8 @@ _LOOK_S = 0.1
 _ACCEPT_LOOK_S = 0.02
 
 
-#: How long one has to wait, who it is, and what is set when it may go on.
-_Waiting = tuple[Callable[[str], float], str, "asyncio.Future[None]"]
+#: What must be left for it, who waits, and what is set when it may go on.
+_Waiting = tuple[float, str, "asyncio.Future[None]"]
 
 
 class Meter:
@@ -71,15 +72,9 @@ class Meter:
         self._all.spend(seconds, now)
         self._clients.of(client, now).spend(seconds, now)
 
-    def turns_away(self, client: str) -> bool:
-        """Whether a connection of this client is not worth a look: it has used up its own, and
-        there is little left for all."""
-        now = self._clock()
-        return self._is_debtor(client, now) and self.is_short()
-
     def is_short(self) -> bool:
-        """Whether what is left is for those alone who have not used up their own."""
-        return self._all.wait_s(self._clock(), KEPT_FROM_DEBTORS_S) > 0
+        """Whether there is too little time for all who ask."""
+        return self._all.wait_s(self._clock(), KEPT_FROM_PAGES_S) > 0
 
     async def may_accept(self) -> None:
         """Wait until there is time to see who comes."""
@@ -88,18 +83,20 @@ class Meter:
 
     async def may_read(self, client: str) -> None:
         """Wait until there is time to see what this client asks."""
-        await self._wait_until(self._wait_to_read, client)
+        await self._wait_for(KEPT_FROM_READING_S, client)
 
     async def turn(self, client: str, *, is_probe: bool) -> None:
         """Wait until there is time to answer this client."""
-        wait_s = self._wait_to_read if is_probe else self._wait_for_page
-        await self._wait_until(wait_s, client)
+        await self._wait_for(KEPT_FROM_READING_S if is_probe else KEPT_FROM_PAGES_S, client)
 
-    async def _wait_until(self, wait_s: Callable[[str], float], client: str) -> None:
-        if not wait_s(client):
+    async def _wait_for(self, keep_s: float, client: str) -> None:
+        now = self._clock()
+        if self._clients.of(client, now).left_s(now) >= CLIENT_FRUGAL_S:
+            keep_s = 0.0
+        if not self._all.wait_s(now, keep_s):
             return
         turn = asyncio.get_running_loop().create_future()
-        self._waiting.append((wait_s, client, turn))
+        self._waiting.append((keep_s, client, turn))
         self._look_later()
         await turn
 
@@ -109,29 +106,18 @@ class Meter:
             self._look = loop.call_later(_LOOK_S, self._let_go_on)
 
     def _let_go_on(self) -> None:
-        """Let those go on for whom there is time, in the order in which they came."""
+        """Let those go on for whom there is time: first whose client has taken least."""
         self._look = None
-        waiting, self._waiting = self._waiting, []
-        for wait_s, client, turn in waiting:
-            if turn.done():  # its connection has ended
-                continue
-            if wait_s(client):
-                self._waiting.append((wait_s, client, turn))
+        now = self._clock()
+        # Those that are done are of connections that have ended.
+        waiting = [one for one in self._waiting if not one[-1].done()]
+        left_s = {client: self._clients.of(client, now).left_s(now) for _, client, _ in waiting}
+        waiting.sort(key=lambda one: -left_s[one[1]])
+        self._waiting = []
+        for keep_s, client, turn in waiting:
+            if self._all.wait_s(now, keep_s):
+                self._waiting.append((keep_s, client, turn))
                 continue
             self.charge_elsewhere(client, _TURN_S)
             turn.set_result(None)
         self._look_later()
-
-    def _wait_to_read(self, client: str) -> float:
-        now = self._clock()
-        keep_s = KEPT_FROM_DEBTORS_S if self._is_debtor(client, now) else 0.0
-        return self._all.wait_s(now, keep_s)
-
-    def _wait_for_page(self, client: str) -> float:
-        now = self._clock()
-        own = self._clients.of(client, now).wait_s(now)
-        keep_s = KEPT_FROM_DEBTORS_S if own else KEPT_FROM_PAGES_S
-        return max(own, self._all.wait_s(now, keep_s))
-
-    def _is_debtor(self, client: str, now: float) -> bool:
-        return self._clients.of(client, now).wait_s(now) > 0

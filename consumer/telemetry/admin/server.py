@@ -37,8 +37,9 @@ log = logging.getLogger(__name__)
 #: Connections that the kernel keeps until they are accepted.
 _BACKLOG = 1_024
 
-#: Connections that are accepted at once, and seconds between two looks while there are too many.
-_ACCEPTED_AT_ONCE = 64
+#: Connections that are accepted at once: all that the kernel keeps, since a probe may be the last
+#: of them. And seconds between two looks while there are too many.
+_ACCEPTED_AT_ONCE = _BACKLOG
 _FLOOD_WAIT_S = 0.02
 
 #: Seconds until the next try, where the process has no file left for a connection.
@@ -156,10 +157,13 @@ class AdminServer:
                 newcomers = await self._newcomers()
                 for _, client in newcomers[:1]:
                     meter.charge(client)
+                is_short = meter.is_short()
                 for opened, client in newcomers:
-                    if meter.turns_away(client):
+                    if is_short and guests.is_crowd(client):
                         opened.close()
                         continue
+                    opened.setblocking(False)
+                    opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                     number = next(numbers)
                     leaving = guests.enter(number, client)
                     if leaving is not None:
@@ -196,12 +200,10 @@ class AdminServer:
         try:
             opened, address = await asyncio.get_running_loop().sock_accept(self._listener)
             while True:
-                opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 newcomers.append((opened, client_of(address[0])))
                 if len(newcomers) == _ACCEPTED_AT_ONCE:
                     break
                 opened, address = self._listener.accept()
-                opened.setblocking(False)
         except BlockingIOError:
             pass
         except OSError as error:

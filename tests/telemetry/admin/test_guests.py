@@ -42,6 +42,18 @@ def test_who_is_being_answered_stays_unless_all_are() -> None:
     assert guests.enter(5, "a") == 3
 
 
+def test_who_asks_in_turn_is_no_crowd() -> None:
+    guests = Guests(64, 32)
+    for number in range(7):
+        guests.enter(number, "a")
+        assert not guests.is_crowd("a")
+    guests.enter(7, "a")
+    assert guests.is_crowd("a")
+    assert not guests.is_crowd("b")
+    guests.leave(0)
+    assert not guests.is_crowd("a")
+
+
 def test_who_leaves_makes_room_once() -> None:
     guests = Guests(10, 2)
     guests.enter(1, "a")
