@@ -8,6 +8,7 @@ the bound; its input is kept, and the command that runs it again is told. Ends w
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
 import importlib.util
 import re
 import subprocess
@@ -106,8 +107,7 @@ def fuzzed(target: str, inputs: int, seconds: int, faults: Path, seed: int) -> R
 
 def record_of(results: Sequence[Result]) -> RunRecord:
     """What a run is remembered by."""
-    import atheris
-
+    atheris = next(iter(importlib.metadata.distributions(name="atheris")), None)
     total = sum(result.inputs for result in results)
     return RunRecord(
         title="Everything that reads a stranger's bytes",
@@ -123,7 +123,7 @@ def record_of(results: Sequence[Result]) -> RunRecord:
             "inputs in all": f"{total:,}",
             "faults": str(sum(bool(result.fault) for result in results)),
             "machine": machine(),
-            "versions": f"{versions()}, atheris {atheris.__version__}",
+            "versions": f"{versions()}, atheris {atheris.version if atheris else None}",
         },
     )
 

@@ -241,7 +241,8 @@ def tag_input(data: bytes) -> None:
 
 def shown(data: bytes) -> None:
     """Whatever is shown of a stranger's bytes does nothing."""
-    assert harm_in(safe_bytes(data)) == []
+    # What begins with the forged line itself is no line of its own.
+    assert harm_in(f" {safe_bytes(data)}") == []
     text = data.decode("utf-8", "replace")
     written = safe_json(json.dumps(text, ensure_ascii=False))
     assert harm_in(written) == []
