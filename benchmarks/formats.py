@@ -12,7 +12,6 @@ import io
 import json
 import statistics
 import sys
-import tempfile
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -22,8 +21,8 @@ from typing import Any
 import fastavro
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 
+from benchmarks.draining import drained
 from consumer.bench.articles import news_articles
-from consumer.bench.worker.load import Load
 from consumer.contracts.choices import InputFormat
 from consumer.contracts.messages import (
     Article,
@@ -34,16 +33,13 @@ from consumer.contracts.messages import (
     TopicPartition,
 )
 from consumer.contracts.messages import TaggedArticle as Tagged
-from consumer.kafka.tools.topics import temporary_topics
 from consumer.loading import worker_codec_from
 from consumer.settings.schema import Settings
 from tests.codec.registry.protobuf_files import compiled, message_class
 from tests.integration.kafka_server import KafkaServer
 from tests.integration.registry_server import RegistryServer
-from tests.integration.worker_process import WorkerProcess
 
 FORMATS = ("json", "json-schema", "avro", "protobuf")
-PARTITIONS = 4
 
 _AVRO = {
     "type": "record",
@@ -160,26 +156,8 @@ def _drained(
     bootstrap: str, registry: str, name: str, values: Sequence[bytes], count: int
 ) -> float:
     """Articles a second of a worker that finds so many waiting."""
-    settings = _settings(bootstrap, registry, name)
-    topics = (settings.input_topics[0], settings.output_topic, settings.dead_letter_topic)
-    flags = {
-        key: getattr(settings, key)
-        for key in ("bootstrap_servers", "output_topic", "dead_letter_topic", "group_id")
-    } | {"input_topics": topics[0], "input_format": name, "registry": {"url": registry}}
-    with temporary_topics(settings, topics, PARTITIONS), tempfile.TemporaryDirectory() as folder:
-        Load(settings, values).fill(count)
-        command = ("-m", "benchmarks.null_worker")
-        with WorkerProcess(flags, Path(folder), command=command) as worker:
-            worker.wait_ready()
-            began_at, began = 0.0, 0.0
-            while True:
-                done = worker.metric("nerstream_articles_published_total")
-                now = time.perf_counter()
-                if not began and done >= count / 10:
-                    began_at, began = now, done
-                if done >= count:
-                    return (done - began) / (now - began_at)
-                time.sleep(0.02)
+    flags = {"input_format": name, "registry": {"url": registry}}
+    return drained(bootstrap, values, count, flags, ("-m", "benchmarks.null_worker")).rate
 
 
 def _codec_alone(registry: str, name: str, values: Sequence[bytes]) -> dict[str, float]:
