@@ -134,6 +134,8 @@ class Throttled(Trouble):
 
     #: After so many the worker pauses for long; a success between them makes it quick again.
     _IN_A_ROW = 5
+    #: Bytes a second. The quota stays between the two, since the runbook's command takes it away.
+    _LITTLE, _ENOUGH = 100, 10_000_000
 
     def begin(self) -> None:
         self._throttle(True)
@@ -147,17 +149,20 @@ class Throttled(Trouble):
             self._throttle(True)
 
     def end(self) -> None:
-        self._throttle(False)
+        self._quota(None)
 
     def after(self) -> None:
         self.scene.put(self.worker, articles(5))
 
     def _throttle(self, throttles: bool) -> None:
         self._throttles = throttles
-        client_id = self.worker.settings["kafka"]["client.id"]
-        set_producer_quota(self.scene.kafka, client_id, 100 if throttles else None)
+        self._quota(self._LITTLE if throttles else self._ENOUGH)
         self._aborted = self.worker.running.metric(_ABORTED)
         self._published = self.worker.running.metric(_PUBLISHED)
+
+    def _quota(self, bytes_per_second: int | None) -> None:
+        client_id = self.worker.settings["kafka"]["client.id"]
+        set_producer_quota(self.scene.kafka, client_id, bytes_per_second)
 
 
 _ABORTED = 'nerstream_transactions_total{outcome="aborted"}'
