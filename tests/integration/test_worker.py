@@ -167,10 +167,16 @@ def test_poison_goes_to_the_dead_letters_and_its_neighbours_do_not(
     for n, value in enumerate(poison.values()):
         mixed.insert(3 * n + 1, Record(value, b"k", (("origin", b"desk"),), 1_700_000_000_000 + n))
     helpers.produce(run.bootstrap, run.input, mixed)
-    with WorkerProcess(run.settings(tiny_model), tmp_path) as worker:
+    settings = run.settings(tiny_model, admin_show_text="on")
+    with WorkerProcess(settings, tmp_path) as worker:
         run.outcomes(len(mixed))
         status, _ = worker.get("/healthz")
         assert status == 200
+        # What the page shows of them, since the settings say so.
+        feed = json.loads(worker.get("/live.json")[1])["feed"]
+        assert feed["articles"]
+        assert {letter["code"] for letter in feed["rejected"]} <= poison.keys()
+        assert feed["rejected"]
         assert worker.metric("nerstream_messages_consumed_total") == len(mixed)
         assert worker.terminate() == 0
     assert_each_once_in_order(helpers.read_all(run.bootstrap, run.output), 30)
