@@ -98,6 +98,7 @@ EARLY = {
     "produce": (["produce", "{folder}", "--topic", "São"], 2),
     "dead-letters": (["dead-letters", "list", "--config", "{folder}"], 2),
     "audit": (["audit", "--config", "{folder}"], 2),
+    "find": (["find", "articles/0/1", "--config", "{folder}"], 2),
     "evaluate": (["evaluate", "{folder}/São"], 2),
     "compare": (["compare", "{folder}"], 2),
     "train": (
@@ -256,6 +257,7 @@ WORK = {
     "produce": ["produce", "-", "--topic", "x", "--bootstrap-servers", "{broker}"],
     "dead-letters": ["dead-letters", "list", "--bootstrap-servers", "{broker}"],
     "audit": ["audit", "--bootstrap-servers", "{broker}"],
+    "find": ["find", "articles/0/1", "--bootstrap-servers", "{broker}"],
     "evaluate": ["evaluate", "{conll}"],
     "compare": ["compare", "{text}"],
     "train": [

@@ -30,6 +30,10 @@ PATIENCE_S = 600.0
 #: Seconds between two looks at Prometheus, which scrapes and evaluates every second.
 _LOOK_S = 0.5
 
+#: Commands of pages that only ask, and for how many seconds they are given again.
+_ASK = ("promtool query", "curl -s localhost")
+_LOOK_AGAIN_S = 90.0
+
 _WORKER = ("-m", "tests.support.monitoring.watched_worker")
 
 TopicFactory = Callable[..., str]
@@ -347,5 +351,11 @@ def _follow(worker: Watched, page: str, section: str, account: Account) -> None:
     for command in commands(page, section):
         account.commands += 1
         problem = worker.place.run(command)
+        # An alert may fire before its fault is there, by one of the same kind that a busy machine
+        # made; a person looks again.
+        deadline = time.monotonic() + _LOOK_AGAIN_S
+        while problem and command.line.startswith(_ASK) and time.monotonic() < deadline:
+            time.sleep(_LOOK_S)
+            problem = worker.place.run(command)
         if problem:
             account.problems.append(problem)
