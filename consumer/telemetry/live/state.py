@@ -117,7 +117,13 @@ def _last(now: Point, points: Sequence[Point]) -> float | None:
 
 
 def _trend(now: Point, points: Sequence[Point]) -> str:
-    earlier = next((point for point in points if point.at >= now.at - TREND_S), now)
+    earlier = now
+    for point in reversed(points):
+        # Of other partitions, or of some that were not looked at yet, the lag is another one.
+        known = (point.partitions, len(point.lags)) == (now.partitions, len(now.lags))
+        if not known or point.at < now.at - TREND_S:
+            break
+        earlier = point
     seconds = now.at - earlier.at
     if seconds < STANDS_S:
         return "whether it catches up is not known yet"

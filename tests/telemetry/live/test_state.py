@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from consumer.telemetry.health import Health
@@ -107,6 +109,14 @@ def test_behind_since_a_moment_knows_no_trend() -> None:
     state = state_of(GOOD, now, [])
     assert "whether it catches up is not known yet" in state.sentence
     assert "Kafka is what it waits for" in state.reasons[0]
+
+
+@pytest.mark.parametrize("unlike", [{"partitions": 0}, {"lags": {P0: 0}}])
+def test_a_backlog_that_was_not_known_before_is_no_falling_behind(unlike: dict[str, Any]) -> None:
+    now = point(lag=9_000, published=50.0, partitions=2, lags={P0: 4_000, P1: 5_000})
+    known = {"partitions": 2, "lags": {P0: 5_000, P1: 5_000}}
+    points = [point(at=now.at - 50, **{**known, **unlike}), *before(now, 40, lag=10_000, **known)]
+    assert "caught up in about 6 min at this pace" in state_of(GOOD, now, points).sentence
 
 
 def test_one_partition_that_stands_while_others_flow() -> None:
