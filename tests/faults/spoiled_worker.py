@@ -77,6 +77,12 @@ def _forget_key(message: Outgoing) -> list[Outgoing]:
     return [message._replace(key=None if message.key else b"key", partition=0)]
 
 
+def _wrong_source(message: Outgoing) -> list[Outgoing]:
+    # The sink makes the header that names the input of this.
+    position = message.position
+    return [message._replace(position=position._replace(offset=position.offset + 1))]
+
+
 def _retime(message: Outgoing) -> list[Outgoing]:
     return [message._replace(timestamp_ms=86_400_000)]
 
@@ -89,6 +95,7 @@ OUTPUT_SPOILS: Mapping[str, Callable[[Outgoing], list[Outgoing]]] = {
     "shift_entities": _shift_entities,
     "forget_key": _forget_key,
     "retime": _retime,
+    "wrong_source": _wrong_source,
 }
 LETTER_SPOILS: Mapping[str, Callable[[Outgoing], list[Outgoing]]] = {
     "drop_letter": _drop,
