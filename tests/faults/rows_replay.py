@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -105,10 +106,7 @@ def two_at_once(scene: ReplayScene) -> None:
         scene.fault()
         # What was sent may be what the brokers ended of the one that was killed before; then the
         # first may begin as late as the second, and be the one that takes over.
-        scene.wait_for(
-            lambda pair=(first, second): any(one.poll() is not None for one in pair),
-            "one takes over from the other",
-        )
+        scene.wait_for(partial(_has_ended, first, second), "one takes over from the other")
         loser, winner = (first, second) if first.poll() is not None else (second, first)
         assert scene.wait_dead(loser) == 1, scene.logs()
         assert "another replay" in scene.said(loser), scene.logs()
@@ -116,6 +114,10 @@ def two_at_once(scene: ReplayScene) -> None:
         winner.kill()
         scene.wait_dead(winner)
         scene.fault(kills=1)
+
+
+def _has_ended(*replays: subprocess.Popen[bytes]) -> bool:
+    return any(one.poll() is not None for one in replays)
 
 
 def stopped(scene: ReplayScene) -> None:
