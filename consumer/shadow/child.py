@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import pickle
 import subprocess
-import sys
 
+from consumer.contracts.child_program import start_program
 from consumer.contracts.errors import NerstreamError
 from consumer.contracts.messages import ModelInfo
 from consumer.shadow.process import Answers, Call, Refused, first_message
@@ -18,8 +16,6 @@ ANSWER_S = 300.0
 #: Seconds for a process that was told to end.
 _END_S = 2.0
 
-#: The program. After it come a name, for whoever lists processes, and the pipe. multiprocessing's
-#: own would first import the main module of this process and all that it imports.
 _PROGRAM = "from consumer.shadow.process import main; main()"
 _NAME = "nerstream-shadow"
 
@@ -40,24 +36,10 @@ class ShadowChild:
     """
 
     def __init__(self, settings: str, model: str) -> None:
-        # A new interpreter: a copy of this one would have its locks, and a device's context.
-        self._connection, theirs = multiprocessing.Pipe()
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", _PROGRAM, _NAME, str(theirs.fileno())],
-                # It gets its own end alone: holding another's, it would keep that pipe open.
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                # It finds what this process finds.
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
-            )
+            self._process, self._connection = start_program(_PROGRAM, _NAME)
         except OSError as error:
-            self._connection.close()
             raise ShadowFailed(f"its process cannot be started ({error})") from error
-        finally:
-            # With the other end open here too, this one would never see the process end.
-            theirs.close()
         self._first = first_message(settings, model)
 
     @property

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
-import os
 import pickle
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 
+from consumer.contracts.child_program import start_program
 from consumer.contracts.errors import TokenizerFailed
 from consumer.tagging.tokenize.tokenizer_process import TokenizerSpec
 
@@ -20,8 +18,6 @@ _BEGIN_S = 60.0
 #: Seconds for a process that was told to end.
 _END_S = 5.0
 
-#: The program. After it come a name, for whoever lists processes, and the pipe. multiprocessing's
-#: own would first import the main module of this process and all that it imports, torch too.
 _PROGRAM = "from consumer.tagging.tokenize.tokenizer_process import main; main()"
 _NAME = "nerstream-tokenize"
 
@@ -114,27 +110,13 @@ class TokenizerChild:
     def _begin(self) -> None:
         self._process = None
         self._ending = "it could not be started"
-        # A new interpreter: a copy of this one would have its locks, and a device's context.
-        self._connection, theirs = multiprocessing.Pipe()
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", _PROGRAM, _NAME, str(theirs.fileno())],
-                # It gets its own end alone: holding another's, it would keep that pipe open.
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                # It finds what this process finds.
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))},
-            )
+            self._process, self._connection = start_program(_PROGRAM, _NAME)
         except OSError as error:
-            self._connection.close()
             raise TokenizerFailed(
                 f"a process that tokenises cannot be started ({error}); allow more processes, or "
                 "set tokenizer_processes to 0"
             ) from error
-        finally:
-            # With the other end open here too, this one would never see the process end.
-            theirs.close()
 
     def _finish(self) -> None:
         """Let go a process that has ended, or that is of no use."""
