@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from urllib.parse import urlencode
 
 from tests.integration.kafka_server import ROOT, START_TIMEOUT_S, free_ports
 from tests.integration.lifetime import spawn
+from tests.integration.started import wait_until_it_answers
 
 #: Where `make prometheus` unpacks Debian's package.
 PROMETHEUS_DIR = ROOT / ".prometheus"
@@ -178,19 +178,10 @@ class PrometheusServer:
     def _wait_until_ready(self) -> None:
         assert self._process is not None
         assert self._folder is not None
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while True:
-            try:
-                with urllib.request.urlopen(f"http://{self.address}/-/ready", timeout=10):
-                    return
-            except OSError:
-                pass
-            log = (self._folder / "server.log").read_text(errors="replace")[-4_000:]
-            if self._process.poll() is not None:
-                raise RuntimeError(f"Prometheus ended:\n{log}")
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"Prometheus did not start:\n{log}")
-            time.sleep(0.05)
+        log = self._folder / "server.log"
+        wait_until_it_answers(
+            "Prometheus", self._process, f"http://{self.address}/-/ready", log, START_TIMEOUT_S
+        )
 
 
 def _sample(pair: list[Any]) -> tuple[float, float]:

@@ -7,13 +7,12 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
-import urllib.request
 from pathlib import Path
 from typing import Self
 
 from tests.integration.kafka_server import ROOT, START_TIMEOUT_S, free_ports
 from tests.integration.lifetime import spawn
+from tests.integration.started import wait_until_it_answers
 
 #: Where `make registry` puts the jars.
 REGISTRY_DIR = ROOT / ".registry"
@@ -116,16 +115,7 @@ class RegistryServer:
     def _wait_until_ready(self) -> None:
         assert self._process is not None
         assert self._folder is not None
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while True:
-            try:
-                with urllib.request.urlopen(f"{self.address}/subjects", timeout=10):
-                    return
-            except OSError:
-                pass
-            log = (self._folder / "server.log").read_text(errors="replace")[-4_000:]
-            if self._process.poll() is not None:
-                raise RuntimeError(f"Apicurio Registry ended:\n{log}")
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"Apicurio Registry did not start:\n{log}")
-            time.sleep(0.1)
+        log = self._folder / "server.log"
+        wait_until_it_answers(
+            "Apicurio Registry", self._process, f"{self.address}/subjects", log, START_TIMEOUT_S
+        )
