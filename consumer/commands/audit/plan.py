@@ -2,38 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from consumer.audit.audit import Role
 from consumer.audit.findings import Reason, Unsaid
 from consumer.audit.ranges import Range
 from consumer.commands.audit.points import Named, Point
+from consumer.commands.topic_places import TopicPlaces
 from consumer.contracts.errors import KafkaProblem, SettingsError
 from consumer.contracts.messages import TopicPartition
 from consumer.settings.schema import Settings
 
 #: Where outcomes begin unless a person says otherwise.
 EARLIEST = Point(named=Named.EARLIEST)
-
-
-class Broker(Protocol):
-    """What `consumer.kafka.tools.places.Places` tells of topics and of the group."""
-
-    def topics(self, entries: Sequence[str], setting: str) -> Mapping[str, Sequence[int]]: ...
-
-    def starts(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, int]: ...
-
-    def ends(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, int]: ...
-
-    def at(
-        self, partitions: Collection[TopicPartition], time_ms: int
-    ) -> Mapping[TopicPartition, int]: ...
-
-    def committed(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, int]: ...
-
-    def compacted(self, topics: Collection[str]) -> frozenset[str]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +40,11 @@ class Plan:
 
 
 def plan_of(
-    broker: Broker, settings: Settings, begin: Point, until: Point, outcomes_from: Point = EARLIEST
+    broker: TopicPlaces,
+    settings: Settings,
+    begin: Point,
+    until: Point,
+    outcomes_from: Point = EARLIEST,
 ) -> Plan:
     """Ask the brokers what there is.
 
@@ -100,7 +86,7 @@ def plan_of(
 
 
 def _outcomes(
-    broker: Broker, settings: Settings, begin: Point
+    broker: TopicPlaces, settings: Settings, begin: Point
 ) -> tuple[dict[TopicPartition, Range], list[Unsaid]]:
     gone: list[Unsaid] = []
     partitions: list[TopicPartition] = []
@@ -124,7 +110,7 @@ def _partitions(topics: Mapping[str, Sequence[int]]) -> list[TopicPartition]:
 
 
 def _points(
-    broker: Broker,
+    broker: TopicPlaces,
     point: Point,
     argument: str,
     default: Named,

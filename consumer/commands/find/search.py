@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeAlias
 
 from consumer.audit.audit import Role
 from consumer.audit.fate import Absence, Fate, Fates, OutcomeKind
+from consumer.commands.topic_places import TopicPlaces
 from consumer.contracts.errors import KafkaProblem, RejectedMessage, SettingsError
 from consumer.contracts.headers import is_replay_mark, source_in, told_origin
 from consumer.contracts.messages import (
@@ -35,22 +36,8 @@ Spans: TypeAlias = Mapping[TopicPartition, tuple[int, int]]
 Move: TypeAlias = Callable[[int, int], None]
 
 
-class Broker(Protocol):
-    """What `consumer.kafka.tools.places.Places` tells of topics and of the group."""
-
-    def topics(self, entries: Sequence[str], setting: str) -> Mapping[str, Sequence[int]]: ...
-
-    def starts(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, int]: ...
-
-    def ends(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, int]: ...
-
-    def at(
-        self, partitions: Collection[TopicPartition], time_ms: int
-    ) -> Mapping[TopicPartition, int]: ...
-
-    def committed(self, partitions: Collection[TopicPartition]) -> Mapping[TopicPartition, int]: ...
-
-    def compacted(self, topics: Collection[str]) -> frozenset[str]: ...
+class Broker(TopicPlaces, Protocol):
+    """The same, and which cluster it is of."""
 
     def cluster_id(self) -> str: ...
 
