@@ -21,6 +21,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
 from consumer.codec.registry.avro import AvroFormat
 from consumer.codec.registry.formats import RegistryFormat
+from consumer.codec.registry.framing import schema_id_of
 from consumer.codec.registry.json_schema import JsonSchemaFormat
 from consumer.codec.registry.protobuf import ProtobufFormat
 from consumer.codec.registry.protobuf_schema import with_additions
@@ -230,7 +231,8 @@ def test_schemas_may_be_looked_up_alone(rig: Rig, registry: str) -> None:
 
 
 def test_workers_may_register_the_same_schema_at_once(rig: Rig, registry: str) -> None:
-    """Apicurio refuses all but the first with a conflict."""
+    """Apicurio refuses some with a conflict, or takes the same text as several versions: how many
+    is its own affair, and no reader can tell."""
     schema = {"type": "record", "name": "A", "fields": [{"name": "id", "type": "string"}]}
     value = AvroSerializer(rig.client, json.dumps(schema), conf=TOPIC)(
         {"id": "a"}, rig.context(rig.topic)
@@ -248,5 +250,13 @@ def test_workers_may_register_the_same_schema_at_once(rig: Rig, registry: str) -
         outputs = list(threads.map(read, forms))
     for one in registries:
         one.close()
-    assert len(set(outputs)) == 1
-    assert rig.client.get_versions(f"{rig.output}-value") == [1]
+    subject = f"{rig.output}-value"
+    versions = [rig.client.get_version(subject, n) for n in rig.client.get_versions(subject)]
+    assert len({one.schema.schema_str for one in versions}) == 1
+    assert {schema_id_of(one) for one in outputs} <= {one.schema_id for one in versions}
+    reader = AvroDeserializer(rig.client, conf=READING)
+    for output in outputs:
+        assert reader(output, rig.context(rig.output)) == {"id": "a", **IN_AVRO}
+    # Who comes later finds it there.
+    assert rig.tagged(rig.format(AvroFormat), value or b"") in outputs
+    assert len(rig.client.get_versions(subject)) == len(versions)

@@ -1,4 +1,4 @@
-"""A secret of the schema registry: read from its file, and read anew where it is refused."""
+"""The schema registry's client: a secret that changes in its file, and schemas that conflict."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from consumer.contracts.errors import RegistryProblem, RegistryUnavailable, SettingsError
+from consumer.contracts.registry import RegisteredSchema, SchemaType
 from consumer.kafka.registry import ConfluentRegistry
 from tests.support.registry_proxy import RegistryProxy
 
@@ -50,3 +51,25 @@ def test_a_file_that_holds_no_user_is_a_wrong_setting(tmp_path: Path) -> None:
     assert str(raised.value) == (
         "registry.basic.auth.user.info_file: has no password; it must be NAME:PASSWORD"
     )
+
+
+_CONFLICT = (409, b'{"error_code":409,"message":"another one is being registered"}')
+_SCHEMA = RegisteredSchema(SchemaType.AVRO, '"string"')
+
+
+def test_a_conflict_with_another_worker_passes() -> None:
+    """A registry may refuse all but the first of the workers that register the same schema."""
+    with RegistryProxy("http://127.0.0.1:1") as door:
+        door.answers = [_CONFLICT, (200, b'{"id":7,"version":1}')]
+        registry = ConfluentRegistry({"url": door.url})
+        assert registry.register("out-value", _SCHEMA) == 7
+        registry.close()
+
+
+def test_a_conflict_that_stays_is_told() -> None:
+    with RegistryProxy("http://127.0.0.1:1") as door:
+        door.answers = [_CONFLICT] * 9
+        registry = ConfluentRegistry({"url": door.url})
+        with pytest.raises(RegistryProblem, match=r"under out-value: .*being registered"):
+            registry.register("out-value", _SCHEMA)
+        registry.close()

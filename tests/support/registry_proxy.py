@@ -23,6 +23,7 @@ class RegistryProxy:
         requests: method and path of each request that was passed on.
         authorizations: what each request showed.
         answer: what it answers instead of passing on: status and body.
+        answers: the same, each once, before all else.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class RegistryProxy:
         self.requests: list[str] = []
         self.authorizations: list[str] = []
         self.answer: tuple[int, bytes] | None = None
+        self.answers: list[tuple[int, bytes]] = []
         self.open()
         self.shut()
 
@@ -96,6 +98,9 @@ class RegistryProxy:
 
     def _answer(self, method: str, path: str, headers: Any, body: bytes) -> tuple[int, str, bytes]:
         self.authorizations.append(headers.get("Authorization", ""))
+        if self.answers:
+            status, body = self.answers.pop(0)
+            return status, "application/json", body
         if self.answer is not None:
             return self.answer[0], "text/html", self.answer[1]
         if self._user_info:
