@@ -74,9 +74,12 @@ fuzz: $(VENV)/.installed-dev ## 100,000 bad and odd messages through one worker;
 	@bash tests/integration/kafka/install.sh $(KAFKA_DIR) --if-possible
 	@$(BIN)/python -m tests.faults.fuzz --messages 100000 --seed 1 --record docs/notes/fuzz.md
 
+# INPUTS=1000000 for each target takes an hour of a core and more.
+INPUTS ?= 70000
+
 fuzz-decoders: $(VENV)/.installed-dev ## everything that reads a stranger's bytes, by coverage, 15 min; docs/notes/fuzz-decoders.md
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[fuzz]'
-	@$(BIN)/python -m tests.fuzz --inputs 70000 --record docs/notes/fuzz-decoders.md
+	@$(BIN)/python -m tests.fuzz --inputs $(INPUTS) --record docs/notes/fuzz-decoders.md
 
 soak: $(VENV)/.installed-dev ## five million small messages through one worker; docs/notes/soak.md
 	@bash tests/integration/kafka/install.sh $(KAFKA_DIR) --if-possible

@@ -8,7 +8,6 @@ the bound; its input is kept, and the command that runs it again is told. Ends w
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import importlib.util
 import re
 import subprocess
@@ -16,19 +15,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from tests.faults.process_figures import machine
-from tests.faults.run_record import RunRecord, versions
+from tests.fuzz.record import MEMORY_BOUND_MIB, MOST_BYTES, Result, known_runs, with_runs, write
 from tests.fuzz.seeds import seeds_of
 from tests.fuzz.targets import TARGETS
-
-#: Memory of a process with everything imported and one input.
-MEMORY_BOUND_MIB = 512
-
-#: Longest input in bytes; libFuzzer begins with short ones.
-MOST_BYTES = 16_384
 
 #: Seconds without an answer after which the process is ended; by the clock, so that a busy machine
 #: is no fault. What an input may take of a core is `tests.fuzz.child.MOST_CPU_S`.
@@ -38,38 +29,16 @@ _STATISTIC = re.compile(r"stat::(\w+):\s+(\d+)")
 _COVERED = re.compile(r"cov: (\d+)")
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What became of a target.
-
-    Attributes:
-        inputs: that were run; covered: edges of the code that they reached.
-        slowest_s: most seconds of a core that one took.
-        fault: the last lines of a run that ended badly; empty where all is well.
-    """
-
-    target: str
-    inputs: int
-    covered: int
-    slowest_s: float
-    peak_mib: int
-    seconds: float
-    fault: str
-
-    @property
-    def row(self) -> str:
-        """The figures in a cell."""
-        return (
-            f"{self.inputs:,} inputs, {self.covered:,} edges, slowest {self.slowest_s * 1000:.0f} "
-            f"ms, {self.peak_mib} MiB, {self.seconds:.0f} s"
-        )
-
-
 def fuzzed(target: str, inputs: int, seconds: int, faults: Path, seed: int) -> Result:
-    """Run one target until a fault or one of its limits."""
+    """Run one target until a fault or one of its limits.
+
+    Args:
+        faults: for inputs that are faults, and for those that reached something new, from which the
+            next run begins.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        corpus = Path(folder, "corpus")
-        corpus.mkdir()
+        corpus = faults / "corpus" / target
+        corpus.mkdir(parents=True, exist_ok=True)
         for number, value in enumerate(seeds_of(target)):
             (corpus / f"seed-{number}").write_bytes(value)
         slowest = Path(folder, "slowest")
@@ -102,30 +71,8 @@ def fuzzed(target: str, inputs: int, seconds: int, faults: Path, seed: int) -> R
             peak_mib=statistics.get("peak_rss_mb", 0),
             seconds=time.monotonic() - begun,
             fault="" if done.returncode == 0 else "\n".join(said.splitlines()[-60:]),
+            seed=seed,
         )
-
-
-def record_of(results: Sequence[Result]) -> RunRecord:
-    """What a run is remembered by."""
-    atheris = next(iter(importlib.metadata.distributions(name="atheris")), None)
-    total = sum(result.inputs for result in results)
-    return RunRecord(
-        title="Everything that reads a stranger's bytes",
-        told=(
-            "Written by `make fuzz-decoders`: inputs found by coverage (atheris), from seeds of "
-            "our own generators, for each target of `tests/fuzz/targets.py`. A fault is an "
-            "exception that is no answer to the person who sent the bytes, an output that cannot "
-            "be right, more than 1 s of a core for an input, or more memory than "
-            f"{MEMORY_BOUND_MIB} MiB for the process. Inputs have up to {MOST_BYTES:,} bytes."
-        ),
-        figures={
-            **{f"`{result.target}`": result.row for result in results},
-            "inputs in all": f"{total:,}",
-            "faults": str(sum(bool(result.fault) for result in results)),
-            "machine": machine(),
-            "versions": f"{versions()}, atheris {atheris.version if atheris else None}",
-        },
-    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -137,6 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--faults", type=Path, default=Path("build/fuzz"), metavar="FOLDER")
     parser.add_argument("--record", type=Path, metavar="FILE", help="write the result there")
+    parser.add_argument("--add", action="store_true", help="keep what the record has beside")
     asked = parser.parse_args(arguments)
     if unknown := set(asked.targets) - TARGETS.keys():
         parser.error(f"no target {', '.join(sorted(unknown))}; there are {', '.join(TARGETS)}")
@@ -153,7 +101,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if any(result.fault for result in results):
         return 1
     if asked.record is not None:
-        record_of(results).write(asked.record)
+        known = known_runs(asked.record) if asked.add else []
+        write(asked.record, with_runs(known, results), list(TARGETS))
     return 0
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from random import Random
 
 import pytest
 
-from tests.fuzz.__main__ import Result, record_of
 from tests.fuzz.pieces import Pieces, piece
 from tests.fuzz.seeds import seeds_of
 from tests.fuzz.targets import TARGETS
@@ -44,14 +42,6 @@ def test_the_promises_hold(name: str) -> None:
     for _ in range(_MUTATIONS):
         TARGETS[name](mutated(rng, rng.choice(seeds)))
     TARGETS[name](b"")
-
-
-def test_a_run_is_told_by_its_figures() -> None:
-    result = Result("json", 70_000, 174, 0.0312, 77, 21.6, "")
-    table = record_of([result, replace(result, target="html", fault="it broke")]).table()
-    assert "70,000 inputs, 174 edges, slowest 31 ms, 77 MiB, 22 s" in table
-    assert "140,000" in table
-    assert "atheris" in table
 
 
 def test_pieces_come_out_as_they_went_in() -> None:
