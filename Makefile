@@ -7,7 +7,7 @@ REGISTRY_DIR := .registry
 PROMETHEUS_DIR := .prometheus
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast faults fuzz fuzz-decoders soak wheel-demo sanitize sbom dependencies peers check check-deploy check-image kafka registry prometheus docs pictures page-pictures lock lock-hashes clean
+.PHONY: help install demo test test-fast faults fuzz fuzz-decoders soak wheel-demo sanitize sbom dependencies audit peers check check-deploy check-image kafka registry prometheus docs pictures page-pictures lock lock-hashes clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -105,6 +105,9 @@ sbom: $(BIN)/uv ## build/nerstream.cdx.json: everything that is installed with n
 
 dependencies: $(VENV)/.installed-dev ## docs/notes/dependencies.md: versions, days, licences, Pythons
 	@$(BIN)/python docs/notes/make_dependencies.py
+
+audit: $(VENV)/.installed-dev ## docs/notes/advisories.md: known faults, by a database on this machine (ADVISORIES=FOLDER, in the format of OSV)
+	@$(BIN)/python docs/notes/make_audit.py $(ADVISORIES)
 
 peers: $(BIN)/uv ## .venv-peers: what `python -m benchmarks.overhead` compares with
 	@$(PYTHON) -m venv .venv-peers

@@ -151,9 +151,8 @@ def page(on: datetime) -> str:
     head = (
         "# What is installed with nerstream\n\n"
         "Written by `make dependencies` from constraints.txt and the registry. "
-        f"Looked up on {on:%Y-%m-%d}. No database of known faults can be reached from where this "
-        "is written, so the versions, their days and their licences stand here instead of an "
-        "audit; where the network allows it, `pip-audit -r requirements-hashed.txt` makes one. "
+        f"Looked up on {on:%Y-%m-%d}. "
+        "[Known faults](advisories.md) holds the same versions against a database of advisories. "
         "`make sbom` writes the same as CycloneDX.\n\n"
         "## Versions of Python\n\n"
         "Whether every package, extras `registry`, `languages` and `otel` included, has a "
