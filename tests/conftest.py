@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 # waits for one that is not running: the bundled model took 22 s of processor time to load instead
 # of 3. Read when torch is imported, here and in every process that the tests start.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+# Where Python may not keep what it has compiled, as in many containers, every process compiles
+# torch and transformers anew, which is half of the time that it takes to import them.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # A test must not fail because the machine is busy: an example that takes 20 ms alone took 240 ms
 # beside others.
