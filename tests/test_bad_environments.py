@@ -22,9 +22,9 @@ import pytest
 from consumer import cli
 from consumer.kafka.tools.embedded import EmbeddedBroker
 
-#: Runs the command of the process's own arguments as `nerstream` does. Users without a name, and
-#: signals at the import of a module, come by variables.
-DRIVER = """
+#: What a process does first that is to be in a bad environment. Users without a name, and signals
+#: at the import of a module, come by variables.
+SPOILED = """
 import os, pwd, signal, sys
 if "WITHOUT_NAME" in os.environ:
     def without_name(uid):
@@ -37,7 +37,37 @@ class Finder:
 sys.meta_path.insert(0, Finder())
 sys.argv[0] = "nerstream"
 from consumer.cli import main
-sys.exit(main())
+"""
+
+#: Runs the command of the process's own arguments as `nerstream` does.
+DRIVER = f"{SPOILED}sys.exit(main())"
+
+#: The same with many commands, one after the other: an interpreter is started and what they share
+#: imported once, in the bad environment, then a process is forked for each. The arguments are a
+#: file, and the commands, each after a comma. The file gets of each its exit code, and how long the
+#: regular files are that output and errors went to.
+FORKING_DRIVER = f"""{SPOILED}
+import itertools, json, stat
+import consumer.app
+def length(stream):
+    try:
+        found = os.fstat(stream)
+    except OSError:
+        return 0
+    return found.st_size if stat.S_ISREG(found.st_mode) else 0
+into, *words = sys.argv[1:]
+commands = [list(own) for comma, own in itertools.groupby(words, ",".__eq__) if not comma]
+ends = []
+for command in commands:
+    child = os.fork()
+    if child == 0:
+        sys.argv[1:] = command
+        sys.exit(main())
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    ends.append((code, length(1), length(2)))
+with open(into, "w") as file:
+    json.dump(ends, file)
+os._exit(0)
 """
 
 TEXT = "Angela Merkel besuchte São Paulo."
@@ -133,6 +163,7 @@ def start(
     places: Mapping[str, str],
     environment: Environment = Environment(),
     shell_line: str = 'exec "$@"',
+    driver: str = DRIVER,
     **options: Any,
 ) -> subprocess.Popen[bytes]:
     variables = {**os.environ, "NERSTREAM_THREADS": "1", "OMP_NUM_THREADS": "1"}
@@ -141,11 +172,10 @@ def start(
         variables.pop(name, None)
         if value is not None:
             variables[name] = value
-    given = [argument.format(**places) for argument in arguments]
     process: subprocess.Popen[bytes] = subprocess.Popen(
         [
             *("bash", "-c", f"{shell_line} {environment.redirect}", "bash"),
-            *(sys.executable, "-c", DRIVER, *given),
+            *(sys.executable, "-c", driver, *given(arguments, places)),
         ],
         **{
             "env": variables,
@@ -158,13 +188,21 @@ def start(
     return process
 
 
+def given(arguments: Sequence[str], places: Mapping[str, str]) -> list[str]:
+    return [argument.format(**places) for argument in arguments]
+
+
 def end(process: subprocess.Popen[bytes]) -> tuple[int, str, str]:
     """Exit code, standard output and standard error, none of which holds a traceback."""
     with process:
         out, err = process.communicate(timeout=240)
+    return judged(process.returncode, out, err)
+
+
+def judged(code: int, out: bytes, err: bytes) -> tuple[int, str, str]:
     assert b"Traceback" not in out + err, (out + err).decode(errors="replace")
     assert b"Exception ignored" not in err, err.decode(errors="replace")
-    return process.returncode, out.decode(errors="replace"), err.decode(errors="replace")
+    return code, out.decode(errors="replace"), err.decode(errors="replace")
 
 
 def call(
@@ -176,21 +214,57 @@ def call(
     return end(start(arguments, places, environment, **options))
 
 
+def call_each(
+    commands: Sequence[Sequence[str]],
+    places: Mapping[str, str],
+    environment: Environment,
+    folder: Path,
+) -> list[tuple[int, str, str]]:
+    """What `call` gives of each command, from one interpreter."""
+    told = folder / "ends.json"
+    words = [word for command in commands for word in (",", *command)]
+    with (folder / "out").open("w+b") as out, (folder / "err").open("w+b") as err:
+        process = start(
+            [str(told), *words],
+            places,
+            environment,
+            driver=FORKING_DRIVER,
+            stdout=out,
+            stderr=err,
+        )
+        with process:
+            assert process.wait(240) == 0, (folder / "err").read_text(errors="replace")
+    said, complained = (folder / "out").read_bytes(), (folder / "err").read_bytes()
+    ends: list[tuple[int, str, str]] = []
+    out_start = err_start = 0
+    for code, out_end, err_end in json.loads(told.read_bytes()):
+        ends.append(judged(code, said[out_start:out_end], complained[err_start:err_end]))
+        out_start, err_start = out_end, err_end
+    assert len(ends) == len(commands)
+    assert (out_start, err_start) == (len(said), len(complained))
+    return ends
+
+
 def test_every_command_has_an_early_end() -> None:
     assert list(EARLY) == list(cli.COMMANDS)
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_a_wrong_argument_is_told_in_every_environment(
-    environment: str, places: Mapping[str, str]
+    environment: str, places: Mapping[str, str], tmp_path: Path
 ) -> None:
     bad = ENVIRONMENTS[environment]
-    with ThreadPoolExecutor(3) as pool:
-        ends = pool.map(lambda early: call(early[0], places, bad), EARLY.values())
-        for (_, code), (found, out, err) in zip(EARLY.values(), ends, strict=True):
-            assert (found, out) == (code, "")
-            if not bad.redirect:
-                assert "error: " in err.splitlines()[-1]
+    commands = [arguments for arguments, _ in EARLY.values()]
+    # In the first of them each command imports all that it needs, in an interpreter of its own.
+    if environment == next(iter(ENVIRONMENTS)):
+        with ThreadPoolExecutor(3) as pool:
+            ends = list(pool.map(lambda command: call(command, places, bad), commands))
+    else:
+        ends = call_each(commands, places, bad, tmp_path)
+    for (_, code), (found, out, err) in zip(EARLY.values(), ends, strict=True):
+        assert (found, out) == (code, "")
+        if not bad.redirect:
+            assert "error: " in err.splitlines()[-1]
 
 
 @pytest.mark.parametrize(
@@ -202,17 +276,15 @@ def test_a_wrong_argument_is_told_in_every_environment(
     ],
 )
 def test_help_that_cannot_be_written_is_a_failure(
-    redirect: str, said: str, places: Mapping[str, str]
+    redirect: str, said: str, places: Mapping[str, str], tmp_path: Path
 ) -> None:
-    calls = [["--help"], ["--version"], *([name, "--help"] for name in cli.COMMANDS)]
-    with ThreadPoolExecutor(3) as pool:
-        ends = pool.map(lambda one: call(one, places, Environment(redirect)), calls)
-        for code, out, err in ends:
-            assert (code, out) == (1, "")
-            assert err == (
-                f"nerstream: error: standard output cannot be written ({said}); "
-                "make room where it goes, or send it elsewhere with >\n"
-            )
+    commands = [["--help"], ["--version"], *([name, "--help"] for name in cli.COMMANDS)]
+    for code, out, err in call_each(commands, places, Environment(redirect), tmp_path):
+        assert (code, out) == (1, "")
+        assert err == (
+            f"nerstream: error: standard output cannot be written ({said}); "
+            "make room where it goes, or send it elsewhere with >\n"
+        )
 
 
 @pytest.mark.parametrize("redirect", ["<&-", "<&- 2>&-"])
@@ -223,8 +295,7 @@ def test_help_that_cannot_be_written_is_a_failure(
 def test_a_standard_input_that_cannot_be_read_is_told(
     arguments: list[str], redirect: str, places: Mapping[str, str], broker: str
 ) -> None:
-    given = {**places, "broker": broker}
-    code, out, err = call(arguments, given, Environment(redirect))
+    code, out, err = call(arguments, {**places, "broker": broker}, Environment(redirect))
     assert (code, out) == (2, "")
     if "2>" not in redirect:
         assert err == (
@@ -285,12 +356,12 @@ def test_every_command_is_interrupted() -> None:
 def test_a_signal_at_a_step_of_the_start_ends_quietly(
     step: str, number: signal.Signals, places: Mapping[str, str], broker: str
 ) -> None:
-    given = {**places, "broker": broker}
+    reached = {**places, "broker": broker}
     at_step = Environment(variables={"SIGNAL_AT": step, "SIGNAL": str(int(number))})
     # What all of them do first is tried with each, what follows with one.
     calls = WORK if step == "argparse" else {"tag": WORK["tag"]}
     with ThreadPoolExecutor(3) as pool:
-        ends = pool.map(lambda one: call(one, given, at_step), calls.values())
+        ends = pool.map(lambda one: call(one, reached, at_step), calls.values())
         for name, (code, out, err) in zip(calls, ends, strict=True):
             quiet = {signal.SIGINT: 130, signal.SIGTERM: -signal.SIGTERM}[number]
             assert (name, code, out, err) == (name, quiet, "", "")
