@@ -261,12 +261,23 @@ def end_offsets(bootstrap: str, topic: str, isolation: str = "read_committed") -
     return patiently(ask)
 
 
-def read_settled(bootstrap: str, topic: str, timeout_s: float = 180.0) -> list[Record]:
-    """`read_all` once no transaction is open: a commit is answered before it can be read."""
+def settled_ends(bootstrap: str, topic: str, timeout_s: float = 180.0) -> dict[int, int]:
+    """End offset of each partition once no transaction is open.
+
+    A commit or an abort is answered before its markers are written.
+    """
     deadline = time.monotonic() + timeout_s
-    while end_offsets(bootstrap, topic) != end_offsets(bootstrap, topic, "read_uncommitted"):
+    while True:
+        ends = end_offsets(bootstrap, topic)
+        if ends == end_offsets(bootstrap, topic, "read_uncommitted"):
+            return ends
         assert time.monotonic() < deadline, f"a transaction of {topic} stays open"
         time.sleep(0.05)
+
+
+def read_settled(bootstrap: str, topic: str, timeout_s: float = 180.0) -> list[Record]:
+    """`read_all` once no transaction is open: a commit is answered before it can be read."""
+    settled_ends(bootstrap, topic, timeout_s)
     return read_all(bootstrap, topic)
 
 

@@ -265,6 +265,7 @@ def test_an_open_transaction_is_waited_for_and_then_told(
     assert (told["reason"], told["topic"]) == ("open", site.output)
     assert told["partition"] == copy.partition
     hanging.abort_transaction(60)
+    helpers.settled_ends(site.bootstrap, site.output)
     code, found = site.audit()
     assert (code, found["cannot_be_said"]["because"]) == (0, [])
 

@@ -56,13 +56,7 @@ class Ground:
         A transaction that a killed worker left open is waited for: until its timeout it hides what
         others have written behind it.
         """
-        deadline = time.monotonic() + 120
-        while helpers.end_offsets(self.bootstrap, self.output) != helpers.end_offsets(
-            self.bootstrap, self.output, "read_uncommitted"
-        ):
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
-        records = helpers.read_all(self.bootstrap, self.output)
+        records = helpers.read_settled(self.bootstrap, self.output)
         return [json.loads(record.value or b"")["id"] for record in records]
 
     def committed(self, topic: str | None = None) -> dict[int, int]:
@@ -241,7 +235,7 @@ def test_markers_at_the_end_of_a_run_are_passed(ground: Ground, tmp_path: Path, 
         helpers.put(feeder, ground.input, articles([f"{end}{number}"] * 3))
         feeder.flush(30)
         (feeder.commit_transaction if end == "commit" else feeder.abort_transaction)(30)
-    ends = helpers.end_offsets(ground.bootstrap, ground.input)
+    ends = helpers.settled_ends(ground.bootstrap, ground.input)
     run(ground.settings(), tmp_path)
     expected = ["commit0"] * 3 + (["commit2"] * 3 if last == "commit" else [])
     assert sorted(ground.ids()) == expected

@@ -110,7 +110,7 @@ def test_close_aborts_what_is_open(ground: Ground) -> None:
         while not ground.values("read_uncommitted"):
             pass
     # One message and the marker of its abort.
-    assert helpers.end_offsets(ground.bootstrap, ground.output)[0] == 2
+    assert helpers.settled_ends(ground.bootstrap, ground.output)[0] == 2
     assert ground.values() == []
 
 

@@ -244,14 +244,7 @@ class KafkaGround(SinkGround):
             eventually(lambda: self._ground.values("read_uncommitted"), "a message is written")
 
     def await_readers(self) -> None:
-        bootstrap = self._ground.bootstrap
-        eventually(
-            lambda: (
-                helpers.end_offsets(bootstrap, self.output)
-                == helpers.end_offsets(bootstrap, self.output, "read_uncommitted")
-            ),
-            "a reader gets to the end",
-        )
+        helpers.settled_ends(self._ground.bootstrap, self.output)
 
     def committed(self) -> int:
         return self._ground.committed() or 0

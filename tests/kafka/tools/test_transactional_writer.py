@@ -13,12 +13,14 @@ from consumer.kafka.tools.transactional_writer import TransactionalWriter
 from consumer.settings.schema import Settings
 from tests.conftest import TopicFactory
 from tests.integration import helpers
+from tests.support.fakes import eventually
 
 TAKEN_OVER = "somebody else has begun"
 
 
 def writer(kafka: str, name: str, **properties: str) -> TransactionalWriter:
-    settings = Settings(bootstrap_servers=kafka, kafka=properties)
+    # Longer than any test waits: what is left open is ended by the writer, or not at all.
+    settings = Settings(bootstrap_servers=kafka, kafka=properties, transaction_timeout_ms=600_000)
     return TransactionalWriter(settings, name, TAKEN_OVER)
 
 
@@ -50,12 +52,16 @@ def test_what_is_committed_is_there_and_what_is_aborted_is_not(
                 mine.abort()
                 mine.open()
             assert not mine.is_open
+        (before,) = helpers.end_offsets(kafka, topic, "read_uncommitted").values()
         mine.begin()
         mine.send(message(topic, 1, b"left"))
+        eventually(
+            lambda: helpers.end_offsets(kafka, topic, "read_uncommitted")[0] > before,
+            "it is written",
+        )
     assert values(kafka, topic) == [b"a", b"c"]
-    assert helpers.end_offsets(kafka, topic) == helpers.end_offsets(
-        kafka, topic, "read_uncommitted"
-    )
+    # What was left open was aborted, and a marker ends it: it would hold back readers.
+    assert helpers.settled_ends(kafka, topic)[0] == before + 2
 
 
 def test_an_empty_transaction_is_no_fault(kafka: str, topics: TopicFactory) -> None:
