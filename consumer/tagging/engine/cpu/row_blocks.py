@@ -39,6 +39,10 @@ _TOGETHER = 0.05
 #: Tokens of an article.
 _ARTICLE_ROWS = 416
 
+#: What an article alone counts for in the choice, beside full passes. Those decide how fast a
+#: worker is when it is behind. An article alone may take a few times as long: nothing waits for it.
+_ARTICLE_SHARE = 0.03
+
 #: Different rows of a probe; a prime, so that the same row stands in every place of a block.
 DIFFERENT_ROWS = 61
 
@@ -63,9 +67,7 @@ class RowBlocks:
 
     def cost(self, rows: int) -> float:
         """What so many rows cost, in rows."""
-        blocks = self.cut(rows)
-        together = _TOGETHER * rows if len(blocks) > 1 else 0.0
-        return sum(blocks) + _CALL_ROWS * len(blocks) + together
+        return _cost(self.cut(rows), rows)
 
     def run(self, function: Callable[..., torch.Tensor], *inputs: torch.Tensor) -> torch.Tensor:
         """What a function gives for rows, each of which it computes by itself.
@@ -97,9 +99,12 @@ def _cut(sizes: tuple[int, ...], rows: int) -> tuple[int, ...]:
         return whole
     largest = sizes[place - 1]
     several = (largest, *_cut(sizes, rows - largest))
-    if not whole or sum(several) + _CALL_ROWS + _TOGETHER * rows < whole[0]:
-        return several
-    return whole
+    return whole if whole and _cost(whole, rows) <= _cost(several, rows) else several
+
+
+def _cost(blocks: Sequence[int], rows: int) -> float:
+    together = _TOGETHER * rows if len(blocks) > 1 else 0.0
+    return sum(blocks) + _CALL_ROWS * len(blocks) + together
 
 
 def _filled_up(part: torch.Tensor, rows: int) -> torch.Tensor:
@@ -217,11 +222,11 @@ def choose_blocks(tried: Sequence[Kinds], pass_tokens: int) -> RowBlocks | None:
         if all(size in kinds for kinds in tried):
             alike.setdefault(tuple(kinds[size] for kinds in tried), []).append(size)
     choices = [RowBlocks(tuple(sizes)) for sizes in alike.values()]
-    # Full passes, more or less, decide how fast a worker is; an article alone, how fast it answers.
     most = sizes[-1] - _BEYOND
-    passes = [*(most - STEP * less for less in (1, 6, 15)), _ARTICLE_ROWS]
-    return min(
-        choices,
-        key=lambda blocks: sum(blocks.cost(rows) / rows for rows in passes),
-        default=None,
-    )
+    passes = [most - STEP * less for less in (1, 6, 15)]
+
+    def cost(blocks: RowBlocks) -> float:
+        full = sum(blocks.cost(rows) / rows for rows in passes) / len(passes)
+        return full + _ARTICLE_SHARE * blocks.cost(_ARTICLE_ROWS) / _ARTICLE_ROWS
+
+    return min(choices, key=cost, default=None)

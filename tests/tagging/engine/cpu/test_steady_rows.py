@@ -216,8 +216,8 @@ def test_where_no_number_of_rows_matters_all_go_at_once() -> None:
         (lambda rows: 1 if rows < 64 else 2, 64, 5_120),
         # Few sums for many rows, since one class of sizes must hold a whole pass.
         (summed_apart, 320, 5_120),
-        # Hardly two agree: those that an article fits in.
-        (lambda rows: 1 + rows // 32, 416, 448),
+        # Hardly two agree: those that a full pass is cut into.
+        (lambda rows: 1 + rows // 32, 1_024, 1_408),
     ],
 )
 def test_the_cheapest_sizes_that_agree_are_taken(
@@ -240,6 +240,27 @@ def test_matmuls_must_agree_on_their_sizes() -> None:
     assert choose_blocks([whole, {}], 4_096) is None
 
 
+def test_a_full_pass_counts_more_than_an_article_alone() -> None:
+    """What the bundled model's matmuls say on a processor with AMX: an article alone would gain by
+    the middle sizes, of which a full pass needs eight, put together again."""
+    sizes = sizes_to_try(8_192)
+    first = {size: b"few" if 64 <= size <= 1_024 else b"many" for size in sizes}
+    second = {size: b"few" if 64 <= size <= 352 else b"many" for size in sizes}
+    third = {size: b"few" if size <= 448 else b"many" for size in sizes}
+    blocks = choose_blocks([first, second, third], 8_192)
+    assert blocks == RowBlocks(tuple(size for size in sizes if size > 1_024))
+    passes = range(6_000, 9_216, 32)
+    assert sum(map(blocks.cost, passes)) <= 1.03 * sum(passes)
+
+
+def test_not_at_any_price() -> None:
+    """Of an article alone: it may take a few times longer, not twenty."""
+    sizes = sizes_to_try(8_192)
+    few = {size: b"few" for size in sizes if size <= 1_024}
+    many = {size: b"many" for size in sizes if size >= 8_192}
+    assert choose_blocks([{**few, **many}], 8_192) == RowBlocks(tuple(few))
+
+
 def test_sizes_are_close_enough_to_fill_little_up_and_reach_beyond_a_pass() -> None:
     for pass_tokens in (4_096, 8_192, 1_000_000):
         sizes = sizes_to_try(pass_tokens)
@@ -258,6 +279,8 @@ def test_more_rows_than_were_tried_are_cut() -> None:
     assert RowBlocks((64, 256)).cut(250) == (256,), "one is cheaper than four"
     assert RowBlocks((64, 1_024)).cut(100) == (64, 64)
     assert RowBlocks((512,)).cut(10) == (512,)
+    assert RowBlocks((32, 1_152)).cut(416) == (32,) * 13
+    assert RowBlocks((32, 1_152)).cut(1_000) == (1_152,), "each call reads the weights"
     assert RowBlocks((512,)).filled(10) == 512
     assert WHOLE.filled(33) == 64
 
