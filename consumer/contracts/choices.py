@@ -213,11 +213,12 @@ class TransactionOutcome(StrEnum):
 
 
 class RebalanceEvent(StrEnum):
-    """What the group told this worker about its partitions."""
+    """What the group told this worker about its partitions, and what it did about others."""
 
     ASSIGNED = "assigned"
     REVOKED = "revoked"
     LOST = "lost"
+    REJOINED = "rejoined"  # it left and joined again, since no worker had some partition
 
 
 class DropReason(StrEnum):

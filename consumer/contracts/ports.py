@@ -138,6 +138,9 @@ class RebalanceListener(Protocol):
         """A partition could not be read on where it stood; so many offsets before the new place
         were never read."""
 
+    def on_rejoined(self) -> None:
+        """This worker has left the group and joins it again, since nobody had some partition."""
+
 
 class GroupMetadata(Protocol):
     """The group membership as the broker knows it, opaque; fences transactions (KIP-447)."""

@@ -284,6 +284,10 @@ class PollStage(Stage):
         """Count the jump; the source has logged it."""
         self._observer.jumped(reason, missed)
 
+    def on_rejoined(self) -> None:
+        """Count it; the source has logged it."""
+        self._observer.rebalanced(RebalanceEvent.REJOINED, 0)
+
     def _await(self, done: threading.Event) -> None:
         deadline = self._clock() + self._revoke_timeout_s
         while not done.wait(SERVE_S) and not self._drained.is_set():

@@ -268,10 +268,12 @@ OFFSET_MOVES = _counter(
 REBALANCES = _counter(
     "nerstream_rebalances_total",
     "events",
-    "Changes of what is assigned to this worker, by event.",
-    "It moves steadily, or `lost` moves at all: the worker was taken for dead.",
+    "Changes of what is assigned to this worker, by event. `rejoined`: it left the group and "
+    "joined it again, since no worker had some partition.",
+    "It moves steadily, or `lost` moves at all: the worker was taken for dead. `rejoined` moves "
+    "again and again: the group gives some partition to nobody; the worker's log names it.",
     labels=("event",),
-    known=("assigned", "revoked", "lost"),
+    known=("assigned", "revoked", "lost", "rejoined"),
 )
 #: Beside `MESSAGES_MISSED`: for a topic that was made again nobody can count what was missed.
 POSITION_JUMPS = _counter(

@@ -37,6 +37,9 @@ class Heard:
     def on_jumped(self, reason: JumpReason, missed: int) -> None:
         self.jumps.append((reason, missed))
 
+    def on_rejoined(self) -> None:
+        self.events.append(("rejoined", ()))
+
     def of(self, kind: str) -> list[TopicPartition]:
         """All partitions of all events of a kind."""
         return sorted(one for name, many in self.events if name == kind for one in many)

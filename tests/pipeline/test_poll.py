@@ -203,6 +203,11 @@ def test_lost_partitions_are_given_up_before_the_publisher_hears_of_it(rig: Poll
     assert rig.tagged.get(timeout_s=0) is None
 
 
+def test_a_worker_that_rejoins_is_counted(rig: PollRig) -> None:
+    rig.stage.on_rejoined()
+    assert rig.observer.rebalances == [(RebalanceEvent.REJOINED, 0)]
+
+
 def test_a_place_that_was_gone_is_counted(rig: PollRig) -> None:
     rig.stage.on_jumped(JumpReason.REMOVED, 30)
     assert rig.observer.jumps == [(JumpReason.REMOVED, 30)]

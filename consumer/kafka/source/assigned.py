@@ -29,6 +29,8 @@ class AssignedPartitions:
         self.ends: Mapping[TopicPartition, int] = {}
         #: Rises whenever a number is given or taken away.
         self.changes = 0
+        #: Rises whenever partitions are given or taken away, be they none.
+        self.shares = 0
 
     def bound(self, ends: Mapping[TopicPartition, int]) -> None:
         """Nothing at or after these offsets is to be delivered."""
@@ -37,6 +39,7 @@ class AssignedPartitions:
     def add(self, partitions: Sequence[TopicPartition]) -> None:
         """These were assigned."""
         self.changes += 1
+        self.shares += 1
         for one in partitions:
             self._numbers[one] = next(self._next_number)
             self._topic_ids.pop(one, None)
@@ -44,6 +47,7 @@ class AssignedPartitions:
     def drop(self, partitions: Sequence[TopicPartition]) -> None:
         """These were revoked or lost."""
         self.changes += 1
+        self.shares += 1
         for one in partitions:
             self._numbers.pop(one, None)
             self._read.pop(one, None)

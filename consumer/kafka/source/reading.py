@@ -54,7 +54,7 @@ class Reading:
         while not taken:
             self._owner_calls.serve()
             left_s = max(deadline - time.monotonic(), 0.0)
-            event = self._called(self.member.consumer.poll, min(left_s, _SLICE_S))
+            event = self.called(self.member.consumer.poll, min(left_s, _SLICE_S))
             if event is not None:
                 self.member.intake.sort([event], taken)
             elif left_s <= _SLICE_S:
@@ -80,7 +80,7 @@ class Reading:
         """Let answers to commits come in; a message that comes instead is kept for `poll`."""
         if self.member.rebalance.is_running:
             self.member.insist()
-        elif (event := self._called(self.member.consumer.poll, 0)) is not None:
+        elif (event := self.called(self.member.consumer.poll, 0)) is not None:
             self.member.intake.sort([event], self._early)
 
     def rewind(self) -> None:
@@ -120,7 +120,7 @@ class Reading:
         call, nobody can say which messages are from before. It is read anew.
         """
         before, changes = self._assigned.numbers(), self._assigned.changes
-        events = self._called(self.member.consumer.consume, limit, 0)
+        events = self.called(self.member.consumer.consume, limit, 0)
         if self._assigned.changes - changes > 1:
             after = self._assigned.numbers()
             unclear = [one for one, number in after.items() if before.get(one) != number]
@@ -129,7 +129,7 @@ class Reading:
             self.member.rebalance.renew(self.member.consumer, unclear)
         self.member.intake.sort(events, taken)
 
-    def _called(self, call: Callable[..., Any], *arguments: float) -> Any:
+    def called(self, call: Callable[..., Any], *arguments: float) -> Any:
         """What a call of the client gives, after the callbacks that are due."""
         try:
             return call(*arguments)

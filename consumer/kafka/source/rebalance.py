@@ -39,6 +39,8 @@ class Listener(Protocol):
 
     def on_jumped(self, reason: JumpReason, missed: int) -> None: ...
 
+    def on_rejoined(self) -> None: ...
+
 
 class Rebalance:
     """The callbacks of a rebalance, which the client runs inside `poll` and `close`.

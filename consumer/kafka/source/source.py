@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from consumer.contracts.choices import GroupProtocol
 from consumer.contracts.errors import AbortableError
 from consumer.contracts.messages import RawMessage, RunState, TopicPartition
 from consumer.kafka.client import await_topics, make_client
@@ -29,6 +30,8 @@ from consumer.kafka.source.topics.input_topics import InputTopics
 from consumer.kafka.source.topics.topic_ids import TopicIds
 from consumer.kafka.source.topics.topic_watch import TopicWatch
 from consumer.kafka.source.topics.vouching import Vouching
+from consumer.kafka.source.unassigned.group_view import look_at_group
+from consumer.kafka.source.unassigned.unassigned import Unassigned
 from consumer.settings.schema import Settings
 
 _log = logging.getLogger(__name__)
@@ -75,6 +78,7 @@ class KafkaSource:
         self._entries: list[tuple[TopicPartition, ...]] | None = None
         self._ask_at = 0.0
         self._joining = Joining(settings)
+        self._unassigned: Unassigned | None = None
 
     def open(self, listener: Listener) -> None:
         settings = self._settings
@@ -90,6 +94,13 @@ class KafkaSource:
         ids = TopicIds(lambda: ends.client)
         self._watch = TopicWatch(settings, self._assigned, self._starts, ids)
         self._watch.begin()
+        # Under the consumer protocol the brokers share out the partitions, and know each topic.
+        if self._watch.works and settings.group_protocol is GroupProtocol.CLASSIC:
+            self._unassigned = Unassigned(
+                settings.group_id,
+                settings.revoke_timeout_s,
+                lambda topics: look_at_group(ends.client, settings.group_id, topics),
+            )
         self._starts.topic_ids = self._watch.ids_now
         self._entries = self._topics.entries(member.consumer, member.watch)
         self._polled_at = time.monotonic()
@@ -109,6 +120,7 @@ class KafkaSource:
             self._subscribe()
         assigned = self._assigned.numbers()
         self._joining.look(self._joined.watch, bool(assigned))
+        self._mind_unassigned()
         if self._ends is not None:
             self._ends.refresh(assigned)
         taken = self._read.poll(max_messages, timeout_s)
@@ -232,7 +244,8 @@ class KafkaSource:
 
     def troubles(self) -> Sequence[str]:
         """As the protocol says; any thread may call it."""
-        return self._watch.troubles() if self._watch is not None else ()
+        troubles = self._watch.troubles() if self._watch is not None else []
+        return troubles + (self._unassigned.troubles() if self._unassigned is not None else [])
 
     def close(self) -> None:
         if self._reading is None:
@@ -242,14 +255,10 @@ class KafkaSource:
             self._owner_calls.close()
             self._ends = self._reading = None
             return
-        consumer = member.consumer
         # The callbacks of leaving run here, while a last commit can still be made. A static
         # member keeps its partitions for its return, and leaves only by its session timeout.
         if "group.instance.id" not in self._settings.kafka and member.watch.fatal is None:
-            consumer.unsubscribe()
-            deadline = time.monotonic() + _LEAVE_TIMEOUT_S
-            while self._assigned.numbers() and time.monotonic() < deadline:
-                consumer.poll(0.05)
+            self._give_back(member.consumer.poll)
         self._owner_calls.close()
         self._ends = self._reading = None
         member.leave()
@@ -301,11 +310,34 @@ class KafkaSource:
         self._polled_at = now
         self._joined.watch.renew(self._joined.consumer)
         if self._joined.is_lost:
+            _log.warning("the consumer has forgotten all brokers; a new one joins the group")
             self._replace_member()
 
+    def _mind_unassigned(self) -> None:
+        """Have the group share out its partitions anew where it left some of them to nobody."""
+        if self._unassigned is None:
+            return
+        sign = self._assigned.shares, self._watching.turns
+        is_whole = self._entries is None and not self._watching.lacks_input
+        topics = self._asked_for() if is_whole else ()
+        if self._unassigned.step(sign, topics, self._joined.consumer.memberid):
+            _log.warning("this worker leaves group %s and joins it again", self._settings.group_id)
+            reading = self._read
+            self._give_back(lambda wait_s: reading.called(reading.member.consumer.poll, wait_s))
+            self._replace_member()
+            self._heard_by.on_rejoined()
+
+    def _give_back(self, poll: Callable[[float], object]) -> None:
+        """Leave the group, with a last commit of what is finished. Also a static member, which
+        otherwise leaves by its session timeout alone."""
+        self._joined.consumer.unsubscribe()
+        deadline = time.monotonic() + _LEAVE_TIMEOUT_S
+        while self._assigned.numbers() and time.monotonic() < deadline:
+            poll(0.05)
+
     def _replace_member(self) -> None:
+        """A new consumer joins the group in the place of this one."""
         lost = self._joined
-        _log.warning("the consumer has forgotten all brokers; a new one joins the group")
         # This comes first, so that none of its partitions is taken for one of the new member.
         lost.retire()
         paused = lost.rebalance.paused
@@ -327,10 +359,16 @@ class KafkaSource:
                 self._ask_at = time.monotonic() + _ASK_AGAIN_S
                 return
             self._entries = None
+        if topics := self._asked_for():
+            member.subscribe(topics)
+        elif self._run is None:
+            member.subscribe([])
+
+    def _asked_for(self) -> list[str]:
+        """The topics to read; none of a bounded run that is complete."""
         if self._run is None:
-            member.subscribe(self._topics.names)
-        elif not self._run.is_complete:
-            member.subscribe(self._run.topics)
+            return self._topics.names
+        return [] if self._run.is_complete else list(self._run.topics)
 
     def _set_paused(self, paused: bool) -> None:
         if self._reading is None or self._joined.rebalance.paused == paused:

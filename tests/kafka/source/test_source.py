@@ -128,6 +128,9 @@ class Client:
     def unsubscribe(self) -> None:
         self.left = True
 
+    def memberid(self) -> str:
+        return "me"
+
     def close(self) -> None:
         self.closed = True
         # As librdkafka does with what it still counts as assigned.
@@ -380,6 +383,60 @@ def test_what_a_consumer_that_was_given_up_still_says_is_not_heard(
     client.happens("on_lost", ONE, TWO)()
     client.happens("on_assign", TWO)()
     assert list(source.assignments()) == [ONE]
+
+
+class Unassigned:
+    """Says once that this worker is to rejoin."""
+
+    def __init__(self) -> None:
+        self.due = [True]
+        self.asked: list[tuple[object, list[str]]] = []
+
+    def step(self, sign: object, topics: list[str], member_id: Callable[[], str]) -> bool:
+        assert member_id() == "me"
+        self.asked.append((sign, topics))
+        return bool(self.due and self.due.pop())
+
+    def troubles(self) -> list[str]:
+        return ["nobody has articles [1]"]
+
+
+def test_a_worker_that_is_to_rejoin_gives_its_partitions_back_and_comes_as_a_new_consumer(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, heard = KafkaSource(Settings()), Heard()
+    source.open(heard)
+    client.happens("on_assign", ONE, TWO)()
+    new = Client()
+    makes(monkeypatch, new)
+    unassigned = Unassigned()
+    monkeypatch.setattr(source, "_unassigned", unassigned)
+    source.pause()
+    client.play = [client.happens("on_revoke", ONE, TWO)]
+    assert source.poll(10, 0) == []
+    assert (client.left, client.closed) == (True, True)
+    # Revoked, and not lost: what is finished is committed before.
+    assert heard.events == [
+        ("assigned", (ONE, TWO)),
+        ("revoked", (ONE, TWO)),
+        ("rejoined", ()),
+    ]
+    new.play = [new.happens("on_assign", ONE), Message(7)]
+    assert offsets(source.poll(10, 0)) == [7]
+    assert set(new.paused) == {ONE}
+    signs, topics = zip(*unassigned.asked, strict=True)
+    assert topics == (["articles"], ["articles"])
+    assert signs[0] != signs[1]
+    assert source.troubles() == ["nobody has articles [1]"]
+
+
+def test_a_client_that_fails_while_it_leaves_to_rejoin_stops_the_worker(
+    client: Client, source: KafkaSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "_unassigned", Unassigned())
+    client.play = [KafkaError(KafkaError._FATAL, "broken beyond repair", fatal=True)]
+    with pytest.raises(KafkaProblem, match="broken beyond repair"):
+        source.poll(10, 0)
 
 
 def committing(

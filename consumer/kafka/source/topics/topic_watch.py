@@ -83,6 +83,8 @@ class TopicWatch:
         self._missing: frozenset[str] = frozenset()
         # Whether a stamp names a topic that no answer has named since.
         self._doubts = False
+        #: Rises whenever a topic goes, comes back, or is another one.
+        self.turns = 0
         #: Whether these brokers tell ids at all.
         self.works = False
         #: Whether they answer at the moment; nobody waits for brokers that do not.
@@ -110,6 +112,11 @@ class TopicWatch:
             for one, by in sorted(self._named.items())
             if one in self._missing
         ]
+
+    @property
+    def lacks_input(self) -> bool:
+        """Whether a topic that is read is gone."""
+        return not self._missing <= self._outputs.keys()
 
     def hint(self) -> None:
         """Something looks as if a topic had changed. Any thread."""
@@ -225,6 +232,7 @@ class TopicWatch:
         # The sink looks for its own topics as it opens; here they can only go.
         awaited = self._newest.keys() | (asked - self._outputs.keys())
         missing = awaited & (asked - answer.keys())
+        self.turns += missing != self._missing
         for topic in sorted(missing - self._missing):
             _log.warning("the topic %s is gone; it is waited for", topic)
         for topic in sorted(self._missing & answer.keys()):
@@ -237,6 +245,7 @@ class TopicWatch:
             if topic_id and topic_id not in self._past:
                 if (before := self._newest.get(topic, topic_id)) != topic_id:
                     self._past.add(before)
+                    self.turns += 1
                 self._newest[topic] = topic_id
 
     def _changed(self) -> dict[TopicPartition, str]:

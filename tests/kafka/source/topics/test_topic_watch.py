@@ -139,6 +139,29 @@ def test_a_topic_that_stays_is_left_alone_and_asked_for_every_few_seconds() -> N
     assert rig.heard.jumps == []
 
 
+def test_it_tells_that_a_topic_has_gone_come_back_or_is_another_one() -> None:
+    rig = Rig()
+    rig.watch.begin()
+    rig.assign(P0)
+    rig.step()
+    turns = rig.watch.turns
+    rig.step(INTERVAL_S)
+    assert (rig.watch.turns, rig.watch.lacks_input) == (turns, False)
+    kept, rig.brokers.ids = rig.brokers.ids, {}
+    rig.step(INTERVAL_S)
+    rig.step(SOON_S)
+    assert (rig.watch.turns, rig.watch.lacks_input) == (turns + 1, True)
+    rig.brokers.ids = kept
+    rig.step(SOON_S)
+    assert (rig.watch.turns, rig.watch.lacks_input) == (turns + 2, False)
+    rig.brokers.ids = {"articles": "B"}
+    rig.step(INTERVAL_S)
+    assert (rig.watch.turns, rig.watch.lacks_input) == (turns + 3, False)
+    rig.brokers.outputs = {}
+    rig.step(INTERVAL_S)
+    assert not rig.watch.lacks_input
+
+
 def test_a_stamp_of_another_topic_has_the_partition_begun_anew() -> None:
     rig = Rig()
     rig.client.committed_as = {P0: (20, "nerstream topic-id=OLD"), P1: (7, "nerstream topic-id=A")}

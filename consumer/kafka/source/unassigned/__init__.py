@@ -1,0 +1,1 @@
+"""Partitions that the group has given to no worker."""
