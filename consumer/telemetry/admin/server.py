@@ -25,6 +25,7 @@ from consumer.telemetry.admin.changing_file import ChangingFile
 from consumer.telemetry.admin.connection import Connection, Limits
 from consumer.telemetry.admin.credentials import read_credentials
 from consumer.telemetry.admin.guests import Guests
+from consumer.telemetry.admin.kept_out import KeptOut
 from consumer.telemetry.admin.messages import Page
 from consumer.telemetry.admin.meter import Meter
 from consumer.telemetry.admin.pages import PROBES, health_page, index_page, metrics_page
@@ -145,7 +146,7 @@ class AdminServer:
 
     async def _accept(self) -> None:
         loop = asyncio.get_running_loop()
-        meter, guests = Meter(), Guests()
+        meter, guests, kept_out = Meter(), Guests(), KeptOut(self._listener)
         numbers = itertools.count()
         tasks: dict[int, asyncio.Task[None]] = {}
         with (
@@ -158,9 +159,11 @@ class AdminServer:
                 for _, client in newcomers[:1]:
                     meter.charge(client)
                 is_short = meter.is_short()
+                crowds: set[str] = set()
                 for opened, client in newcomers:
                     if is_short and guests.is_crowd(client):
                         opened.close()
+                        crowds.add(client)
                         continue
                     opened.setblocking(False)
                     opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -190,6 +193,8 @@ class AdminServer:
                         opened.close()
 
                     task.add_done_callback(ended)
+                if crowds and kept_out.keep_out(crowds, loop.time()):
+                    _let_in_later(loop, kept_out)
                 # A queue that always has more would not let the others go on; and under a flood
                 # many are turned away for the price of one waking.
                 await asyncio.sleep(_FLOOD_WAIT_S if meter.is_short() else 0)
@@ -220,6 +225,13 @@ class AdminServer:
         if now - self._refused_at >= _REFUSED_EVERY_S:
             log.warning("the admin port refused %d requests with wrong credentials", self._refusals)
             self._refused_at, self._refusals = now, 0
+
+
+def _let_in_later(loop: asyncio.AbstractEventLoop, kept_out: KeptOut) -> None:
+    """Hear those again who are kept out, each when its time is over, though nobody else comes."""
+    wait_s = kept_out.let_in(loop.time())
+    if wait_s is not None:
+        loop.call_later(wait_s, _let_in_later, loop, kept_out)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -15,8 +17,10 @@ from prometheus_client.registry import Collector
 from consumer.contracts.errors import SettingsError
 from consumer.telemetry.admin import AdminServer, Answer, Request
 from consumer.telemetry.admin.connection import Limits
+from consumer.telemetry.admin.kept_out import KeptOut
+from consumer.telemetry.admin.meter import Meter
 from consumer.telemetry.health import Health
-from tests.support.admin_rig import GOOD, AdminRig, Reply, admin_rig, everything
+from tests.support.admin_rig import GOOD, PATIENCE_S, AdminRig, Reply, admin_rig, everything
 
 
 @pytest.fixture
@@ -269,3 +273,34 @@ def test_a_page_that_hangs_holds_up_no_other_kind() -> None:
             assert rig.ask("/healthz").status == 200
         finally:
             go_on.set()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's packet filter")
+def test_a_crowd_is_not_heard_while_time_is_short(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Until its while is over, though nobody else comes; a probe is answered all the while."""
+    kept: list[KeptOut] = []
+
+    def short_while(listener: socket.socket) -> KeptOut:
+        kept.append(KeptOut(listener, hold_s=2.0))
+        return kept[-1]
+
+    monkeypatch.setattr("consumer.telemetry.admin.server.KeptOut", short_while)
+    monkeypatch.setattr(Meter, "is_short", lambda _: True)
+    with admin_rig() as rig, contextlib.ExitStack() as crowd:
+
+        def another() -> socket.socket:
+            opened = crowd.enter_context(socket.socket())
+            opened.settimeout(PATIENCE_S)
+            opened.bind(("127.0.0.2", 0))
+            opened.connect(("127.0.0.1", rig.server.port))
+            return opened
+
+        for _ in range(8):
+            another()
+        assert another().recv(1) == b"", "the ninth is closed"
+        assert len(kept[0]) == 1
+        # Its system asks until it is heard, and then it is closed as well.
+        assert another().recv(1) == b""
+        assert rig.ask("/healthz").status == 200
