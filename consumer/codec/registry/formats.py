@@ -21,6 +21,9 @@ _UNKNOWN_IDS = 1_000
 #: For how long: a schema may be registered late.
 _UNKNOWN_S = 30.0
 
+#: Schemas that one may use; each is a question to the registry.
+_REFERENCED = 500
+
 Plan = TypeVar("Plan")
 
 
@@ -167,14 +170,24 @@ class RegistryFormat(ABC, Generic[Plan]):
         """The schemas that one uses, and those that they use, by the names they are called, those
         that are used first."""
         found: dict[str, RegisteredSchema] = {}
-        for reference in schema.references:
-            if reference.name in found:
-                continue
-            other = self._registry.referenced(reference)
-            for name, one in self._referenced(other).items():
-                found.setdefault(name, one)
-            found.setdefault(reference.name, other)
+        self._find(schema, found, set())
         return found
+
+    def _find(
+        self, schema: RegisteredSchema, found: dict[str, RegisteredSchema], seen: set[str]
+    ) -> None:
+        """Put what a schema uses behind what that uses; each once, by however many it is used."""
+        for reference in schema.references:
+            if reference.name in seen:
+                continue
+            seen.add(reference.name)
+            if len(seen) > _REFERENCED:
+                raise RejectedMessage(
+                    RejectCode.WRONG_SCHEMA, f"its schema uses more than {_REFERENCED:,} others"
+                )
+            other = self._registry.referenced(reference)
+            self._find(other, found, seen)
+            found[reference.name] = other
 
     def _must_be_new(self, names: Iterable[str]) -> None:
         """Additions below a field of the top go into one that they make.
