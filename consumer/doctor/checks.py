@@ -9,6 +9,7 @@ from consumer.doctor.access import ACCESS_CHECKS
 from consumer.doctor.facts import Facts
 from consumer.doctor.finding import Finding, grey
 from consumer.doctor.model import MODEL_CHECKS
+from consumer.doctor.registry import REGISTRY_CHECKS
 from consumer.doctor.sample import SAMPLE_CHECKS
 from consumer.doctor.timeouts import TIMEOUT_CHECKS
 from consumer.doctor.topics import TOPIC_CHECKS
@@ -31,6 +32,9 @@ KAFKA_ROOMS: tuple[tuple[str, tuple[tuple[str, Check], ...]], ...] = (
     ("access", ACCESS_CHECKS),
     ("timeouts", TIMEOUT_CHECKS),
 )
+
+#: What is beside Kafka.
+REGISTRY_ROOMS = (("registry", REGISTRY_CHECKS),)
 
 #: What needs the model, and what needs the sample.
 MODEL_ROOMS = (("model", MODEL_CHECKS),)

@@ -70,12 +70,26 @@ class SampleFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class RegistryFacts:
+    """The schema registry.
+
+    Attributes:
+        url: where it is, without a password.
+        problem: why it cannot be asked; empty where it can.
+    """
+
+    url: str
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """All that is known so far.
 
     Attributes:
         workers: how many are planned; None where nobody said.
         cluster: what was found of Kafka.
+        registry: None where messages need no schema registry.
         model: None before it was looked at.
         sample: None where none was asked for.
     """
@@ -83,5 +97,6 @@ class Facts:
     settings: Settings
     cluster: Cluster
     workers: int | None = None
+    registry: RegistryFacts | None = None
     model: ModelFacts | Unknown | None = None
     sample: SampleFacts | None = None

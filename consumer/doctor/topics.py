@@ -106,8 +106,10 @@ def partitions(facts: Facts) -> Finding | None:
                 "order",
                 f"give {topic.name} {widest} partitions, unless all messages have keys",
             )
-    fit = f", {counted(planned, 'worker')} planned" if planned is not None else ""
-    return green(f"{counted(total, 'input partition')}{fit or f': up to {total} workers'}")
+    fit = f": up to {counted(total, 'worker')}"
+    if planned is not None:
+        fit = f", {counted(planned, 'worker')} planned"
+    return green(f"{counted(total, 'input partition')}{fit}")
 
 
 def sizes(facts: Facts) -> Finding | None:

@@ -8,17 +8,25 @@ from dataclasses import replace
 import pytest
 
 from consumer.contracts.cluster import Arrivals, Broker, Clock, Cluster, Group, Listener, Unknown
-from consumer.doctor import access, brokers, checks, model, sample, timeouts, topics
-from consumer.doctor.facts import Facts, ModelFacts, SampleFacts
+from consumer.doctor import access, brokers, checks, model, registry, sample, timeouts, topics
+from consumer.doctor.facts import Facts, ModelFacts, RegistryFacts, SampleFacts
 from consumer.doctor.finding import Finding, Status
 from tests.support import cluster_facts as sound
 from tests.support.cluster_facts import DAY_MS, NOW_MS, cluster, facts, topic, with_topic
 
-ALL = (*checks.KAFKA_ROOMS, *checks.MODEL_ROOMS, *checks.SAMPLE_ROOMS)
+ALL = (
+    *checks.KAFKA_ROOMS,
+    *checks.REGISTRY_ROOMS,
+    *checks.MODEL_ROOMS,
+    *checks.SAMPLE_ROOMS,
+)
+
+
+SOUND = facts(model=sound.model(), sample=sound.sample(), registry=RegistryFacts("http://r:8081"))
 
 
 def test_a_sound_cluster_is_green_all_over() -> None:
-    found = list(checks.judge(ALL, facts(model=sound.model(), sample=sound.sample())))
+    found = list(checks.judge(ALL, SOUND))
     assert {finding.status for _, _, finding in found} == {Status.GREEN}
     assert all(finding.text and not finding.remedy for _, _, finding in found)
     # Each check but that of languages, which are not known here.
@@ -546,6 +554,20 @@ SPOILT: dict[
         RED,
         ("3 workers of this machine", "plan 3"),
     ),
+    "a registry that is away": (
+        registry.answer,
+        lambda: facts(
+            registry=RegistryFacts("http://r:8081", "the schema registry http://r does not answer")
+        ),
+        RED,
+        ("does not answer ->", "check registry.url"),
+    ),
+    "a registry that refuses": (
+        registry.answer,
+        lambda: facts(registry=RegistryFacts("http://r", "it refuses the worker; see registry.x")),
+        RED,
+        ("it refuses the worker -> see registry.x",),
+    ),
     "a machine that was not measured": (
         sample.arrival,
         lambda: facts(sample=sound.sample()),
@@ -578,6 +600,7 @@ def test_every_check_has_a_case_that_is_not_green() -> None:
         (timeouts.forward_pass, facts(model=Unknown("no"))),
         (model.kernels, facts(model=ModelFacts(problem="no"))),
         (model.files, facts(model=ModelFacts(problem="no"))),
+        (registry.answer, facts()),
         (sample.rejections, facts()),
         (sample.arrival, facts()),
     ],

@@ -253,6 +253,36 @@ def test_doctor_says_the_same(
         assert "wrong-password" not in out + err
 
 
+def test_doctor_finds_all_well_behind_a_certificate(
+    ground: DoorGround,
+    doors: Doors,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    ground.put(20)
+    # Until a group has asked for its offsets, the brokers have no topic of them to be looked at.
+    helpers.patiently(
+        lambda: helpers.committed_offsets(doors.plain, ground.names["group"], ground.names["input"])
+    )
+    told_to(monkeypatch, ground.settings("MUTUAL", doors.mutual()))
+    assert cli.main(["doctor", "--json", "--no-model", "--sample", "10"]) == 0
+    out, err = capsys.readouterr()
+    found = {one["check"]: one for one in map(json.loads, out.splitlines())}
+    assert "red" not in {one["status"] for one in found.values()}, out
+    # The certificates of these tests are of a day.
+    assert found["certificate"]["status"] == "yellow"
+    assert "the client's certificate ends on" in found["certificate"]["text"]
+    for check, text in (
+        ("listeners", doors.at("MUTUAL")),
+        ("topics", "Read and Describe on the input; Write and Describe on what is written"),
+        ("group", f"Read on the group {ground.names['group']}"),
+        ("transactional id", "Write on the transactional id"),
+        ("rejections", "none of 10 messages would be rejected"),
+    ):
+        assert (found[check]["status"], text in found[check]["text"]) == ("green", True), out
+    assert "Traceback" not in err
+
+
 def test_the_commands_come_in_by_the_same_doors(
     ground: DoorGround,
     doors: Doors,

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 
+from consumer import cli
 from consumer.codec.registry import framing
 from tests.conftest import TopicFactory, registry_or_skip
 from tests.integration.helpers import Record, produce, read_all, wait_for_records
@@ -307,3 +308,52 @@ def registry_of_ones_own() -> Iterator[Any]:
         yield server
     finally:
         server.stop()
+
+
+def test_doctor_asks_the_registry_as_the_worker_does(
+    ground: Ground, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asked(**registry: str) -> tuple[int, dict[str, dict[str, Any]], str]:
+        settings = ground.settings(registry)
+        flags = [
+            word
+            for name, value in settings.items()
+            for word in (
+                [f"--{name.replace('_', '-')}", str(value)]
+                if name != "registry"
+                else [part for one in value.items() for part in ("--registry", "=".join(one))]
+            )
+        ]
+        code = cli.main(["doctor", "--json", "--no-model", "--sample", "10", *flags])
+        out, err = capsys.readouterr()
+        assert "hidden" not in out + err
+        lines = [json.loads(line) for line in out.splitlines()]
+        return code, {one["check"]: one for one in lines}, out
+
+    ground.put("a", "b")
+    code, found, out = asked()
+    assert (code, found["answer"]["room"], found["answer"]["status"]) == (0, "registry", "green"), (
+        out
+    )
+    assert found["answer"]["text"] == f"{ground.url} answers; messages are in avro"
+    assert found["rejections"]["text"] == "none of 2 messages would be rejected"
+
+    with RegistryProxy(ground.url, user_info="me:hidden:word") as proxy:
+        code, found, out = asked(url=proxy.url)
+        assert (code, found["answer"]["status"]) == (1, "red"), out
+        assert (
+            f"the schema registry {proxy.url} refuses the worker (HTTP 401"
+            in (found["answer"]["text"])
+        )
+        assert "registry.basic.auth.user.info" in found["answer"]["remedy"]
+        # Kafka is judged all the same.
+        assert found["bootstrap"]["status"] == "green"
+        monkeypatch.setenv("NERSTREAM_REGISTRY_BASIC_AUTH_USER_INFO", "me:hidden:word")
+        code, found, out = asked(url=proxy.url)
+        assert (code, found["answer"]["status"]) == (0, "green"), out
+        proxy.shut()
+        code, found, out = asked(url=proxy.url)
+    assert (code, found["answer"]["status"]) == (1, "red"), out
+    assert "does not answer" in found["answer"]["text"]
+    assert "check registry.url" in found["answer"]["remedy"]
+    assert found["rejections"]["status"] == "grey"

@@ -126,6 +126,8 @@ def sample(**more: Any) -> SampleFacts:
 
 def facts(cluster_: Cluster | None = None, **more: Any) -> Facts:
     """All of it; settings by their names go into the settings."""
-    own = {name: more.pop(name) for name in ("workers", "model", "sample") if name in more}
+    own = {
+        name: more.pop(name) for name in ("workers", "model", "sample", "registry") if name in more
+    }
     settings = Settings(**{"revision": "a" * 40, **more})
     return Facts(settings, cluster() if cluster_ is None else cluster_, **own)

@@ -69,15 +69,23 @@ def run(arguments: argparse.Namespace) -> int:
     # What the client library logs comes back as a finding.
     logging.getLogger("consumer").addHandler(logging.NullHandler())
     # Imported here, so that `--help` and a wrong setting do not wait for the client library.
-    from consumer.doctor.checks import KAFKA_ROOMS, MODEL_ROOMS, SAMPLE_ROOMS, judge
+    from consumer.commands.doctor.registry_look import look_at_registry
+    from consumer.doctor.checks import (
+        KAFKA_ROOMS,
+        MODEL_ROOMS,
+        REGISTRY_ROOMS,
+        SAMPLE_ROOMS,
+        judge,
+    )
     from consumer.kafka.client_check import check_clients
 
     check_clients(settings)
     report = Report(as_json=arguments.json)
-    with report.working("asking the brokers"):
+    with report.working("asking the brokers and what else a worker asks"):
         planned = planned_workers(arguments.planned_workers, settings)
         facts, articles = _look_at_kafka(settings, arguments.sample, planned)
-    report.show(judge(KAFKA_ROOMS, facts))
+        facts = replace(facts, registry=look_at_registry(settings))
+    report.show(judge((*KAFKA_ROOMS, *REGISTRY_ROOMS), facts))
     if arguments.no_model:
         facts = replace(facts, model=Unknown("not looked at, since --no-model was given"))
     else:
