@@ -6,7 +6,6 @@ import argparse
 import os
 from collections.abc import Callable
 
-from consumer.app import serve
 from consumer.contracts.choices import AlreadyTagged
 from consumer.contracts.errors import SettingsError
 from consumer.contracts.messages import RunProgress
@@ -14,7 +13,6 @@ from consumer.settings.flags import add_settings_arguments
 from consumer.settings.schema import Settings
 from consumer.settings.sources import load_settings
 from consumer.signals import EndSignals
-from consumer.telemetry.logs import configure_logging
 
 
 def _unseen(_: RunProgress | None) -> None:
@@ -46,6 +44,10 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         NerstreamError: see `consumer.contracts.errors`; the command line prints it and exits.
     """
+    # Imported here, so that `--help` waits for no client library.
+    from consumer.app import serve
+    from consumer.telemetry.logs import configure_logging
+
     with EndSignals() as signals:
         settings = load_settings(arguments, os.environ)
         configure_logging(settings.log_format, settings.log_level)

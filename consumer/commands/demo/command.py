@@ -12,17 +12,13 @@ import orjson
 
 from consumer import resources
 from consumer.codec.json_lines import json_lines_of
-from consumer.commands.demo.feeding import Feeding, demo_settings
+from consumer.commands.demo.feeding import SERVED_RATE, Feeding, demo_settings
 from consumer.commands.demo.screen import JsonLines, Screen, Summary, TerminalScreen
-from consumer.commands.demo.serving import SERVED_RATE, serve
 from consumer.contracts.choices import LogFormat, LogLevel
 from consumer.contracts.errors import NerstreamError, SettingsError
 from consumer.contracts.messages import RawMessage
 from consumer.settings.schema import Settings
 from consumer.signals import EndSignals
-from consumer.telemetry.logs import configure_logging
-from consumer.telemetry.metrics import Metrics
-from consumer.telemetry.registry import new_registry
 
 #: Articles a second, where the command line does not say it.
 RATE = 20.0
@@ -88,10 +84,15 @@ def run(arguments: argparse.Namespace) -> int:
         raise SettingsError("--rate", f"{rate:g} is no rate", "give articles a second, or 0")
     _check_serving(arguments, rate)
     lines = _lines(arguments.file)
+    # Imported here, so that `--help` and a wrong argument wait for no library.
+    from consumer.telemetry.logs import configure_logging
+
     configure_logging(LogFormat.AUTO, LogLevel.WARNING)
     screen: Screen = JsonLines() if arguments.json else TerminalScreen()
     with EndSignals() as signals:
         if serves:
+            from consumer.commands.demo.serving import serve
+
             port = Settings().admin_port if arguments.port is None else arguments.port
             return serve(lines, arguments.model, rate, port, screen, signals)
         code = _demo(lines, arguments.model, rate, screen, signals)
@@ -126,6 +127,8 @@ def _demo(
     from consumer.app import build_worker, load_tagger
     from consumer.kafka.tools.embedded import EmbeddedBroker
     from consumer.kafka.tools.reader import TopicReader
+    from consumer.telemetry.metrics import Metrics
+    from consumer.telemetry.registry import new_registry
 
     registry = new_registry()
     with EmbeddedBroker() as broker:

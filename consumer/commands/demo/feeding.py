@@ -11,6 +11,10 @@ from typing import Any
 from consumer.contracts.choices import Delivery
 from consumer.settings.schema import Settings
 
+#: Articles a second with `--serve`, where the command line does not say it: as many as one can
+#: follow.
+SERVED_RATE = 8.0
+
 
 def demo_settings(bootstrap_servers: str, model: str, **others: Any) -> Settings:
     """The settings of the demo's worker."""

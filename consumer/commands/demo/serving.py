@@ -20,9 +20,6 @@ from consumer.telemetry.metrics import Metrics
 from consumer.telemetry.registry import new_registry
 from consumer.worker import Worker
 
-#: Articles a second, where the command line does not say it: as many as one can follow.
-SERVED_RATE = 8.0
-
 #: Only those on this machine see the articles.
 HOST = "127.0.0.1"
 
