@@ -20,6 +20,8 @@ from transformers.models.auto.tokenization_auto import (
 from consumer.contracts.errors import ModelError, first_line
 from consumer.tagging.model.config import TOKENIZER_CONFIG
 from consumer.tagging.model.files import read_bytes, read_json
+from consumer.tagging.model.folder import BUNDLED_FOLDER
+from consumer.tagging.model.guard.checksum import sha256_of
 from consumer.tagging.model.guard.tokenizer import check_tokenizer, has_expressions
 from consumer.tagging.model.guard.trial import try_expressions
 from consumer.tagging.model.tokenizer_check import CASED_SHARE
@@ -85,13 +87,20 @@ def tokenizer_options(
     if (folder / TOKENIZER).exists():
         document = read_json(name, folder / TOKENIZER)
         check_tokenizer(name, TOKENIZER, document)
-        if has_expressions(document):
+        if has_expressions(document) and not _is_ours(name, folder / TOKENIZER):
             try_expressions(name, folder / TOKENIZER)
         options = _case_of_document(document)
     else:
         options = _check_files(name, folder, config, tokenizer_config)
     # What a person has written wins over what the files look like.
     return {key: value for key, value in options.items() if key not in tokenizer_config}
+
+
+def _is_ours(name: str, file: Path) -> bool:
+    """Whether it is the tokenizer that ships with nerstream, whose expressions were tried before
+    it was sent out: of what is in the package, no start need be afraid."""
+    ours = BUNDLED_FOLDER / TOKENIZER
+    return ours.is_file() and sha256_of(name, ours) == sha256_of(name, file)
 
 
 def own_vocabulary(folder: Path) -> frozenset[str] | None:

@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 from consumer.contracts.errors import ModelError
+from consumer.tagging.model.guard.checksum import sha256_of
 
 #: Letters of the longest text that is tried, and seconds of the processor that it may take. A sound
 #: tokenizer takes some hundredths.
@@ -40,8 +41,14 @@ _ENDS = ("", "!", "\n", "\0", "b")
 _OWN_REPEATED, _OWN_ENDS = 40, 4
 
 
+#: Checksums of the tokenizers that passed. To try one takes a second or two of a core, and a
+#: process that compares precisions or has many models loads the same one again and again.
+_passed: set[str] = set()
+
+
 def try_expressions(name: str, file: Path) -> None:
-    """Refuse a tokenizer that takes too long for some text. Blocks, for a second or so.
+    """Refuse a tokenizer that takes too long for some text. Blocks, for a second or two; one that
+    passed is not tried again in this process.
 
     Args:
         name: the model, for errors.
@@ -50,6 +57,9 @@ def try_expressions(name: str, file: Path) -> None:
     Raises:
         ModelError: see above; or the tokenizer breaks on a text.
     """
+    checksum = sha256_of(name, file)
+    if checksum in _passed:
+        return
     try:
         done = subprocess.run(
             [sys.executable, "-m", __name__, str(file)],
@@ -62,6 +72,7 @@ def try_expressions(name: str, file: Path) -> None:
         raise ModelError(_refused(name, file, "takes for ever to read some texts")) from error
     said = done.stdout.decode(errors="replace").splitlines()
     if done.returncode == 0 and said[-1:] == ["ok"]:
+        _passed.add(checksum)
         return
     if said and said[-1].startswith("{"):
         found = json.loads(said[-1])

@@ -11,8 +11,10 @@ import pytest
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 
 from consumer.contracts.errors import ModelError
+from consumer.tagging.model.folder import BUNDLED_FOLDER
 from consumer.tagging.model.guard import trial
 from consumer.tagging.model.guard.trial import try_expressions
+from consumer.tagging.model.tokenizer_files import TOKENIZER, tokenizer_options
 
 
 def saved(folder: Path, expression: str) -> Path:
@@ -56,12 +58,50 @@ def test_what_takes_too_long_is_named_with_its_text(
     assert capsys.readouterr().out.splitlines()[-1] == '{"seconds": 1.0, "text": "a"}'
 
 
-def test_a_process_that_is_killed_is_a_refusal(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every process that tries is killed; no tokenizer has passed yet."""
     killing = tmp_path / "python"
     killing.write_text("#!/bin/sh\necho '\"zz\"'\nkill -KILL $$\n")
     killing.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(killing))
-    with pytest.raises(ModelError, match=r'used up 60 s of a processor on "zz" repeated'):
-        try_expressions("M", saved(tmp_path, "(a)"))
+    monkeypatch.setattr(trial, "_passed", set())
+
+
+@pytest.mark.usefixtures("killed")
+def test_a_process_that_is_killed_is_a_refusal(tmp_path: Path) -> None:
+    file = saved(tmp_path, "(a)")
+    for _ in range(2):
+        with pytest.raises(ModelError, match=r'used up 60 s of a processor on "zz" repeated'):
+            try_expressions("M", file)
+
+
+def test_what_has_passed_is_not_tried_again_and_anything_else_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    file = saved(tmp_path, "(b)")
+    try_expressions("M", file)
+    passed = trial._passed
+    request.getfixturevalue("killed")
+    monkeypatch.setattr(trial, "_passed", passed)
+    try_expressions("M", file)
+    saved(tmp_path, "(c)")
+    with pytest.raises(ModelError, match="used up"):
+        try_expressions("M", file)
+
+
+def test_the_tokenizer_that_ships_with_us_passes_and_no_start_tries_it(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    ours = BUNDLED_FOLDER / TOKENIZER
+    monkeypatch.setattr(trial, "_passed", set())
+    try_expressions("bundled", ours)
+    request.getfixturevalue("killed")
+    config = {"model_type": "bert"}
+    tokenizer_options("bundled", BUNDLED_FOLDER, config, {})
+    # One of another content is tried, and by another name is ours all the same.
+    (tmp_path / TOKENIZER).write_bytes(ours.read_bytes())
+    tokenizer_options("M", tmp_path, config, {})
+    (tmp_path / TOKENIZER).write_bytes(ours.read_bytes() + b"\n")
+    with pytest.raises(ModelError, match="used up"):
+        tokenizer_options("M", tmp_path, config, {})
