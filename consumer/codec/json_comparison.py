@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from consumer.codec.json_text import without_member_at, without_members
+from consumer.codec.json_text import BYTE_ORDER_MARK, without_member_at, without_members
 from consumer.codec.output_place import OutputPlace
 
 #: Where the members begin that the worker adds. Inside a string a quote would be escaped, so these
@@ -38,6 +38,8 @@ class JsonComparison:
 
     def kept(self, value: bytes) -> tuple[bytes, bool]:
         """As the protocol says."""
+        # The output has none.
+        value = value.removeprefix(BYTE_ORDER_MARK)
         at = -1 if self._names else value.rfind(_ADDED)
         if at >= 0:
             end = value.rfind(b"}")

@@ -11,6 +11,9 @@ from consumer.codec import json_text
 from consumer.codec.output_place import OutputPlace
 from consumer.contracts.messages import Article
 
+#: By one byte, which costs nothing, it is seen whether there may be a byte order mark.
+_MARK_BEGINS = json_text.BYTE_ORDER_MARK[0]
+
 _NOTHING: frozenset[str] = frozenset()
 
 
@@ -41,10 +44,15 @@ class JsonFormat:
         return orjson.Fragment(orjson.dumps(addition))
 
     def write(self, article: Article, additions: Mapping[str, Any]) -> bytes:
-        """The article's own bytes with the additions at the end of the object that they go to."""
+        """The article's own bytes with the additions at the end of the object that they go to.
+
+        A byte order mark in front of them stays away: who writes JSON must add none.
+        """
         value = article.raw.value
         if value is None:
             raise ValueError("a tombstone has no entities")
+        if value[0] == _MARK_BEGINS:
+            value = value.removeprefix(json_text.BYTE_ORDER_MARK)
         members = orjson.dumps(additions)
         if not self._names:
             replacing = self._place.top_names if article.has_reserved_fields else None

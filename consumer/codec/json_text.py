@@ -6,6 +6,7 @@ the order of names and the white space of the sender stay as they are.
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -24,6 +25,10 @@ MAX_DEPTH = 128
 # last quote may be missing so that broken text is not searched again from each of its quotes.
 _STRUCTURE = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[\]{},]', re.DOTALL)
 
+#: What may stand in front of a message, and is no part of it.
+BYTE_ORDER_MARK = codecs.BOM_UTF8
+_MARK_BYTES = len(BYTE_ORDER_MARK)
+
 _NO_NUMBER = re.compile(r"-?(NaN|Infinity)", re.IGNORECASE)
 
 _ALIEN_STARTS = (
@@ -39,7 +44,8 @@ _ALIEN_STARTS = (
 def parse(value: bytes) -> Any:
     """The one JSON value that these bytes hold. Time and memory grow with their length only.
 
-    Of a name that an object repeats the last value counts, as in most readers of JSON.
+    Of a name that an object repeats the last value counts, as in most readers of JSON. A byte order
+    mark in front of it, as some systems write one, is passed over (RFC 8259, section 8.1).
 
     Raises:
         RejectedMessage: invalid_utf8, invalid_json or nested_too_deep.
@@ -47,6 +53,8 @@ def parse(value: bytes) -> Any:
     try:
         document = orjson.loads(value)
     except orjson.JSONDecodeError as error:
+        if value.startswith(BYTE_ORDER_MARK) and not value.startswith(BYTE_ORDER_MARK, _MARK_BYTES):
+            return parse(value[_MARK_BYTES:])
         fault = _explain(value, error)
     else:
         if not _opens_often(value) or not _is_too_deep(document):

@@ -1,4 +1,5 @@
-"""The functions of JMESPath, and the one of ours: members whose names fit a pattern."""
+"""The functions of JMESPath, and the two of ours: members whose names fit a pattern, and the texts
+of a news object of ninjs."""
 
 from __future__ import annotations
 
@@ -8,9 +9,11 @@ from typing import Any
 
 from jmespath import functions
 
+from consumer.settings.ninjs import texts_of
+
 
 class Functions(functions.Functions):
-    """What a path may call: the functions of JMESPath, and `members`."""
+    """What a path may call: the functions of JMESPath, `members` and `ninjs`."""
 
     @functions.signature({"types": ["object"]}, {"types": ["string"]})
     def _func_members(self, members: dict[str, Any], pattern: str) -> list[Any]:
@@ -18,6 +21,13 @@ class Functions(functions.Functions):
         return [
             value for name, value in members.items() if value is not None and fits(name, pattern)
         ]
+
+    @functions.signature({"types": []}, {"types": ["string"]}, {"types": ["string"]})
+    def _func_ninjs(self, item: Any, kind: str, text_format: str) -> list[Any] | None:
+        """The texts of a news object, of one kind and in one format; null of what is no object."""
+        if not isinstance(item, dict):
+            return None
+        return [value for _, value in texts_of(item, kind, text_format)]
 
 
 def fits(name: str, pattern: str) -> bool:

@@ -3,8 +3,9 @@
 A setting is a plain name unless it holds a character with which JMESPath goes further than a name.
 A path must name places in the message, so that it can be said where a text stood: functions,
 literals and comparisons make values of their own, and belong into a filter, `[?...]`, or in front
-of `&&`, as in `!summary && body`. One function is ours and names places:
-`members(@, 'body_*')`, the members whose names fit a pattern.
+of `&&`, as in `!summary && body`. Two functions are ours and name places:
+`members(@, 'body_*')`, the members whose names fit a pattern, and `ninjs(@, 'body', 'plain')`, the
+texts of a news object.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import jmespath
 from jmespath import exceptions
 
 from consumer.settings.members import Functions
+from consumer.settings.ninjs import FORMATS, KINDS
 
 #: A node of the tree that jmespath parses a path into.
 Node: TypeAlias = dict[str, Any]
@@ -33,6 +35,12 @@ _MAKES_VALUES = {
     "comparator": "a comparison",
     "not_expression": "a negation",
     "expref": "a reference to an expression",
+}
+
+#: Functions that name places, and how they are called.
+PLACE_FUNCTIONS = {
+    "members": "members(@, 'body_*')",
+    "ninjs": "ninjs(@, 'body', 'plain')",
 }
 
 #: Nodes of a path's tree inside one another, of which each takes a few calls in one another.
@@ -161,7 +169,7 @@ def names_places(node: Node) -> bool:
     if node["type"] in _MAKES_VALUES:
         return False
     if node["type"] == "function_expression":
-        return bool(node["value"] == "members")
+        return node["value"] in PLACE_FUNCTIONS
     places = node["children"][:2] if node["type"] == "filter_projection" else node["children"]
     return all(names_places(child) for child in places if isinstance(child, dict))
 
@@ -175,16 +183,14 @@ def _check_places(node: Node, path: str) -> None:
             "comparisons and literals stand within [?...], or before &&",
         )
     if kind == "function_expression":
-        if node["value"] != "members":
+        if node["value"] not in PLACE_FUNCTIONS:
             raise PathFault(
                 f'"{path}" takes the value of {node["value"]}(), which stands nowhere in the '
                 "message",
                 "a path must name places; functions stand within [?...]",
             )
         _check_function(node, path)
-        pattern = node["children"][1]
-        if pattern["type"] != "literal" or not isinstance(pattern["value"], str):
-            raise PathFault(f'"{path}" gives members() no pattern', "write members(@, 'body_*')")
+        _check_texts(node, path)
         _check_places(node["children"][0], path)
         return
     if kind == "slice":
@@ -203,10 +209,29 @@ def _check_places(node: Node, path: str) -> None:
         _check_places(child, path)
 
 
+def _check_texts(node: Node, path: str) -> None:
+    """Look at what a function that names places is given beside an object."""
+    name, given = node["value"], node["children"][1:]
+    remedy = f"write {PLACE_FUNCTIONS[name]}"
+    values = [one["value"] for one in given if one["type"] == "literal"]
+    if name == "members":
+        if len(values) < 1 or not isinstance(values[0], str):
+            raise PathFault(f'"{path}" gives members() no pattern', remedy)
+        return
+    for number, known in enumerate((tuple(KINDS), FORMATS)):
+        if len(values) < len(given) or values[number] not in known:
+            raise PathFault(
+                f'"{path}" asks ninjs() for no text that it knows',
+                f"{remedy}: one of {', '.join(KINDS)}, and one of {', '.join(FORMATS)}",
+            )
+
+
 def _check_condition(node: Node, path: str) -> None:
     for one in _nodes(node):
         if one["type"] == "function_expression":
             _check_function(one, path)
+            if one["value"] == "ninjs":
+                _check_texts(one, path)
         if one["type"] == "slice" and one["children"][2] == 0:
             raise PathFault(f'"{path}" has a slice in steps of 0', "write another step")
         if one["type"] != "comparator":

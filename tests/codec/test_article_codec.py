@@ -144,7 +144,8 @@ def test_reserved_fields_are_noticed(value: str, reserved: bool) -> None:
         ('{"id": "7", "title": "\\ud83d"}', "invalid_json", "line 1, column 23"),
         ('{"id": "7", "title": "\\ude00x"}', "invalid_json", "line 1"),
         ('{"id": "7", "\\ud83d": 1, "title": "x"}', "invalid_json", "line 1"),
-        ('\ufeff{"id": "7", "title": "x"}', "invalid_json", "BOM"),
+        ('\ufeff\ufeff{"id": "7", "title": "x"}', "invalid_json", "BOM"),
+        ('\ufeff{"id": "7", "title": x}', "invalid_json", "line 1, column 22 (character 21)"),
         ('{"id": "7", "title": "x"} x', "invalid_json", "line 1, column 27"),
         ('{"id": "7", "title": "x"}{}', "invalid_json", "line 1, column 26"),
         ('{"id": "7", "title": "a\nb"}', "invalid_json", "control character"),
@@ -345,6 +346,19 @@ def test_own_entities_and_tagging_are_replaced_and_the_rest_stays(
     before = json.loads(value)
     before.update(entities=[], tagging=TAGGING)
     assert json.loads(out) == before
+
+
+@pytest.mark.parametrize("rest", ['"title":"x"}', '"title":"x","tagging":1} '])
+@pytest.mark.parametrize("output_field", ["", "x.y"])
+def test_a_byte_order_mark_is_passed_over_and_stays_away(rest: str, output_field: str) -> None:
+    codec = Codec(("title",), output_field=output_field)
+    plain = '{"id":"7",' + rest
+    outputs = []
+    for text in (plain, "\ufeff" + plain):
+        article = codec.decode(raw(text))
+        assert isinstance(article, Article)
+        outputs.append(codec.encode(TaggedArticle(article, (), 1, INFO), 1_000))
+    assert outputs[1] == outputs[0]
 
 
 def test_a_tombstone_cannot_be_encoded() -> None:

@@ -201,3 +201,9 @@ def test_what_is_no_article_stays_the_very_object() -> None:
     for value in (b"", b"{", b"[1]", b"\xff", b'{"entities":', b"1"):
         assert KEPT(value)[0] is value
         assert JsonComparison(OutputPlace("entities.x")).kept(value)[0] is value
+
+
+def test_a_byte_order_mark_of_the_input_is_no_part_of_the_article() -> None:
+    value = b'\xef\xbb\xbf{"title":"A"}'
+    assert KEPT(value) == (b'{"title":"A"}', False)
+    assert KEPT(enriched(value)) == (b'{"title":"A"}', True)

@@ -29,6 +29,8 @@ _TAGGED = jsonschema_rs.validator_for(json.loads((SCHEMAS / "tagged_article.v1.j
 _ID = jsonschema_rs.validator_for({"type": ["string", "integer"]})
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
+_MARK = "\ufeff"
+
 #: Outcomes beside the codes.
 ENRICHED, TOMBSTONE = "enriched", "tombstone"
 
@@ -53,7 +55,8 @@ def expected(value: bytes | None, output_limit_bytes: int) -> Expected:
     except UnicodeDecodeError:
         return _one(RejectCode.INVALID_UTF8)
     try:
-        document = _read(text)
+        # One byte order mark is no part of the text.
+        document = _read(text.removeprefix(_MARK))
     except RecursionError:
         return Expected(frozenset({RejectCode.NESTED_TOO_DEEP, RejectCode.INVALID_JSON}))
     except ValueError:
@@ -81,6 +84,8 @@ def faults_of_enriched(value: bytes, enriched: bytes) -> list[str]:
     if not _TAGGED.is_valid(document):
         faults.append(f"wrong message: {next(iter(_TAGGED.iter_errors(document))).message}")
         return faults
+    if enriched.startswith(_MARK.encode()):
+        faults.append("wrong message: a byte order mark stands in front of it")
     members, before = _spelled(enriched), _spelled(value)
     if [name for name, _ in members[-2:]] != ["entities", "tagging"]:
         faults.append("wrong message: entities and tagging are not its last two fields")

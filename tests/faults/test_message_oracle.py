@@ -105,3 +105,12 @@ def test_it_finds_nothing_wrong_with_a_right_message() -> None:
 )
 def test_it_sees_what_is_wrong_with_a_message(wrong: bytes, fault: str) -> None:
     assert fault in "; ".join(faults_of_enriched(VALUE, wrong))
+
+
+def test_one_byte_order_mark_is_no_part_of_the_article() -> None:
+    mark = "\ufeff".encode()
+    assert outcomes(mark + VALUE) == {"enriched"}
+    assert outcomes(mark + mark + VALUE) == {"invalid_json"}
+    assert faults_of_enriched(mark + VALUE, enriched()) == []
+    (fault,) = faults_of_enriched(VALUE, mark + enriched())
+    assert "a byte order mark" in fault

@@ -56,6 +56,15 @@ def test_a_path_is_one(path: str) -> None:
         ("members(@, a)", "gives members() no pattern; write members(@, 'body_*')"),
         ("members(@, `1`)", "gives members() no pattern"),
         ("members('a', 'b')", "has a literal"),
+        ("ninjs(@, 'body')", "gives ninjs() 2 arguments; it takes 3"),
+        (
+            "ninjs(@, 'lead', 'plain')",
+            "asks ninjs() for no text that it knows; write ninjs(@, 'body', 'plain'): one of"
+            " headline, description, body, and one of plain, html",
+        ),
+        ("ninjs(@, 'body', html)", "asks ninjs() for no text that it knows"),
+        ("a[?ninjs(@, 'body', 'xml')]", "asks ninjs() for no text that it knows"),
+        ("ninjs('a', 'body', 'html')", "has a literal"),
         ("a[?lenght(b) > `1`]", "JMESPath has no function lenght(); did you mean length()?"),
         ("a[?zzz(b)]", "there are abs, avg"),
         ("a[?contains(b)]", "gives contains() 1 arguments; it takes 2"),

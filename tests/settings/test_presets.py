@@ -274,3 +274,85 @@ def test_ninjs_reads_content_types_with_parameters(member: str, end: str) -> Non
 @pytest.mark.parametrize("odd", [5, None, True, ["text/html"], {"a": 1}])
 def test_ninjs_reads_bodies_of_odd_content_types(odd: Any) -> None:
     assert names("ninjs", {"bodies": [{"contenttype": odd, "value": "Ann"}]}) == ["/bodies/0/value"]
+
+
+@pytest.mark.parametrize(
+    ("document", "fields"),
+    [
+        # Wire text of 1.x, whose further headlines stand beside the headline
+        (
+            {
+                "uri": "urn:x:1",
+                "language": "en-GB",
+                "headline": "H",
+                "headline_extended": "HH",
+                "body_nitf": "<p>B</p>",
+                "description_summary": "D",
+                "altids": {"itemid": "1"},
+            },
+            ["/headline", "/headline_extended", "/description_summary", "/body_nitf"],
+        ),
+        # A text and its sidebar, each in two versions
+        (
+            {
+                "guid": 5,
+                "headlines": [
+                    {"role": "main", "contentType": "text/html", "value": "<i>H</i>"},
+                    {"role": "sub", "value": "S"},
+                ],
+                "bodies": [
+                    {"role": "main_text", "contentType": "text/plain", "value": "B"},
+                    {"role": "main_html", "contentType": "text/html", "value": "<p>B</p>"},
+                    {"role": "sidebar_html", "contentType": "text/html", "value": "<p>C</p>"},
+                ],
+                "altIds": [{"role": "internal", "value": "7"}],
+                "associations": [{"headlines": [{"value": "Picture"}]}],
+            },
+            ["/headlines/1/value", "/headlines/0/value", "/bodies/0/value", "/bodies/2/value"],
+        ),
+        # Two languages in one object
+        (
+            {
+                "bodies": [
+                    {"role": "de", "contenttype": "text/html", "value": "<p>Anna</p>"},
+                    {"role": "fr", "contenttype": "text/html", "value": "<p>Anne</p>"},
+                ]
+            },
+            ["/bodies/0/value", "/bodies/1/value"],
+        ),
+        # An event and a planned coverage, which have no more than a title and a description
+        (
+            {
+                "type": "event",
+                "title": "T",
+                "descriptions": [{"value": "D"}],
+                "eventDetails": {"dates": {}},
+                "plannedCoverage": [{"title": "x"}],
+            },
+            ["/title", "/descriptions/0/value"],
+        ),
+    ],
+)
+def test_ninjs_as_agencies_write_it(document: dict[str, Any], fields: list[str]) -> None:
+    assert names("ninjs", document) == fields
+
+
+def test_ninjs_within_another_message() -> None:
+    document = {"id": "1", "data": {"headline": "H", "body_xhtml": "<p>Ann <b>Lee</b></p>"}}
+    found = read(
+        "cloudevents",
+        document,
+        text_fields=("ninjs(data, 'headline', 'plain')", "ninjs(data, 'body', 'html')"),
+        text_format=("ninjs(data, 'body', 'html')=html",),
+    )
+    assert isinstance(found, Article)
+    assert [(field.name, field.text.strip()) for field in found.fields] == [
+        ("/data/headline", "H"),
+        ("/data/body_xhtml", "Ann Lee"),
+    ]
+    with pytest.raises(RejectedMessage) as caught:
+        read("ninjs", {"uri": "u"}, no_text=NoText.REJECT)
+    assert caught.value.message.startswith(
+        "\"ninjs(@, 'headline', 'plain')\" and \"ninjs(@, 'headline', 'html')\" and"
+    )
+    assert 'find nothing: the message has "uri"; and so for 3 more' in caught.value.message

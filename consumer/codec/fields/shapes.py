@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import combinations, groupby, product
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from consumer.codec.fields.conditions import condition
 from consumer.codec.fields.located import Located, Places, escaped, is_false, plain
 from consumer.codec.fields.steps import guard, step_of
 from consumer.settings.members import fits
+from consumer.settings.ninjs import INSTEAD_OF_HEADLINE, KINDS, Texts, ninjs_texts, number_of
 from consumer.settings.paths import Node, names_places
 
 #: Places of lists whose pointers are made once.
 _POINTERS = 64
+
+#: The message that `ninjs()` read last, and its texts.
+_LAST_NINJS: list[tuple[Any, tuple[Texts, ...]]] = [(None, ())]
 
 #: What finds places, and whether they are a list even where it is one of one, or of none.
 _Finder: TypeAlias = "tuple[Callable[[Any], Places], bool]"
@@ -26,22 +30,41 @@ def may_meet(trees: Sequence[Node]) -> bool:
     if any(None in of_one for of_one in heads):
         return True
     return any(
-        fits(one or "", other or "") or fits(other or "", one or "")
-        for first, second in combinations(heads, 2)
-        for one, other in product(first, second)
+        _meet(*pair) for one, other in combinations(heads, 2) for pair in product(one, other)
     )
 
 
-def _head(node: Node) -> str | None:
-    """The first name of a path that finds nothing twice, or a pattern of it; None where that is
-    not known."""
+def _meet(one: _Heads | None, other: _Heads | None) -> bool:
+    one, other = one or _Heads(()), other or _Heads(())
+    if one.texts and other.texts:
+        # No text of a news object is of two kinds or in two formats.
+        return one.texts == other.texts
+    return any(
+        fits(first, second) or fits(second, first)
+        for first, second in product(one.patterns, other.patterns)
+    )
+
+
+class _Heads(NamedTuple):
+    """Patterns of the first names of a path that finds nothing twice; of `ninjs()` what it asks
+    for as well."""
+
+    patterns: tuple[str, ...]
+    texts: tuple[str, ...] = ()
+
+
+def _head(node: Node) -> _Heads | None:
+    """The first names of a path; None where they are not known, or where it may find one twice."""
     if node["type"] in ("projection", "filter_projection"):
         node = node["children"][0]
     if node["type"] == "function_expression" and node["children"][0]["type"] == "current":
-        pattern: str = node["children"][1]["value"]
-        return pattern
-    names = names_through(node)
-    return names[0] if names else None
+        first, *more = (child["value"] for child in node["children"][1:])
+        if node["value"] == "members":
+            return _Heads((first,))
+        names = (f"{first}*", KINDS[first], *([INSTEAD_OF_HEADLINE] if first == "headline" else []))
+        return _Heads(names, (first, *more))
+    through = names_through(node)
+    return _Heads(through[:1]) if through else None
 
 
 def alternatives(tree: Node) -> list[Node]:
@@ -87,9 +110,11 @@ def _fast_one(tree: Node) -> tuple[Callable[[Any], Places], bool] | None:
     if tree["type"] == "and_expression" and not names_places(tree["children"][0]):
         return _fast_guarded(*tree["children"])
     if tree["type"] == "function_expression":
-        left, pattern = tree["children"]
-        is_top = left["type"] in ("current", "identity")
-        return (_fast_members(pattern["value"]), True) if is_top else None
+        left, *given = tree["children"]
+        if left["type"] not in ("current", "identity"):
+            return None
+        values = [child["value"] for child in given]
+        return (_fast_ninjs if tree["value"] == "ninjs" else _fast_members)(*values), True
     if tree["type"] not in ("projection", "filter_projection"):
         return None
     if tree["type"] == "filter_projection" and tree["children"][0]["type"] == "function_expression":
@@ -201,6 +226,23 @@ def _fast_members(pattern: str) -> Callable[[Any], Places]:
             for name, value in document.items()
             if value is not None and fits(name, pattern)
         ]
+
+    return places
+
+
+def _fast_ninjs(kind: str, text_format: str) -> Callable[[Any], Places]:
+    number = number_of(kind, text_format)
+
+    def places(document: Any) -> Places:
+        # A preset asks for six of them in a row. Another thread may have asked meanwhile, so what
+        # was read is taken out in one piece.
+        of, texts = _LAST_NINJS[0]
+        if of is not document:
+            if not isinstance(document, dict):
+                return []
+            texts = ninjs_texts(document)
+            _LAST_NINJS[0] = (document, texts)
+        return texts[number]
 
     return places
 

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 from consumer.codec.fields.conditions import condition
 from consumer.codec.fields.located import Found, Located, Made, escaped, is_false, plain
 from consumer.settings.members import fits
+from consumer.settings.ninjs import texts_of
 from consumer.settings.paths import Node, names_places
 
 Step: TypeAlias = Callable[[Any], Any]
@@ -184,6 +185,26 @@ def _members(node: Node) -> Step:
     return step
 
 
+def _ninjs(node: Node) -> Step:
+    left = step_of(node["children"][0])
+    kind, text_format = (child["value"] for child in node["children"][1:])
+
+    def step(here: Found) -> Found:
+        found = left(here)
+        if type(found) is not Located or not isinstance(found.value, dict):
+            return None
+        return Made(
+            Located(value, found.pointer + pointer)
+            for pointer, value in texts_of(found.value, kind, text_format)
+        )
+
+    return step
+
+
+def _place_function(node: Node) -> Step:
+    return _ninjs(node) if node["value"] == "ninjs" else _members(node)
+
+
 _STEPS: dict[str, Callable[[Node], Step]] = {
     "field": _field,
     "current": _identity,
@@ -200,7 +221,7 @@ _STEPS: dict[str, Callable[[Node], Step]] = {
     "or_expression": _or,
     "and_expression": _and,
     "multi_select_list": _multi_select_list,
-    "function_expression": _members,
+    "function_expression": _place_function,
 }
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from consumer.codec.json_text import BYTE_ORDER_MARK
 from consumer.codec.output_place import OutputPlace
 from consumer.codec.registry.formats import RegistryFormat
 from consumer.contracts.errors import RejectedMessage
@@ -52,7 +53,7 @@ class DocumentComparison:
     def _read(self, value: bytes) -> Any:
         try:
             if not value.startswith(_FRAMED):
-                return orjson.loads(value)
+                return orjson.loads(value.removeprefix(BYTE_ORDER_MARK))
             # First, since it fetches the schema.
             self._source.parse(value)
             return self._source.readable(value)

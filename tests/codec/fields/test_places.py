@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from consumer.codec.fields.places import ConditionFailed, compiled, may_meet, resolve
 from consumer.settings.members import Functions
+from consumer.settings.ninjs import FORMATS
 from consumer.settings.paths import PathFault, parsed
 
 MESSAGE = {
@@ -107,6 +108,15 @@ def judged(path: str, document: Any) -> Any:
         ("typed[?starts_with(to_string(t), 'true')].v", ["/typed/5/v"]),
         ("typed[?t && starts_with(to_string(@.t), 'text')].v", ["/typed/0/v"]),
         ("typed[?type(@)=='string']", ["/typed/6"]),
+        ("ninjs(@, 'headline', 'plain')", ["/headlines/0/value", "/headlines/2/value"]),
+        ("ninjs(@, 'body', 'plain') | [0]", ["/bodies/0/value"]),
+        ("ninjs(@, 'body', 'html')", []),
+        ("ninjs(payload.after, 'body', 'plain')", ["/payload/after/body"]),
+        ("ninjs(headline, 'body', 'plain')", []),
+        ("payload.*.ninjs(@, 'body', 'plain')", ["/payload/after/body"]),
+        ("payload.*[?ninjs(@, 'body', 'plain')].body", []),
+        ("[payload.after][?ninjs(@, 'body', 'plain')].body", ["/payload/after/body"]),
+        ("!ninjs(@, 'body', 'html') && headline", ["/headline"]),
         ("members(payload, '*')[*].body", ["/payload/after/body"]),
         ("paragraphs[*]", ["/paragraphs/0", "/paragraphs/1", "/paragraphs/2"]),
         ("nested[]", ["/nested/0/0", "/nested/1/0", "/nested/1/1", "/nested/2"]),
@@ -156,6 +166,14 @@ def test_a_condition_that_cannot_be_computed_says_so(path: str) -> None:
         (["members(@, 'a*')", "b"], False),
         (["members(@, 'a*')", "ab"], True),
         (["members(b, 'a*')"], True),
+        (["ninjs(@, 'body', 'plain')", "ninjs(@, 'body', 'html')"], False),
+        (["ninjs(@, 'body', 'plain')", "ninjs(@, 'headline', 'plain')"], False),
+        (["ninjs(@, 'body', 'plain')", "ninjs(@, 'body', 'plain')"], True),
+        (["ninjs(@, 'body', 'plain')", "bodies[*].value"], True),
+        (["ninjs(@, 'body', 'plain')", "body_main"], True),
+        (["ninjs(@, 'headline', 'plain')", "title"], True),
+        (["ninjs(@, 'body', 'plain')", "title"], False),
+        (["ninjs(a, 'body', 'plain')"], True),
     ],
 )
 def test_paths_that_may_find_a_place_twice(paths: list[str], answer: bool) -> None:
@@ -212,6 +230,7 @@ _paths = st.one_of(
     st.builds("{} || {} || {}".format, _simple, _simple, _simple),
     st.builds("({} && {})".format, _simple, _simple),
     st.builds("members(@, '{}'){}".format, st.sampled_from(["a*", "*", "*b", "a"]), _tails),
+    st.builds("ninjs({}, 'body', '{}'){}".format, _fields, st.sampled_from(FORMATS), _tails),
     st.builds("[{}, {}]".format, _simple, _simple),
     st.builds("!{} && ({})".format, _fields, _simple),
     st.builds("!({} || {}) && {} | [0]".format, _simple, _simple, _simple),
