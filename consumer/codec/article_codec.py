@@ -14,8 +14,10 @@ from consumer.codec.grouping import group_names
 from consumer.codec.json_format import JsonFormat
 from consumer.codec.language import LanguageStep
 from consumer.codec.output_place import RESERVED_FIELDS, RESERVED_WITH_NAMES, OutputPlace
+from consumer.codec.registry.framing import with_header_told
 from consumer.codec.text.formats import field_readers
 from consumer.contracts.choices import NoText, SkipReason
+from consumer.contracts.errors import RejectedMessage
 from consumer.contracts.messages import (
     Article,
     Entity,
@@ -103,10 +105,12 @@ class Codec:
         """
         if raw.value is None:
             return Tombstone(raw)
-        if self._language is None:
-            return self._read(raw, self._parse(raw.value))
-        document = self._parse(raw.value)
-        return self._language(self._read(raw, document), document)
+        try:
+            document = self._parse(raw.value)
+        except RejectedMessage as fault:
+            raise with_header_told(fault, raw.headers) from fault.__cause__
+        article = self._read(raw, document)
+        return article if self._language is None else self._language(article, document)
 
     def tagging_in(self, value: bytes) -> Mapping[str, Any]:
         """What `tagging` says in a message that was tagged before; empty where it has none.

@@ -6,9 +6,16 @@ import struct
 
 from consumer.contracts.choices import RejectCode
 from consumer.contracts.errors import RejectedMessage
+from consumer.contracts.messages import Headers
 
 #: Bytes before the message.
 PREFIX_BYTES = 5
+
+#: Where Confluent's serialisers put a GUID of the schema, when told to, instead of an id in front.
+HEADER = "__value_schema_id"
+
+#: What is said of a message that has its schema there: it may begin with any bytes.
+_BY_HEADER = frozenset({RejectCode.NOT_FRAMED, RejectCode.UNKNOWN_SCHEMA})
 
 _MAGIC = 0
 _PREFIX = struct.Struct(">bI")
@@ -35,6 +42,18 @@ def schema_id_of(value: bytes) -> int:
 def prefix(schema_id: int) -> bytes:
     """What stands before a message that was written with this schema."""
     return _PREFIX.pack(_MAGIC, schema_id)
+
+
+def with_header_told(fault: RejectedMessage, headers: Headers) -> RejectedMessage:
+    """A rejection; where a header names the message's schema, it says what to do about that."""
+    if fault.code not in _BY_HEADER or not any(name == HEADER for name, _ in headers):
+        return fault
+    return RejectedMessage(
+        fault.code,
+        f"the schema of the message stands in its header {HEADER}, which is not read; set its"
+        " producer to write the id of the schema in front of the message, as it does by default"
+        f" ({fault.message})",
+    )
 
 
 def _found(value: bytes) -> str:

@@ -29,6 +29,7 @@ from consumer.commands.tag.input import (
 )
 from consumer.commands.tag.output import JsonLines, Output, Pretty
 from consumer.console import SafeConsole
+from consumer.contracts.choices import RejectCode
 from consumer.contracts.errors import RejectedMessage, SettingsError
 from consumer.contracts.messages import (
     Article,
@@ -49,12 +50,20 @@ from consumer.loading import (
 )
 from consumer.settings.flags import add_settings_arguments
 from consumer.settings.sources import load_settings
+from consumer.terminal import tell
 
 #: The settings of the worker that mean something here.
 SETTINGS = (*MESSAGE_SETTINGS, *ENTITY_SETTINGS, "models", *TAGGER_SETTINGS)
 
 #: Lines that are tagged together at most.
 _BATCH_LINES = 64
+
+
+#: For a file of which no line is an article, though it begins as an object does.
+_HINT = (
+    "the input looks like one JSON object over many lines; --whole takes it as one article, and"
+    " without it each line is one"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -114,6 +123,8 @@ def run(arguments: argparse.Namespace) -> int:
             ahead = Readahead(itertools.chain([first] if first else [], source))
             while batch := ahead.next_lines(_BATCH_LINES):
                 tagging.tag(batch)
+        if not arguments.whole and tagging.is_one_object(first):
+            tell(_HINT)
     return 1 if tagging.rejected else 0
 
 
@@ -148,9 +159,17 @@ class _Tagging:
         self._output = output
         self._advance = advance
         self.rejected = 0
+        self._lines = 0
+        self._begins_broken = False
+
+    def is_one_object(self, first: Line | None) -> bool:
+        """Whether no line is an article, and the first is the beginning of an object."""
+        begins = first is not None and first.value.lstrip().startswith(b"{")
+        return begins and self._begins_broken and self.rejected == self._lines > 1
 
     def tag(self, batch: Sequence[Line]) -> None:
         """Tag these lines, and write what comes of them."""
+        self._lines += len(batch)
         found = [self._found(line) for line in batch]
         articles = [one for one in found if isinstance(one, Article)]
         encodings = self._tagger.encode(articles)
@@ -172,6 +191,8 @@ class _Tagging:
             else:
                 outcome = one
             if isinstance(outcome, RejectedMessage):
+                if not self.rejected:
+                    self._begins_broken = outcome.code == RejectCode.INVALID_JSON
                 self.rejected += 1
                 self._output.reject(line.number, outcome)
             else:

@@ -68,6 +68,19 @@ def test_whole_takes_one_json_object_over_many_lines(
     assert document["entities"]
 
 
+@pytest.mark.parametrize("more", [(), ("--explain",)])
+def test_one_json_object_over_many_lines_is_told_how_to_be_read(
+    more: tuple[str, ...], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    article = {"id": "n1", "body": TEXT, "list": [{"a": []}, "x"]}
+    file = written(tmp_path / "news.json", orjson.dumps(article, option=orjson.OPT_INDENT_2))
+    assert cli.main(["tag", file, *more]) == 1
+    assert "--whole takes it as one article" in capfd.readouterr().err
+    for lines in (b'{"id": "1"}\n{"id": "2"}', b'{"id": "1", \n{"id": "2", "body": "x"}', b"{"):
+        assert cli.main(["tag", written(tmp_path / "news.json", lines), *more]) == 1
+        assert "--whole" not in capfd.readouterr().err
+
+
 def test_json_lines_keep_their_fields_and_their_order(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
