@@ -25,6 +25,13 @@ MAX_POLL_INTERVAL_MS = 300_000
 RECONNECT_BACKOFF_MS = RETRY_BACKOFF_MS = 100
 RETRY_BACKOFF_MAX_MS = 1_000
 
+#: librdkafka (2.16) reckons how long it keeps what it knows of topics in microseconds, in 32 bits.
+#: Beyond this it forgets each answer at once, and under the consumer protocol reads nothing.
+LONGEST_AGE_MS = (2**31 - 1) // 1000
+
+#: It keeps that for three times as long as it takes to ask again, where nothing else is set.
+LONGEST_REFRESH_MS = LONGEST_AGE_MS // 3
+
 #: Bytes of an answer beside the messages in it, as librdkafka reckons.
 _ANSWER_BYTES = 512
 
@@ -77,6 +84,17 @@ class Properties:
                 f"it must be at least {of_other(needs)}; leave one of the two out, and it follows",
             )
 
+    def refuse_more(self, name: str, bound: int) -> None:
+        """Raise SettingsError if the person set more milliseconds than librdkafka can reckon."""
+        value = self.passed(name)
+        if value is not None and value > bound:
+            raise SettingsError(
+                f"kafka.{name}",
+                f"{value} is more than librdkafka can reckon with: it would forget at once what it "
+                "hears of topics",
+                f"it must be at most {bound}",
+            )
+
     def _move(self, name: str, value: int, otherwise: int) -> None:
         if value != otherwise or name in self.defaults:
             self.defaults[name] = value
@@ -100,8 +118,13 @@ def client_defaults(
         raise SettingsError(
             "kafka.topic.metadata.refresh.interval.ms",
             "-1 would leave new partitions unread, without a word",
-            "it must be from 1 to 3600000",
+            f"it must be from 1 to {LONGEST_REFRESH_MS}",
         )
+    is_age_set = them.passed("metadata.max.age.ms") is not None
+    them.refuse_more("metadata.max.age.ms", LONGEST_AGE_MS)
+    them.refuse_more(
+        "topic.metadata.refresh.interval.ms", LONGEST_AGE_MS if is_age_set else LONGEST_REFRESH_MS
+    )
     for name, most, least_ms, most_ms in (
         ("reconnect.backoff.ms", "reconnect.backoff.max.ms", RECONNECT_BACKOFF_MS, 10_000),
         ("retry.backoff.ms", "retry.backoff.max.ms", RETRY_BACKOFF_MS, RETRY_BACKOFF_MAX_MS),

@@ -105,7 +105,7 @@ class Settings(BaseModel):
     topic_discovery_interval_s: Annotated[float, Field(ge=1, le=3_600)] = 10.0
     """Seconds between two looks for new partitions and, where there are patterns, for new topics.
     A look for new topics asks for the metadata of all topics of the cluster, some 50 bytes a
-    partition."""
+    partition. New partitions are looked for every 12 minutes at least."""
     auto_offset_reset: OffsetReset = OffsetReset.EARLIEST
     """Where a group begins that has no offset yet for a topic, or for any that a pattern takes in:
     `earliest` or `latest`. It commits that position before it is ready. What such a topic or

@@ -327,6 +327,18 @@ def test_no_message_of_a_revoked_partition_comes_out(
         assert set(heard.of("revoked")).isdisjoint(first.assignments())
 
 
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+def test_the_longest_time_between_two_looks_for_topics_keeps_nobody_from_reading(
+    kafka: str, topics: TopicFactory, group: str, protocol: str
+) -> None:
+    """librdkafka would forget at once what it heard of the topic, and wait for ever."""
+    topic = topics()
+    helpers.produce(kafka, topic, numbered(1))
+    asked = settings(kafka, topic, group, group_protocol=protocol, topic_discovery_interval_s=3600)
+    with opened(asked) as (source, _):
+        read(source, 1)
+
+
 def test_a_missing_topic_is_named_with_its_remedy(
     kafka: str, group: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

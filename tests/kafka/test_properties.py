@@ -84,6 +84,8 @@ TAKEN = [
     {"socket.timeout.ms": "1000"},
     {"compression.codec": "zstd"},
     {"statistics.interval.ms": "0"},
+    {"topic.metadata.refresh.interval.ms": "715827"},
+    {"metadata.max.age.ms": "2147483", "topic.metadata.refresh.interval.ms": "2000000"},
     {
         "client.rack": "a",
         "debug": "broker",
@@ -227,6 +229,18 @@ def test_the_wait_for_more_stays_under_the_life_of_a_message() -> None:
             "topic.metadata.refresh.interval.ms",
             "-1 would leave new partitions unread",
         ),
+        (
+            {"topic.metadata.refresh.interval.ms": "715828"},
+            "topic.metadata.refresh.interval.ms",
+            "715828 is more than librdkafka can reckon with: it would forget at once what it hears "
+            "of topics; it must be at most 715827",
+        ),
+        (
+            {"topic.metadata.refresh.interval.ms": "9000000", "metadata.max.age.ms": "9000"},
+            "topic.metadata.refresh.interval.ms",
+            "it must be at most 2147483",
+        ),
+        ({"metadata.max.age.ms": "2147484"}, "metadata.max.age.ms", "it must be at most 2147483"),
         ({"message.timeout.ms": "40000"}, "message.timeout.ms", "or raise transaction_timeout_ms"),
         ({"delivery.timeout.ms": "40000"}, "delivery.timeout.ms", "raise transaction_timeout_ms"),
         ({"socket.timeout.ms": "60000"}, "socket.timeout.ms", "or raise transaction_timeout_ms"),
@@ -263,3 +277,9 @@ def test_properties_of_the_session_are_the_brokers_under_the_consumer_protocol()
         with pytest.raises(SettingsError, match="or choose group_protocol=classic") as wrong:
             check_clients(settings)
         assert wrong.value.setting == f"kafka.{name}"
+
+
+def test_topics_are_looked_for_no_more_rarely_than_the_client_can_reckon() -> None:
+    name = "topic.metadata.refresh.interval.ms"
+    assert of_consumer(topic_discovery_interval_s=10.0)[name] == 10_000
+    assert of_consumer(topic_discovery_interval_s=3_600.0)[name] == 715_827

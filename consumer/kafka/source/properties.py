@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from consumer.contracts.choices import GroupProtocol
-from consumer.kafka.dependent_properties import session_timeout_ms
+from consumer.kafka.dependent_properties import LONGEST_REFRESH_MS, session_timeout_ms
 from consumer.settings.schema import Settings
 
 #: Kibibytes that librdkafka fetches ahead, over all partitions. A pause throws them away and a
@@ -39,7 +39,10 @@ def consumer_properties(settings: Settings) -> tuple[Mapping[str, Any], Mapping[
         "max.partition.fetch.bytes": FETCH_BYTES,
         "fetch.max.bytes": FETCH_MAX_BYTES,
         "fetch.queue.backoff.ms": FETCH_BACKOFF_MS,
-        "topic.metadata.refresh.interval.ms": round(settings.topic_discovery_interval_s * 1000),
+        # New topics of a pattern are looked for by `InputTopics`, as rarely as a person likes.
+        "topic.metadata.refresh.interval.ms": min(
+            round(settings.topic_discovery_interval_s * 1000), LONGEST_REFRESH_MS
+        ),
     }
     required: dict[str, Any] = {
         "group.id": settings.group_id,
