@@ -32,6 +32,13 @@ LONGEST_AGE_MS = (2**31 - 1) // 1000
 #: It keeps that for three times as long as it takes to ask again, where nothing else is set.
 LONGEST_REFRESH_MS = LONGEST_AGE_MS // 3
 
+#: Bytes of the shortest longest message that librdkafka takes.
+LEAST_MESSAGE_BYTES = 1_000
+
+#: Milliseconds, librdkafka's default, for which a client that hears that its topic is gone waits
+#: before it reads the next one of that name. Meanwhile the worker hears of it too.
+LEAST_FETCH_ERROR_MS = 500
+
 #: Bytes of an answer beside the messages in it, as librdkafka reckons.
 _ANSWER_BYTES = 512
 
@@ -82,6 +89,14 @@ class Properties:
                 f"kafka.{name}",
                 f"{value} is too little for kafka.{other}={needs}",
                 f"it must be at least {of_other(needs)}; leave one of the two out, and it follows",
+            )
+
+    def refuse_below(self, name: str, bound: int, why: str) -> None:
+        """Raise SettingsError if the person set less than this."""
+        value = self.passed(name)
+        if value is not None and value < bound:
+            raise SettingsError(
+                f"kafka.{name}", f"{value} is too little: {why}", f"it must be at least {bound}"
             )
 
     def refuse_more(self, name: str, bound: int) -> None:
@@ -157,6 +172,14 @@ def _move_sizes(them: Properties) -> None:
     """An answer holds what is fetched at once, which holds the longest message."""
     message = them.passed("message.max.bytes")
     answer = them.passed("receive.message.max.bytes")
+    why = "an answer holds the longest message, and librdkafka takes none shorter than 1000 bytes"
+    them.refuse_below("fetch.max.bytes", LEAST_MESSAGE_BYTES, why)
+    them.refuse_below("receive.message.max.bytes", LEAST_MESSAGE_BYTES + _ANSWER_BYTES, why)
+    them.refuse_below(
+        "fetch.error.backoff.ms",
+        LEAST_FETCH_ERROR_MS,
+        "a topic that is made again would be read before the worker hears of it",
+    )
     them.refuse_less("fetch.max.bytes", "message.max.bytes", lambda size: size)
     for name in ("fetch.max.bytes", "message.max.bytes"):
         them.refuse_less("receive.message.max.bytes", name, lambda size: size + _ANSWER_BYTES)

@@ -51,6 +51,7 @@ _REASONS: Mapping[str, str] = {
     "partitioner": "it is always murmur2_random, as in the Java client",
     "partition.assignment.strategy": "it is always cooperative-sticky",
     "group.protocol.type": "it is always consumer",
+    "topic.blacklist": "use input_topics; what it takes out would be waited for, without a word",
     "enable.partition.eof": "the worker needs it for an exact lag",
     # --- What would take the client, or the process, out of the worker's hands
     "error_cb": _CALLBACK,

@@ -38,6 +38,7 @@ from consumer.settings.values import (
     AUTO,
     Checksums,
     Count,
+    CountOrNone,
     Device,
     GroupName,
     KafkaProperties,
@@ -58,6 +59,7 @@ from consumer.settings.values import (
     Share,
     TextFields,
     TextFormats,
+    Threads,
     Topic,
     Topics,
     TypeNames,
@@ -244,7 +246,7 @@ class Settings(BaseModel):
     touches the output, and is skipped while the worker is busy. Empty is none."""
     shadow_share: Share = 0.05
     """Share of articles that it is offered: the same ones in every run, by their ids."""
-    shadow_examples: Annotated[int, Field(ge=0)] = 6
+    shadow_examples: CountOrNone = 6
     """Differences that are logged a minute at most, with the entities' text; 0 logs none."""
     device: Device = "auto"
     """`auto`, `cpu`, `cuda` or `cuda:N`."""
@@ -256,16 +258,16 @@ class Settings(BaseModel):
     the bundled model's does; `nerstream compare --write` measures and writes it for another. A
     model that does not run in what that is runs in float32. `float32` by name has transformers'
     numbers to the last digit; `auto`, where that is float32, is somewhat faster."""
-    threads: Annotated[int, Field(ge=0)] = 0
+    threads: Threads = 0
     """CPU threads of the model; 0 leaves it to torch (one a core)."""
     tokenizer_processes: Annotated[int, Field(ge=0, le=256)] = 0
     """Processes that tokenise beside the worker, for a GPU whose worker has a core of its own busy
     all the time; each takes a core and some 60 MiB. 0 tokenises in the worker's own threads."""
     aggregation: Aggregation = Aggregation.WORD
     """How labels become entities: `word` (never inside a word) or Hugging Face's strategies."""
-    window_overlap_tokens: Annotated[int, Field(ge=0)] = 64
+    window_overlap_tokens: CountOrNone = 64
     """Tokens that neighbouring windows of a long text share."""
-    window_tokens: Annotated[int, Field(ge=0)] = 0
+    window_tokens: CountOrNone = 0
     """Longest window that the model sees at once, in tokens, special tokens included; 0, or more
     than the model takes, is the model's own limit."""
 

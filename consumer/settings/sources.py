@@ -312,6 +312,8 @@ def _config_file(
     ):
         if value:
             return Path(value), named_by
+        if value == "" and named_by != _CONFIG:
+            raise SettingsError(named_by, "is empty", "name a TOML file, or leave it out")
     return None, ""
 
 

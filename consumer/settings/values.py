@@ -297,9 +297,23 @@ def _models(models: Mapping[str, str]) -> Mapping[str, str]:
     return found
 
 
-Count: TypeAlias = Annotated[int, Field(ge=1)]
-Seconds: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Milliseconds: TypeAlias = Annotated[int, Field(ge=0)]
+def _at_most(most: int) -> AfterValidator:
+    """A bound that no sensible value reaches, and so none that a requirement names: beyond it torch
+    and the timers of the operating system have no numbers."""
+
+    def check(value: float) -> float:
+        if value > most:
+            raise WrongValue(f"{value} is too large", f"it must be at most {most}")
+        return value
+
+    return AfterValidator(check)
+
+
+Count: TypeAlias = Annotated[int, Field(ge=1), _at_most(10**12)]
+CountOrNone: TypeAlias = Annotated[int, Field(ge=0), _at_most(10**12)]
+Threads: TypeAlias = Annotated[int, Field(ge=0), _at_most(1_024)]
+Seconds: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False), _at_most(2_000_000)]
+Milliseconds: TypeAlias = Annotated[int, Field(ge=0), _at_most(2_000_000_000)]
 Share: TypeAlias = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 NonEmpty: TypeAlias = Annotated[str, AfterValidator(_not_empty)]
 Name: TypeAlias = Annotated[str, AfterValidator(_name)]

@@ -187,3 +187,18 @@ def test_clients_tell_which_brokers_they_know() -> None:
         producer.poll(0.1)
     assert "configured" in told_by
     assert not watch.is_stranded
+
+
+@pytest.mark.parametrize("name", ['a"b', "a\\b"])
+def test_a_name_that_the_client_does_not_escape_in_what_it_tells_harms_nothing(name: str) -> None:
+    settings = Settings(
+        bootstrap_servers=closed_port(),
+        kafka={"client.id": name, "statistics.interval.ms": "20", "log_level": "0"},
+    )
+    watch = ClientWatch()
+    producer = make_client(Producer, settings, watch, {}, {})
+    deadline = time.monotonic() + 60
+    while not watch.reports and time.monotonic() < deadline:
+        producer.poll(0.1)
+    assert watch.reports
+    assert not watch.is_stranded

@@ -59,6 +59,9 @@ TAKEN = [
     {"fetch.max.bytes": "100000000"},
     {"fetch.max.bytes": "2147483135"},
     {"receive.message.max.bytes": "2000"},
+    {"receive.message.max.bytes": "1512"},
+    {"fetch.max.bytes": "1000"},
+    {"fetch.error.backoff.ms": "500"},
     {"receive.message.max.bytes": "1000000"},
     {"receive.message.max.bytes": "2147483647"},
     {"message.max.bytes": "2000000", "receive.message.max.bytes": "2000512"},
@@ -239,6 +242,19 @@ def test_the_wait_for_more_stays_under_the_life_of_a_message() -> None:
             {"topic.metadata.refresh.interval.ms": "9000000", "metadata.max.age.ms": "9000"},
             "topic.metadata.refresh.interval.ms",
             "it must be at most 2147483",
+        ),
+        (
+            {"fetch.max.bytes": "999"},
+            "fetch.max.bytes",
+            "999 is too little: an answer holds the longest message, and librdkafka takes none "
+            "shorter than 1000 bytes; it must be at least 1000",
+        ),
+        ({"receive.message.max.bytes": "1511"}, None, "1511 is too little"),
+        (
+            {"fetch.error.backoff.ms": "499"},
+            None,
+            "499 is too little: a topic that is made again would be read before the worker hears "
+            "of it; it must be at least 500",
         ),
         ({"metadata.max.age.ms": "2147484"}, "metadata.max.age.ms", "it must be at most 2147483"),
         ({"message.timeout.ms": "40000"}, "message.timeout.ms", "or raise transaction_timeout_ms"),

@@ -310,6 +310,12 @@ def test_the_last_of_two_flags_for_one_property_counts() -> None:
     assert load("--kafka", "a=1", "--kafka", "a=2").kafka == {"a": "2"}
 
 
+def test_an_empty_name_of_a_file_is_no_file_left_out(tmp_path: Path) -> None:
+    assert lines("--config", "", tmp_path=tmp_path) == [
+        "--config: is empty; name a TOML file, or leave it out"
+    ]
+
+
 def test_a_reserved_property_is_named_with_its_source(tmp_path: Path) -> None:
     assert lines("--kafka", "group.id=x") == [
         "--kafka group.id: group.id cannot be passed through; use group_id"
@@ -507,6 +513,14 @@ def test_addresses_that_kubernetes_puts_there_for_services_are_passed_over() -> 
         ),
         ("dead_letter_max_ratio", "2", '"2" is out of range; it must be a number from 0 to 1'),
         ("shutdown_timeout_s", "0", '"0" is out of range; it must be a number above 0'),
+        (
+            "shutdown_timeout_s",
+            "1e300",
+            "1e+300 is too large; it must be at most 2000000",
+        ),
+        ("threads", "1025", "1025 is too large; it must be at most 1024"),
+        ("batch_wait_ms", "1" + "0" * 30, f"{10**30} is too large; it must be at most 2000000000"),
+        ("window_tokens", "9" * 13, f"{'9' * 13} is too large; it must be at most 1000000000000"),
         ("shutdown_timeout_s", "inf", '"inf" is out of range; it must be a number above 0'),
         (
             "delivery",

@@ -257,7 +257,7 @@ class KafkaSource:
             return
         # The callbacks of leaving run here, while a last commit can still be made. A static
         # member keeps its partitions for its return, and leaves only by its session timeout.
-        if "group.instance.id" not in self._settings.kafka and member.watch.fatal is None:
+        if not self._settings.kafka.get("group.instance.id") and member.watch.fatal is None:
             self._give_back(member.consumer.poll)
         self._owner_calls.close()
         self._ends = self._reading = None
