@@ -47,8 +47,10 @@ DRIVER = f"{SPOILED}sys.exit(main())"
 #: file, and the commands, each after a comma. The file gets of each its exit code, and how long the
 #: regular files are that output and errors went to.
 FORKING_DRIVER = f"""{SPOILED}
-import itertools, json, stat
+import gc, itertools, json, stat
 import consumer.app
+# Else each copies all that was imported, when its collector looks through it at its end.
+gc.freeze()
 def length(stream):
     try:
         found = os.fstat(stream)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import sys
@@ -29,7 +30,9 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         elif words[1] == "tag":
             *options, name = words[2:]
             command = [sys.executable, "-m", "consumer", "tag", *options, str(folder / name)]
-            done = warm_process.run(command, capture_output=True)
+            # As the other tests have it, so that they share what is forked from.
+            environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+            done = warm_process.run(command, capture_output=True, env=environment)
             assert done.returncode == 0, done.stderr
             (found[" ".join(options)],) = map(json.loads, done.stdout.splitlines())
     return found

@@ -16,6 +16,9 @@ from tests.support.warm_process import WarmProcess
 
 _PR_GET_CHILD_SUBREAPER = 37
 
+#: As other tests have them, so that they share what is forked from.
+VARIABLES = {**os.environ, "HF_HUB_OFFLINE": "1"}
+
 
 @pytest.mark.parametrize(
     ("command", "given"),
@@ -34,7 +37,7 @@ def test_it_reads_writes_and_ends_as_a_cold_one(
     (tmp_path / "in-the-folder.json").write_text("[1]")
     whole = [sys.executable, "-m", *command]
     # Read late, so that no other template is made for it.
-    variables = {**os.environ, "NERSTREAM_DELIVERY": "at_most_once"}
+    variables = {**VARIABLES, "NERSTREAM_DELIVERY": "at_most_once"}
     cold, warm = (
         run(whole, input=given, capture_output=True, cwd=tmp_path, env=variables, check=False)
         for run in (subprocess.run, warm_process.run)
@@ -49,7 +52,7 @@ def test_it_reads_writes_and_ends_as_a_cold_one(
 def test_an_exception_ends_it_with_its_traceback() -> None:
     # Without a file name, the module raises.
     done = warm_process.run(
-        [sys.executable, "-m", "tests.support.warm_template"], capture_output=True
+        [sys.executable, "-m", "tests.support.warm_template"], capture_output=True, env=VARIABLES
     )
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == b"IndexError: list index out of range"
@@ -57,7 +60,7 @@ def test_an_exception_ends_it_with_its_traceback() -> None:
 
 def test_it_is_a_child_that_can_be_killed_and_no_other_orphan_is() -> None:
     command = [sys.executable, "-m", "json.tool"]
-    with WarmProcess(command, stdin=subprocess.PIPE) as process:
+    with WarmProcess(command, stdin=subprocess.PIPE, env=VARIABLES) as process:
         stat = Path("/proc", str(process.pid), "stat").read_text()
         assert int(stat.rpartition(")")[2].split()[1]) == os.getpid()
         assert process.poll() is None

@@ -31,7 +31,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 _LATE_PREFIXES = ("NERSTREAM_", "FAULT", "PYTEST_", "KAFKA_")
 _LATE = frozenset({"COLUMNS", "LINES", "TERM", "NO_COLOR"})
 
-_templates: dict[frozenset[tuple[str, str]], _Template] = {}
+_templates: dict[tuple[str, frozenset[tuple[str, str]]], _Template] = {}
 _lock = threading.Lock()
 
 
@@ -40,6 +40,10 @@ class WarmProcess(subprocess.Popen[Any]):
 
     It takes no options beyond the three streams and their kind, `cwd` and `env`.
     """
+
+    #: What is imported before, and the beginnings of variables that it does not read.
+    imports = "all"
+    late: tuple[str, ...] = _LATE_PREFIXES
 
     def _execute_child(self, args: Any, *rest: Any) -> None:
         if not sys.platform.startswith("linux"):
@@ -53,7 +57,7 @@ class WarmProcess(subprocess.Popen[Any]):
         variables = dict(os.environ if env is None else env)
         streams = [in_read, out_write, err_write]
         with _lock:
-            self.pid = _template(variables).fork(
+            self.pid = _template(self.imports, self.late, variables).fork(
                 command[2:],
                 os.fspath(cwd or "."),
                 variables,
@@ -65,21 +69,29 @@ class WarmProcess(subprocess.Popen[Any]):
         )
 
 
+class WarmTorch(WarmProcess):
+    """The same, where torch alone is imported before: for what the others read when imported."""
+
+    imports = "torch"
+    late = (*_LATE_PREFIXES, "HF_")
+
+
 def run(
     command: Sequence[str],
     *,
+    kind: type[WarmProcess] = WarmProcess,
     capture_output: bool = False,
     input: Any = None,
     timeout: float | None = None,
     check: bool = False,
     **options: Any,
 ) -> subprocess.CompletedProcess[Any]:
-    """`subprocess.run` of a `WarmProcess`."""
+    """`subprocess.run` of such a process."""
     if capture_output:
         options.update(stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     if input is not None:
         options["stdin"] = subprocess.PIPE
-    with WarmProcess(command, **options) as process:
+    with kind(command, **options) as process:
         try:
             out, err = process.communicate(input, timeout)
         except BaseException:
@@ -92,13 +104,16 @@ def run(
 
 
 class _Template:
-    """The process that has everything imported."""
+    """The process that has imported it."""
 
-    def __init__(self, variables: Mapping[str, str]) -> None:
+    def __init__(self, imports: str, variables: Mapping[str, str]) -> None:
         self._socket, theirs = socket.socketpair()
         with theirs:
             self._process = spawn(
-                [sys.executable, "-m", "tests.support.warm_template", str(theirs.fileno())],
+                [
+                    *(sys.executable, "-m", "tests.support.warm_template"),
+                    *(imports, str(theirs.fileno())),
+                ],
                 stdin=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),
                 # Its only thread is to be the one that forks.
@@ -134,15 +149,15 @@ class _Template:
         self._process.wait()
 
 
-def _template(variables: Mapping[str, str]) -> _Template:
+def _template(imports: str, late: tuple[str, ...], variables: Mapping[str, str]) -> _Template:
     early = frozenset(
         (name, value)
         for name, value in variables.items()
-        if name not in _LATE and not name.startswith(_LATE_PREFIXES)
+        if name not in _LATE and not name.startswith(late)
     )
-    if early not in _templates:
-        _templates[early] = _Template(dict(early))
-    return _templates[early]
+    if (imports, early) not in _templates:
+        _templates[imports, early] = _Template(imports, dict(early))
+    return _templates[imports, early]
 
 
 def _adopt(orphans: bool) -> None:

@@ -1,8 +1,13 @@
-"""The process that `tests.support.warm_process` forks others from: `... warm_template SOCKET`."""
+"""The process that `tests.support.warm_process` forks others from.
+
+`... warm_template all SOCKET` has imported whatever a command of `nerstream` imports on its way,
+`... warm_template torch SOCKET` torch alone.
+"""
 
 from __future__ import annotations
 
 import ctypes
+import gc
 import io
 import json
 import os
@@ -18,9 +23,11 @@ from typing import Any
 _PR_SET_PDEATHSIG = 1
 
 
-def _import_all() -> None:
-    """Whatever a command of `nerstream` imports on its way."""
+def _import(what: str) -> None:
     import torch  # noqa: F401
+
+    if what == "torch":
+        return
     import transformers.models.auto.modeling_auto
     import transformers.models.bert.modeling_bert  # noqa: F401
 
@@ -84,8 +91,12 @@ def _writer(descriptor: int, errors: str, line_buffering: bool) -> io.TextIOWrap
 if __name__ == "__main__":
     # An interrupt of the tests is their matter.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _import_all()
-    with socket.socket(fileno=int(sys.argv[1])) as listening:
+    _import(sys.argv[1])
+    # Else each process copies what was imported, page for page, when its collector looks through it
+    # at its end: a second and more of a core.
+    gc.collect()
+    gc.freeze()
+    with socket.socket(fileno=int(sys.argv[2])) as listening:
         request = _serve(listening)
     if request is not None:
         module, *arguments = request["command"]
