@@ -20,6 +20,7 @@ from consumer.tagging.engine.cpu.row_blocks import (
     noise,
     try_rows,
 )
+from consumer.tagging.engine.cpu.this_processor import this_processor
 
 #: Calls a function for each matmul, as passes are computed: on as many threads.
 TryAll = Callable[
@@ -60,7 +61,7 @@ def steady_rows(network: Any, pass_tokens: int, try_all: TryAll) -> RowBlocks | 
         The blocks, `WHOLE` where nothing had to be done; None where no blocks help.
     """
     probes = _row_probes(network)
-    tried = list(try_all(lambda make: try_rows(make(), pass_tokens), probes.values()))
+    tried = list(try_all(partial(_try, pass_tokens=pass_tokens), probes.values()))
     blocks = choose_blocks(tried, pass_tokens)
     if blocks is None or blocks == WHOLE:
         return blocks
@@ -71,6 +72,14 @@ def steady_rows(network: Any, pass_tokens: int, try_all: TryAll) -> RowBlocks | 
             if type(child) is torch.nn.Linear:
                 setattr(module, name, BlockedLinear(child, blocks))
     return blocks
+
+
+def _try(make: Callable[[], RowProbe], pass_tokens: int) -> Kinds:
+    probe = make()
+    # oneDNN cuts a sum into parts there, more or fewer by the number of rows. Those of integers are
+    # exact, and float32 does not use AMX.
+    chooses = probe.rows.dtype in (torch.bfloat16, torch.float16) and this_processor().has_amx
+    return try_rows(probe, pass_tokens, chooses)
 
 
 def _row_probes(network: Any) -> RowProbes:

@@ -21,8 +21,10 @@ from consumer.tagging.engine.cpu.row_blocks import (
     sizes_to_try,
     try_rows,
 )
+from consumer.tagging.engine.cpu.steady_rows import steady_rows
 from consumer.tagging.engine.engine import Answer, Engine
 from consumer.tagging.model.loaded_model import LoadedModel
+from consumer.tagging.model.processor import Processor
 from consumer.tagging.select import select_engine
 from tests.support.cpu_models import FUSED, load, windows
 from tests.support.tiny_models import tiny_tagger
@@ -240,6 +242,29 @@ def test_matmuls_must_agree_on_their_sizes() -> None:
     assert choose_blocks([whole, {}], 4_096) is None
 
 
+def test_single_sizes_that_differ_are_left_out_where_a_processor_is_known_to_choose(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As 256 and 352 do for one of the bundled model's matmuls with AMX."""
+    use(monkeypatch, dependent(lambda rows: 2 if rows in (256, 352) else 1))
+    own = Processor(has_bfloat16=True, has_int8=False, has_amx=True)
+    monkeypatch.setattr("consumer.tagging.engine.cpu.steady_rows.this_processor", lambda: own)
+    layer = torch.nn.Sequential(torch.nn.Linear(96, 64, dtype=torch.bfloat16))
+    blocks = steady_rows(layer, 4_096, map)
+    assert blocks == RowBlocks(tuple(size for size in SIZES if size not in (256, 352)))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_a_processor_that_is_known_to_choose_may_choose_the_same(
+    monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype
+) -> None:
+    own = Processor(has_bfloat16=True, has_int8=False, has_amx=True)
+    monkeypatch.setattr("consumer.tagging.engine.cpu.steady_rows.this_processor", lambda: own)
+    use(monkeypatch, dependent(lambda _: 1))
+    layer = torch.nn.Sequential(torch.nn.Linear(96, 64, dtype=dtype))
+    assert steady_rows(layer, 4_096, map) == WHOLE
+
+
 def test_a_full_pass_counts_more_than_an_article_alone() -> None:
     """What the bundled model's matmuls say on a processor with AMX: an article alone would gain by
     the middle sizes, of which a full pass needs eight, put together again."""
@@ -299,7 +324,8 @@ def test_blocks_hold_each_row_once(rows: int) -> None:
     assert torch.equal(blocks.run(doubled, values, values), 2 * values)
     if rows:
         assert set(seen) <= {64, 256}
-        assert 0 <= sum(seen) - rows < 64
+        # One of 256 costs less than three of 64, which read the weights three times.
+        assert 0 <= sum(seen) - rows < 128
         assert tuple(seen) == blocks.cut(rows)
 
 
