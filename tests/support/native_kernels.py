@@ -79,6 +79,9 @@ WARNINGS = (
     *("-Wnull-dereference", "-Werror"),
 )
 
+#: The compiler's sanitizers, which end a program at the first fault.
+SANITIZED = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+
 
 class Watch(StrEnum):
     """Who looks at what a program touches."""
@@ -104,11 +107,10 @@ def run_watched(
         arguments: the harness's.
     """
     built = folder / f"{name}-{watch}"
-    how = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     command = ["cc", "-std=gnu11", optimization, "-g", *WARNINGS, "-include", str(SOURCES[name])]
     command += [str(ROOT / "tests" / "support" / "native" / f"{name}.c"), "-o", str(built), "-lm"]
     compiled = subprocess.run(
-        command + (how if watch is Watch.SANITIZERS else []),
+        command + (list(SANITIZED) if watch is Watch.SANITIZERS else []),
         capture_output=True,
         text=True,
         check=False,
