@@ -164,8 +164,8 @@ def page(on: datetime) -> str:
         head += f"| {python} | {' | '.join(cells)} |\n"
     head += (
         "\nThe tests are run on 3.11. `make wheel-demo PYTHON=...`, which installs the built wheel "
-        "with all of these and runs the demo, was run on 3.11.7, 3.12.1 and 3.13.0; for 3.14 the "
-        "packages were resolved only.\n"
+        "with all of these and runs the demo, was run on 3.11.7, 3.12.1, 3.13.0 and "
+        "3.14.10.\n"
     )
     rows = "".join(
         f"| {name} | {version} | {days.get((name, version), '')} | {licence(name)} |\n"

@@ -187,6 +187,8 @@ class Connection:
         if not raw:
             self._http.receive_data(b"")
             return True
+        # It may have waited for long, and all the others with it; what was read costs most now.
+        await self._meter.may_read(self._client)
         try:
             plain = self._wire.receive(raw)
             if plain:

@@ -239,3 +239,19 @@ def test_credentials_over_the_wire(tmp_path: Path, caplog: pytest.LogCaptureFixt
             assert rig.ask("/", headers={"Authorization": "Basic secret-x"}).status == 401
     assert caplog.text.count("refused") == 1
     assert "secret-x" not in caplog.text
+
+
+def test_what_was_read_is_looked_at_when_there_is_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that wait for bytes may get them at once: a place for reading is none for parsing."""
+    waits = []
+
+    async def may_read(_: Meter, client: str) -> None:
+        waits.append(client)
+
+    monkeypatch.setattr(Meter, "may_read", may_read)
+
+    def count(_: Request) -> Answer:
+        return Answer(str(len(waits)).encode(), "text/plain")
+
+    with admin_rig({"/count": count}) as rig:
+        assert rig.ask("/count").body == b"2"
