@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from consumer.codec.text.native_markup import NativeScanner
+from consumer.tagging.engine.cpu.layers.native_layer import LayerKernel
 from consumer.tagging.engine.cpu.native_attention import Kernel
-from consumer.tagging.engine.cpu.native_layer import LayerKernel
 from hatch_build import KERNELS, LIBRARIES, MARKUP, Library, NativeLibraries
 from tests.support.deploy_files import ROOT
 from tests.support.native_kernels import needs_compiler

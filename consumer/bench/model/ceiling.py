@@ -12,10 +12,10 @@ from torch.nn.functional import linear
 from consumer.bench.model.contest import Clock
 from consumer.contracts.errors import ModelError
 from consumer.tagging.engine.cpu.engine import part_tokens
-from consumer.tagging.engine.cpu.fused_layer import PrepackedLinear
-from consumer.tagging.engine.cpu.native_layer import load_layer_kernel
-from consumer.tagging.engine.cpu.quantization import CENTRE, InputScales
-from consumer.tagging.engine.cpu.quantized_linear import Int8Linear
+from consumer.tagging.engine.cpu.layers.fused_layer import PrepackedLinear
+from consumer.tagging.engine.cpu.layers.native_layer import load_layer_kernel
+from consumer.tagging.engine.cpu.layers.quantization import CENTRE, InputScales
+from consumer.tagging.engine.cpu.layers.quantized_linear import Int8Linear
 from consumer.tagging.engine.encoder_layers import find_layers, read_layer
 from consumer.tagging.model.loaded_model import LoadedModel
 from consumer.tagging.select import fast_precisions, this_machine

@@ -3,7 +3,7 @@
 The layer read is that of the original transformer encoder (Vaswani et al. 2017), with the
 normalisation behind each residual. BERT, RoBERTa, XLM-R, ELECTRA, CamemBERT and their kin have it,
 and DistilBERT. A layer of another structure lacks one of the names. Whether one that has them all
-also computes what they promise is tried, see `consumer.tagging.engine.cpu.packed_layer`.
+also computes what they promise is tried, see `consumer.tagging.engine.cpu.layers.packed_layer`.
 """
 
 from __future__ import annotations

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from consumer.tagging.engine.cpu.packed_layer import PackedLayer
+from consumer.tagging.engine.cpu.layers.packed_layer import PackedLayer
+from consumer.tagging.engine.cpu.layers.row_blocks import WHOLE
 from consumer.tagging.engine.cpu.pass_threads import PassThreads
 from consumer.tagging.engine.cpu.passes import CpuPass, parts
-from consumer.tagging.engine.cpu.row_blocks import WHOLE
 from consumer.tagging.engine.cpu.steady_rows import steady_rows
 from consumer.tagging.engine.encoder_layers import find_layers
 from consumer.tagging.engine.engine import Answer, PackedEngine, answer_of

@@ -8,12 +8,12 @@ from functools import partial
 import torch
 
 from consumer.contracts.choices import Dtype
-from consumer.tagging.engine.cpu.calibration import quantize_layers
 from consumer.tagging.engine.cpu.engine import make_cpu_engine
-from consumer.tagging.engine.cpu.fused_layer import fused
-from consumer.tagging.engine.cpu.int16_layer import TOLERANCE, in_16_bits
+from consumer.tagging.engine.cpu.layers.calibration import quantize_layers
+from consumer.tagging.engine.cpu.layers.fused_layer import fused
+from consumer.tagging.engine.cpu.layers.int16_layer import TOLERANCE, in_16_bits
+from consumer.tagging.engine.cpu.layers.packed_layer import LayerMaker, can_fuse, fuse_layers
 from consumer.tagging.engine.cpu.native_attention import Kernel, load_kernel
-from consumer.tagging.engine.cpu.packed_layer import LayerMaker, can_fuse, fuse_layers
 from consumer.tagging.engine.encoder_layers import find_layers, read_layer
 from consumer.tagging.engine.offer import Auto, Machine, Made, Models, Offer
 from consumer.tagging.engine.plain_offers import plain_offers

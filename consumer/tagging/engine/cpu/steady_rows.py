@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch.nn.functional import linear
 
-from consumer.tagging.engine.cpu.packed_layer import PackedLayer
-from consumer.tagging.engine.cpu.row_blocks import (
+from consumer.tagging.engine.cpu.layers.packed_layer import PackedLayer
+from consumer.tagging.engine.cpu.layers.row_blocks import (
     WHOLE,
     Kinds,
     RowBlocks,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from consumer.tagging.engine.cpu.native_layer import load_layer_kernel
+from consumer.tagging.engine.cpu.layers.native_layer import load_layer_kernel
 from consumer.tagging.model.processor import Processor, read_processor
 
 

@@ -25,14 +25,14 @@ from consumer.tagging.engine.cpu import engine as cpu_engine
 from consumer.tagging.engine.cpu import offers
 from consumer.tagging.engine.cpu.attention import attend
 from consumer.tagging.engine.cpu.engine import CpuEngine
-from consumer.tagging.engine.cpu.fused_layer import FusedLayer, fused
-from consumer.tagging.engine.cpu.int16_layer import Int16Layer
+from consumer.tagging.engine.cpu.layers.fused_layer import FusedLayer, fused
+from consumer.tagging.engine.cpu.layers.int16_layer import Int16Layer
+from consumer.tagging.engine.cpu.layers.native_layer import LayerKernel
+from consumer.tagging.engine.cpu.layers.packed_layer import PackedLayer, can_fuse
+from consumer.tagging.engine.cpu.layers.quantized_layer import QuantizedLayer, quantize_layer
+from consumer.tagging.engine.cpu.layers.quantized_linear import Int8Linear
 from consumer.tagging.engine.cpu.native_attention import Kernel, load_kernel
-from consumer.tagging.engine.cpu.native_layer import LayerKernel
-from consumer.tagging.engine.cpu.packed_layer import PackedLayer, can_fuse
 from consumer.tagging.engine.cpu.passes import parts
-from consumer.tagging.engine.cpu.quantized_layer import QuantizedLayer, quantize_layer
-from consumer.tagging.engine.cpu.quantized_linear import Int8Linear
 from consumer.tagging.engine.cpu.this_processor import this_processor
 from consumer.tagging.engine.encoder_layers import find_layers, read_layer
 from consumer.tagging.engine.engine import Answer, Engine, PackedEngine
@@ -548,7 +548,7 @@ def test_a_window_gives_the_same_numbers_in_eight_bits_in_any_company() -> None:
 def test_a_layer_in_eight_bits_gives_nearly_its_float32_answer(
     monkeypatch: pytest.MonkeyPatch, has_bias: bool
 ) -> None:
-    monkeypatch.setattr("consumer.tagging.engine.cpu.quantized_linear.MOST_ERROR", 1.0)
+    monkeypatch.setattr("consumer.tagging.engine.cpu.layers.quantized_linear.MOST_ERROR", 1.0)
     layers = find_layers(load("bert-cased", "float32").network)
     assert layers is not None
     weights = read_layer(layers[0])
@@ -575,7 +575,7 @@ def test_a_layer_in_eight_bits_gives_nearly_its_float32_answer(
 def test_a_matmul_that_eight_bits_change_too_much_stays_in_sixteen(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("consumer.tagging.engine.cpu.quantized_linear.MOST_ERROR", 0.0)
+    monkeypatch.setattr("consumer.tagging.engine.cpu.layers.quantized_linear.MOST_ERROR", 0.0)
     engine = engine_of(load("bert-cased", "int8"))
     assert [layer.int8_linears for layer in layers_of(engine)] == [0, 0]
     expected = plain_engine("bert-cased").run(windows())
@@ -803,7 +803,7 @@ def test_not_a_number_stays_one_in_eight_bits() -> None:
 @pytest.mark.instructions
 @needs_int8
 def test_matmuls_are_those_of_the_rounded_integers() -> None:
-    from consumer.tagging.engine.cpu.quantization import centred_scales, quantize_weight
+    from consumer.tagging.engine.cpu.layers.quantization import centred_scales, quantize_weight
 
     generator = torch.Generator().manual_seed(1)
     weight = torch.randn(48, 32, generator=generator)

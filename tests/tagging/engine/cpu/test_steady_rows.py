@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from consumer.tagging.engine.cpu import engine as cpu_engine
-from consumer.tagging.engine.cpu.fused_layer import PrepackedLinear
-from consumer.tagging.engine.cpu.quantized_linear import Int8Linear
-from consumer.tagging.engine.cpu.row_blocks import (
+from consumer.tagging.engine.cpu.layers.fused_layer import PrepackedLinear
+from consumer.tagging.engine.cpu.layers.quantized_linear import Int8Linear
+from consumer.tagging.engine.cpu.layers.row_blocks import (
     WHOLE,
     RowBlocks,
     RowProbe,
@@ -84,7 +84,7 @@ def use(monkeypatch: pytest.MonkeyPatch, linear: Linear) -> None:
     monkeypatch.setattr(PrepackedLinear, "plus", lambda self, rows, more: call(self, rows) + more)
     for module in ("torch.nn.functional", "consumer.tagging.engine.cpu.steady_rows"):
         monkeypatch.setattr(f"{module}.linear", linear)
-    monkeypatch.setattr("consumer.tagging.engine.cpu.fused_layer.linear", linear)
+    monkeypatch.setattr("consumer.tagging.engine.cpu.layers.fused_layer.linear", linear)
 
 
 def unlike(engine: Engine) -> int:
@@ -132,7 +132,7 @@ def test_a_window_has_the_same_numbers_where_matmuls_depend_on_rows(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, dtype: str
 ) -> None:
     use(monkeypatch, dependent(summed_apart))
-    monkeypatch.setattr("consumer.tagging.engine.cpu.quantized_linear.MOST_ERROR", 0.0)
+    monkeypatch.setattr("consumer.tagging.engine.cpu.layers.quantized_linear.MOST_ERROR", 0.0)
     with caplog.at_level(logging.INFO):
         engine = made(dtype)
     assert "numbers of tokens, from 320 to 9216" in caplog.text

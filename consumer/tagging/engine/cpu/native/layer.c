@@ -6,11 +6,11 @@
  * scale for each output, so large that no sum can leave 32 bits. Everything else is float32.
  * The tokens go through the layer a block at a time, which stays in the caches meanwhile.
  *
- * consumer/tagging/engine/cpu/native_layer.py calls it, and checks what it is called with.
+ * consumer/tagging/engine/cpu/layers/native_layer.py calls it, and checks what it is called with.
  */
 #include "kernels.h"
 
-/* consumer/tagging/engine/cpu/int16_weights.py has the same structures: */
+/* consumer/tagging/engine/cpu/layers/int16_weights.py has the same structures: */
 
 typedef struct {
     const int16_t *panels; /* (outputs / COLUMNS, inputs / 2, COLUMNS, 2) */

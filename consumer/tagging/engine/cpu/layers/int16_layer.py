@@ -9,10 +9,10 @@ from typing import Any
 import torch
 
 from consumer.tagging.engine.cpu.attention import attend
-from consumer.tagging.engine.cpu.fused_layer import joined
+from consumer.tagging.engine.cpu.layers.fused_layer import joined
+from consumer.tagging.engine.cpu.layers.native_layer import LayerKernel, load_layer_kernel
+from consumer.tagging.engine.cpu.layers.packed_layer import LayerMaker, PackedLayer
 from consumer.tagging.engine.cpu.native_attention import Kernel, load_kernel
-from consumer.tagging.engine.cpu.native_layer import LayerKernel, load_layer_kernel
-from consumer.tagging.engine.cpu.packed_layer import LayerMaker, PackedLayer
 from consumer.tagging.engine.encoder_layers import LayerWeights, find_layers, read_layer
 
 #: Largest difference from float32, relative to the largest value, that 16-bit integers explain in

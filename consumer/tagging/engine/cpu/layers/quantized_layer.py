@@ -13,16 +13,16 @@ import torch
 from torch.nn.functional import gelu, linear
 
 from consumer.tagging.engine.cpu.attention import attend
-from consumer.tagging.engine.cpu.fused_layer import Norm, joined
-from consumer.tagging.engine.cpu.packed_layer import PackedLayer
-from consumer.tagging.engine.cpu.quantization import (
+from consumer.tagging.engine.cpu.layers.fused_layer import Norm, joined
+from consumer.tagging.engine.cpu.layers.packed_layer import PackedLayer
+from consumer.tagging.engine.cpu.layers.quantization import (
     InputScales,
     activation_scales,
     centred_scales,
     quantize_scaled,
 )
-from consumer.tagging.engine.cpu.quantized_linear import Int8Linear, Linear, choose_linear
-from consumer.tagging.engine.cpu.row_blocks import RowProbes
+from consumer.tagging.engine.cpu.layers.quantized_linear import Int8Linear, Linear, choose_linear
+from consumer.tagging.engine.cpu.layers.row_blocks import RowProbes
 from consumer.tagging.engine.encoder_layers import LayerWeights
 
 

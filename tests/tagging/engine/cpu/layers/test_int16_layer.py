@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from torch.nn.functional import gelu, linear
 
 from consumer.tagging.engine.cpu import native_library
-from consumer.tagging.engine.cpu.int16_weights import int16_weight
-from consumer.tagging.engine.cpu.native_layer import LayerKernel, load_layer_kernel
+from consumer.tagging.engine.cpu.layers.int16_weights import int16_weight
+from consumer.tagging.engine.cpu.layers.native_layer import LayerKernel, load_layer_kernel
 from consumer.tagging.engine.encoder_layers import LayerWeights, find_layers, read_layer
 from consumer.tagging.select import load_model
 from tests.support.native_kernels import needs_compiler, run_watched

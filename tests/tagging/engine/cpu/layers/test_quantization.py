@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from consumer.tagging.engine.cpu.quantization import (
+from consumer.tagging.engine.cpu.layers.quantization import (
     CENTRE,
     InputScales,
     activation_scales,

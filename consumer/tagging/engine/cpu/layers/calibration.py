@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from consumer.resources import sample_lines
-from consumer.tagging.engine.cpu.quantized_layer import QuantizedLayer, quantize_layer
+from consumer.tagging.engine.cpu.layers.quantized_layer import QuantizedLayer, quantize_layer
 from consumer.tagging.engine.encoder_layers import find_layers, read_layer
 from consumer.tagging.engine.packed_attention import PACKED, CannotPack, packed_logits
 from consumer.tagging.model.attention_functions import use_attention

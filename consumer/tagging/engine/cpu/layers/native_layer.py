@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from consumer.tagging.engine.cpu.int16_weights import (
+from consumer.tagging.engine.cpu.layers.int16_weights import (
     FinishedLayer,
     Int16Linear,
     LayerFields,

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from consumer.tagging.engine.cpu.row_blocks import WHOLE, RowBlocks, RowProbes
+from consumer.tagging.engine.cpu.layers.row_blocks import WHOLE, RowBlocks, RowProbes
 from consumer.tagging.engine.encoder_layers import LayerWeights, find_layers, read_layer
 from consumer.tagging.engine.packed_attention import PACKED, CannotPack
 from consumer.tagging.model.attention_functions import attention_of, use_attention

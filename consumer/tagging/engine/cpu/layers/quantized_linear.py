@@ -8,9 +8,13 @@ from typing import Any, Protocol
 
 import torch
 
-from consumer.tagging.engine.cpu.fused_layer import PREPACKED_FOR_TOKENS, PrepackedLinear
-from consumer.tagging.engine.cpu.quantization import InputScales, matmul_error, quantize_weight
-from consumer.tagging.engine.cpu.row_blocks import DIFFERENT_ROWS, RowProbe, RowProbes
+from consumer.tagging.engine.cpu.layers.fused_layer import PREPACKED_FOR_TOKENS, PrepackedLinear
+from consumer.tagging.engine.cpu.layers.quantization import (
+    InputScales,
+    matmul_error,
+    quantize_weight,
+)
+from consumer.tagging.engine.cpu.layers.row_blocks import DIFFERENT_ROWS, RowProbe, RowProbes
 
 #: A layer stays bfloat16 where eight bits change it by more than this share of itself.
 MOST_ERROR = 0.05

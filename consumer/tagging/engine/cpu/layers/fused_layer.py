@@ -17,9 +17,9 @@ import torch
 from torch.nn.functional import layer_norm, linear
 
 from consumer.tagging.engine.cpu.attention import LN_2, attend
+from consumer.tagging.engine.cpu.layers.packed_layer import LayerMaker, PackedLayer
+from consumer.tagging.engine.cpu.layers.row_blocks import RowProbe, RowProbes, noise
 from consumer.tagging.engine.cpu.native_attention import Kernel
-from consumer.tagging.engine.cpu.packed_layer import LayerMaker, PackedLayer
-from consumer.tagging.engine.cpu.row_blocks import RowProbe, RowProbes, noise
 from consumer.tagging.engine.encoder_layers import LayerWeights
 
 #: Tokens for which the weights are prepacked. oneDNN orders them the same for any larger number.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import torch
 
-from consumer.tagging.engine.cpu.quantization import QuantizedWeight
+from consumer.tagging.engine.cpu.layers.quantization import QuantizedWeight
 from consumer.tagging.engine.encoder_layers import LayerWeights
 
 #: Largest sum of products of an input and a weight.
