@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.support.restricted import NOT_RESTRICTED, used_isa
+
 _ROOT = Path(__file__).parents[2]
 
 #: Where tests are marked `instructions`.
@@ -46,32 +48,11 @@ SETS: dict[str, tuple[str, dict[str, str]]] = {
     "AMX": ("amx_bf16", {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE_AMX"}),
 }
 
-#: What oneDNN says in its log that it uses.
-_ISA = re.compile(r"onednn_verbose.*,info,cpu,isa:(.*)")
-
 
 def own_set() -> str | None:
     """The most that this processor has."""
     capabilities = torch.cpu.get_capabilities()
     return next((name for name in reversed(SETS) if capabilities.get(SETS[name][0])), None)
-
-
-def isa_of(variables: dict[str, str]) -> str:
-    """What oneDNN uses under these variables."""
-    script = (
-        "import torch; weight = torch.ones(32, 32); "
-        "torch.ops.mkldnn._reorder_linear_weight(weight, 32)"
-    )
-    output = subprocess.run(
-        [sys.executable, "-c", script],
-        env={**os.environ, **variables, "ONEDNN_VERBOSE": "1"},
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=600,
-    ).stdout
-    found = _ISA.search(output)
-    return found[1] if found else ""
 
 
 @pytest.mark.timeout(2_460)
@@ -84,11 +65,10 @@ def test_the_suite_under_a_lesser_instruction_set(name: str) -> None:
         pytest.skip(f"this processor has no {name}")
     if name == own:
         pytest.skip(f"this processor has {name} and no more: all other tests run so")
-    if isa_of(variables) == isa_of({}):
-        pytest.skip(f"oneDNN cannot be restricted to {name} here")
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "pytest", "-q", "-m", "instructions", "-p", "no:cacheprovider"),
+            *(sys.executable, "-m", "tests.support.restricted", used_isa()),
+            *("-q", "-m", "instructions", "-p", "no:cacheprovider"),
             *(str(Path(__file__).parent / file) for file in _FILES),
         ],
         cwd=_ROOT,
@@ -98,6 +78,8 @@ def test_the_suite_under_a_lesser_instruction_set(name: str) -> None:
         timeout=1_200,
         check=False,
     )
+    if done.returncode == NOT_RESTRICTED:
+        pytest.skip(f"oneDNN cannot be restricted to {name} here")
     assert done.returncode == 0, f"with {variables}:\n{done.stdout[-6_000:]}{done.stderr[-2_000:]}"
     passed = re.search(r"(\d+) passed", done.stdout)
     assert passed is not None
