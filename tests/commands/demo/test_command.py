@@ -20,6 +20,7 @@ import pytest
 
 from consumer import resources
 from tests.support import warm_process
+from tests.support.warm_process import WarmProcess
 
 ADDRESS = re.compile(r"http://\S+")
 
@@ -103,11 +104,11 @@ def test_a_wrong_argument_is_named(arguments: list[str], named: str) -> None:
 
 
 @contextmanager
-def served() -> Iterator[tuple[subprocess.Popen[str], str]]:
+def served(start: Any = WarmProcess) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """`demo --serve`, as soon as it has said where its page is; and that address."""
     command = [sys.executable, "-m", "consumer", "demo", "--serve", "--port", "0"]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "COLUMNS": "120"}
-    with subprocess.Popen(
+    with start(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True
     ) as process:
         try:
@@ -141,7 +142,7 @@ def test_serve_keeps_the_worker_and_its_page_until_ctrl_c() -> None:
 
 
 def test_serve_ends_while_the_model_is_being_loaded() -> None:
-    with served() as (_, address):
+    with served(subprocess.Popen) as (_, address):
         state = asked(address + "live.json")["state"]
         assert state["sentence"] == "Waiting: the model is being loaded."
 
