@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from benchmarks.gpu_tables import BUNDLED_WORKERS, WORKERS
 from benchmarks.tables import fill, markdown, recorded
+from benchmarks.turns import Turn, Window, spread
 
 #: Tokens of an article of real news, in the mean.
 ARTICLE_TOKENS = 270
@@ -43,7 +45,10 @@ def main() -> None:
 
 def filled(page: str) -> str:
     """The page with its tables as the runs in `benchmarks/results` have them."""
-    tables = (end_to_end, overhead, stages, latency, start, memory, scaling, machines)
+    tables = (
+        *(end_to_end, overhead, stages, latency, start, memory, scaling, machines),
+        attacked,
+    )
     by_name = {table.__name__: table for table in tables}
     elsewhere = {suffix: partial(_elsewhere, suffix) for suffix in ("amx", "plain")}
     return fill(page, by_name | elsewhere)
@@ -192,6 +197,48 @@ def machines() -> list[str]:
         rows.append((label, f"{tokens_per_s:,.0f}", articles, *needs))
     head = ("machine", "tokens/s", "articles/s", "1 M a day", "1 M an hour", "1 M a minute")
     return markdown(head, rows)
+
+
+def attacked() -> list[str]:
+    """What is left of the rate while strangers are at the admin port, and how probes fare."""
+    run = recorded("admin-attack")
+    rows = []
+    for name, found in (run["attacks"] if run else {}).items():
+        probes = found["probes"]
+        rows.append(
+            (
+                name,
+                _share(found["by_cpu"]),
+                _share(found["by_clock"]),
+                str(len(found["turns"])),
+                f"{probes['late']} of {probes['asked']}",
+                *(f"{probes[f'p{percent}_s'] * 1000:,.0f}" for percent in (50, 99)),
+            )
+        )
+    if run:
+        both = (_of_all(run, by_clock=False), _of_all(run, by_clock=True))
+        turns = sum(len(found["turns"]) for found in run["attacks"].values())
+        rows.append(("mean of these", *map(_share, both), str(turns), "", "", ""))
+    head = ("attack", "rate left, by processor", "by clock", "turns", "probes late")
+    return markdown((*head, "p50 ms", "p99 ms"), rows)
+
+
+def _of_all(run: dict[str, Any], *, by_clock: bool) -> dict[str, float]:
+    """The spread over all turns of all attacks."""
+    return spread(
+        [
+            Turn(*(Window(**one[part]) for part in ("before", "disturbed", "after"))).left(
+                by_clock=by_clock
+            )
+            for found in run["attacks"].values()
+            for one in found["turns"]
+        ]
+    )
+
+
+def _share(found: dict[str, float]) -> str:
+    error = f" ± {found['error']:.1%}" if "error" in found else ""
+    return f"{found['mean']:.1%}{error}"
 
 
 def _two_digits(number: float) -> str:

@@ -82,8 +82,9 @@ def record_of(results: Sequence[Result], order: Sequence[str]) -> RunRecord:
         told=(
             "Written by `make fuzz-decoders`: inputs found by coverage (atheris), from seeds of "
             "our own generators and from what earlier runs found, for each target of "
-            "`tests/fuzz/targets.py`. A target has a million inputs, or as many as fit into its "
-            "time: what parses a schema for each input is slow, and so is what is watched in pure "
+            "`tests/fuzz/targets.py`. Where a million inputs take some minutes a target has about "
+            "as many; those have fewer that parse a schema for each input, or that libFuzzer "
+            "watches in much pure "
             "Python. A fault is an exception that is no answer to the person who sent the bytes, "
             "an output that cannot be right, more than 1 s of a core for an input, or more memory "
             f"than {MEMORY_BOUND_MIB} MiB for the process. Inputs have up to {MOST_BYTES:,} bytes."

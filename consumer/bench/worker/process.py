@@ -169,11 +169,19 @@ class BenchWorker(Closing):
             if line and not line.startswith("#"):
                 name, _, value = line.rpartition(" ")
                 samples[name] = float(value)
-        fields = (
-            Path("/proc", str(self._process.pid), "stat").read_text().rpartition(")")[2].split()
-        )
-        cpu_s = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-        return Reading(time.monotonic(), cpu_s, samples)
+        return Reading(time.monotonic(), self.cpu_s, samples)
+
+    @property
+    def cpu_s(self) -> float:
+        """Processor time that its process has used."""
+        stat = Path("/proc", str(self._process.pid), "stat").read_text()
+        fields = stat.rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    @property
+    def admin_port(self) -> int:
+        """Where its endpoints are; 0 before it is ready."""
+        return self._port
 
     @property
     def peak_bytes(self) -> int:

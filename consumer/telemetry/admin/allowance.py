@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 #: Share of one core that the port may take over time, and seconds that it may take at once after
 #: it was quiet. A scrape costs some milliseconds, a probe half of one.
-SHARE = 0.02
+SHARE = 0.015
 BURST_S = 0.3
 
 #: What a client is counted by: where time is short, who has most of it left goes first.

@@ -24,6 +24,11 @@ _TURN_S = 0.000_3
 #: more than answering.
 _LOOK_S = 0.1
 
+#: Seconds for which the loop's thread rests while there is too little time, so that it is woken
+#: some times a second for all that has come, and not hundreds of times for a little each. To be
+#: woken costs the thread that computes more than is counted: its place in the caches.
+_REST_S = 0.02
+
 #: Seconds between two looks at whether connections may be accepted again.
 _ACCEPT_LOOK_S = 0.02
 
@@ -43,6 +48,7 @@ class Meter:
         burst_s: seconds that they may take at once.
         clock: seconds of a monotonic clock.
         used: seconds of the processor that the thread of the loop has used.
+        rest: has the thread of the loop wait so many seconds; None never does.
     """
 
     def __init__(
@@ -51,9 +57,12 @@ class Meter:
         burst_s: float = BURST_S,
         clock: Callable[[], float] = time.monotonic,
         used: Callable[[], float] = time.thread_time,
+        rest: Callable[[float], None] | None = time.sleep,
     ) -> None:
         self._clock = clock
         self._used = used
+        self._rest = rest
+        self._rests = False
         self._counted_s = used()
         self._all = Allowance(share, burst_s, clock())
         self._clients = ClientAllowances()
@@ -78,6 +87,7 @@ class Meter:
 
     async def may_accept(self) -> None:
         """Wait until there is time to see who comes."""
+        self._begin_to_rest()
         while wait := self._all.wait_s(self._clock()):
             await asyncio.sleep(max(wait, _ACCEPT_LOOK_S))
 
@@ -90,6 +100,7 @@ class Meter:
         await self._wait_for(KEPT_FROM_READING_S if is_probe else KEPT_FROM_PAGES_S, client)
 
     async def _wait_for(self, keep_s: float, client: str) -> None:
+        self._begin_to_rest()
         now = self._clock()
         if self._clients.of(client, now).left_s(now) >= CLIENT_FRUGAL_S:
             keep_s = 0.0
@@ -99,6 +110,18 @@ class Meter:
         self._waiting.append((keep_s, client, turn))
         self._look_later()
         await turn
+
+    def _begin_to_rest(self) -> None:
+        if self._rest is not None and not self._rests and self.is_short():
+            self._rests = True
+            asyncio.get_running_loop().call_soon(self._rest_while_short)
+
+    def _rest_while_short(self) -> None:
+        """Once in each turn of the loop."""
+        self._rests = self.is_short()
+        if self._rests and self._rest is not None:
+            self._rest(_REST_S)
+            asyncio.get_running_loop().call_soon(self._rest_while_short)
 
     def _look_later(self) -> None:
         if self._look is None and self._waiting:

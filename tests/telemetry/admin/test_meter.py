@@ -18,6 +18,12 @@ class Time:
     def __init__(self) -> None:
         self.now = 0.0
         self.used = 5.0
+        self.rests: list[float] = []
+
+    def rest(self, seconds: float) -> None:
+        """The thread of the loop waits."""
+        self.rests.append(seconds)
+        self.now += seconds
 
     def wait(self, waiting: Awaitable[None]) -> float:
         """Seconds that it waits."""
@@ -50,7 +56,7 @@ def time() -> Time:
 
 @pytest.fixture
 def meter(time: Time) -> Meter:
-    return Meter(0.1, 1.0, lambda: time.now, lambda: time.used)
+    return Meter(0.1, 1.0, lambda: time.now, lambda: time.used, None)
 
 
 def use(time: Time, meter: Meter, client: str, seconds: float) -> None:
@@ -154,3 +160,24 @@ def test_who_has_gone_takes_no_turn(time: Time, meter: Meter) -> None:
         await meter.turn("a", is_probe=False)
 
     assert time.wait(gone_and_another()) == pytest.approx(0.5, abs=0.11)
+
+
+def test_the_loop_rests_once_a_turn_while_time_is_short(time: Time) -> None:
+    """So that it is woken some times a second for all that has come."""
+    meter = Meter(0.1, 1.0, lambda: time.now, lambda: time.used, time.rest)
+    use(time, meter, "a", 0.955)
+    turns = 0
+
+    async def run() -> None:
+        nonlocal turns
+        await meter.may_read("a")
+        while meter.is_short() and turns < 100:
+            await asyncio.sleep(0)
+            turns += 1
+
+    time.wait(run())
+    # From 0.045 s that are left to 0.05.
+    assert time.rests == [0.02] * 3
+    assert turns <= 4
+    time.wait(meter.may_read("a"))
+    assert len(time.rests) == 3, "it rests no longer"
