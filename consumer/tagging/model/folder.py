@@ -35,6 +35,7 @@ from consumer.tagging.model.guard.hub_answers import (
     other_size,
     tell_of_answer,
 )
+from consumer.tagging.model.weights import INDEX
 
 #: The name of the model that ships with the package, and where it lies.
 BUNDLED = "bundled"
@@ -253,6 +254,11 @@ def _unreachable(name: str, revision: str) -> str:
 def _no_weights(name: str, folder: Path) -> str:
     if (folder / ADAPTER_CONFIG).is_file():
         return adapter_alone(name, folder)
+    if (folder / INDEX).is_file():
+        return (
+            f"model {name}: all files of weights that its {INDEX} names are missing; copy or "
+            "download them"
+        )
     pickled = pickled_in(folder)
     has = f" but {', '.join(pickled)}" if pickled else ""
     return (

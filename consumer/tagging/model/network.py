@@ -84,6 +84,12 @@ def load_network(
     except Exception as error:  # what it raises depends on the file that is wrong
         if "Unrecognized configuration class" in str(error):
             raise ModelError(no_head) from error
+        if isinstance(error, KeyError):
+            # It looks up by name what a configuration chooses, such as `hidden_act`.
+            raise ModelError(
+                f"model {name}: its config.json names {error}, which transformers does not know; "
+                "correct it, or copy or download it again"
+            ) from error
         raise ModelError(f"model {name}: it cannot be loaded: {first_line(error)}") from error
     for key, found, expected in sorted(report["mismatched_keys"]):
         raise ModelError(

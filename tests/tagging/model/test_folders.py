@@ -315,6 +315,16 @@ def test_a_configuration_of_another_model_is_named(
     assert says in refusal(folder)
 
 
+@pytest.mark.parametrize("family", ["bert-cased", "deberta-v3"])
+def test_an_activation_that_there_is_none_is_named(make: Callable[..., Path], family: str) -> None:
+    folder = make(family)
+    change(folder, hidden_act="nonsense")
+    assert refusal(folder) == (
+        "its config.json names 'nonsense', which transformers does not know; correct it, or copy "
+        "or download it again"
+    )
+
+
 def test_an_attention_that_is_no_name_is_left_to_the_library(make: Callable[..., Path]) -> None:
     folder = make()
     change(folder, attn_implementation=["eager"])
@@ -368,6 +378,17 @@ def test_weights_in_several_files_are_read_and_a_missing_one_is_named(
     assert refusal(folder).startswith(f"{second.name} is missing, of the 6 files of weights that")
     (folder / "model.safetensors.index.json").write_text('{"weight_map": {}}')
     assert "weight_map in its model.safetensors.index.json must name" in refusal(folder)
+
+
+def test_an_index_whose_files_are_all_missing_is_named(make: Callable[..., Path]) -> None:
+    folder = make()
+    shard(folder)
+    for path in folder.glob("model-*"):
+        path.unlink()
+    assert refusal(folder) == (
+        "all files of weights that its model.safetensors.index.json names are missing; copy or "
+        "download them"
+    )
 
 
 @pytest.mark.parametrize(
