@@ -5,15 +5,26 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from consumer import cli
 from consumer.codec.fields.places import resolve
+from consumer.tagging.tagger import load_tagger
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "guides" / "your-messages.md").read_text(encoding="utf-8")
+
+
+#: A tagger for the same settings is loaded once: how one is loaded is not what the page is about.
+loaded_once = cache(load_tagger)
+
+
+@pytest.fixture(autouse=True)
+def _loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("consumer.tagging.tagger.load_tagger", loaded_once)
 
 
 def blocks() -> list[tuple[str, str]]:
