@@ -65,10 +65,10 @@ test: $(VENV)/.installed-dev ## every test, on Apache Kafka (WORKERS=4 processes
 test-fast: $(VENV)/.installed-dev ## the tests that need neither Kafka nor seconds, in two minutes
 	@$(BIN)/python -m pytest -n 3 -m "not kafka and not slow" --durations=20
 
-faults: $(VENV)/.installed-dev ## the fault matrix, half an hour; docs/notes/faults.md (ROWS="killed cut" for some)
+faults: $(VENV)/.installed-dev ## the fault matrix, two hours (RESUME=1 goes on); docs/notes/faults.md (ROWS="killed cut" SEEDS=1 for some)
 	@bash tests/integration/kafka/install.sh $(KAFKA_DIR) --if-possible
 	@bash tests/integration/registry/install.sh $(REGISTRY_DIR) --if-possible
-	@$(BIN)/python -m tests.faults $(if $(ROWS),--rows $(ROWS))
+	@$(BIN)/python -m tests.faults $(if $(RESUME),--resume) $(if $(ROWS),--rows $(ROWS)) $(if $(SEEDS),--seeds $(SEEDS))
 
 fuzz: $(VENV)/.installed-dev ## 100,000 bad and odd messages through one worker; docs/notes/fuzz.md
 	@bash tests/integration/kafka/install.sh $(KAFKA_DIR) --if-possible

@@ -49,6 +49,10 @@ class Broker:
         for number, one in enumerate((*self._others, self.server), 1):
             (folder / f"broker-{number}.log").write_text(one.log(10_000_000))
 
+    def has_logged(self, text: str) -> bool:
+        """Whether one of the brokers has said this since it was first started."""
+        return any(text in one.log(100_000_000) for one in (*self._others, self.server))
+
     @property
     def direct(self) -> str:
         """Bootstrap servers without the proxy."""

@@ -171,7 +171,7 @@ def measured(broker: Broker, folder: Path, name: str, way: str, least: int = 0) 
         result = scene.finish()
         waits = [0.0] * inputs.PARTITIONS
         for seen in scene.watcher.seen:
-            partition = scene.feeder.positions[seen.number][0]
+            partition = scene.feeder.positions[seen.number].topic_partition.partition
             wait_s = seen.arrived_at - scene.feeder.fed_at[seen.number]
             waits[partition] = max(waits[partition], wait_s)
     return {

@@ -1,18 +1,26 @@
 """What is fed to the workers in a fault run, and what must come of each message.
 
-Message `n` is made from its number alone: its bytes, its partition, and its one right outcome.
+Message `n` is made from its number and the seed of the run alone: its bytes, and its one right
+outcome. The seed moves sizes, and which messages are poison, null or long.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from zlib import crc32
 
 from consumer.contracts.messages import Entity, TextField
 from tests.faults.light_tagger import NOT_A_NUMBER, entities_of
 from tests.integration.helpers import Record
 
 PARTITIONS = 6
+
+#: By so many messages each seed moves which ones are poison, null or long.
+_MOVED = 1_009
+
+#: Sentences of an article at most; the seed decides.
+_SENTENCES = (4, 2, 5, 3)
 
 #: Header that carries the number through the worker.
 NUMBER = "n"
@@ -58,36 +66,46 @@ class Expected:
     entities: tuple[Entity, ...] | None
 
 
-def record(number: int) -> Record:
-    """Message `number`. Without a key, so that its partition is the one of its outcome too."""
-    value, _ = _content(number)
+def mixed(number: int, seed: int) -> int:
+    """A number without order, the same each time it is asked for."""
+    return crc32(b"%d/%d" % (seed, number))
+
+
+def record(number: int, seed: int = 0) -> Record:
+    """Message `number`, without a key and a partition, which its feed gives it."""
+    value, _ = _content(number, seed)
     return Record(
         value=value,
         headers=((NUMBER, str(number).encode()), ("traceparent", b"00-%032d-01" % number)),
         timestamp_ms=_BEGAN_MS + number,
-        partition=number % PARTITIONS,
     )
 
 
-def expected(number: int) -> Expected:
+def expected(number: int, seed: int = 0) -> Expected:
     """What must come of message `number`."""
-    return _content(number)[1]
+    return _content(number, seed)[1]
 
 
-def is_long(number: int) -> bool:
+def is_long(number: int, seed: int = 0) -> bool:
     """Whether message `number` is one of the long articles."""
-    value, right = _content(number)
-    return right.entities is not None and value is not None and number % _LONG_EVERY == 0
+    value, right = _content(number, seed)
+    return right.entities is not None and value is not None and _is_long(number, seed)
 
 
-def _content(number: int) -> tuple[bytes | None, Expected]:
-    if number % _TOMBSTONE_EVERY == _TOMBSTONE_EVERY - 1:
+def _is_long(number: int, seed: int) -> bool:
+    return (number + _MOVED * seed) % _LONG_EVERY == 0
+
+
+def _content(number: int, seed: int) -> tuple[bytes | None, Expected]:
+    kind = number + _MOVED * seed
+    if kind % _TOMBSTONE_EVERY == _TOMBSTONE_EVERY - 1:
         return None, Expected(None, None)
-    if number % _POISON_EVERY == _POISON_EVERY - 1:
-        code, value = _POISON[number // _POISON_EVERY % len(_POISON)]
+    if kind % _POISON_EVERY == _POISON_EVERY - 1:
+        code, value = _POISON[kind // _POISON_EVERY % len(_POISON)]
         return value, Expected(code, None)
-    name, other = _NAMES[number % len(_NAMES)], _NAMES[number // 7 % len(_NAMES)]
-    times = _LONG if number % _LONG_EVERY == 0 else 1 + number % 4
+    name, other = _NAMES[kind % len(_NAMES)], _NAMES[kind // 7 % len(_NAMES)]
+    most = _SENTENCES[seed % len(_SENTENCES)]
+    times = _LONG if _is_long(number, seed) else 1 + mixed(number, seed) % most
     title, body = f"{name} 🎉 in {number}", f"{other} met {name}; it was quiet. " * times
     value = json.dumps({"id": str(number), "title": title, "body": body, "n": number}).encode()
     fields = (TextField("title", title), TextField("body", body))

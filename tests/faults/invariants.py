@@ -16,9 +16,9 @@ from consumer.audit.ranges import Range
 from consumer.contracts.headers import ERRORS, source_in, with_source
 from consumer.contracts.messages import Position, RawMessage, TopicPartition
 from tests.faults import inputs
+from tests.faults.feed import Feed
 from tests.faults.light_tagger import INFO, model_of
 from tests.faults.watcher import Sample, Seen
-from tests.faults.wires import JSON_WIRE, Wire
 from tests.integration.helpers import Record
 
 #: Violations that are told of each kind; the rest are counted.
@@ -31,37 +31,35 @@ class Evidence:
 
     Attributes:
         count: messages that were fed.
-        input: the input topic's name.
-        positions: (partition, offset) of each of them in the input topic.
+        feed: what they were, and where they were written.
+        positions: of each of them.
         outputs, letters: topic names of the enriched messages and of the dead letters.
         seen: outcomes as the reader saw them during the run, in the order of each partition.
         records: the same topics read anew in the end, `read_committed`, by topic.
         samples: looks at the committed offsets during the run.
-        committed: the group's offsets in the end; ends: those of the input topic.
+        committed: the group's offsets in the end; ends: those of the input topics.
         open_transactions: for each output topic, messages beyond the last stable offset.
         exactly_once: whether no input may have two outcomes.
         may_skip: inputs that may lack an outcome, since retention removed them unread.
         may_be_too_large: whether a long article may be a dead letter instead.
         two_models: whether the workers had two models.
-        wire: how the messages are spelled.
     """
 
     count: int
-    input: str
-    positions: Mapping[int, tuple[int, int]]
+    feed: Feed
+    positions: Mapping[int, Position]
     outputs: str
     letters: str
     seen: Sequence[Seen]
     records: Mapping[str, Sequence[Record]]
     samples: Sequence[Sample]
-    committed: Mapping[int, int]
-    ends: Mapping[int, int]
+    committed: Mapping[TopicPartition, int]
+    ends: Mapping[TopicPartition, int]
     open_transactions: Mapping[str, int]
     exactly_once: bool = True
     may_skip: frozenset[int] = frozenset()
     may_be_too_large: bool = False
     two_models: bool = False
-    wire: Wire = JSON_WIRE
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +100,7 @@ def check(evidence: Evidence) -> Verdict:
     ]
     found |= {
         # Nothing is ever gone from these topics, and all that is in them names its input.
-        "cannot be said": [f"{one.reason} in {one.partition}" for one in audited.unsaid],
+        "cannot be said": [f"{one.reason} in {_named(one.partition)}" for one in audited.unsaid],
         "committed too far": list(_committed_too_far(evidence)),
         "wrong outcome": list(_wrong(evidence)),
         "left open": [
@@ -123,16 +121,16 @@ def _audited(evidence: Evidence) -> Findings:
     A message stands at its number here: a topic that is made again gives its offsets twice.
     """
     answered = {one.number for one in evidence.seen}
-    inputs_of = {
-        TopicPartition(evidence.input, part): Range(0, evidence.count)
-        for part in range(inputs.PARTITIONS)
-    }
+    feed = evidence.feed
     audit = Audit(
-        inputs_of, evidence.wire.comparison, exactly_once=evidence.exactly_once, most=evidence.count
+        {partition: Range(0, evidence.count) for partition in feed.partitions},
+        feed.wire.comparison,
+        exactly_once=evidence.exactly_once,
+        most=evidence.count,
     )
     for number in range(evidence.count):
         if number not in evidence.may_skip or number in answered:
-            audit.note_input(_raw(evidence.wire.record(number), _place(evidence, number)))
+            audit.note_input(_raw(feed.record(number), _place(feed, number)))
     for one in evidence.seen:
         if 0 <= one.number < evidence.count:
             role = Role.DEAD_LETTERS if one.topic == evidence.letters else Role.OUTPUT
@@ -142,9 +140,8 @@ def _audited(evidence: Evidence) -> Findings:
 
 def _as_numbered(evidence: Evidence, one: Seen) -> RawMessage:
     """An outcome that names its input by the place that it has here, if it named the right one."""
-    record, place = one.record, _place(evidence, one.number)
-    partition, offset = evidence.positions[one.number]
-    right = Position(TopicPartition(evidence.input, partition), offset)
+    record, place = one.record, _place(evidence.feed, one.number)
+    right = evidence.positions[one.number]
     assert record.partition is not None
     assert record.offset is not None
     position = Position(TopicPartition(one.topic, record.partition), record.offset)
@@ -152,15 +149,15 @@ def _as_numbered(evidence: Evidence, one: Seen) -> RawMessage:
     if source_in(headers) == right:
         headers = tuple(
             (name, str(place.offset).encode())
-            if (name, value) == (f"{ERRORS}offset", str(offset).encode())
+            if (name, value) == (f"{ERRORS}offset", str(right.offset).encode())
             else (name, value)
             for name, value in with_source(headers, place)
         )
     return _raw(replace(record, headers=headers), position)
 
 
-def _place(evidence: Evidence, number: int) -> Position:
-    return Position(TopicPartition(evidence.input, number % inputs.PARTITIONS), number)
+def _place(feed: Feed, number: int) -> Position:
+    return Position(feed.place(number), number)
 
 
 def _raw(record: Record, position: Position) -> RawMessage:
@@ -191,58 +188,56 @@ def _committed_too_far(evidence: Evidence) -> Iterator[str]:
         assert one.record.offset is not None
         first.setdefault(one.number, (one.topic, one.record.partition, one.record.offset))
     by_position = {position: n for n, position in evidence.positions.items()}
-    resolved = dict.fromkeys(range(inputs.PARTITIONS), 0)
+    resolved = dict.fromkeys(evidence.feed.partitions, 0)
     for sample in evidence.samples:
         for partition, offset in sample.committed.items():
             for before in range(resolved[partition], offset):
-                number = by_position.get((partition, before))
+                number = by_position.get(Position(partition, before))
                 if number is None or number in evidence.may_skip:
                     continue
                 outcome = first.get(number)
                 if outcome is None or outcome[2] >= sample.ends[outcome[0]][outcome[1]]:
-                    yield f"offset {offset} of [{partition}] before message {number} was resolved"
+                    place = f"offset {offset} of {_named(partition)}"
+                    yield f"{place} before message {number} was resolved"
             resolved[partition] = max(resolved[partition], offset)
 
 
 def _wrong(evidence: Evidence) -> Iterator[str]:
     for one in evidence.seen:
-        sent = evidence.wire.record(one.number)
-        code = evidence.wire.rejected(one.number)
-        expected = replace(inputs.expected(one.number), rejected=code)
+        right = evidence.feed.wire.expected(one.number)
         problem = (
-            _wrong_letter(evidence, one, code)
+            _wrong_letter(evidence, one, right.rejected)
             if one.topic == evidence.letters
-            else _wrong_output(one.record, sent, expected, evidence.two_models, evidence.wire)
+            else _wrong_output(evidence, one, right)
         )
+        if problem is None and one.record.partition != evidence.feed.output_partition(one.number):
+            problem = f"in {one.topic}[{one.record.partition}], another partition than its place"
         if problem:
             yield f"message {one.number}: {problem}"
 
 
 def _wrong_letter(evidence: Evidence, one: Seen, code: str | None) -> str | None:
     headers = dict(one.record.headers)
-    if code is None and evidence.may_be_too_large and inputs.is_long(one.number):
+    if code is None and evidence.may_be_too_large and evidence.feed.wire.is_long(one.number):
         code = "too_large"
     if code is None:
         return "a good message is a dead letter"
-    partition, offset = evidence.positions[one.number]
-    told = [headers.get(ERRORS + name) for name in ("code", "partition", "offset")]
-    if told != [code.encode(), str(partition).encode(), str(offset).encode()]:
+    (topic, partition), offset = evidence.positions[one.number]
+    told = [headers.get(ERRORS + name) for name in ("code", "topic", "partition", "offset")]
+    if told != [str(text).encode() for text in (code, topic, partition, offset)]:
         return f"a dead letter that tells {told}"
     return None
 
 
-def _wrong_output(
-    record: Record, sent: Record, expected: inputs.Expected, two_models: bool, wire: Wire
-) -> str | None:
+def _wrong_output(evidence: Evidence, one: Seen, expected: inputs.Expected) -> str | None:
     if expected.rejected is not None:
         return f"enriched, though it is {expected.rejected}"
-    if record.partition != sent.partition:
-        return "another partition than it came in"
-    if sent.value is None or record.value is None:
+    value, wire = one.record.value, evidence.feed.wire
+    if value is None or wire.record(one.number).value is None:
         return None  # a null value that came or went is told already
-    document = wire.read(record.value)
+    document = wire.read(value)
     entities, tagging = document.get("entities"), document.get("tagging", {})
-    model = model_of(document["id"]) if two_models else INFO
+    model = model_of(document["id"]) if evidence.two_models else INFO
     if tagging.get("model") != model.name:
         return f"tagged by {tagging.get('model')}"
     assert expected.entities is not None
@@ -255,13 +250,19 @@ def _wrong_output(
     return None
 
 
-def not_committed(committed: Mapping[int, int], ends: Mapping[int, int]) -> list[str]:
+def not_committed(
+    committed: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
+) -> list[str]:
     """Partitions in which the group does not stand at the end."""
     return [
-        f"[{partition}] stands at {committed.get(partition)}, its end is {end}"
+        f"{_named(partition)} stands at {committed.get(partition)}, its end is {end}"
         for partition, end in ends.items()
         if end and committed.get(partition) != end
     ]
+
+
+def _named(partition: TopicPartition) -> str:
+    return f"{partition.topic}[{partition.partition}]"
 
 
 def _taken_back(evidence: Evidence) -> Iterator[str]:

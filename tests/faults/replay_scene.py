@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 import sys
 import threading
@@ -32,14 +33,17 @@ PARTITIONS, DEAD_PARTITIONS = 6, 3
 #: A replay must get on, and must end, within so many seconds.
 PATIENCE_S = 240.0
 
-#: Letters of one transaction of the worker that writes them; one transaction in so many is taken
-#: back, and so leaves a gap.
-_GROUP, _ABORT_EVERY = 40, 5
+#: Letters of one transaction of the worker that writes them, from and to; the share of transactions
+#: that are taken back, and so leave a gap.
+_GROUP, _TAKEN_BACK = (20, 60), 0.2
 
 #: Seconds for which the worker keeps a transaction open, so that a reader cannot see behind it.
 _OPEN_S = 0.2
 
 _TIMEOUT_MS = 4_000
+
+#: Seconds that a seed draws from between what a run waits for and its next fault.
+_MOMENT_S = 0.5
 
 _CODES = (RejectCode.INVALID_JSON, RejectCode.NO_TEXT, RejectCode.WRONG_TYPE)
 
@@ -66,6 +70,7 @@ class ReplayScene:
         at_least: letters that there are before the first replay; more come all the while.
         proxied: whether the replays reach the broker through the proxy.
         sabotage: name of a deliberate defect of every replay.
+        draw: what the moments and the sizes of the worker's transactions are drawn by.
     """
 
     def __init__(
@@ -76,8 +81,11 @@ class ReplayScene:
         at_least: int,
         proxied: bool = False,
         sabotage: str | None = None,
+        draw: str = "",
     ) -> None:
         self.broker = broker
+        #: Decides everything of the run that may be one way or another.
+        self.draw, self._sizes = random.Random(draw), random.Random(draw)
         self.own = broker.direct
         self._bootstrap = broker.proxied if proxied else broker.direct
         self._folder = folder
@@ -167,6 +175,7 @@ class ReplayScene:
         """The same, after a fault."""
         self.wait_sent()
         self.result.recoveries_s.append(time.monotonic() - self._fault_at)
+        time.sleep(self.draw.uniform(0.0, _MOMENT_S))
 
     def sent(self) -> int:
         """Offsets of the origin behind which a reader gets now."""
@@ -253,10 +262,10 @@ class ReplayScene:
 
     def _write(self, open_s: float = 0.0) -> None:
         """One transaction, now and then after one that is taken back."""
-        group = self.written // _GROUP
-        for is_last in (False, True) if group % _ABORT_EVERY == 0 else (True,):
+        size = self._sizes.randint(*_GROUP)
+        for is_last in (False, True) if self._sizes.random() < _TAKEN_BACK else (True,):
             self._client.begin_transaction()
-            records = [self._letter(self.written + at) for at in range(_GROUP)]
+            records = [self._letter(self.written + at) for at in range(size)]
             helpers.put(self._client, self.dead, records)
             self._client.flush(helpers.CALL_TIMEOUT_S)
             self._stop.wait(open_s)
@@ -264,7 +273,7 @@ class ReplayScene:
                 self._client.commit_transaction(helpers.CALL_TIMEOUT_S)
             else:
                 self._client.abort_transaction(helpers.CALL_TIMEOUT_S)
-        self.written += _GROUP
+        self.written += size
 
     def _letter(self, number: int) -> Record:
         raw = original(self.origin, number)

@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 from tests.faults.broker import Broker
+from tests.faults.feed import Shape
 from tests.faults.result import Result
 from tests.faults.scene import Scene
 
@@ -31,6 +33,7 @@ class Row:
         in_avro: whether the messages are in Avro, with a schema registry.
         settings: of every worker.
         deliveries: the modes that it means something in.
+        shapes: of what is fed, that it means something with.
     """
 
     name: str
@@ -44,6 +47,21 @@ class Row:
     in_avro: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
     deliveries: tuple[str, ...] = (EXACTLY_ONCE, AT_LEAST_ONCE)
+    shapes: tuple[Shape, ...] = tuple(Shape)
+
+    def shape(self, delivery: str, seed: int) -> Shape | None:
+        """Of what is fed in a run; None where the row has a feed of its own.
+
+        The name of the row says with which it begins, and each seed takes the next. The second
+        mode is three ahead, so that a row in both modes meets every shape within three seeds.
+        Without a seed it is the first.
+        """
+        if not self.shapes:
+            return None
+        if not seed:
+            return self.shapes[0]
+        begin = crc32(self.name.encode()) + 3 * (delivery == AT_LEAST_ONCE)
+        return self.shapes[(begin + seed) % len(self.shapes)]
 
     def run(
         self,
@@ -54,8 +72,13 @@ class Row:
         rate: float,
         at_least: int,
         sabotage: str | None = None,
+        seed: int = 0,
     ) -> Result:
-        """Do it; blocks for as long as it takes. The network is healed afterwards."""
+        """Do it; blocks for as long as it takes. The network is healed afterwards.
+
+        Args:
+            seed: of all that is drawn, the shape of what is fed too.
+        """
         broker.proxy.shelters = self.sheltered
         try:
             with Scene(
@@ -69,6 +92,9 @@ class Row:
                 two_models=self.two_models,
                 sabotage=sabotage,
                 in_avro=self.in_avro,
+                shape=self.shape(delivery, seed) or Shape.KEYLESS,
+                seed=seed,
+                name=self.name,
                 **self.settings,
             ) as scene:
                 self.script(scene)

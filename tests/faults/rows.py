@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import random
 import time
 from dataclasses import replace
 
 from tests.faults import (
+    rows_bounded,
     rows_broker,
     rows_group,
     rows_network,
@@ -18,14 +18,10 @@ from tests.faults.proxy import Api
 from tests.faults.row import EXACTLY_ONCE, Row
 from tests.faults.scene import Scene
 
-#: Of the faults that follow each other in the last row.
-_SEED = 20_261_124
-
 
 def everything(scene: Scene) -> None:
     """Faults of all kinds, one after the other and two at a time, in an order drawn by a seed."""
-    draw = random.Random(_SEED)
-    proxy = scene.broker.proxy
+    draw, proxy = scene.draw, scene.broker.proxy
     workers = scene.start(3)
 
     def kill() -> None:
@@ -118,6 +114,7 @@ ROWS = (
     *rows_group.ROWS,
     *rows_broker.ROWS,
     *rows_network.ROWS,
+    *rows_bounded.ROWS,
     *rows_replay.ROWS,
     _EVERYTHING,
     *_OF_TWO_MODELS,

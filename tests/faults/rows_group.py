@@ -16,7 +16,7 @@ def churned(scene: Scene, turns: int = 6) -> None:
     workers = scene.start(2)
     for turn in range(turns):
         workers.append(scene.start_worker())
-        time.sleep(1)
+        time.sleep(scene.draw.uniform(0.3, 1.7))
         leaving = workers.pop(0)
         if turn % 3 == 2:
             scene.kill(leaving)
@@ -68,12 +68,12 @@ def retention_passed(scene: Scene) -> None:
     (worker,) = scene.start(1)
     assert worker.terminate() == 0, worker.log.read_text()
     time.sleep(1.5)  # more comes in that nobody reads
-    bootstrap = scene.broker.direct
-    committed = helpers.committed_offsets(bootstrap, scene.group, scene.input)
-    ends = helpers.end_offsets(bootstrap, scene.input)
+    committed, ends = scene.committed(), scene.ends()
     removed = {partition: (committed[partition] + ends[partition]) // 2 for partition in committed}
     assert all(removed[partition] > committed[partition] for partition in removed)
-    helpers.delete_records(bootstrap, scene.input, removed)
+    for topic in scene.feed.topics:
+        before = {one.partition: end for one, end in removed.items() if one.topic == topic}
+        helpers.delete_records(scene.broker.direct, topic, before)
     strict = scene.start_worker(auto_offset_reset="error", ready=False)
     assert scene.wait_dead(strict) == 1
     assert "auto_offset_reset" in strict.log.read_text(), strict.log.read_text()

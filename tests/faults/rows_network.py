@@ -17,7 +17,7 @@ def cut(scene: Scene) -> None:
     """Every connection breaks, again and again."""
     scene.start(3)
     for _ in range(5):
-        time.sleep(0.7)
+        scene.await_moment()
         scene.fault()
         scene.broker.proxy.cut()
         scene.wait_recovered()
@@ -36,10 +36,10 @@ def away(scene: Scene) -> None:
 
 
 def slow(scene: Scene) -> None:
-    """Every request and every answer takes 150 ms more, for some seconds."""
+    """Every request and every answer takes 100 to 200 ms more, for some seconds."""
     scene.start(3)
     scene.fault()
-    scene.broker.proxy.delay_s = 0.15
+    scene.broker.proxy.delay_s = scene.draw.uniform(0.1, 0.2)
     time.sleep(6)
     scene.broker.proxy.delay_s = 0.0
     scene.wait_recovered()
@@ -176,7 +176,7 @@ def _end(scene: Scene) -> Api:
 ROWS = (
     Row("cut", "network", "connections cut", cut, proxied=True),
     Row("away", "network", "no connection for 6 s", away, proxied=True),
-    Row("slow", "network", "150 ms more in each direction", slow, proxied=True),
+    Row("slow", "network", "100 to 200 ms more in each direction", slow, proxied=True),
     Row(
         "brokers_forgotten",
         "network",

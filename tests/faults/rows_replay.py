@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import signal
 import subprocess
 import time
@@ -28,9 +27,6 @@ _SLOW = "--rate=60"
 #: Seconds that a transaction stays open behind which a replay must not look too short.
 _OPEN_S = 8.0
 
-#: Of the moments at which a replay is killed from outside.
-_SEED = 20_261_129
-
 
 @dataclass(frozen=True, slots=True)
 class ReplayRow(Row):
@@ -45,11 +41,17 @@ class ReplayRow(Row):
         rate: float,  # noqa: ARG002 - letters come as they come
         at_least: int,
         sabotage: str | None = None,
+        seed: int = 0,
     ) -> Result:
         """Do it; blocks for as long as it takes. The network is healed afterwards."""
         try:
             with ReplayScene(
-                broker, folder, at_least=at_least, proxied=self.proxied, sabotage=sabotage
+                broker,
+                folder,
+                at_least=at_least,
+                proxied=self.proxied,
+                sabotage=sabotage,
+                draw=f"{seed} {self.name}",
             ) as scene:
                 self.script(scene)
                 return scene.finish()
@@ -61,7 +63,7 @@ def killed_at(points: Sequence[str] = POINTS) -> Callable[[ReplayScene], None]:
     """A replay kills itself at each of these points, and is begun again."""
 
     def script(scene: ReplayScene) -> None:
-        for point in points:
+        for point in scene.draw.sample(points, len(points)):
             passes = _PASSES.get(point.partition(".")[0], _USUAL_PASSES)
             # So few at a time, that something is left for the next one.
             replay = scene.start(f"{point}:{passes}:kill", "--rate=2000")
@@ -74,11 +76,10 @@ def killed_at(points: Sequence[str] = POINTS) -> Callable[[ReplayScene], None]:
 
 def killed(scene: ReplayScene) -> None:
     """A replay is killed from outside, at any moment, and begun again."""
-    draw = random.Random(_SEED)
     for _ in range(8):
         replay = scene.start(None, "--rate=300")
         scene.wait_sent()
-        time.sleep(draw.uniform(0.0, 1.0))
+        time.sleep(scene.draw.uniform(0.0, 1.0))
         replay.kill()
         scene.wait_dead(replay)
         scene.fault(kills=1)
@@ -216,6 +217,7 @@ def _row(
         proxied=proxied,
         cluster=cluster,
         deliveries=(EXACTLY_ONCE,),
+        shapes=(),
     )
 
 

@@ -36,6 +36,7 @@ def killed_at(points: Sequence[str] = POINTS) -> Callable[[Scene], None]:
     def script(scene: Scene) -> None:
         scene.start(2)
         here = [one for one in points if scene.transactional or one not in TRANSACTIONAL]
+        scene.draw.shuffle(here)
         for pair in _pairs(here):
             doomed = {point: _doomed(scene, point) for point in pair}
             crowd: list[WorkerProcess] = []
@@ -68,8 +69,13 @@ def _step(point: str) -> str:
 
 
 def _doomed(scene: Scene, point: str) -> WorkerProcess:
-    passes = _PASSES.get(_step(point), _USUAL_PASSES)
-    return scene.start_worker(f"{point}:{passes}:kill", ready=False)
+    return scene.start_worker(f"{point}:{_passes(scene, point)}:kill", ready=False)
+
+
+def _passes(scene: Scene, point: str) -> int:
+    """The pass of a point at which the fault comes; the seed moves it."""
+    usual = _PASSES.get(_step(point), _USUAL_PASSES)
+    return usual if usual == 1 else round(usual * scene.draw.uniform(0.5, 1.5))
 
 
 def _provoke(scene: Scene, doomed: WorkerProcess, step: str) -> list[WorkerProcess]:
@@ -102,8 +108,8 @@ def stopped_at(*points: str) -> Callable[[Scene], None]:
     def script(scene: Scene) -> None:
         scene.start(2)
         for point in points:
-            passes = _PASSES.get(_step(point), _USUAL_PASSES)
-            zombie = scene.start_worker(f"{point}:{passes}:stop", ready=False)
+            fault = f"{point}:{_passes(scene, point)}:stop"
+            zombie = scene.start_worker(fault, ready=False)
             scene.wait_for(partial(_is_stopped, zombie), f"the stop at {point}")
             scene.fault()
             asleep_until = time.monotonic() + _ASLEEP_S

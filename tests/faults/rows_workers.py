@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
@@ -19,11 +19,12 @@ _COMMAND = ("-m", "tests.faults.light_workers")
 _WORKERS = 3
 
 
-def one_of_several_killed(scene: Scene, numbers: Sequence[int] = (1, 2, 3, 2)) -> None:
+def one_of_several_killed(scene: Scene, times: int = 4) -> None:
     """A worker is killed, again and again; its supervisor starts it anew."""
     (supervisor,) = scene.start(1, command=_COMMAND, workers=_WORKERS)
     scene.wait_for(partial(_are_all_there, supervisor), "all workers")
-    for number in numbers:
+    for _ in range(times):
+        number = scene.draw.randint(1, _WORKERS)
         pid = _pids(supervisor)[number]
         scene.fault(kills=1)
         os.kill(pid, signal.SIGKILL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -12,13 +13,16 @@ from typing import Any, Self
 
 from confluent_kafka import KafkaException
 
-from tests.faults import accounts, audited, inputs
+from consumer.contracts.messages import TopicPartition
+from tests.faults import accounts, audited
 from tests.faults.broker import Broker
+from tests.faults.feed import Feed, Shape
 from tests.faults.feeder import Feeder
 from tests.faults.invariants import Evidence, Verdict, check, not_committed
 from tests.faults.result import Result
+from tests.faults.transactional_feeder import TransactionalFeeder
 from tests.faults.watcher import Watcher
-from tests.faults.wires import JSON_WIRE, AvroWire, Wire
+from tests.faults.wires import AvroWire, JsonWire, Wire
 from tests.integration import helpers
 from tests.integration.worker_process import WorkerProcess
 
@@ -40,6 +44,12 @@ _SETTINGS: dict[str, Any] = {
     "in_flight_articles": 1_000,
     "dead_letter_max_ratio": 1.0,
 }
+#: Seconds that a seed draws from between what a run waits for and its next fault.
+_MOMENT_S = 0.7
+
+#: Articles of a batch, and milliseconds between two commits, that a seed draws from.
+_BATCHES, _INTERVALS_MS = (32, 64, 128), (50, 100, 200)
+
 _CLIENT_848 = {"max.poll.interval.ms": "6000"}
 _CLIENT = {**_CLIENT_848, "session.timeout.ms": "2500", "heartbeat.interval.ms": "500"}
 
@@ -56,6 +66,9 @@ class Scene:
         two_models: whether the workers have two models.
         sabotage: name of a deliberate defect of every worker.
         in_avro: whether the messages are in Avro, with a schema registry.
+        shape: of what is fed.
+        seed: of all that is drawn; with 0 the sizes and the settings are the usual ones.
+        name: of the row, so that each draws by itself.
     """
 
     def __init__(
@@ -71,9 +84,14 @@ class Scene:
         two_models: bool = False,
         sabotage: str | None = None,
         in_avro: bool = False,
+        shape: Shape = Shape.KEYLESS,
+        seed: int = 0,
+        name: str = "",
         **settings: Any,
     ) -> None:
         self.broker = broker
+        #: Decides everything of the run that may be one way or another.
+        self.draw = random.Random(f"{seed} {name} {delivery}")
         #: Bootstrap servers of the run's own clients.
         self.own = broker.proxied if sheltered else broker.direct
         self._folder = folder
@@ -81,16 +99,18 @@ class Scene:
         self._sabotage = sabotage
         self._two_models = two_models
         suffix = uuid.uuid4().hex[:8]
-        self.input, self.output, self.letters = (f"{name}-{suffix}" for name in ("in", "out", "dl"))
+        taken, self.output, self.letters = (f"{one}-{suffix}" for one in ("in", "out", "dl"))
         self.group = f"faults-{suffix}"
         self.registry = broker.registry() if in_avro else None
         self._wire: Wire = (
-            JSON_WIRE if self.registry is None else AvroWire(self.registry, self.input)
+            JsonWire(seed) if self.registry is None else AvroWire(self.registry, taken, seed)
         )
+        self.feed = Feed(taken, shape, seed, self._wire)
         self._settings: dict[str, Any] = {
             **_SETTINGS,
+            **(self._drawn() if seed else {}),
             "bootstrap_servers": broker.proxied if proxied else broker.direct,
-            "input_topics": self.input,
+            "input_topics": ",".join(self.feed.topics),
             "output_topic": self.output,
             "dead_letter_topic": self.letters,
             "group_id": self.group,
@@ -99,10 +119,13 @@ class Scene:
             **{name: value for name, value in settings.items() if name != "kafka"},
             "kafka": {**self._client(settings), **settings.get("kafka", {})},
         }
-        for topic in (self.input, self.output, self.letters):
-            helpers.create_topic(self.own, topic, inputs.PARTITIONS)
-        self.feeder = Feeder(self.own, self.input, rate, at_least, self._wire)
-        self.watcher = Watcher(self.own, self.group, self.input, (self.output, self.letters))
+        for topic, partitions in self.feed.topics.items():
+            helpers.create_topic(self.own, topic, partitions)
+        for topic in (self.output, self.letters):
+            helpers.create_topic(self.own, topic, self.feed.output_partitions)
+        feeder = TransactionalFeeder if shape is Shape.TRANSACTIONAL else Feeder
+        self.feeder: Feeder = feeder(self.own, self.feed, rate, at_least)
+        self.watcher = Watcher(self.own, self.group, self.feed, (self.output, self.letters))
         self.workers: list[WorkerProcess] = []
         self.result = Result()
         self._faults_at: list[float] = []
@@ -112,6 +135,13 @@ class Scene:
         #: Workers that end with exit code 1 get a successor, as in production.
         self.supervised = False
         self._succeeded: set[int] = set()
+
+    def _drawn(self) -> Mapping[str, int]:
+        """Settings that the seed moves."""
+        return {
+            "batch_articles": self.draw.choice(_BATCHES),
+            "commit_interval_ms": self.draw.choice(_INTERVALS_MS),
+        }
 
     @staticmethod
     def _client(settings: Mapping[str, Any]) -> Mapping[str, str]:
@@ -132,6 +162,7 @@ class Scene:
         failure: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self.feeder.abandon()
         for worker in self.workers:
             # Also one that is stopped in mid-run by a row that failed.
             if worker.process.poll() is None:
@@ -140,7 +171,7 @@ class Scene:
         if isinstance(self._wire, AvroWire):
             self._wire.close()
         if kind is None:
-            helpers.delete_topics(self.own, (self.input, self.output, self.letters))
+            helpers.delete_topics(self.own, (*self.feed.topics, self.output, self.letters))
 
     def start_worker(
         self,
@@ -179,7 +210,12 @@ class Scene:
         if not self.feeder.count:
             self.feeder.start()
         self.wait_for(lambda: len(self.watcher.numbers) > 50, "the first outcomes")
+        self.await_moment()
         return started
+
+    def await_moment(self) -> None:
+        """As long as the seed says, so that what comes next may meet anything."""
+        time.sleep(self.draw.uniform(0.0, _MOMENT_S))
 
     def fault(self, kills: int = 0) -> None:
         """A fault happens now."""
@@ -202,10 +238,15 @@ class Scene:
         fed_at = self.feeder.fed_at
 
         def recovered() -> bool:
-            newest = [self.watcher.newest.get(part, -1) for part in range(inputs.PARTITIONS)]
+            newest = [self.watcher.newest.get(part, -1) for part in self.feed.partitions]
             return all(number >= 0 and fed_at[number] > at for number in newest)
 
         self.wait_for(recovered, "work goes on after the fault")
+        self.note_recovery()
+        self.await_moment()
+
+    def note_recovery(self) -> None:
+        """Work goes on after the last fault."""
         self.result.recoveries_s.append(time.monotonic() - self._faults_at[-1])
 
     def wait_for(
@@ -237,18 +278,14 @@ class Scene:
 
     def _diagnosis(self, missing: Sequence[int]) -> str:
         """What a person needs to see of messages without an outcome."""
-        own = self.own
         shown = {number: self.feeder.positions.get(number) for number in missing[:20]}
-        try:
-            committed = str(helpers.committed_offsets(own, self.group, self.input))
-        except KafkaException:
-            committed = "not to be had: a transaction holds them"
         self.broker.keep_logs(self._folder)
         return (
             f"{self.feeder.count} fed, {len(self.feeder.positions)} acknowledged\n"
             f"{len(missing)} missing, the first at {shown}\n"
-            f"committed {committed} of {helpers.end_offsets(own, self.input)}\n"
-            f"behind open transactions {self._open_transactions()}\n{accounts.logs(self.workers)}"
+            f"committed {_if_told(self.committed)} of {_if_told(self.ends)}\n"
+            f"behind open transactions {_if_told(self._open_transactions)}\n"
+            f"{accounts.logs(self.workers)}"
         )
 
     def is_idle(self) -> bool:
@@ -291,21 +328,20 @@ class Scene:
         verdict = check(
             Evidence(
                 count=count,
-                input=self.input,
+                feed=self.feed,
                 positions=self.feeder.positions,
                 outputs=self.output,
                 letters=self.letters,
                 seen=self.watcher.seen,
                 records=records,
                 samples=self.watcher.samples,
-                committed=helpers.committed_offsets(own, self.group, self.input),
-                ends=helpers.end_offsets(own, self.input),
+                committed=self.committed(),
+                ends=self.ends(),
                 open_transactions=self._open_transactions(),
                 exactly_once=self.transactional,
                 may_skip=self.may_skip,
                 may_be_too_large=self.may_be_too_large,
                 two_models=self._two_models,
-                wire=self._wire,
             )
         )
         problems += self._audit()
@@ -313,6 +349,26 @@ class Scene:
             verdict.lost, verdict.doubled, (*verdict.violations, *problems)
         )
         return self.result
+
+    def committed(self) -> dict[TopicPartition, int]:
+        """The group's offsets in the input topics.
+
+        Raises:
+            KafkaException: a transaction holds them.
+        """
+        return {
+            TopicPartition(topic, partition): offset
+            for topic in self.feed.topics
+            for partition, offset in helpers.committed_offsets(self.own, self.group, topic).items()
+        }
+
+    def ends(self, isolation: str = "read_committed") -> dict[TopicPartition, int]:
+        """Where the input topics end for a reader."""
+        return {
+            TopicPartition(topic, partition): end
+            for topic in self.feed.topics
+            for partition, end in helpers.end_offsets(self.own, topic, isolation).items()
+        }
 
     def begin_outcomes_here(self) -> None:
         """What the output topics hold by now is of an input topic that is gone."""
@@ -330,12 +386,11 @@ class Scene:
         return audited.violations(settings, *begin)
 
     def _all_committed(self) -> bool:
-        own = self.own
         try:
-            committed = helpers.committed_offsets(own, self.group, self.input)
+            committed = self.committed()
         except KafkaException:
             return False  # a transaction holds them
-        return not not_committed(committed, helpers.end_offsets(own, self.input))
+        return not not_committed(committed, self.ends())
 
     def _alive(self) -> list[WorkerProcess]:
         return [worker for worker in self.workers if worker.process.poll() is None]
@@ -362,3 +417,12 @@ class Scene:
         deadline = time.monotonic() + 15
         while any(self._open_transactions().values()) and time.monotonic() < deadline:
             time.sleep(0.2)
+
+
+def _if_told(ask: Callable[[], object]) -> str:
+    """The answer for a person, where there is one: a topic may be gone, a transaction may hold
+    offsets."""
+    try:
+        return str(ask())
+    except KafkaException as refused:
+        return f"(not to be had: {refused})"

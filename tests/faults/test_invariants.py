@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -12,61 +13,77 @@ import pytest
 from consumer.contracts.headers import with_source
 from consumer.contracts.messages import Position, TopicPartition
 from tests.faults import inputs
+from tests.faults.feed import Feed, Shape
 from tests.faults.invariants import Evidence, check
 from tests.faults.light_tagger import INFO
 from tests.faults.watcher import Sample, Seen
+from tests.faults.wires import JsonWire
 from tests.integration.helpers import Record
 
 COUNT = 300
+FEED = Feed("in")
 POISON, TOMBSTONE = 40, 96
 
 
-def _outcome(number: int, offset: int) -> tuple[str, Record]:
-    sent, right = inputs.record(number), inputs.expected(number)
-    assert sent.partition is not None
-    headers = tuple(
-        with_source(sent.headers, Position(TopicPartition("in", sent.partition), number // 6))
-    )
+def _positions(feed: Feed) -> dict[int, Position]:
+    ends: Counter[TopicPartition] = Counter()
+    positions = {}
+    for number in range(COUNT):
+        place = feed.place(number)
+        positions[number] = Position(place, ends[place])
+        ends[place] += 1
+    return positions
+
+
+def _outcome(feed: Feed, number: int, at: Position, offset: int) -> tuple[str, Record]:
+    sent, right = feed.record(number), feed.wire.expected(number)
+    headers = tuple(with_source(sent.headers, at))
+    stands: dict[str, Any] = {"partition": feed.output_partition(number), "offset": offset}
     if right.rejected is not None:
-        reasons = _reasons(number, right.rejected)
-        return "dl", replace(sent, headers=(*headers, *reasons), offset=offset)
+        reasons = _reasons(sent, at, right.rejected)
+        return "dl", replace(sent, headers=(*headers, *reasons), **stands)
     if sent.value is None:
-        return "out", replace(sent, headers=headers, offset=offset)
+        return "out", replace(sent, headers=headers, **stands)
     assert right.entities is not None
     added = {
         "entities": [entity._asdict() for entity in right.entities],
         "tagging": {"model": INFO.name},
     }
     value = sent.value[:-1] + b"," + json.dumps(added, separators=(",", ":")).encode()[1:]
-    return "out", replace(sent, value=value, headers=headers, offset=offset)
+    return "out", replace(sent, value=value, headers=headers, **stands)
 
 
-def _reasons(number: int, code: str, stage: str = "prepare") -> list[tuple[str, bytes]]:
+def _reasons(
+    sent: Record, at: Position, code: str, stage: str = "prepare"
+) -> list[tuple[str, bytes]]:
     told = {
         "code": code,
         "stage": stage,
-        "topic": "in",
-        "partition": number % 6,
-        "offset": number // 6,
-        "timestamp": inputs.record(number).timestamp_ms,
+        "topic": at.topic_partition.topic,
+        "partition": at.topic_partition.partition,
+        "offset": at.offset,
+        "timestamp": sent.timestamp_ms,
     }
     return [(f"__nerstream.errors.{name}", str(value).encode()) for name, value in told.items()]
 
 
-def _good() -> Evidence:
-    ends: dict[str, dict[int, int]] = {"out": dict.fromkeys(range(6), 0), "dl": {}}
-    ends["dl"] = dict.fromkeys(range(6), 0)
+def _good(feed: Feed = FEED) -> Evidence:
+    parts = range(feed.output_partitions)
+    ends = {topic: dict.fromkeys(parts, 0) for topic in ("out", "dl")}
+    positions = _positions(feed)
     seen: list[Seen] = []
-    for number in range(COUNT):
-        partition = number % 6
-        topic = "dl" if inputs.expected(number).rejected else "out"
-        seen.append(Seen(*_outcome(number, ends[topic][partition]), number, 0.0))
-        ends[topic][partition] += 1
-    committed = dict.fromkeys(range(6), COUNT // 6)
+    for number, at in positions.items():
+        topic = "dl" if feed.wire.expected(number).rejected else "out"
+        to = ends[topic]
+        partition = feed.output_partition(number)
+        seen.append(Seen(*_outcome(feed, number, at, to[partition]), number, 0.0))
+        to[partition] += 1
+    committed = dict.fromkeys(feed.partitions, 0)
+    committed |= {at.topic_partition: at.offset + 1 for at in positions.values()}
     return Evidence(
         count=COUNT,
-        input="in",
-        positions={number: (number % 6, number // 6) for number in range(COUNT)},
+        feed=feed,
+        positions=positions,
         outputs="out",
         letters="dl",
         seen=seen,
@@ -119,8 +136,10 @@ def _early_commit(good: Evidence) -> Evidence:
     )
 
 
-def test_a_good_run_passes() -> None:
-    verdict = check(_good())
+@pytest.mark.parametrize("shape", Shape)
+@pytest.mark.parametrize("seed", [0, 3])
+def test_a_good_run_passes(shape: Shape, seed: int) -> None:
+    verdict = check(_good(Feed("in", shape, seed, JsonWire(seed))))
     assert (verdict.lost, verdict.doubled, verdict.violations) == (0, 0, ())
 
 
@@ -131,7 +150,7 @@ def test_a_good_run_passes() -> None:
         (lambda good: _twice(good, 17), "doubled: message 17 in out[5]@10000: outcome number 2"),
         (lambda good: replace(good, count=200), "invented: an outcome of message 200"),
         (_swapped, "out of order: message 100 in out[4]@"),
-        (_early_commit, "committed too far: offset 50 of [0] before message 18"),
+        (_early_commit, "committed too far: offset 50 of in[0] before message 18"),
         (
             lambda good: _with(good, 17, value=b"{}"),
             "altered: message 17 in out[5]@2: changed: val",
@@ -158,11 +177,15 @@ def test_a_good_run_passes() -> None:
             "message 96 in out[0]@16: changed: value",
         ),
         (lambda good: _with(good, 17, partition=0), "another partition"),
+        (lambda good: _with(good, POISON, partition=0), "in dl[0], another partition"),
         (
             lambda good: replace(good, open_transactions={"out": 2, "dl": 0}),
             "left open: 2 messages",
         ),
-        (lambda good: replace(good, committed={**good.committed, 3: 49}), "not committed: [3]"),
+        (
+            lambda good: replace(good, committed={**good.committed, TopicPartition("in", 3): 49}),
+            "not committed: in[3]",
+        ),
         (
             lambda good: replace(good, records={**good.records, "dl": []}),
             "was shown and is gone",
@@ -189,9 +212,9 @@ def _refused_late(good: Evidence) -> Evidence:
     """The topic took the long article for too large when later messages had been written."""
     assert inputs.is_long(LONG)
     assert inputs.expected(POISON_BEHIND).rejected
-    sent = inputs.record(LONG)
-    named = with_source(sent.headers, Position(TopicPartition("in", 0), 0))
-    headers = (*named, *_reasons(LONG, "too_large", "publish"))
+    sent, at = FEED.record(LONG), good.positions[LONG]
+    named = with_source(sent.headers, at)
+    headers = (*named, *_reasons(sent, at, "too_large", "publish"))
     letter = replace(sent, headers=headers, offset=10_000)
     without = _without(good, LONG)
     return replace(
@@ -226,3 +249,17 @@ def test_many_violations_are_told_in_short() -> None:
     verdict = check(replace(_good(), seen=[], records={"out": [], "dl": []}))
     assert verdict.lost == COUNT
     assert f"lost: and {COUNT - 5} more" in verdict.violations
+
+
+def test_keys_that_stay_where_the_input_was_are_told() -> None:
+    """As a worker would leave them that takes the input's partition for the output's."""
+    good = _good(Feed("in", Shape.MOVED))
+    stayed = [
+        replace(
+            one,
+            record=replace(one.record, partition=good.feed.place(one.number).partition % 4),
+        )
+        for one in good.seen
+    ]
+    violations = check(replace(good, seen=stayed)).violations
+    assert any("another partition than its place" in line for line in violations), violations

@@ -8,6 +8,7 @@ import pytest
 
 from tests.conftest import registry_or_skip
 from tests.faults.broker import Broker
+from tests.faults.feed import Shape
 from tests.faults.row import AT_LEAST_ONCE, EXACTLY_ONCE, Row
 from tests.faults.rows import BY_NAME, ROWS
 from tests.faults.rows_group import churned
@@ -19,6 +20,9 @@ pytestmark = pytest.mark.kafka
 #: Enough for some ten transactions of each of six partitions.
 _MESSAGES = 1_500
 _RATE = 600
+
+#: The rows take them in turn, so that they are fed in every shape.
+_SEEDS = 3
 
 #: The steps at which a worker that is written wrongly loses or doubles.
 _STEPS = ("send.after", "offsets.after", "end.before", "end.after")
@@ -33,7 +37,7 @@ _SHORT = (
         EXACTLY_ONCE,
     ),
     (
-        Row("one_of_several_killed", "worker", "", lambda s: one_of_several_killed(s, (2, 1))),
+        Row("one_of_several_killed", "worker", "", lambda s: one_of_several_killed(s, 2)),
         EXACTLY_ONCE,
     ),
     (Row("supervisor_killed", "worker", "", lambda s: supervisor_killed(s, 1)), EXACTLY_ONCE),
@@ -45,22 +49,31 @@ _SHORT = (
 )
 
 
+_SEEDED = [(row, mode, 1 + at % _SEEDS) for at, (row, mode) in enumerate(_SHORT)]
+
+
 @pytest.mark.parametrize(
-    ("row", "delivery"), _SHORT, ids=[f"{row.name}-{delivery}" for row, delivery in _SHORT]
+    ("row", "delivery", "seed"),
+    _SEEDED,
+    ids=[f"{row.name}-{delivery}-{seed}" for row, delivery, seed in _SEEDED],
 )
 def test_each_input_has_one_outcome(
-    request: pytest.FixtureRequest, tmp_path: Path, row: Row, delivery: str
+    request: pytest.FixtureRequest, tmp_path: Path, row: Row, delivery: str, seed: int
 ) -> None:
     broker: Broker = request.getfixturevalue("cluster" if row.cluster else "broker")
     if row.in_avro:
         registry_or_skip(broker.registry)
-    result = row.run(broker, tmp_path, delivery, rate=_RATE, at_least=_MESSAGES)
+    result = row.run(broker, tmp_path, delivery, rate=_RATE, at_least=_MESSAGES, seed=seed)
     assert result.verdict.violations == ()
     assert result.verdict.lost == 0
     assert result.faults > 0
     assert len(result.recoveries_s) > 0
     if delivery == EXACTLY_ONCE:
         assert result.verdict.doubled == 0
+
+
+def test_the_short_matrix_is_fed_in_every_shape() -> None:
+    assert {row.shape(delivery, seed) for row, delivery, seed in _SEEDED} == set(Shape)
 
 
 def test_every_row_has_a_name_of_its_own() -> None:

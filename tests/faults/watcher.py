@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
 
+from consumer.contracts.messages import TopicPartition as Partition
 from tests.faults import inputs
+from tests.faults.feed import Feed
 from tests.integration import helpers
 from tests.integration.helpers import Record
 
@@ -43,7 +45,7 @@ class Sample:
     answers for must stand before them.
     """
 
-    committed: dict[int, int]
+    committed: dict[Partition, int]
     ends: dict[str, dict[int, int]] = field(default_factory=dict)
 
 
@@ -52,15 +54,13 @@ class Watcher:
 
     Args:
         group: the workers'.
-        input_topic, topics: what they read, and the output and the dead-letter topic.
+        feed, topics: what they read, and the output and the dead-letter topic.
     """
 
-    def __init__(
-        self, bootstrap: str, group: str, input_topic: str, topics: tuple[str, str]
-    ) -> None:
+    def __init__(self, bootstrap: str, group: str, feed: Feed, topics: tuple[str, str]) -> None:
         self._bootstrap = bootstrap
         self._group = group
-        self._input_topic = input_topic
+        self._feed = feed
         self._topics = topics
         self._stop = threading.Event()
         self._threads = [
@@ -73,7 +73,7 @@ class Watcher:
         #: Numbers that have an outcome, however many.
         self.numbers: set[int] = set()
         #: For each input partition the highest number that has an outcome.
-        self.newest: dict[int, int] = {}
+        self.newest: dict[Partition, int] = {}
 
     def start(self) -> None:
         for thread in self._threads:
@@ -104,7 +104,7 @@ class Watcher:
             [
                 TopicPartition(topic, part, OFFSET_BEGINNING)
                 for topic in self._topics
-                for part in range(inputs.PARTITIONS)
+                for part in range(self._feed.output_partitions)
             ]
         )
         try:
@@ -123,18 +123,24 @@ class Watcher:
         number = int(dict(record.headers)[inputs.NUMBER] or b"-1")
         self.seen.append(Seen(topic, record, number, time.monotonic()))
         self.numbers.add(number)
-        part = number % inputs.PARTITIONS
+        part = self._feed.place(number)
         self.newest[part] = max(number, self.newest.get(part, -1))
 
     def _sample(self) -> None:
         reader = helpers.group_reader(self._bootstrap, self._group)
         plain = helpers.group_reader(self._bootstrap, f"{self._group}-ends", "read_uncommitted")
-        parts = range(inputs.PARTITIONS)
+        parts = range(self._feed.output_partitions)
         try:
             while not self._stop.wait(_SAMPLE_S):
                 # A broker that is away, or offsets that wait for a transaction, give no sample.
                 with contextlib.suppress(KafkaException):
-                    committed = helpers.committed_by(reader, self._input_topic, parts, _PATIENCE_S)
+                    committed = {
+                        Partition(topic, part): offset
+                        for topic, count in self._feed.topics.items()
+                        for part, offset in helpers.committed_by(
+                            reader, topic, range(count), _PATIENCE_S
+                        ).items()
+                    }
                     ends = {
                         topic: {part: _end(plain, topic, part) for part in parts}
                         for topic in self._topics

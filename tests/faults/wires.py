@@ -35,11 +35,15 @@ class Wire(Protocol):
         ...
 
     def record(self, number: int) -> Record:
-        """Message `number`."""
+        """Message `number`, without a key and a partition."""
         ...
 
-    def rejected(self, number: int) -> str | None:
-        """The code of its dead letter; None where it is enriched or passes through."""
+    def expected(self, number: int) -> inputs.Expected:
+        """What must come of it."""
+        ...
+
+    def is_long(self, number: int) -> bool:
+        """Whether it is one of the long articles."""
         ...
 
     def read(self, value: bytes) -> dict[str, Any]:
@@ -53,11 +57,17 @@ class JsonWire:
     settings: Mapping[str, Any] = {}
     comparison: Comparison = JsonComparison()
 
-    def record(self, number: int) -> Record:
-        return inputs.record(number)
+    def __init__(self, seed: int = 0) -> None:
+        self._seed = seed
 
-    def rejected(self, number: int) -> str | None:
-        return inputs.expected(number).rejected
+    def record(self, number: int) -> Record:
+        return inputs.record(number, self._seed)
+
+    def expected(self, number: int) -> inputs.Expected:
+        return inputs.expected(number, self._seed)
+
+    def is_long(self, number: int) -> bool:
+        return inputs.is_long(number, self._seed)
 
     def read(self, value: bytes) -> dict[str, Any]:
         document = json.loads(value)
@@ -96,8 +106,9 @@ class AvroWire:
         topic: the input topic.
     """
 
-    def __init__(self, server: RegistryServer, topic: str) -> None:
+    def __init__(self, server: RegistryServer, topic: str, seed: int = 0) -> None:
         self.server = server
+        self._seed = seed
         self._client = SchemaRegistryClient({"url": server.address})
         self._ids = [
             self._client.register_schema(f"{topic}-value", Schema(json.dumps(schema), "AVRO"))
@@ -112,17 +123,19 @@ class AvroWire:
         return {"input_format": "avro", "registry": registry}
 
     def record(self, number: int) -> Record:
-        plain = inputs.record(number)
+        plain = inputs.record(number, self._seed)
         if plain.value is None:
             return plain
-        value = (
-            self._poison(number) if self.rejected(number) else self._article(number, plain.value)
-        )
+        code = self.expected(number).rejected
+        value = self._poison(code) if code else self._article(number, plain.value)
         return replace(plain, value=value)
 
-    def rejected(self, number: int) -> str | None:
-        code = inputs.expected(number).rejected
-        return None if code is None else _CODES[code]
+    def expected(self, number: int) -> inputs.Expected:
+        right = inputs.expected(number, self._seed)
+        return right if right.rejected is None else replace(right, rejected=_CODES[right.rejected])
+
+    def is_long(self, number: int) -> bool:
+        return inputs.is_long(number, self._seed)
 
     def read(self, value: bytes) -> dict[str, Any]:
         schema_id = framing.schema_id_of(value)
@@ -142,8 +155,8 @@ class AvroWire:
         version = number // _VERSION_MESSAGES % 2
         return self._written(version, {**json.loads(plain), "desk": "world"})
 
-    def _poison(self, number: int) -> bytes:
-        match self.rejected(number):
+    def _poison(self, code: str) -> bytes:
+        match code:
             case "not_framed":
                 return b'{"id": "x", "body": "Ada"}'
             case "unknown_schema":
