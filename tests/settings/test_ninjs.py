@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from consumer.codec.fields.places import resolve
 from consumer.settings.ninjs import FORMATS, KINDS, ninjs_texts, number_of, texts_of
 
 PLAIN, HTML = FORMATS
@@ -136,3 +139,36 @@ def test_long_roles_and_names_are_compared_by_their_beginnings() -> None:
         ("1", HTML),
     ]
     assert read({f"body_{long}": "B"}) == [(f"/body_{long}", PLAIN)]
+
+
+_values = st.sampled_from(["", "Ann", "<p>Ann</p>", None, 5, ["x"], {"value": "x"}])
+_roles = st.sampled_from(["main", "text", "xhtml", "sidebar", "sidebar_html", "nitf", "", None, 7])
+_media = st.sampled_from(["text/plain", "text/html; a=b", "application/xml", "", None, ["x"]])
+_listed = st.fixed_dictionaries(
+    {}, optional={"value": _values, "role": _roles, "contenttype": _media, "contentType": _media}
+)
+_lists = st.lists(_listed | _values, max_size=4) | _values
+_names = st.sampled_from(
+    [f"{kind}{end}" for kind in KINDS for end in ("", "_text", "_main_html", "_x/y", "_charcount")]
+)
+
+
+@given(
+    listed=st.dictionaries(st.sampled_from(list(KINDS.values())), _lists),
+    named=st.dictionaries(_names | st.just("title"), _values),
+)
+def test_any_object_has_each_text_once_and_something_of_what_there_is(
+    listed: dict[str, Any], named: dict[str, Any]
+) -> None:
+    item = {**named, **listed}
+    found = [place for texts in ninjs_texts(item) for place in texts]
+    for pointer, value in found:
+        assert resolve(item, pointer) == value
+        assert isinstance(value, str)
+        assert value
+    assert len({pointer for pointer, _ in found}) == len(found)
+    for plural in KINDS.values():
+        items = item[plural] if isinstance(item.get(plural), list) else []
+        texts = [one.get("value") for one in items if isinstance(one, dict)]
+        if any(isinstance(text, str) and text for text in texts):
+            assert any(pointer.startswith(f"/{plural}/") for pointer, _ in found)
