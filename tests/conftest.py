@@ -7,7 +7,7 @@ import gc
 import os
 import sys
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -170,13 +170,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = longest_first(items)
 
 
-def pytest_collection_finish() -> None:
-    """Half a million objects that were imported stay to the end; no collection looks through them
-    again, of which pytest itself makes five at the end."""
-    gc.collect()
-    gc.freeze()
-    # What compiled libraries would else miss when they are unloaded.
-    atexit.register(gc.unfreeze)
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Half a million objects that are imported stay to the end. No collection of garbage looks
+    through them while they become more, nor later, of which pytest alone makes five at its end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
+        # What compiled libraries would else miss when they are unloaded.
+        atexit.register(gc.unfreeze)
 
 
 @pytest.hookimpl(optionalhook=True)
