@@ -11,15 +11,22 @@ from typing import Any
 
 import pytest
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
+from confluent_kafka.schema_registry.protobuf import ProtobufDeserializer, ProtobufSerializer
+from confluent_kafka.serialization import MessageField, SerializationContext
 
 from consumer import cli
 from consumer.codec.registry import framing
+from consumer.codec.registry.protobuf_schema import with_additions
+from tests.codec.registry.additions import AT_TOP
+from tests.codec.registry.protobuf_files import compiled, message_class
 from tests.conftest import TopicFactory, registry_or_skip
 from tests.integration.helpers import Record, produce, read_all, wait_for_records
 from tests.integration.worker_process import PATIENCE_S, WorkerProcess
 from tests.support.certificates import PASSWORD, Certificates
 from tests.support.memory_registry import avro_message, avro_read
 from tests.support.registry_proxy import RegistryProxy
+
+NINJS = Path(__file__).parents[1] / "codec" / "registry" / "ninjs" / "ninjs20.proto"
 
 LIGHT = ("-m", "tests.faults.light_worker")
 
@@ -61,7 +68,10 @@ class Ground:
         }
 
     def worker(self, registry: Mapping[str, str] | None = None, **more: Any) -> WorkerProcess:
-        return WorkerProcess(self.settings(registry, **more), self._folder, command=LIGHT)
+        settings = self.settings(registry, **more)
+        if "preset" in more:
+            del settings["text_fields"]
+        return WorkerProcess(settings, self._folder, command=LIGHT)
 
     def put(self, *ids: str, schema: Any = OLD, **more: Any) -> None:
         """Write articles of these ids as a producer does."""
@@ -288,6 +298,46 @@ def test_a_file_that_is_missing_is_a_wrong_setting(ground: Ground) -> None:
         assert worker.wait() == 2
         assert "registry" in worker.log.read_text()
         assert "Traceback" not in worker.log.read_text()
+
+
+def test_ninjs_by_the_protobuf_that_its_makers_publish(ground: Ground) -> None:
+    published = compiled(NINJS.read_text(encoding="utf-8"))
+    item = message_class(published, "Ninjs")
+    message = item(
+        uri="urn:newsroom:20",
+        type="text",
+        headlines=[{"role": "main", "value": "Ada met Bo."}],
+        bodies=[{"contenttype": "text/html", "value": "<p>Ada came.</p>"}],
+        associations=[{"uri": "urn:newsroom:21", "pubstatus": "withheld"}],
+    )
+    picture = item(uri="urn:newsroom:22", type="picture")
+    write = ProtobufSerializer(item, ground.client, {"subject.name.strategy.type": "TOPIC"})
+    context = SerializationContext(ground.input, MessageField.VALUE)
+    produce(ground.kafka, ground.input, [write(one, context) or b"" for one in (message, picture)])
+    with ground.worker(input_format="protobuf", preset="ninjs") as worker:
+        records = wait_for_records(ground.kafka, ground.output, 2)
+        assert read_all(ground.kafka, ground.dead) == []
+        assert worker.terminate() == 0
+    values = [record.value or b"" for record in records]
+    tagged = message_class(with_additions(published, [0], AT_TOP.top), "Ninjs")
+    context = SerializationContext(ground.output, MessageField.VALUE)
+    reading = {"subject.name.strategy.type": "TOPIC"}
+    whole: list[Any] = [
+        ProtobufDeserializer(tagged, reading, ground.client)(one, context) for one in values
+    ]
+    found = {(one.field, one.text, one.start) for one in whole[0].entities}
+    assert found == {
+        ("/headlines/0/value", "Ada", 0),
+        ("/headlines/0/value", "Bo", 8),
+        ("/bodies/0/value", "Ada", 3),
+    }
+    assert (list(whole[1].entities), whole[1].tagging.skipped) == ([], "no_text")
+    # Who has the published classes reads on, and finds what was written.
+    older = ProtobufDeserializer(item, reading, ground.client)
+    for value, was in zip(values, (message, picture), strict=True):
+        read: Any = older(value, context)
+        read.DiscardUnknownFields()
+        assert read == was
 
 
 def test_avro_in_and_json_out(ground: Ground) -> None:
