@@ -238,8 +238,10 @@ def test_a_topic_to_write_to_that_is_gone_is_named_and_waited_for(
     ground.feed(first)
     with ground.worker(tmp_path, delivery=delivery) as worker:
         ground.wait_for(first)
-        helpers.produce(ground.bootstrap, ground.input, [b"no article"])
-        helpers.wait_for_records(ground.bootstrap, ground.dead_letters, 1)
+        if which == "output":
+            # Else the worker has written no dead letter yet, and does not know the topic.
+            helpers.produce(ground.bootstrap, ground.input, [b"no article"])
+            helpers.wait_for_records(ground.bootstrap, ground.dead_letters, 1)
         helpers.delete_topics(ground.bootstrap, [topic])
         helpers.produce(ground.bootstrap, ground.input, [b"no article either"])
         ground.feed(second)

@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 
-from consumer.contracts.errors import KafkaProblem
-from consumer.kafka.errors import error_of, problem
+from consumer.contracts.errors import AbortableError, KafkaProblem
+from consumer.kafka.errors import PERMANENT, UNKNOWN_TOPIC, error_of, problem
 
 
 class PartitionCounts:
@@ -34,21 +34,31 @@ class PartitionCounts:
         then, that one holds.
 
         Raises:
-            KafkaProblem: the brokers never told, or there is no such topic.
+            AbortableError: the brokers have not told yet, or there is no such topic now.
+            KafkaProblem: they never will, by what they say.
         """
         count, asked_at = self._known.get(topic, (0, 0.0))
         if count and self._clock() - asked_at < self.FRESH_S:
             return count
+        doing = f"the partitions of the topic {topic} cannot be asked for"
         try:
             found = client.list_topics(topic, timeout=self.TIMEOUT_S).topics.get(topic)
         except KafkaException as failed:
             if not count:
-                doing = f"the partitions of the topic {topic} cannot be asked for"
-                raise problem(doing, error_of(failed)) from failed
+                raise self._judged(doing, error_of(failed)) from failed
             return count
         if found is not None and found.error is None and found.partitions:
             count = len(found.partitions)
         if not count:
-            raise KafkaProblem(f"the topic {topic} has no partitions; create it")
+            if found is not None and found.error is not None:
+                raise self._judged(doing, found.error)
+            raise AbortableError(f"the topic {topic} is gone")
         self._known[topic] = (count, self._clock())
         return count
+
+    @staticmethod
+    def _judged(doing: str, error: KafkaError) -> AbortableError | KafkaProblem:
+        """Brokers that are away, and a topic that is gone, are waited for."""
+        if error.code() in PERMANENT - UNKNOWN_TOPIC:
+            return problem(doing, error)
+        return AbortableError(f"{doing}: {error.str().strip()}")

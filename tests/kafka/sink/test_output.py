@@ -92,3 +92,11 @@ def test_a_producer_that_has_forgotten_all_brokers_is_not_waited_for() -> None:
     with pytest.raises(AbortableError, match="forgotten all brokers"):
         output.send(message, 1.0)
     assert producer.taken == 1
+
+
+def test_a_topic_that_is_gone_is_waited_for_and_one_that_is_forbidden_is_not() -> None:
+    output = Output(Settings(), {})
+    for code in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC):
+        assert isinstance(output.judge("it cannot be written", KafkaError(code)), AbortableError)
+    forbidden = output.judge("it cannot be", KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))
+    assert isinstance(forbidden, KafkaProblem)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from consumer.contracts.errors import KafkaProblem
+from consumer.contracts.errors import AbortableError, KafkaProblem
 from consumer.kafka.sink.partition_counts import PartitionCounts
 
 
@@ -48,11 +48,24 @@ def test_an_answer_holds_for_a_while_and_longer_when_no_one_answers() -> None:
     assert counts.of(client, "out") == 8
 
 
-def test_a_topic_that_was_never_seen_is_named() -> None:
+def test_a_topic_that_is_gone_and_brokers_that_are_away_are_waited_for() -> None:
     client = Client()
+    counts = PartitionCounts()
     client.error = KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART)
-    with pytest.raises(KafkaProblem, match="out has no partitions"):
-        PartitionCounts().of(client, "out")
+    with pytest.raises(AbortableError, match="partitions of the topic out cannot be asked for"):
+        counts.of(client, "out")
+    client.error, client.partitions = None, 0
+    with pytest.raises(AbortableError, match="the topic out is gone"):
+        counts.of(client, "out")
     client.down = True
-    with pytest.raises(KafkaProblem, match="partitions of the topic out cannot be asked for"):
+    with pytest.raises(AbortableError, match="partitions of the topic out cannot be asked for"):
+        counts.of(client, "out")
+    client.down, client.partitions = False, 4
+    assert counts.of(client, "out") == 4
+
+
+def test_what_a_person_must_put_right_is_told() -> None:
+    client = Client()
+    client.error = KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED)
+    with pytest.raises(KafkaProblem, match="allow this user to read the input topics and to write"):
         PartitionCounts().of(client, "out")
