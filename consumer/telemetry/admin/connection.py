@@ -206,12 +206,13 @@ class Connection:
         is_probe = isinstance(asked, Asked) and asked.is_probe
         try:
             async with asyncio.timeout(self._limits.turn_s):
-                await self._meter.turn(self._client, is_probe=is_probe)
+                advance_s = await self._meter.turn(self._client, is_probe=is_probe)
         except TimeoutError:
             return error_answer(
                 HTTPStatus.TOO_MANY_REQUESTS, "too much is asked at once", {"Retry-After": "10"}
             )
         if isinstance(asked, Answer):
+            self._meter.charge_elsewhere(self._client, -advance_s)
             return asked
         threads = self._probes if asked.is_probe else self._pages
         try:
@@ -224,7 +225,10 @@ class Connection:
         except Exception:
             log.exception("the page %s failed", asked.request.path)
             return error_answer(HTTPStatus.INTERNAL_SERVER_ERROR, "the page failed; see the log")
-        self._meter.charge_elsewhere(self._client, cost_s)
+        if is_probe:
+            self._meter.charge_elsewhere(self._client, cost_s)
+        else:
+            self._meter.charge_page(self._client, cost_s, advance_s)
         return answer
 
     async def _send(self, answer: Answer, *, is_last: bool = False) -> None:

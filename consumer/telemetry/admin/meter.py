@@ -20,6 +20,10 @@ from consumer.telemetry.admin.allowance import (
 #: not all begin at once.
 _TURN_S = 0.000_3
 
+#: What a page is taken to cost until one was answered: as much as is kept from pages, so that few
+#: begin before it is known.
+_PAGE_S = KEPT_FROM_PAGES_S
+
 #: Seconds between two looks at those who wait. Were each to look for itself, looking would take
 #: more than answering.
 _LOOK_S = 0.1
@@ -33,8 +37,8 @@ _REST_S = 0.02
 _ACCEPT_LOOK_S = 0.02
 
 
-#: What must be left for it, who waits, and what is set when it may go on.
-_Waiting = tuple[float, str, "asyncio.Future[None]"]
+#: What must be left for it, who waits, what it pays in advance, and what is set when it may go on.
+_Waiting = tuple[float, str, float, "asyncio.Future[None]"]
 
 
 class Meter:
@@ -49,6 +53,7 @@ class Meter:
         clock: seconds of a monotonic clock.
         used: seconds of the processor that the thread of the loop has used.
         rest: has the thread of the loop wait so many seconds; None never does.
+        page_s: seconds that a page is taken to cost until one was answered.
     """
 
     def __init__(
@@ -58,11 +63,13 @@ class Meter:
         clock: Callable[[], float] = time.monotonic,
         used: Callable[[], float] = time.thread_time,
         rest: Callable[[float], None] | None = time.sleep,
+        page_s: float = _PAGE_S,
     ) -> None:
         self._clock = clock
         self._used = used
         self._rest = rest
         self._rests = False
+        self._page_s = page_s
         self._counted_s = used()
         self._all = Allowance(share, burst_s, clock())
         self._clients = ClientAllowances()
@@ -95,19 +102,35 @@ class Meter:
         """Wait until there is time to see what this client asks."""
         await self._wait_for(KEPT_FROM_READING_S, client)
 
-    async def turn(self, client: str, *, is_probe: bool) -> None:
-        """Wait until there is time to answer this client."""
-        await self._wait_for(KEPT_FROM_READING_S if is_probe else KEPT_FROM_PAGES_S, client)
+    async def turn(self, client: str, *, is_probe: bool) -> float:
+        """Wait until there is time to answer this client.
 
-    async def _wait_for(self, keep_s: float, client: str) -> None:
+        Returns:
+            Seconds that it has paid in advance: what a page has cost of late. Else many pages would
+            begin on what is there for one.
+        """
+        if is_probe:
+            await self._wait_for(KEPT_FROM_READING_S, client)
+            return 0.0
+        advance_s = self._page_s
+        await self._wait_for(KEPT_FROM_PAGES_S, client, advance_s)
+        return advance_s
+
+    def charge_page(self, client: str, seconds: float, advance_s: float) -> None:
+        """Have a client pay what a page has cost above what it has paid in advance."""
+        self._page_s = max(seconds, 0.9 * self._page_s)
+        self.charge_elsewhere(client, seconds - advance_s)
+
+    async def _wait_for(self, keep_s: float, client: str, advance_s: float = 0.0) -> None:
         self._begin_to_rest()
         now = self._clock()
         if self._clients.of(client, now).left_s(now) >= CLIENT_FRUGAL_S:
             keep_s = 0.0
         if not self._all.wait_s(now, keep_s):
+            self.charge_elsewhere(client, advance_s)
             return
         turn = asyncio.get_running_loop().create_future()
-        self._waiting.append((keep_s, client, turn))
+        self._waiting.append((keep_s, client, advance_s, turn))
         self._look_later()
         await turn
 
@@ -134,13 +157,13 @@ class Meter:
         now = self._clock()
         # Those that are done are of connections that have ended.
         waiting = [one for one in self._waiting if not one[-1].done()]
-        left_s = {client: self._clients.of(client, now).left_s(now) for _, client, _ in waiting}
+        left_s = {client: self._clients.of(client, now).left_s(now) for _, client, *_ in waiting}
         waiting.sort(key=lambda one: -left_s[one[1]])
         self._waiting = []
-        for keep_s, client, turn in waiting:
+        for keep_s, client, advance_s, turn in waiting:
             if self._all.wait_s(now, keep_s):
-                self._waiting.append((keep_s, client, turn))
+                self._waiting.append((keep_s, client, advance_s, turn))
                 continue
-            self.charge_elsewhere(client, _TURN_S)
+            self.charge_elsewhere(client, _TURN_S + advance_s)
             turn.set_result(None)
         self._look_later()

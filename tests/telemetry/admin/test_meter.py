@@ -25,7 +25,7 @@ class Time:
         self.rests.append(seconds)
         self.now += seconds
 
-    def wait(self, waiting: Awaitable[None]) -> float:
+    def wait(self, waiting: Awaitable[object]) -> float:
         """Seconds that it waits."""
         began = self.now
 
@@ -56,7 +56,7 @@ def time() -> Time:
 
 @pytest.fixture
 def meter(time: Time) -> Meter:
-    return Meter(0.1, 1.0, lambda: time.now, lambda: time.used, None)
+    return Meter(0.1, 1.0, lambda: time.now, lambda: time.used, None, 0.0)
 
 
 def use(time: Time, meter: Meter, client: str, seconds: float) -> None:
@@ -181,3 +181,57 @@ def test_the_loop_rests_once_a_turn_while_time_is_short(time: Time) -> None:
     assert turns <= 4
     time.wait(meter.may_read("a"))
     assert len(time.rests) == 3, "it rests no longer"
+
+
+@pytest.mark.parametrize("left_s", [0.2, 0.0])
+def test_pages_that_begin_together_pay_in_advance(time: Time, meter: Meter, left_s: float) -> None:
+    """What is there for three pages begins three, at once or after a wait, and not a hundred."""
+    meter.charge_page("a", 0.05, 0.0)
+    meter.charge_elsewhere("a", 0.95 - left_s)
+    begun: list[float] = []
+
+    async def page() -> None:
+        assert await meter.turn("a", is_probe=False) == pytest.approx(0.05)
+        begun.append(time.now)
+
+    async def together() -> None:
+        pages = [asyncio.ensure_future(page()) for _ in range(100)]
+        await asyncio.sleep(1.0)
+        for one in pages:
+            one.cancel()
+
+    time.wait(together())
+    # From 0.2 s to 0.05 s that are kept, and 0.1 s that are earned in a second.
+    assert len(begun) in ((5, 6) if left_s else (1, 2))
+    assert max(begun.count(at) for at in begun) <= 3
+
+
+def test_what_a_page_cost_less_is_given_back(time: Time, meter: Meter) -> None:
+    meter.charge_page("a", 0.5, 0.0)
+    advance_s: list[float] = []
+
+    async def turn() -> None:
+        advance_s.append(await meter.turn("a", is_probe=False))
+
+    time.wait(turn())
+    assert meter.is_short()
+    meter.charge_page("a", 0.01, advance_s[0])
+    assert not meter.is_short()
+
+
+def test_the_first_pages_are_taken_to_be_dear(time: Time) -> None:
+    meter = Meter(0.1, 0.3, lambda: time.now, lambda: time.used, None)
+    begun = []
+
+    async def page() -> None:
+        await meter.turn("a", is_probe=False)
+        begun.append(time.now)
+
+    async def together() -> None:
+        pages = [asyncio.ensure_future(page()) for _ in range(100)]
+        await asyncio.sleep(0.0)
+        for one in pages:
+            one.cancel()
+
+    time.wait(together())
+    assert 5 <= len(begun) <= 6
