@@ -99,7 +99,9 @@ def pass_through(
         with _Feeder(ground, traffic, lambda: outcomes.resolved + ahead) as feeder:
             feeder.wait_backlog(ahead)
             started = time.monotonic()
-            with WorkerProcess(wanted, folder, command=command, variables=variables) as worker:
+            with WorkerProcess(
+                wanted, folder, command=command, variables=variables, warm=False
+            ) as worker:
                 # One may die between its first messages and the look that would find it ready;
                 # `_end` tells of it.
                 with contextlib.suppress(EndedEarly):

@@ -88,7 +88,9 @@ def command_lines(pid: int) -> str:
 def told_by(ground: DoorGround, tmp_path: Path, variables: Mapping[str, str]) -> dict[str, str]:
     """All that a worker that works tells, at every place where it tells anything."""
     settings = ground.settings("SASL", {})
-    with WorkerProcess(settings, tmp_path, command=LIGHT, variables=variables) as worker:
+    with WorkerProcess(
+        settings, tmp_path, command=LIGHT, variables=variables, warm=False
+    ) as worker:
         ground.put(1)
         ground.await_all()
         worker.wait_ready()
@@ -164,7 +166,9 @@ def test_a_worker_that_fails_shows_no_password(
         }.items():
             settings = ground.settings("SASL", {})
             ground.put(1)
-            with WorkerProcess(settings, tmp_path, command=LIGHT, variables=changes) as worker:
+            with WorkerProcess(
+                settings, tmp_path, command=LIGHT, variables=changes, warm=False
+            ) as worker:
                 assert worker.wait() in (1, 2)
                 texts[name] = worker.log.read_text("utf-8", "replace")
     assert found_in(texts) == set()

@@ -46,11 +46,11 @@ def test_what_is_written_once_a_worker_is_ready_comes_out_however_often_it_is_ki
         "auto_offset_reset": "latest",
         "kafka": {"session.timeout.ms": "2000"} if protocol == "classic" else {},
     }
-    with WorkerProcess(settings, tmp_path, "idle", COMMAND) as worker:
+    with WorkerProcess(settings, tmp_path, "idle", COMMAND, warm=False) as worker:
         worker.wait_ready()
         worker.kill()
     helpers.produce(kafka, taken, [article("between")])
-    with WorkerProcess(settings, tmp_path, "second", COMMAND) as worker:
+    with WorkerProcess(settings, tmp_path, "second", COMMAND, warm=False) as worker:
         worker.wait_ready()
         helpers.produce(kafka, taken, [article("ready")])
         records = helpers.wait_for_records(kafka, output, 2)
@@ -75,7 +75,7 @@ def test_a_pattern_without_a_topic_is_told_and_its_first_topic_is_soon_read(
         "topic_discovery_interval_s": 2,
     }
     said = f"no topic matches the pattern ^{stem}-[a-z]{{1,3}}-.* (input_topics)"
-    with WorkerProcess(settings, tmp_path, command=COMMAND) as worker:
+    with WorkerProcess(settings, tmp_path, command=COMMAND, warm=False) as worker:
         deadline = time.monotonic() + 60
         while said not in (answer := worker.get("/readyz"))[1]:
             assert time.monotonic() < deadline, answer
@@ -113,7 +113,7 @@ def test_what_a_person_can_put_right_is_told_without_a_traceback(
 ) -> None:
     name, value = passed.split("=")
     settings = {"bootstrap_servers": "127.0.0.1:1", "kafka": {name: value}}
-    with WorkerProcess(settings, tmp_path, command=COMMAND) as worker:
+    with WorkerProcess(settings, tmp_path, command=COMMAND, warm=False) as worker:
         assert worker.wait() == code
         log = worker.log.read_text()
     assert said in log

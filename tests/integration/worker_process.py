@@ -10,20 +10,26 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from consumer.settings.secrets import is_secret, without_user
 from tests.integration.lifetime import spawn
-from tests.support.warm_process import WarmProcess
+from tests.support.warm_process import WarmLight, WarmProcess
 
 #: A worker must be ready, and must end, within this; generous, since machines are slow at times.
 PATIENCE_S = 300.0
 
-#: Commands that import torch.
-_WITH_MODEL = (("-m", "consumer", "run"), ("-m", "tests.faults.device_worker"))
+#: Which process has imported what a command needs.
+_WARM: Mapping[tuple[str, ...], type[WarmProcess]] = {
+    ("-m", "consumer", "run"): WarmProcess,
+    ("-m", "tests.faults.device_worker"): WarmProcess,
+    ("-m", "tests.faults.faulty_worker"): WarmLight,
+    ("-m", "tests.faults.light_worker"): WarmLight,
+    ("-m", "tests.faults.light_workers"): WarmLight,
+}
 
 
 class EndedEarly(AssertionError):
@@ -39,8 +45,8 @@ class WorkerProcess:
         name: of the log file.
         command: what the interpreter runs, before the flags.
         variables: of the environment, on top of this process's.
-        warm: whether a worker with a model is forked from a process that has imported torch; what
-            a test of starting would not want.
+        warm: whether it is forked from a process that has imported all that it needs; what a test
+            of starting, of the memory or of the arguments of the process would not want.
     """
 
     def __init__(
@@ -61,7 +67,8 @@ class WorkerProcess:
             **settings,
         }
         self._command = command
-        self._warm = warm and command in _WITH_MODEL
+        kind = _WARM.get(tuple(command)) if warm else None
+        self._spawn: Callable[..., subprocess.Popen[bytes]] = spawn if kind is None else kind
         self._variables = dict(variables or {})
         self.log = folder / f"{name}-{time.monotonic_ns()}.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -95,8 +102,7 @@ class WorkerProcess:
             else:
                 flags += [f"--{name.replace('_', '-')}", str(value)]
         with self.log.open("wb") as log:
-            start = WarmProcess if self._warm else spawn
-            self._process = start(
+            self._process = self._spawn(
                 [sys.executable, *self._command, *flags],
                 stdout=log,
                 stderr=log,

@@ -29,7 +29,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 #: Variables that are read when a command runs. Any other may be read by an import, so it has to
 #: be the same in the template.
 _LATE_PREFIXES = ("NERSTREAM_", "FAULT", "PYTEST_", "KAFKA_")
-_LATE = frozenset({"COLUMNS", "LINES", "TERM", "NO_COLOR"})
+_LATE = frozenset({"COLUMNS", "LINES", "TERM", "NO_COLOR", "SABOTAGE", "TWO_MODELS"})
 
 _templates: dict[tuple[str, frozenset[tuple[str, str]]], _Template] = {}
 _lock = threading.Lock()
@@ -74,6 +74,12 @@ class WarmTorch(WarmProcess):
 
     imports = "torch"
     late = (*_LATE_PREFIXES, "HF_")
+
+
+class WarmLight(WarmProcess):
+    """The same without torch, for the workers with the light tagger."""
+
+    imports = "light"
 
 
 def run(

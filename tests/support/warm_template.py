@@ -1,7 +1,8 @@
 """The process that `tests.support.warm_process` forks others from.
 
 `... warm_template all SOCKET` has imported whatever a command of `nerstream` imports on its way,
-`... warm_template torch SOCKET` torch alone.
+`... warm_template torch SOCKET` torch alone, `... warm_template light SOCKET` what a worker with
+the light tagger imports, and no torch.
 """
 
 from __future__ import annotations
@@ -24,6 +25,12 @@ _PR_SET_PDEATHSIG = 1
 
 
 def _import(what: str) -> None:
+    if what == "light":
+        import tests.faults.faulty_worker
+        import tests.faults.light_worker
+        import tests.faults.light_workers
+
+        return
     import torch  # noqa: F401
 
     if what == "torch":
