@@ -27,6 +27,7 @@ from tests.faults.report import SEEDS, write, write_again
 from tests.faults.result import Result
 from tests.faults.results import Results, Run
 from tests.faults.rows import BY_NAME, ROWS
+from tests.faults.scene import Scene
 from tests.integration.kafka_server import ROOT, KafkaUnavailable
 from tests.integration.registry_server import RegistryMissing
 
@@ -69,6 +70,7 @@ def main() -> int:
         help="folder of the results and the workers' logs (build/faults)",
     )
     arguments = parser.parse_args()
+    Scene.starts_cold = True
     runs = [
         Run(row, delivery, seed)
         for seed in arguments.seeds

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from confluent_kafka import KafkaException
 
@@ -70,6 +70,9 @@ class Scene:
         seed: of all that is drawn; with 0 the sizes and the settings are the usual ones.
         name: of the row, so that each draws by itself.
     """
+
+    #: Whether workers start as in production: a recovery that is recorded has their start in it.
+    starts_cold: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -190,7 +193,9 @@ class Scene:
             variables["TWO_MODELS"] = "1"
         merged = {**self._settings, **settings}
         merged["kafka"] = {**self._settings["kafka"], **settings.get("kafka", {})}
-        worker = WorkerProcess(merged, self._folder, "worker", command, variables)
+        worker = WorkerProcess(
+            merged, self._folder, "worker", command, variables, warm=not self.starts_cold
+        )
         worker.__enter__()
         self.workers.append(worker)
         if ready:
