@@ -96,6 +96,7 @@ class Authority:
             .not_valid_after(now + until)
             .add_extension(x509.SubjectAlternativeName(names), critical=False)
             .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
+            .add_extension(_usage(is_authority), critical=True)
             .add_extension(key_id, critical=False)
             .add_extension(issuer_id, critical=False)
             .sign(self._key, hashes.SHA256())
@@ -123,3 +124,18 @@ class Certificates:
             context.verify_mode = ssl.CERT_REQUIRED
             context.load_verify_locations(self.ca)
         return context
+
+
+def _usage(is_authority: bool) -> x509.KeyUsage:
+    """Python 3.13 and later take no authority that does not say what its key is for."""
+    return x509.KeyUsage(
+        digital_signature=not is_authority,
+        content_commitment=False,
+        key_encipherment=not is_authority,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=is_authority,
+        crl_sign=is_authority,
+        encipher_only=False,
+        decipher_only=False,
+    )
