@@ -41,6 +41,12 @@ _ATTRIBUTES = (
     rf")*+(?:>|\Z)"
 )
 _NAME = rf"/?[a-zA-Z][^{_BLANK}/>]*+"
+_TAG_NAME = re.compile(rf"<{_NAME}", re.ASCII)
+#: One attribute of a whole tag.
+_ATTRIBUTE = re.compile(
+    rf"[^{_BLANK}/>][^{_BLANK}/>=]*"
+    rf"(?:[{_BLANK}]*=[{_BLANK}]*(?:\"[^\"]*\"|'[^']*'|(?P<bare>[^{_BLANK}>\"'][^{_BLANK}>]*)))?"
+)
 # Without a repetition within another that is possessive: Python before 3.11.5 gets those wrong that
 # may have to step back, as one that ends at `-->` would (its issue 106052).
 _COMMENT = r"!--(?:-?>|(?s:.*?--!?>|.*+))"
@@ -237,6 +243,8 @@ def _is_closed(tag: str) -> bool:
     if not tag.endswith("/>"):
         return False
     # The slash of `src=a/>` belongs to the value.
-    before = tag[:-2]
-    last = max(before.rfind(blank) for blank in "\t\n\f\r \"'") + 1
-    return "=" not in before[last:] and not before[:last].rstrip("\t\n\f\r ").endswith("=")
+    end = len(tag) - 1
+    name = _TAG_NAME.match(tag)
+    return name is not None and not any(
+        one.end("bare") == end for one in _ATTRIBUTE.finditer(tag, name.end())
+    )

@@ -53,6 +53,13 @@ from consumer.codec.text.markup import gaps, without_markup
         ("A<b c='", "A"),
         ("&lt;b&gt;A&lt;/b&gt;", "<b>A</b>"),
         ("A&am<b>p;</b>B", "A&amp;B"),  # no reference: a tag stands in it
+        ("A<script = b/>B", "AB"),  # a name that is an equals sign, and no value
+        ("A<script c=b/>B</script>D", "AD"),
+        ("A<script c= b/>B</script>D", "AD"),
+        ("A<script c==/>B</script>D", "AD"),
+        ("A<script c='=' />B", "AB"),
+        ("A<script c='>'/>B", "AB"),
+        ("A<script ='/>B", "AB"),
         ("A\x00B<b>\ud800</b>", "A\x00B\ud800"),
         ("", ""),
     ],
