@@ -54,9 +54,10 @@ prometheus: ## Prometheus and promtool for the tests (Debian's package; no root)
 	@bash tests/integration/prometheus/install.sh $(PROMETHEUS_DIR)
 
 # More processes than the two cores of a small machine: the tests wait for Kafka half of their time.
-WORKERS ?= 4
+# Each takes some 1.5 GB.
+WORKERS ?= 6
 
-test: $(VENV)/.installed-dev ## every test, on Apache Kafka (WORKERS=4 processes at a time)
+test: $(VENV)/.installed-dev ## every test, on Apache Kafka (WORKERS=6 processes at a time)
 	@bash tests/integration/kafka/install.sh $(KAFKA_DIR) --if-possible
 	@bash tests/integration/registry/install.sh $(REGISTRY_DIR) --if-possible
 	@bash tests/integration/prometheus/install.sh $(PROMETHEUS_DIR) --if-possible

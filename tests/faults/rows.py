@@ -15,7 +15,7 @@ from tests.faults import (
     rows_workers,
 )
 from tests.faults.proxy import Api
-from tests.faults.row import EXACTLY_ONCE, Row
+from tests.faults.row import Row
 from tests.faults.scene import Scene
 
 
@@ -80,7 +80,6 @@ def _with_two_models(row: Row) -> Row:
         name=f"{row.name}_two_models",
         title=f"{row.title}; two models",
         two_models=True,
-        deliveries=(EXACTLY_ONCE,),
     )
 
 
@@ -102,7 +101,6 @@ _IN_AVRO = [
         name=f"{row.name}_in_avro",
         title=f"{row.title}; in Avro",
         in_avro=True,
-        deliveries=(EXACTLY_ONCE,),
     )
     for row in (*_PLAIN, _EVERYTHING)
     if row.name in ("nothing", "killed", "churned", "everything")
