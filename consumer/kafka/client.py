@@ -227,11 +227,23 @@ def await_topics(
     """
     deadline = time.monotonic() + OPEN_TIMEOUT_S
     for topic, setting in topics.items():
-        while (error := _ask_for(client, watch, settings, topic, deadline)) is not None:
+        heard: KafkaError | None = None
+        while True:
+            try:
+                error = _ask_for(client, watch, settings, topic, deadline)
+            except KafkaProblem:
+                # What they have said of the topic tells more than that they were too busy to say
+                # it again.
+                if heard is None or time.monotonic() <= deadline:
+                    raise
+                error = heard
+            if error is None:
+                break
             if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
                 raise KafkaProblem(topic_refusal(settings, topic, setting))
             if time.monotonic() > deadline or error.code() not in _NOT_YET:
                 raise problem(f"the topic {topic} ({setting}) cannot be used", error)
+            heard = error
             time.sleep(0.1)
 
 

@@ -14,7 +14,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 
 from consumer.contracts.choices import Delivery
 from consumer.contracts.errors import KafkaProblem, SettingsError
-from consumer.kafka.client import ClientLog, ClientWatch, answered, make_client
+from consumer.kafka.client import ClientLog, ClientWatch, answered, await_topics, make_client
 from consumer.kafka.sink.sink import make_sink
 from consumer.kafka.source.source import KafkaSource
 from consumer.settings.schema import Settings
@@ -202,3 +202,36 @@ def test_a_name_that_the_client_does_not_escape_in_what_it_tells_harms_nothing(n
         producer.poll(0.1)
     assert watch.reports
     assert not watch.is_stranded
+
+
+@pytest.mark.parametrize(
+    ("knows", "told"),
+    [
+        (True, r"the topic not-there \(dead_letter_topic\) cannot be used: .*[Uu]nknown topic"),
+        (False, r"no broker answers at 127\.0\.0\.1:1 "),
+    ],
+)
+def test_a_topic_that_is_missing_is_named_also_where_the_last_answer_does_not_come(
+    monkeypatch: pytest.MonkeyPatch, knows: bool, told: str
+) -> None:
+    monkeypatch.setattr("consumer.kafka.client.OPEN_TIMEOUT_S", 0.3)
+
+    class Busy:
+        """Answers the first question alone."""
+
+        asked = 0
+
+        def list_topics(self, topic: str, timeout: float) -> SimpleNamespace:
+            self.asked += 1
+            if knows and self.asked == 1:
+                missing = KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART)
+                return SimpleNamespace(topics={topic: SimpleNamespace(error=missing)})
+            time.sleep(timeout)
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+
+        def poll(self, timeout: float) -> None:
+            pass
+
+    settings = Settings(bootstrap_servers="127.0.0.1:1")
+    with pytest.raises(KafkaProblem, match=told):
+        await_topics(Busy(), ClientWatch(), settings, {"not-there": "dead_letter_topic"})
