@@ -97,11 +97,13 @@ def message_at(file: FileDescriptorProto, path: Sequence[int]) -> DescriptorProt
     Raises:
         IndexError: there is none.
     """
-    if any(index < 0 for index in path):
-        raise IndexError(path)
-    message = file.message_type[path[0]]
-    for index in path[1:]:
-        message = message.nested_type[index]
+    within = file.message_type
+    for index in path:
+        # The library has a TypeError for an index that no machine word holds.
+        if not 0 <= index < len(within):
+            raise IndexError(path)
+        message = within[index]
+        within = message.nested_type
     return message
 
 

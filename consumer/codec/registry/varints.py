@@ -15,6 +15,8 @@ def read_varint(value: bytes, at: int) -> tuple[int, int]:
         at += 1
         number |= (byte & 0x7F) << shift
         if not byte & 0x80:
+            if number >> 64:
+                break
             return number, at
         shift += 7
     raise IndexError(f"more than 64 bits at {at}")

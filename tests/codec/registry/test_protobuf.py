@@ -253,6 +253,13 @@ class TestBadMessages:
             (b"\xff" * 12, "which of its messages"),
             (b"\x02\x0e", "no message with the index [7]"),
             (b"\x02\x01", "no message with the index [-1]"),
+            (
+                b"\x02\xfe" + b"\xff" * 8 + b"\x01",
+                "no message with the index [9223372036854775807]",
+            ),
+            # Ten bytes hold more than the 64 bits that a number may have.
+            (b"\x02" + b"\xff" * 9 + b"\x7f", "which of its messages"),
+            (b"\x02" + b"\xfe" * 9 + b"\x7f", "which of its messages"),
             (b"\x02\x02\x0a\x05ab", "do not fit"),
             (b"\x02\x02\x0a\x01\xff", "do not fit"),
         ],
