@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from confluent_kafka import KafkaError, KafkaException
 
-from consumer.contracts.errors import KafkaProblem
+from consumer.contracts.errors import AbortableError, KafkaProblem
 
 #: The remedy for each error that a person can do something about.
 _REMEDIES: Mapping[int, str] = {
@@ -108,6 +108,14 @@ def problem(doing: str, error: KafkaError) -> KafkaProblem:
     remedy = _REMEDIES.get(error.code())
     said = error.str().strip().rstrip(".")
     return KafkaProblem(f"{doing}: {said}; {remedy}" if remedy else f"{doing}: {said}")
+
+
+def judged(doing: str, error: KafkaError) -> AbortableError | KafkaProblem:
+    """The error to raise for what failed; AbortableError where reading again may help. A topic that
+    is gone is waited for; the source says so."""
+    if error.fatal() or error.code() in PERMANENT - UNKNOWN_TOPIC:
+        return problem(doing, error)
+    return AbortableError(f"{doing}: {error.str().strip()}")
 
 
 def fenced(transactional_id: str, error: KafkaError) -> KafkaProblem:

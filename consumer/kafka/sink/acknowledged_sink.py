@@ -9,7 +9,7 @@ from confluent_kafka import KafkaException
 
 from consumer.contracts.errors import AbortableError, GroupMoved
 from consumer.contracts.messages import TopicPartition
-from consumer.kafka.errors import PERMANENT, STALE_MEMBER, UNKNOWN_TOPIC, error_of, problem
+from consumer.kafka.errors import STALE_MEMBER, error_of, judged, problem
 from consumer.kafka.retry import OutOfTime, again
 from consumer.kafka.sink.kafka_sink import KafkaSink
 from consumer.kafka.sink.output import Output
@@ -60,7 +60,4 @@ class AcknowledgedSink(KafkaSink):
             error = error_of(failed)
             if error.code() in STALE_MEMBER:
                 raise GroupMoved(f"{doing}: {error.str().strip()}") from failed
-            # A topic that is gone is waited for; the source says so.
-            if not (error.fatal() or error.code() in PERMANENT - UNKNOWN_TOPIC):
-                raise AbortableError(f"{doing}: {error.str().strip()}") from failed
-            raise problem(doing, error) from failed
+            raise judged(doing, error) from failed

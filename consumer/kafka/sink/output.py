@@ -15,15 +15,7 @@ from consumer.contracts.choices import RejectCode
 from consumer.contracts.errors import AbortableError, KafkaProblem, RejectedMessage
 from consumer.contracts.messages import Outgoing, TopicPartition
 from consumer.kafka.client import ClientWatch, await_topics, make_client
-from consumer.kafka.errors import (
-    FENCED,
-    PERMANENT,
-    UNKNOWN_TOPIC,
-    error_of,
-    fenced,
-    problem,
-    raised_by,
-)
+from consumer.kafka.errors import FENCED, error_of, fenced, judged, raised_by
 from consumer.kafka.messages import NO_TIMESTAMP
 from consumer.kafka.security.access import require_topics
 from consumer.kafka.sink.deliveries import REASONS, Deliveries, Refusals
@@ -230,7 +222,7 @@ class Output:
 
     def judge(self, doing: str, error: KafkaError) -> AbortableError | KafkaProblem:
         """The error to raise for a message that failed; AbortableError where reading again may
-        help. A topic that is gone is waited for; the source says so."""
+        help."""
         if error.fatal() and error.code() in FENCED and "transactional.id" in self._properties:
             if self._outlived():
                 return AbortableError(
@@ -238,9 +230,7 @@ class Output:
                     "so the brokers have ended it"
                 )
             return fenced(self._properties["transactional.id"], error)
-        if error.fatal() or error.code() in PERMANENT - UNKNOWN_TOPIC:
-            return problem(doing, error)
-        return AbortableError(f"{doing}: {error.str().strip()}")
+        return judged(doing, error)
 
     def settle(
         self, offsets: Mapping[TopicPartition, int], assigned: Collection[TopicPartition]

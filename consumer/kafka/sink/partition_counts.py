@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaException
 
-from consumer.contracts.errors import AbortableError, KafkaProblem
-from consumer.kafka.errors import PERMANENT, UNKNOWN_TOPIC, error_of, problem
+from consumer.contracts.errors import AbortableError
+from consumer.kafka.errors import error_of, judged
 
 
 class PartitionCounts:
@@ -45,20 +45,13 @@ class PartitionCounts:
             found = client.list_topics(topic, timeout=self.TIMEOUT_S).topics.get(topic)
         except KafkaException as failed:
             if not count:
-                raise self._judged(doing, error_of(failed)) from failed
+                raise judged(doing, error_of(failed)) from failed
             return count
         if found is not None and found.error is None and found.partitions:
             count = len(found.partitions)
         if not count:
             if found is not None and found.error is not None:
-                raise self._judged(doing, found.error)
+                raise judged(doing, found.error)
             raise AbortableError(f"the topic {topic} is gone")
         self._known[topic] = (count, self._clock())
         return count
-
-    @staticmethod
-    def _judged(doing: str, error: KafkaError) -> AbortableError | KafkaProblem:
-        """Brokers that are away, and a topic that is gone, are waited for."""
-        if error.code() in PERMANENT - UNKNOWN_TOPIC:
-            return problem(doing, error)
-        return AbortableError(f"{doing}: {error.str().strip()}")
