@@ -16,6 +16,8 @@ from enum import IntEnum
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
+from consumer.contracts.json_pointer import escaped
+
 #: What a news object has texts of, and the lists that hold them from 2.x on.
 KINDS = {"headline": "headlines", "description": "descriptions", "body": "bodies"}
 
@@ -176,7 +178,7 @@ def _named(item: dict[str, Any]) -> dict[str, list[_Text]]:
             continue
         if text_format is None:
             text_format = _looks(value)
-        pointer = "/" + name.replace("~", "~0").replace("/", "~1")
+        pointer = "/" + escaped(name)
         texts.setdefault(kind, []).append(
             _made(_Text, (pointer, value, text_format, purpose, version))
         )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, TypeAlias
 
+from consumer.contracts.json_pointer import unescaped
+
 #: What a compiled path gives of a message: values that are not null, each with its pointer.
 Places: TypeAlias = "list[tuple[str, Any]]"
 
@@ -23,11 +25,6 @@ class Made(list[Any]):
 Found: TypeAlias = "Located | Made | None"
 
 
-def escaped(name: str) -> str:
-    """A name as a part of a JSON Pointer."""
-    return name.replace("~", "~0").replace("/", "~1")
-
-
 def resolve(document: Any, pointer: str) -> Any:
     """What stands at a JSON Pointer.
 
@@ -36,7 +33,7 @@ def resolve(document: Any, pointer: str) -> Any:
     """
     value = document
     for part in pointer.split("/")[1:]:
-        name = part.replace("~1", "/").replace("~0", "~")
+        name = unescaped(part)
         value = value[int(name)] if isinstance(value, list) else value[name]
     return value
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from consumer.codec.described import described, listed, shortened
-from consumer.codec.fields.located import escaped
 from consumer.codec.fields.names import (
     not_an_object,
     only_markup,
@@ -19,6 +18,7 @@ from consumer.codec.output_place import OutputPlace
 from consumer.codec.text.formats import ReadField
 from consumer.contracts.choices import NoText, RejectCode, SkipReason
 from consumer.contracts.errors import RejectedMessage
+from consumer.contracts.json_pointer import escaped
 from consumer.contracts.messages import Article, RawMessage, TextField, Untagged
 from consumer.settings.paths import Node, is_path, leading_names, parsed
 

@@ -7,8 +7,9 @@ from itertools import combinations, groupby, product
 from typing import Any, NamedTuple, TypeAlias
 
 from consumer.codec.fields.conditions import condition
-from consumer.codec.fields.located import Located, Places, escaped, is_false, plain
+from consumer.codec.fields.located import Located, Places, is_false, plain
 from consumer.codec.fields.steps import guard, step_of
+from consumer.contracts.json_pointer import escaped
 from consumer.settings.members import fits
 from consumer.settings.ninjs import INSTEAD_OF_HEADLINE, KINDS, Texts, ninjs_texts, number_of
 from consumer.settings.paths import Node, names_places

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from consumer.codec.fields.conditions import condition
-from consumer.codec.fields.located import Found, Located, Made, escaped, is_false, plain
+from consumer.codec.fields.located import Found, Located, Made, is_false, plain
+from consumer.contracts.json_pointer import escaped
 from consumer.settings.members import fits
 from consumer.settings.ninjs import texts_of
 from consumer.settings.paths import Node, names_places

@@ -13,6 +13,7 @@ from consumer.codec.registry.formats import RegistryFormat
 from consumer.codec.registry.framing import PREFIX_BYTES
 from consumer.contracts.choices import RejectCode
 from consumer.contracts.errors import RejectedMessage
+from consumer.contracts.json_pointer import unescaped
 from consumer.contracts.messages import Article
 from consumer.contracts.registry import RegisteredSchema, SchemaType
 
@@ -121,7 +122,7 @@ def _resolved(reference: str, root: Any) -> Any:
     """What a reference inside a schema points to; None where there is nothing."""
     found = root
     for step in reference[2:].split("/"):
-        name = step.replace("~1", "/").replace("~0", "~")
+        name = unescaped(step)
         if not isinstance(found, dict) or name not in found:
             return None
         found = found[name]
