@@ -48,7 +48,7 @@ CHECKS_FOR_EVER = """
     sys.exit(cli.main())
 """
 
-LIGHT = "import sys; from tests.faults.light_worker import main; sys.exit(main())"
+LIGHT = "import sys; from tests.faults.workers.light_worker import main; sys.exit(main())"
 
 Start = Callable[..., "Started"]
 

@@ -27,9 +27,10 @@ from consumer.contracts.messages import (
 )
 from consumer.pipeline.dead_letters import dead_letter
 from consumer.tagging.tagger import Tagger
-from tests.faults import light_tagger, message_oracle
-from tests.faults.large_articles import OUTPUT_LIMIT_BYTES
-from tests.faults.mutations import LARGE_PERIOD, kind_of, message
+from tests.faults.messages import message_oracle
+from tests.faults.messages.large_articles import OUTPUT_LIMIT_BYTES
+from tests.faults.messages.mutations import LARGE_PERIOD, kind_of, message
+from tests.faults.workers import light_tagger
 from tests.support.tiny_models import tag, tiny_tagger
 
 AT_MS = 1_795_416_002_318

@@ -89,7 +89,7 @@ def test_each_block_lets_a_worker_in(
     ground = DoorGround(doors)
     ground.put(3)
     settings = ground.settings(listener, {}, delivery=delivery.value, config=str(config))
-    light = ("-m", "tests.faults.light_worker")
+    light = ("-m", "tests.faults.workers.light_worker")
     with WorkerProcess(settings, tmp_path, command=light) as worker:
         ground.await_all()
         assert worker.terminate() == 0, worker.log.read_text()

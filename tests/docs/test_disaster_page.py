@@ -23,7 +23,7 @@ from tests.support.monitoring.programs import tools_or_skip
 pytestmark = pytest.mark.kafka
 
 PAGE = (ROOT / "docs/operations/disaster.md").read_text("utf-8")
-LIGHT_WORKER = ("-m", "tests.faults.light_worker")
+LIGHT_WORKER = ("-m", "tests.faults.workers.light_worker")
 
 #: Noon of the day that is tagged again. The page's days are to come on a machine whose clock is
 #: behind; these are over everywhere.

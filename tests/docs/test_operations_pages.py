@@ -32,7 +32,7 @@ PARTITIONS = 6
 #: In the place of the command: all of it, but for a worker that needs no torch.
 _NERSTREAM = """#!/bin/sh
 case "$1" in
-    run) shift; exec {python} -m tests.faults.light_worker "$@" ;;
+    run) shift; exec {python} -m tests.faults.workers.light_worker "$@" ;;
     *) exec {python} -m consumer "$@" ;;
 esac
 """
@@ -134,7 +134,7 @@ def shell(folder: Path, kafka: str, topics: TopicFactory, group: str) -> Iterato
     }
     one = Shell(folder, made)
     news = News(kafka, made["input_topics"])
-    command = ("-m", "tests.faults.light_worker")
+    command = ("-m", "tests.faults.workers.light_worker")
     with WorkerProcess({**made, "instance": "other"}, folder, command=command) as other:
         other.wait_ready()
         news.start()

@@ -55,7 +55,7 @@ def test_each_command_tags_articles(
         record = {"id": "a", "title": "Ada", "body": None}
         produce(kafka, read, [avro_message(schema_id, ARTICLE, record)])
         settings = {"dead_letter_topic": dead, "group_id": group, "instance": "one"}
-        light = ("-m", "tests.faults.light_worker", *flags)
+        light = ("-m", "tests.faults.workers.light_worker", *flags)
         with WorkerProcess(settings, tmp_path, command=light, variables=variables) as worker:
             (output,) = wait_for_records(kafka, written, 1)
             assert worker.terminate() == 0

@@ -20,14 +20,14 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 from rich.console import Console
 
-from tests.faults.broker import Broker, running_broker, running_cluster
-from tests.faults.entry import Entry
-from tests.faults.invariants import Verdict
-from tests.faults.report import SEEDS, write, write_again
-from tests.faults.result import Result
-from tests.faults.results import Results, Run
-from tests.faults.rows import BY_NAME, ROWS
-from tests.faults.scene import Scene
+from tests.faults.brokers.broker import Broker, running_broker, running_cluster
+from tests.faults.checker.invariants import Verdict
+from tests.faults.matrix.entry import Entry
+from tests.faults.matrix.report import SEEDS, write, write_again
+from tests.faults.matrix.result import Result
+from tests.faults.matrix.results import Results, Run
+from tests.faults.matrix.scene import Scene
+from tests.faults.rows.table import BY_NAME, ROWS
 from tests.integration.kafka_server import ROOT, KafkaUnavailable
 from tests.integration.registry_server import RegistryMissing
 

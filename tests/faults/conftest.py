@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 import pytest
 
-from tests.faults.broker import Broker, running_broker, running_cluster
+from tests.faults.brokers.broker import Broker, running_broker, running_cluster
 from tests.integration.kafka_server import KafkaUnavailable
 
 

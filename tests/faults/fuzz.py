@@ -15,16 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from consumer.contracts.headers import source_in, without_source
-from tests.faults import message_oracle
-from tests.faults.ground import new_ground
-from tests.faults.large_articles import OUTPUT_LIMIT_BYTES
-from tests.faults.mutations import message
-from tests.faults.process_figures import machine
-from tests.faults.progress import Progress
-from tests.faults.run_record import RunRecord, versions
-from tests.faults.steady_broker import broker
-from tests.faults.through_worker import Passage, Sample, pass_through
-from tests.faults.traffic import REASONS, Outcome
+from tests.faults.brokers.steady_broker import broker
+from tests.faults.feeding.traffic import REASONS, Outcome
+from tests.faults.long_runs.process_figures import machine
+from tests.faults.long_runs.progress import Progress
+from tests.faults.long_runs.run_record import RunRecord, versions
+from tests.faults.long_runs.through_worker import Passage, Sample, pass_through
+from tests.faults.matrix.ground import new_ground
+from tests.faults.messages import message_oracle
+from tests.faults.messages.large_articles import OUTPUT_LIMIT_BYTES
+from tests.faults.messages.mutations import message
 from tests.integration.helpers import Record
 from tests.integration.murmur2 import partition_of
 
@@ -100,7 +100,7 @@ def fuzz(
     bootstrap: str,
     traffic: FuzzTraffic,
     *,
-    command: Sequence[str] = ("-m", "tests.faults.light_worker"),
+    command: Sequence[str] = ("-m", "tests.faults.workers.light_worker"),
     memory_bound_bytes: int = MEMORY_BOUND_BYTES,
     progress: Callable[[Sample], None] = lambda _: None,
 ) -> Passage:

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.faults import inputs
-from tests.faults.broker import Broker, running_broker
-from tests.faults.scene import Scene
+from tests.faults.brokers.broker import Broker, running_broker
+from tests.faults.feeding import inputs
+from tests.faults.matrix.scene import Scene
 from tests.integration.worker_process import WorkerProcess
 
 #: Articles a second.

@@ -13,13 +13,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.faults.ground import new_ground
-from tests.faults.process_figures import machine
-from tests.faults.progress import Progress
-from tests.faults.run_record import RunRecord, versions
-from tests.faults.steady_broker import broker
-from tests.faults.through_worker import Passage, Sample, pass_through
-from tests.faults.traffic import NUMBER_HEADER, Outcome
+from tests.faults.brokers.steady_broker import broker
+from tests.faults.feeding.traffic import NUMBER_HEADER, Outcome
+from tests.faults.long_runs.process_figures import machine
+from tests.faults.long_runs.progress import Progress
+from tests.faults.long_runs.run_record import RunRecord, versions
+from tests.faults.long_runs.through_worker import Passage, Sample, pass_through
+from tests.faults.matrix.ground import new_ground
 from tests.integration.helpers import Record
 
 PARTITIONS = 6
@@ -122,7 +122,7 @@ def soak(
     bootstrap: str,
     traffic: SoakTraffic,
     *,
-    command: Sequence[str] = ("-m", "tests.faults.light_worker"),
+    command: Sequence[str] = ("-m", "tests.faults.workers.light_worker"),
     growth_limit: float = GROWTH_LIMIT,
     progress: Callable[[Sample], None] = lambda _: None,
 ) -> Passage:

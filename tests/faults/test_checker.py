@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import inputs
-from tests.faults.broker import Broker
-from tests.faults.row import EXACTLY_ONCE, Row
-from tests.faults.sabotage import SABOTAGES
-from tests.faults.scene import Scene
+from tests.faults.brokers.broker import Broker
+from tests.faults.feeding import inputs
+from tests.faults.matrix.scene import Scene
+from tests.faults.rows.row import EXACTLY_ONCE, Row
+from tests.faults.workers.sabotage import SABOTAGES
 from tests.integration import helpers
 
 pytestmark = pytest.mark.kafka

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from tests.faults import __main__ as command
-from tests.faults.entry import Entry
-from tests.faults.invariants import Verdict
-from tests.faults.result import Result
-from tests.faults.results import Run
+from tests.faults.checker.invariants import Verdict
+from tests.faults.matrix.entry import Entry
+from tests.faults.matrix.result import Result
+from tests.faults.matrix.results import Run
 
 Asked = Callable[..., int]
 

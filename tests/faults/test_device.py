@@ -19,7 +19,7 @@ import pytest
 
 from consumer.tagging.tagger import Tagger
 from tests.conftest import TopicFactory
-from tests.faults.device_worker import BREAK_WORD, FITS_TOKENS, HANG_WORD, NAN_WORD
+from tests.faults.workers.device_worker import BREAK_WORD, FITS_TOKENS, HANG_WORD, NAN_WORD
 from tests.integration import helpers
 from tests.integration.helpers import Record
 from tests.integration.worker_process import PATIENCE_S, WorkerProcess
@@ -87,7 +87,7 @@ class Ground:
             # For a machine that has much else to do; only a test of hanging waits for it.
             "stall_timeout_s": STALL_S if HANG_WORD in faults else 120,
         }
-        command = ("-m", "tests.faults.device_worker")
+        command = ("-m", "tests.faults.workers.device_worker")
         return WorkerProcess(settings, folder, self.input, command, faults)
 
     def outputs(self) -> dict[int, list[dict[str, Any]]]:

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.faults.fuzz import FuzzTraffic, fuzz, main
-from tests.faults.message_oracle import ENRICHED
-from tests.faults.mutations import LARGE_PERIOD, MUTATIONS, kind_of, message
-from tests.faults.spoiled_worker import LETTER_SPOILS, OUTPUT_SPOILS
-from tests.faults.through_worker import Passage
+from tests.faults.long_runs.through_worker import Passage
+from tests.faults.messages.message_oracle import ENRICHED
+from tests.faults.messages.mutations import LARGE_PERIOD, MUTATIONS, kind_of, message
+from tests.faults.workers.spoiled_worker import LETTER_SPOILS, OUTPUT_SPOILS
 
 MESSAGES, SEED = 3_000, 20_261_124
 
@@ -62,7 +62,7 @@ def test_a_message_is_the_same_each_time_it_is_made() -> None:
 
 def test_it_sees_every_way_in_which_messages_can_be_spoiled(kafka: str) -> None:
     names = ",".join((*OUTPUT_SPOILS, *LETTER_SPOILS))
-    command = ("-m", "tests.faults.spoiled_worker", names)
+    command = ("-m", "tests.faults.workers.spoiled_worker", names)
     passage = fuzz(kafka, FuzzTraffic(FEW, seed=1), command=command, memory_bound_bytes=1)
     assert passage.sorts == {
         "doubled",
@@ -85,6 +85,6 @@ def test_it_sees_every_way_in_which_messages_can_be_spoiled(kafka: str) -> None:
 
 
 def test_it_sees_a_worker_die(kafka: str) -> None:
-    command = ("-m", "tests.faults.spoiled_worker", "die")
+    command = ("-m", "tests.faults.workers.spoiled_worker", "die")
     passage = fuzz(kafka, FuzzTraffic(FEW, seed=1), command=command)
     assert {"the worker died with 3", "lost"} <= passage.sorts

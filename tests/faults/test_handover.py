@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.faults import handover, inputs
-from tests.faults.broker import Broker
+from tests.faults import handover
+from tests.faults.brokers.broker import Broker
+from tests.faults.feeding import inputs
 
 
 class SharedBroker(Broker):

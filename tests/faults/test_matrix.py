@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import registry_or_skip
-from tests.faults.broker import Broker
-from tests.faults.feed import Shape
-from tests.faults.row import AT_LEAST_ONCE, EXACTLY_ONCE, Row
-from tests.faults.rows import BY_NAME, ROWS
-from tests.faults.rows_group import churned
-from tests.faults.rows_worker import killed_at, stopped_at
-from tests.faults.rows_workers import one_of_several_killed, supervisor_killed
+from tests.faults.brokers.broker import Broker
+from tests.faults.feeding.feed import Shape
+from tests.faults.rows.groups import churned
+from tests.faults.rows.one_worker import killed_at, stopped_at
+from tests.faults.rows.row import AT_LEAST_ONCE, EXACTLY_ONCE, Row
+from tests.faults.rows.several_workers import one_of_several_killed, supervisor_killed
+from tests.faults.rows.table import BY_NAME, ROWS
 
 pytestmark = pytest.mark.kafka
 

@@ -49,7 +49,7 @@ def test_it_goes_to_the_dead_letters_alone(
         "group_id": group,
         "delivery": delivery,
     }
-    command = ("-m", "tests.faults.light_worker")
+    command = ("-m", "tests.faults.workers.light_worker")
     with WorkerProcess(settings, tmp_path, command=command) as worker:
         (letter,) = helpers.wait_for_records(kafka, dead, 1)
         helpers.wait_for_records(kafka, output, 4)

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.broker import Broker
-from tests.faults.faulty_replay import SABOTAGES
-from tests.faults.replay_scene import ReplayScene
-from tests.faults.row import EXACTLY_ONCE
-from tests.faults.rows import BY_NAME
-from tests.faults.rows_replay import ReplayRow, behind_open, killed_at
+from tests.faults.brokers.broker import Broker
+from tests.faults.matrix.replay_scene import ReplayScene
+from tests.faults.rows.replays import ReplayRow, behind_open, killed_at
+from tests.faults.rows.row import EXACTLY_ONCE
+from tests.faults.rows.table import BY_NAME
+from tests.faults.workers.faulty_replay import SABOTAGES
 
 pytestmark = pytest.mark.kafka
 

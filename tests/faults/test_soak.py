@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.leftovers import files_left
-from tests.faults.process_figures import Figures
+from tests.faults.checker.leftovers import files_left
+from tests.faults.long_runs.process_figures import Figures
+from tests.faults.long_runs.through_worker import Passage, Sample
 from tests.faults.soak import SoakTraffic, faults_of, main, soak, steadiness
-from tests.faults.spoiled_worker import PART_SPOILS, SIDE_EFFECTS
-from tests.faults.through_worker import Passage, Sample
+from tests.faults.workers.spoiled_worker import PART_SPOILS, SIDE_EFFECTS
 
 MESSAGES = 6_000
 
@@ -54,7 +54,7 @@ def test_what_is_broken_is_told_and_not_recorded(
 
 def test_it_sees_all_that_a_worker_can_leave_behind(kafka: str) -> None:
     names = ",".join((*(set(SIDE_EFFECTS) - {"die"}), *PART_SPOILS, "late"))
-    command = ("-m", "tests.faults.spoiled_worker", names)
+    command = ("-m", "tests.faults.workers.spoiled_worker", names)
     passage = soak(kafka, SoakTraffic(MESSAGES), command=command, growth_limit=SHORT_GROWTH_LIMIT)
     assert passage.sorts == {
         "out of order",

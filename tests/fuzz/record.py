@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tests.faults.process_figures import machine
-from tests.faults.run_record import RunRecord, versions
+from tests.faults.long_runs.process_figures import machine
+from tests.faults.long_runs.run_record import RunRecord, versions
 
 #: Memory of a process with everything imported and one input.
 MEMORY_BOUND_MIB = 512

@@ -15,8 +15,8 @@ import fastavro
 from consumer.codec.registry.framing import prefix
 from consumer.contracts.headers import ERRORS, REPLAY_MARK, SOURCE
 from tests.codec.registry.protobuf_files import ARTICLE, compiled, message_class
-from tests.faults.mutations import message
-from tests.faults.valid_articles import HARD_TEXTS, article, sentence, spelled
+from tests.faults.messages.mutations import message
+from tests.faults.messages.valid_articles import HARD_TEXTS, article, sentence, spelled
 from tests.fuzz.pieces import piece
 from tests.fuzz.schemas import AVRO_SCHEMAS, JSON_SCHEMAS
 from tests.fuzz.targets import PATHS

@@ -17,7 +17,7 @@ from tests.integration.helpers import Record
 from tests.integration.worker_process import WorkerProcess
 
 #: The command with a tagger that needs no torch.
-COMMAND = ("-m", "tests.faults.light_worker")
+COMMAND = ("-m", "tests.faults.workers.light_worker")
 
 #: Longest wait for outcomes; a reading that has stopped is found out by it.
 OUTCOMES_S = 40.0

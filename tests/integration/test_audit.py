@@ -22,7 +22,7 @@ from tests.integration.worker_process import WorkerProcess
 
 pytestmark = pytest.mark.kafka
 
-LIGHT_WORKER = ("-m", "tests.faults.light_worker")
+LIGHT_WORKER = ("-m", "tests.faults.workers.light_worker")
 COUNT, PARTITIONS = 60, 3
 
 

@@ -20,7 +20,7 @@ from tests.integration.worker_process import WorkerProcess
 
 pytestmark = pytest.mark.kafka
 
-COMMAND = ("-m", "tests.faults.light_worker")
+COMMAND = ("-m", "tests.faults.workers.light_worker")
 PARTITIONS = 3
 
 #: A session so short that the group forgets a killed worker within seconds.

@@ -14,7 +14,7 @@ from consumer.contracts.ports import Sink
 from consumer.kafka.source.end_offsets import EndOffsets
 from consumer.kafka.source.source import KafkaSource
 from tests.conftest import start_or_skip
-from tests.faults.broker import running_cluster
+from tests.faults.brokers.broker import running_cluster
 from tests.integration import helpers
 from tests.integration.helpers import Record
 from tests.integration.kafka_server import KafkaServer

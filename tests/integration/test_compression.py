@@ -44,7 +44,7 @@ def settings(kafka: str, read: str, written: str, dead: str, group: str) -> dict
     }
 
 
-LIGHT = ("-m", "tests.faults.light_worker")
+LIGHT = ("-m", "tests.faults.workers.light_worker")
 
 
 @pytest.mark.parametrize("codec", CODECS)

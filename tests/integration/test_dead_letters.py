@@ -25,7 +25,7 @@ from tests.integration.worker_process import PATIENCE_S, WorkerProcess
 from tests.support import letters
 from tests.support.terminal import read_terminal
 
-_LIGHT_WORKER = ("-m", "tests.faults.light_worker")
+_LIGHT_WORKER = ("-m", "tests.faults.workers.light_worker")
 
 
 class Ground:

@@ -25,7 +25,7 @@ from tests.support.token_endpoint import TokenEndpoint
 
 pytestmark = pytest.mark.kafka
 
-LIGHT = ("-m", "tests.faults.light_worker")
+LIGHT = ("-m", "tests.faults.workers.light_worker")
 
 #: Seconds for what must happen; generous, since machines are slow at times.
 PATIENCE_S = 180.0

@@ -20,7 +20,7 @@ from tests.support.otlp_receiver import OtlpReceiver, attributes_of, otlp_receiv
 
 pytestmark = pytest.mark.kafka
 
-LIGHT_WORKER = ("-m", "tests.faults.light_worker")
+LIGHT_WORKER = ("-m", "tests.faults.workers.light_worker")
 TRACED, POISON, TOMBSTONE, PLAIN = range(4)
 PARENT = TraceParent("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", True)
 TIME_MS = 1_700_000_000_000

@@ -39,7 +39,7 @@ app.tagger_from = lambda settings: time.sleep(600)
 sys.exit(cli.main())
 """
 
-LIGHT_WORKER = ("-m", "tests.faults.light_worker")
+LIGHT_WORKER = ("-m", "tests.faults.workers.light_worker")
 
 #: Within which a worker must say what is wrong.
 SAID_WITHIN_S = 15.0

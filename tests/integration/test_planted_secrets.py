@@ -22,7 +22,7 @@ from tests.support.token_endpoint import CLIENT_ID, CLIENT_SECRET, TokenEndpoint
 
 pytestmark = pytest.mark.kafka
 
-LIGHT = ("-m", "tests.faults.light_worker")
+LIGHT = ("-m", "tests.faults.workers.light_worker")
 
 REGISTRY_PASSWORD, REGISTRY_TOKEN = "the-registry-s-password", "the-registry-s-token"
 HUB_TOKEN = "hf_planted-token-of-the-hub"

@@ -28,7 +28,7 @@ from tests.support.registry_proxy import RegistryProxy
 
 NINJS = Path(__file__).parents[1] / "codec" / "registry" / "ninjs" / "ninjs20.proto"
 
-LIGHT = ("-m", "tests.faults.light_worker")
+LIGHT = ("-m", "tests.faults.workers.light_worker")
 
 OLD = {
     "type": "record",

@@ -86,7 +86,7 @@ def test_each_record_leaves_as_it_came_or_is_rejected_with_the_reason(
         "group_id": group,
         "delivery": delivery,
     }
-    command = ("-m", "tests.faults.light_worker")
+    command = ("-m", "tests.faults.workers.light_worker")
     with WorkerProcess(settings, tmp_path, command=command) as worker:
         done = helpers.wait_for_records(kafka, output, len(CARRIED))
         letters = helpers.wait_for_records(kafka, dead, len(REJECTED))

@@ -18,7 +18,7 @@ from tests.integration.worker_process import EndedEarly, WorkerProcess
 
 pytestmark = pytest.mark.kafka
 
-LIGHT_WORKER = ("-m", "tests.faults.light_worker")
+LIGHT_WORKER = ("-m", "tests.faults.workers.light_worker")
 COUNT = 40
 
 

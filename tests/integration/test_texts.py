@@ -14,7 +14,7 @@ from tests.integration.helpers import Record, produce, wait_for_records
 from tests.integration.worker_process import WorkerProcess
 from tests.support.fakes import eventually
 
-LIGHT = ("-m", "tests.faults.light_worker")
+LIGHT = ("-m", "tests.faults.workers.light_worker")
 
 ENGLISH = "the tram ran again on Monday, and the mayor of Lisbon was the first to ride in it"
 GERMAN = "die Bahn fährt wieder, und die Bürgermeisterin von Hamburg saß als Erste darin, sagte sie"

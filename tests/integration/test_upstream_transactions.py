@@ -16,7 +16,7 @@ from tests.integration.worker_process import WorkerProcess
 
 pytestmark = pytest.mark.kafka
 
-LIGHT_WORKER = ("-m", "tests.faults.light_worker")
+LIGHT_WORKER = ("-m", "tests.faults.workers.light_worker")
 
 
 def articles(first: int, count: int) -> list[Record]:

@@ -17,7 +17,7 @@ from tests.integration.worker_process import WorkerProcess
 
 pytestmark = pytest.mark.kafka
 
-COMMAND = ("-m", "tests.faults.light_worker")
+COMMAND = ("-m", "tests.faults.workers.light_worker")
 
 
 def article(name: str) -> bytes:

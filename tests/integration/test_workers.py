@@ -16,7 +16,7 @@ from tests.integration.worker_process import PATIENCE_S, WorkerProcess
 
 pytestmark = pytest.mark.kafka
 
-LIGHT_WORKERS = ("-m", "tests.faults.light_workers")
+LIGHT_WORKERS = ("-m", "tests.faults.workers.light_workers")
 
 
 def articles(partitions: int, count: int) -> list[Record]:

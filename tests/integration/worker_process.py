@@ -25,10 +25,10 @@ PATIENCE_S = 300.0
 #: Which process has imported what a command needs.
 _WARM: Mapping[tuple[str, ...], type[WarmProcess]] = {
     ("-m", "consumer", "run"): WarmProcess,
-    ("-m", "tests.faults.device_worker"): WarmProcess,
-    ("-m", "tests.faults.faulty_worker"): WarmLight,
-    ("-m", "tests.faults.light_worker"): WarmLight,
-    ("-m", "tests.faults.light_workers"): WarmLight,
+    ("-m", "tests.faults.workers.device_worker"): WarmProcess,
+    ("-m", "tests.faults.workers.faulty_worker"): WarmLight,
+    ("-m", "tests.faults.workers.light_worker"): WarmLight,
+    ("-m", "tests.faults.workers.light_workers"): WarmLight,
 }
 
 

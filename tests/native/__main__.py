@@ -18,8 +18,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hatch_build import FLAGS, LIBRARIES
-from tests.faults.process_figures import machine
-from tests.faults.run_record import RunRecord
+from tests.faults.long_runs.process_figures import machine
+from tests.faults.long_runs.run_record import RunRecord
 from tests.support.deploy_files import ROOT
 from tests.support.native_kernels import (
     SANITIZED,

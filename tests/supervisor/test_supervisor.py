@@ -18,7 +18,7 @@ from tests.integration import helpers
 from tests.integration.helpers import Record
 from tests.integration.worker_process import PATIENCE_S, WorkerProcess
 
-LIGHT_WORKERS = ("-m", "tests.faults.light_workers")
+LIGHT_WORKERS = ("-m", "tests.faults.workers.light_workers")
 PARTITIONS = 4
 
 

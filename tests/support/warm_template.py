@@ -26,9 +26,9 @@ _PR_SET_PDEATHSIG = 1
 
 def _import(what: str) -> None:
     if what == "light":
-        import tests.faults.faulty_worker
-        import tests.faults.light_worker
-        import tests.faults.light_workers
+        import tests.faults.workers.faulty_worker
+        import tests.faults.workers.light_worker
+        import tests.faults.workers.light_workers
 
         return
     import torch  # noqa: F401
@@ -38,7 +38,7 @@ def _import(what: str) -> None:
     import transformers.models.auto.modeling_auto
     import transformers.models.bert.modeling_bert  # noqa: F401
 
-    import tests.faults.device_worker  # noqa: F401
+    import tests.faults.workers.device_worker  # noqa: F401
 
 
 def _only_thread() -> bool:

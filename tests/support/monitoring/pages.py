@@ -35,7 +35,7 @@ _JVM = (
 #: `nerstream`, but for the model: a worker has the light tagger, which tags at once.
 _PROGRAM = f"""#!/bin/bash
 if [[ $1 == run ]]; then
-    exec {sys.executable} -m tests.faults.light_worker "${{@:2}}"
+    exec {sys.executable} -m tests.faults.workers.light_worker "${{@:2}}"
 fi
 exec {sys.executable} -m consumer "$@"
 """

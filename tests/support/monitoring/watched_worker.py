@@ -27,7 +27,7 @@ from consumer.settings.sources import load_settings
 from consumer.signals import EndSignals
 from consumer.telemetry.logs import configure_logging
 from consumer.telemetry.metrics import Metrics
-from tests.faults.light_tagger import LightTagger
+from tests.faults.workers.light_tagger import LightTagger
 
 #: A model that does not answer.
 HOLD = "hold"

@@ -1,0 +1,1 @@
+"""Apache Kafka for the fault runs, and what stands before it."""

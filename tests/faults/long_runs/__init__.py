@@ -1,0 +1,1 @@
+"""What the long runs share: many messages through one worker, its figures, the record."""

@@ -1,0 +1,1 @@
+"""Odd and bad messages for the long runs, and what must become of each."""

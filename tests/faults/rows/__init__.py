@@ -1,0 +1,1 @@
+"""The rows of the fault matrix: each fault, what it is done to, and what it must show."""

@@ -1,0 +1,1 @@
+"""The processes of a fault run: workers and replays, sound ones, faulty ones and broken ones."""
