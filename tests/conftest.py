@@ -17,7 +17,7 @@ from tests.integration.helpers import create_topic, delete_topics
 from tests.integration.kafka_server import KafkaServer, KafkaUnavailable
 from tests.integration.registry_server import RegistryMissing, RegistryServer
 from tests.integration.secured_kafka import Doors, SecuredKafka
-from tests.support.shared_server import SharedServer
+from tests.support.servers.shared_server import SharedServer
 from tests.support.slow import why_slow
 
 if TYPE_CHECKING:

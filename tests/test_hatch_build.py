@@ -13,8 +13,8 @@ from consumer.codec.text.native_markup import NativeScanner
 from consumer.tagging.engine.cpu.layers.native_layer import LayerKernel
 from consumer.tagging.engine.cpu.native_attention import Kernel
 from hatch_build import KERNELS, LIBRARIES, MARKUP, Library, NativeLibraries
-from tests.support.deploy_files import ROOT
-from tests.support.native_kernels import needs_compiler
+from tests.support.deploy.deploy_files import ROOT
+from tests.support.engines.native_kernels import needs_compiler
 
 pytestmark = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="nothing is compiled elsewhere"

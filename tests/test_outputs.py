@@ -28,9 +28,9 @@ from consumer.kafka.registry import ConfluentRegistry
 from consumer.kafka.tools.embedded import EmbeddedBroker
 from consumer.terminal import say, tell_failure
 from tests.integration import helpers
-from tests.support.letters import letter, original, record
+from tests.support.memory.letters import letter, original, record
+from tests.support.models.tiny_models import LABELS, SENTENCES, tiny_folder
 from tests.support.planted import AS_NAME, PLANT, WITH_NUL, harm_in
-from tests.support.tiny_models import LABELS, SENTENCES, tiny_folder
 
 ROOT = Path(__file__).parents[1]
 

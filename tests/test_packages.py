@@ -17,8 +17,8 @@ import pytest
 
 from consumer import __version__
 from hatch_build import KERNELS, LIBRARIES
-from tests.support.deploy_files import ROOT
-from tests.support.native_kernels import has_compiler
+from tests.support.deploy.deploy_files import ROOT
+from tests.support.engines.native_kernels import has_compiler
 
 DIST_INFO = f"nerstream-{__version__}.dist-info"
 

@@ -10,7 +10,7 @@ import pytest
 from consumer.contracts.errors import NerstreamError, SettingsError
 from consumer.terminal import say, say_json, tell, tell_failure, write_message
 from tests.support.planted import WITH_NUL, harm_in
-from tests.support.terminal import read_terminal
+from tests.support.processes.terminal import read_terminal
 
 
 def test_a_line_stays_a_line(capsys: pytest.CaptureFixture[str]) -> None:

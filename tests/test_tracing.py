@@ -16,7 +16,7 @@ from consumer.telemetry.metrics import Metrics
 from consumer.telemetry.registry import new_registry
 from consumer.tracing import tracing_from
 from tests.support.fakes import eventually, raw
-from tests.support.otlp_receiver import otlp_receiver
+from tests.support.servers.otlp_receiver import otlp_receiver
 
 ON = Settings(traces=Switch.ON, traces_share=1.0)
 

@@ -14,7 +14,7 @@ from consumer.contracts.errors import (
 )
 from consumer.pipeline.waiting import FIRST_S, LEAST_S
 from tests.support.fakes import P0, P1, PATIENCE_S, ManualClock, eventually
-from tests.support.worker_rig import Rigs, WorkerRig, workers
+from tests.support.rigs.worker_rig import Rigs, WorkerRig, workers
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from consumer.contracts.errors import (
 )
 from consumer.worker import BATCHES
 from tests.support.fakes import P0, PATIENCE_S, ManualClock, eventually, in_thread
-from tests.support.worker_rig import Rigs, WorkerRig, workers
+from tests.support.rigs.worker_rig import Rigs, WorkerRig, workers
 
 
 @pytest.fixture

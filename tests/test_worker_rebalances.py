@@ -11,7 +11,7 @@ from consumer.contracts.errors import (
     AbortableError,
 )
 from tests.support.fakes import P0, P1, PATIENCE_S, ManualClock, eventually
-from tests.support.worker_rig import Rigs, WorkerRig, workers
+from tests.support.rigs.worker_rig import Rigs, WorkerRig, workers
 
 
 @pytest.fixture

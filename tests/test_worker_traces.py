@@ -16,8 +16,8 @@ from consumer.contracts.messages import Headers
 from consumer.contracts.traces import TraceParent, traceparent_in
 from consumer.telemetry.traces.sampling import Sampling
 from consumer.telemetry.traces.spans import SpanTracer
-from tests.support.log_lines import log_lines
-from tests.support.worker_rig import WorkerRig, workers
+from tests.support.processes.log_lines import log_lines
+from tests.support.rigs.worker_rig import WorkerRig, workers
 
 PARENT = TraceParent("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331", True)
 

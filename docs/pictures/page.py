@@ -15,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.support.browser import Looked, chromium_path, running_chromium
+from tests.support.servers.browser import Looked, chromium_path, running_chromium
 
 FOLDER = Path(__file__).resolve().parent
 

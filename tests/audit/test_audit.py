@@ -15,7 +15,7 @@ from consumer.contracts.choices import RejectCode, RejectStage
 from consumer.contracts.headers import ERRORS, REPLAY_MARK, SOURCE, without_source
 from consumer.contracts.messages import Headers, RawMessage, TopicPartition
 from consumer.contracts.traces import TraceParent, with_traceparent, without_traceparent
-from tests.support.audited import DEAD, OUT, Log, article, given, letter_of, outcome_of
+from tests.support.memory.audited import DEAD, OUT, Log, article, given, letter_of, outcome_of
 
 POISON, TOMBSTONE, GOOD = 3, 5, 7
 

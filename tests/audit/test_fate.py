@@ -21,7 +21,7 @@ from consumer.contracts.headers import (
 )
 from consumer.contracts.messages import Position, RawMessage, TopicPartition
 from consumer.contracts.traces import TraceParent, with_traceparent
-from tests.support.audited import CODEC, given, letter_of, outcome_of
+from tests.support.memory.audited import CODEC, given, letter_of, outcome_of
 
 AT = Position(TopicPartition("news", 0), 7)
 PARENT = TraceParent("ab" * 16, "cd" * 8, True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from consumer.audit.findings import Findings, Kind, Reason, Unsaid
 from consumer.audit.ranges import parts
 from consumer.contracts.messages import TopicPartition
-from tests.support.audited import OUT, Log, given
+from tests.support.memory.audited import OUT, Log, given
 
 
 def test_the_parts_of_an_audit_find_what_the_whole_finds() -> None:

@@ -31,7 +31,7 @@ from tests.faults.messages import message_oracle
 from tests.faults.messages.large_articles import OUTPUT_LIMIT_BYTES
 from tests.faults.messages.mutations import LARGE_PERIOD, kind_of, message
 from tests.faults.workers import light_tagger
-from tests.support.tiny_models import tag, tiny_tagger
+from tests.support.models.tiny_models import tag, tiny_tagger
 
 AT_MS = 1_795_416_002_318
 CODEC = Codec(message_oracle.TEXT_FIELDS)

@@ -34,7 +34,7 @@ from consumer.contracts.messages import (
 from consumer.contracts.ports import Tagger
 from consumer.loading import codec_from, refined
 from consumer.settings.schema import Settings
-from tests.support.tiny_models import tiny_tagger
+from tests.support.models.tiny_models import tiny_tagger
 
 SAMPLES = Path(__file__).parents[2] / "docs" / "guides" / "samples" / "ninjs.jsonl"
 SETTINGS = Settings(preset=Preset(os.environ.get("PRESET", "ninjs")), no_text=NoText.PASS)

@@ -20,7 +20,7 @@ from consumer.commands.produce import Line, lines
 from consumer.contracts.errors import SettingsError
 from consumer.kafka.tools.embedded import EmbeddedBroker
 from tests.integration.helpers import Record, read_all
-from tests.support.terminal import read_terminal
+from tests.support.processes.terminal import read_terminal
 
 ROOT = Path(__file__).parents[2]
 GOOD = b'{"id": "a", "title": "x"}\n\n  \n{"id": 7, "n": 1}\r\nbroken\n{"title": "no id"}'

@@ -14,7 +14,7 @@ from consumer.contracts.errors import ModelError
 from consumer.settings.schema import Settings
 from consumer.telemetry.metrics import Metrics
 from consumer.telemetry.registry import new_registry
-from tests.support import warm_process
+from tests.support.processes import warm_process
 
 
 def run(*arguments: str, **variables: str) -> tuple[int, list[str]]:

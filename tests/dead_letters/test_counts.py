@@ -5,7 +5,7 @@ from consumer.dead_letters.counts import CodeCount, Counts
 from consumer.dead_letters.letter_filter import LetterFilter
 from consumer.dead_letters.marks import Origin, mark
 from consumer.dead_letters.offset_set import OffsetSet
-from tests.support.letters import DAY_MS, at, letter, original
+from tests.support.memory.letters import DAY_MS, at, letter, original
 
 ORIGIN = Origin("c", "dead")
 

@@ -6,7 +6,7 @@ from consumer.contracts.choices import RejectCode
 from consumer.contracts.headers import ERRORS, REPLAY_ATTEMPTS, SOURCE
 from consumer.contracts.messages import Headers, Position, TopicPartition
 from consumer.dead_letters.letter import read_letter
-from tests.support.letters import DAY_MS, at, letter, original
+from tests.support.memory.letters import DAY_MS, at, letter, original
 
 
 def test_what_the_worker_writes_is_read() -> None:

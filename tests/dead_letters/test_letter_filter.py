@@ -5,7 +5,7 @@ import pytest
 from consumer.contracts.choices import RejectCode
 from consumer.dead_letters.letter import read_letter
 from consumer.dead_letters.letter_filter import LetterFilter
-from tests.support.letters import DAY_MS, at, letter, original
+from tests.support.memory.letters import DAY_MS, at, letter, original
 
 RAW = original(5, topic="news-eu", partition=1)
 LETTER = read_letter(at(letter(RAW, code=RejectCode.NO_TEXT, reason="No Field", partition=2), 9))

@@ -10,7 +10,7 @@ from consumer.contracts.headers import REPLAY_MARK, is_replay_mark
 from consumer.contracts.messages import Outgoing
 from consumer.dead_letters.marks import Origin, Sent, mark
 from consumer.dead_letters.offset_set import OffsetSet
-from tests.support.letters import at, letter, original
+from tests.support.memory.letters import at, letter, original
 
 ORIGIN = Origin("cluster-1", "dead")
 

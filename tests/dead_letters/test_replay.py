@@ -14,8 +14,8 @@ from consumer.dead_letters.letter_filter import LetterFilter
 from consumer.dead_letters.marks import Origin, Sent
 from consumer.dead_letters.replay import Plan, Replay, Report, transactional_id
 from consumer.dead_letters.survey import Survey
-from tests.support.fake_letters import FakeProgress, FakeReader, FakeTopics, FakeWriter
-from tests.support.letters import DAY_MS, at, letter, original
+from tests.support.memory.fake_letters import FakeProgress, FakeReader, FakeTopics, FakeWriter
+from tests.support.memory.letters import DAY_MS, at, letter, original
 
 ORIGIN = Origin("cluster-1", "dead")
 

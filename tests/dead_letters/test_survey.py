@@ -4,8 +4,8 @@ from consumer.dead_letters.letter_filter import LetterFilter
 from consumer.dead_letters.marks import Origin, mark
 from consumer.dead_letters.offset_set import OffsetSet
 from consumer.dead_letters.survey import Survey, read_on
-from tests.support.fake_letters import FakeReader, FakeTopics
-from tests.support.letters import at, letter, original
+from tests.support.memory.fake_letters import FakeReader, FakeTopics
+from tests.support.memory.letters import at, letter, original
 
 ORIGIN = Origin("c", "dead")
 

@@ -5,8 +5,8 @@ import pytest
 from consumer.contracts.errors import KafkaProblem
 from consumer.dead_letters import waiting as waiting_module
 from consumer.dead_letters.waiting import Waiting
-from tests.support.fake_letters import FakeProgress, FakeReader, FakeTopics
-from tests.support.letters import letter, original
+from tests.support.memory.fake_letters import FakeProgress, FakeReader, FakeTopics
+from tests.support.memory.letters import letter, original
 
 
 def started() -> FakeReader:

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from consumer.telemetry.declarations import ALL
-from tests.support import kustomized
-from tests.support.deploy_files import BASE, COMPONENTS, parsed
+from tests.support.deploy import kustomized
+from tests.support.deploy.deploy_files import BASE, COMPONENTS, parsed
 from tests.support.monitoring.programs import program_or_skip
 
 SCALED = parsed(COMPONENTS / "autoscale/scaled-object.yaml")["spec"]

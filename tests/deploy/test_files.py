@@ -14,7 +14,7 @@ from consumer.settings.schema import Settings
 from consumer.telemetry.admin import AdminServer
 from consumer.telemetry.health import Health
 from consumer.worker import ABORT_S
-from tests.support.deploy_files import (
+from tests.support.deploy.deploy_files import (
     BASE,
     CONTAINER,
     DEPLOY,

@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 from consumer import __version__
 from consumer.telemetry.admin import AdminServer
 from consumer.telemetry.health import Health
-from tests.support.deploy_files import (
+from tests.support.deploy.deploy_files import (
     COMPOSE,
     CONTAINER,
     DEPLOY,

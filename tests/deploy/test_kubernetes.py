@@ -11,8 +11,8 @@ import pytest
 
 from benchmarks.tables import RESULTS
 from consumer.settings.schema import Settings
-from tests.support import kubernetes_schemas, kustomized
-from tests.support.deploy_files import (
+from tests.support.deploy import kubernetes_schemas, kustomized
+from tests.support.deploy.deploy_files import (
     APPLIED,
     BASE,
     COMPONENTS,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.deploy_files import DEPLOY, ROOT
+from tests.support.deploy.deploy_files import DEPLOY, ROOT
 
 
 def installed(name: str) -> Path:

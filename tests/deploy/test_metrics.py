@@ -10,7 +10,7 @@ import pytest
 from consumer.settings.schema import Settings
 from consumer.telemetry.declaration import Kind
 from consumer.telemetry.declarations import ALL
-from tests.support.deploy_files import DEPLOY
+from tests.support.deploy.deploy_files import DEPLOY
 from tests.support.monitoring.files import (
     ALERTS,
     DASHBOARD,

@@ -12,7 +12,7 @@ import pytest
 
 from consumer.settings.schema import Settings
 from consumer.worker import ABORT_S
-from tests.support.deploy_files import DEPLOY, load
+from tests.support.deploy.deploy_files import DEPLOY, load
 
 UNIT = DEPLOY / "systemd/nerstream@.service"
 

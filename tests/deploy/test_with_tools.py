@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.support import kubernetes_schemas, kustomized
-from tests.support.deploy_files import APPLIED, DEPLOY, KUBERNETES, ROOT, parsed
+from tests.support.deploy import kubernetes_schemas, kustomized
+from tests.support.deploy.deploy_files import APPLIED, DEPLOY, KUBERNETES, ROOT, parsed
 
 TOOLS = ROOT / ".deploy-tools"
 

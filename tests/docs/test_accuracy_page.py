@@ -11,7 +11,7 @@ import pytest
 
 from consumer.commands.evaluate import command as evaluate
 from consumer.tagging.tagger import Tagger, load_tagger
-from tests.support.tiny_models import entities_of
+from tests.support.models.tiny_models import entities_of
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "accuracy.md").read_text(
     encoding="utf-8"

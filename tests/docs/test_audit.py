@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.deploy_files import ROOT
+from tests.support.deploy.deploy_files import ROOT
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,8 @@ from consumer.settings.access import TOPIC_OPERATIONS, spelled
 from tests.integration.door_ground import DoorGround
 from tests.integration.secured_kafka import AUDIENCE, ISSUER, USER, USER_PASSWORD, Doors
 from tests.integration.worker_process import WorkerProcess
-from tests.support.certificates import PASSWORD
-from tests.support.token_endpoint import CLIENT_ID, CLIENT_SECRET, TokenEndpoint
+from tests.support.servers.certificates import PASSWORD
+from tests.support.servers.token_endpoint import CLIENT_ID, CLIENT_SECRET, TokenEndpoint
 
 PAGE = (Path(__file__).parents[2] / "docs" / "guides" / "behind-a-door.md").read_text("utf-8")
 

@@ -12,7 +12,7 @@ from consumer import cli
 from consumer.contracts.choices import RejectCode
 from tests.conftest import TopicFactory
 from tests.integration import helpers
-from tests.support import letters
+from tests.support.memory import letters
 
 PAGE = Path(__file__).parents[2] / "docs" / "guides" / "mend.md"
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from tests.conftest import TopicFactory
 from tests.integration import helpers
+from tests.support.models.tiny_models import save_tiny_model
 from tests.support.monitoring.files import ROOT
 from tests.support.monitoring.pages import Place, commands
 from tests.support.monitoring.programs import tools_or_skip
-from tests.support.tiny_models import save_tiny_model
 
 PAGE = (ROOT / "docs/operations/sizing.md").read_text("utf-8")
 

@@ -15,8 +15,8 @@ from consumer.contracts.choices import RejectCode, SubjectNameStrategy
 from tests.conftest import TopicFactory
 from tests.integration.helpers import produce, wait_for_records
 from tests.integration.worker_process import WorkerProcess
-from tests.support.memory_registry import avro_message
-from tests.support.registry_proxy import RegistryProxy
+from tests.support.memory.memory_registry import avro_message
+from tests.support.servers.registry_proxy import RegistryProxy
 
 PAGE = (Path(__file__).parents[2] / "docs" / "guides" / "your-schemas.md").read_text()
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import warm_process
+from tests.support.processes import warm_process
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "your-text.md"
 

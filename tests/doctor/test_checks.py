@@ -11,8 +11,8 @@ from consumer.contracts.cluster import Arrivals, Broker, Clock, Cluster, Group, 
 from consumer.doctor import access, brokers, checks, model, registry, sample, timeouts, topics
 from consumer.doctor.facts import Facts, ModelFacts, RegistryFacts, SampleFacts
 from consumer.doctor.finding import Finding, Status
-from tests.support import cluster_facts as sound
-from tests.support.cluster_facts import DAY_MS, NOW_MS, cluster, facts, topic, with_topic
+from tests.support.memory import cluster_facts as sound
+from tests.support.memory.cluster_facts import DAY_MS, NOW_MS, cluster, facts, topic, with_topic
 
 ALL = (
     *checks.KAFKA_ROOMS,

@@ -23,7 +23,7 @@ from consumer.evaluation.articles import evaluate_tagger, joined, sentences_apar
 from consumer.evaluation.conll import LabelledArticle, Sentence, to_iob2
 from consumer.evaluation.scoring import Score, entity_spans, score_labels
 from tests.support.fakes import MODEL
-from tests.support.tiny_models import SENTENCES, article, tiny_tagger
+from tests.support.models.tiny_models import SENTENCES, article, tiny_tagger
 
 LABELS = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC", "B-work-of-art", "I-work-of-art")
 

@@ -23,7 +23,13 @@ from tests.faults.workers.device_worker import BREAK_WORD, FITS_TOKENS, HANG_WOR
 from tests.integration import helpers
 from tests.integration.helpers import Record
 from tests.integration.worker_process import PATIENCE_S, WorkerProcess
-from tests.support.tiny_models import SENTENCES, article, entities_of, tiny_folder, tiny_tagger
+from tests.support.models.tiny_models import (
+    SENTENCES,
+    article,
+    entities_of,
+    tiny_folder,
+    tiny_tagger,
+)
 
 pytestmark = pytest.mark.kafka
 

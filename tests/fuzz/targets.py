@@ -49,7 +49,7 @@ from consumer.settings.paths import PathFault, parsed
 from tests.fuzz.pieces import Pieces
 from tests.fuzz.schemas import AVRO_SCHEMAS, JSON_SCHEMAS, PROTOBUF_SCHEMAS
 from tests.support.fakes import MODEL, P0
-from tests.support.memory_registry import MemoryRegistry
+from tests.support.memory.memory_registry import MemoryRegistry
 from tests.support.planted import harm_in
 
 Target = Callable[[bytes], None]

@@ -22,7 +22,7 @@ from consumer.tagging.engine.cuda.varlen_kernels import TRITON
 from consumer.tagging.model.loaded_model import LoadedModel
 from consumer.tagging.select import load_model, select_engine
 from consumer.tagging.tagger import Tagger, TaggingOptions
-from tests.support.tiny_models import PACKED_FAMILIES, SENTENCES, article, tag, tiny_folder
+from tests.support.models.tiny_models import PACKED_FAMILIES, SENTENCES, article, tag, tiny_folder
 
 Loader = Callable[..., LoadedModel]
 

@@ -15,7 +15,7 @@ from consumer.tagging.engine.cuda.varlen_attention import (
     padded_operator,
 )
 from consumer.tagging.engine.cuda.varlen_kernels import torch_norm
-from tests.support.window_by_window import window_by_window
+from tests.support.engines.window_by_window import window_by_window
 
 triton_kernels = pytest.importorskip("consumer.tagging.engine.cuda.triton_kernels")
 

@@ -11,6 +11,6 @@ import pytest
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model of random weights that answers in no time; what it says does not matter here."""
     # Imported here: it needs torch, which most tests do not.
-    from tests.support.tiny_models import save_tiny_model
+    from tests.support.models.tiny_models import save_tiny_model
 
     return save_tiny_model(tmp_path_factory.mktemp("tiny") / "model")

@@ -29,7 +29,7 @@ from joserfc import jwk
 
 from tests.integration.helpers import CALL_TIMEOUT_S, admin
 from tests.integration.kafka_server import KafkaServer, free_ports
-from tests.support.certificates import PASSWORD, Authority
+from tests.support.servers.certificates import PASSWORD, Authority
 
 #: A user who may do everything, and the password under every mechanism that has one.
 USER, USER_PASSWORD = "alice", "alice-s-password"

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from tests.support.fake_hub import fake_hub
-from tests.support.nobody import NOBODY, run_as_nobody, why_not
+from tests.support.processes.nobody import NOBODY, run_as_nobody, why_not
+from tests.support.servers.fake_hub import fake_hub
 
 
 @pytest.fixture(autouse=True)

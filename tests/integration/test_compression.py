@@ -14,7 +14,7 @@ from tests.integration.helpers import Record as Written
 from tests.integration.helpers import producer, put, wait_for_records
 from tests.integration.kafka_server import MAX_MESSAGE_BYTES
 from tests.integration.worker_process import WorkerProcess
-from tests.support.memory_registry import avro_message, avro_read
+from tests.support.memory.memory_registry import avro_message, avro_read
 
 CODECS = ("gzip", "snappy", "lz4", "zstd")
 

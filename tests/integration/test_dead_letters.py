@@ -22,8 +22,8 @@ from tests.integration import helpers
 from tests.integration.helpers import Record, end_offsets, read_all, read_settled, wait_for_records
 from tests.integration.kafka_server import ROOT
 from tests.integration.worker_process import PATIENCE_S, WorkerProcess
-from tests.support import letters
-from tests.support.terminal import read_terminal
+from tests.support.memory import letters
+from tests.support.processes.terminal import read_terminal
 
 _LIGHT_WORKER = ("-m", "tests.faults.workers.light_worker")
 

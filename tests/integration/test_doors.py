@@ -21,7 +21,7 @@ from tests.integration import helpers
 from tests.integration.door_ground import DoorGround
 from tests.integration.secured_kafka import AUDIENCE, ISSUER, NEEDS, USER, USER_PASSWORD, Doors
 from tests.integration.worker_process import WorkerProcess
-from tests.support.token_endpoint import TokenEndpoint
+from tests.support.servers.token_endpoint import TokenEndpoint
 
 pytestmark = pytest.mark.kafka
 

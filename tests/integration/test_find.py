@@ -16,7 +16,7 @@ from tests.conftest import TopicFactory
 from tests.integration import helpers
 from tests.integration.helpers import Record
 from tests.integration.worker_process import WorkerProcess
-from tests.support.otlp_receiver import OtlpReceiver, attributes_of, otlp_receiver
+from tests.support.servers.otlp_receiver import OtlpReceiver, attributes_of, otlp_receiver
 
 pytestmark = pytest.mark.kafka
 

@@ -11,8 +11,8 @@ from tests.conftest import TopicFactory
 from tests.integration import helpers
 from tests.integration.helpers import Record
 from tests.integration.worker_process import WorkerProcess
-from tests.support import warm_process
 from tests.support.fakes import eventually
+from tests.support.processes import warm_process
 
 TEXTS = (
     "Marta Lindqvist of Nordbank met Jean Okafor in Lisbon on Tuesday.",

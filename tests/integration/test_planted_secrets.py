@@ -16,9 +16,9 @@ from tests.integration.door_ground import DoorGround
 from tests.integration.lifetime import spawn
 from tests.integration.secured_kafka import AUDIENCE, ISSUER, USER, USER_PASSWORD, Doors
 from tests.integration.worker_process import PATIENCE_S, WorkerProcess
-from tests.support.certificates import PASSWORD
-from tests.support.registry_proxy import RegistryProxy
-from tests.support.token_endpoint import CLIENT_ID, CLIENT_SECRET, TokenEndpoint
+from tests.support.servers.certificates import PASSWORD
+from tests.support.servers.registry_proxy import RegistryProxy
+from tests.support.servers.token_endpoint import CLIENT_ID, CLIENT_SECRET, TokenEndpoint
 
 pytestmark = pytest.mark.kafka
 

@@ -19,7 +19,7 @@ from tests.conftest import TopicFactory
 from tests.integration import helpers
 from tests.integration.helpers import Record
 from tests.integration.worker_process import WorkerProcess
-from tests.support import warm_process
+from tests.support.processes import warm_process
 
 DEV = Path(__file__).parents[3] / "shared" / "conll2003" / "dev.txt"
 

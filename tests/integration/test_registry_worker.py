@@ -22,9 +22,9 @@ from tests.codec.registry.protobuf_files import compiled, message_class
 from tests.conftest import TopicFactory, registry_or_skip
 from tests.integration.helpers import Record, produce, read_all, wait_for_records
 from tests.integration.worker_process import PATIENCE_S, WorkerProcess
-from tests.support.certificates import PASSWORD, Certificates
-from tests.support.memory_registry import avro_message, avro_read
-from tests.support.registry_proxy import RegistryProxy
+from tests.support.memory.memory_registry import avro_message, avro_read
+from tests.support.servers.certificates import PASSWORD, Certificates
+from tests.support.servers.registry_proxy import RegistryProxy
 
 NINJS = Path(__file__).parents[1] / "codec" / "registry" / "ninjs" / "ninjs20.proto"
 

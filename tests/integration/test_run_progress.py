@@ -13,7 +13,7 @@ import pytest
 
 from tests.conftest import TopicFactory
 from tests.integration import helpers
-from tests.support.terminal import read_terminal
+from tests.support.processes.terminal import read_terminal
 
 pytestmark = pytest.mark.kafka
 

@@ -17,7 +17,7 @@ from typing import Any, Self
 
 from consumer.settings.secrets import is_secret, without_user
 from tests.integration.lifetime import spawn
-from tests.support.warm_process import WarmLight, WarmProcess
+from tests.support.processes.warm_process import WarmLight, WarmProcess
 
 #: A worker must be ready, and must end, within this; generous, since machines are slow at times.
 PATIENCE_S = 300.0

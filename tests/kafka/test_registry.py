@@ -11,7 +11,7 @@ import pytest
 from consumer.contracts.errors import RegistryProblem, RegistryUnavailable, SettingsError
 from consumer.contracts.registry import RegisteredSchema, SchemaType
 from consumer.kafka.registry import ConfluentRegistry
-from tests.support.registry_proxy import RegistryProxy
+from tests.support.servers.registry_proxy import RegistryProxy
 
 
 @pytest.fixture

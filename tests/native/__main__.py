@@ -20,8 +20,8 @@ from pathlib import Path
 from hatch_build import FLAGS, LIBRARIES
 from tests.faults.long_runs.process_figures import machine
 from tests.faults.long_runs.run_record import RunRecord
-from tests.support.deploy_files import ROOT
-from tests.support.native_kernels import (
+from tests.support.deploy.deploy_files import ROOT
+from tests.support.engines.native_kernels import (
     SANITIZED,
     SOURCES,
     Watch,
@@ -137,7 +137,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "memory of exactly the size that it may touch, under AddressSanitizer and "
             "UndefinedBehaviorSanitizer and under valgrind's memcheck, without and with the "
             "optimisation of an installation; and the tests in Python that call it. Compiled "
-            "without a warning (`tests/support/native_kernels.py` lists which are asked for)."
+            "without a warning (`tests/support/engines/native_kernels.py` lists which are asked "
+            "for)."
         ),
         figures={
             **figures,

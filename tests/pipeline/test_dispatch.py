@@ -12,9 +12,9 @@ from consumer.contracts.errors import AbortableError, KafkaProblem, RejectedMess
 from consumer.contracts.headers import SOURCE
 from consumer.contracts.messages import Outcome, Outgoing, Rejected, Tombstone, TopicPartition
 from consumer.pipeline.dispatch import Dispatcher, Route, WatchedDispatcher
-from tests.support.fake_kafka import FakeBroker
-from tests.support.fake_sink import FakeSink
 from tests.support.fakes import FakeCodec, raw, tagged, untagged
+from tests.support.memory.fake_kafka import FakeBroker
+from tests.support.memory.fake_sink import FakeSink
 
 
 class Desk:

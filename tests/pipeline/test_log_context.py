@@ -9,7 +9,7 @@ import structlog
 
 from consumer.contracts.messages import Position, TopicPartition
 from consumer.pipeline.log_context import log_context, spelled
-from tests.support.log_lines import log_lines
+from tests.support.processes.log_lines import log_lines
 
 
 @dataclass(frozen=True, slots=True)

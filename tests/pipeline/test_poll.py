@@ -14,7 +14,7 @@ from consumer.pipeline.bookkeeping.ownership import Finished
 from consumer.pipeline.inbox import Assigned, Idle, Lost, Revoked
 from consumer.pipeline.poll import LAG_INTERVAL_S, LONGEST_STOP_S, PAUSE_AFTER_S, RUN_INTERVAL_S
 from tests.support.fakes import P0, P1, PATIENCE_S, eventually, in_thread
-from tests.support.poll_rig import REVOKE_TIMEOUT_S, PollRig
+from tests.support.rigs.poll_rig import REVOKE_TIMEOUT_S, PollRig
 
 
 @pytest.fixture

@@ -22,7 +22,6 @@ from consumer.pipeline.batching import BatchBuilder
 from consumer.pipeline.channel import Channel, ChannelAborted, ChannelClosed
 from consumer.pipeline.prepare import CHUNK_BYTES, CHUNK_MESSAGES, RETRY_S, PrepareStage
 from consumer.worker import BATCHES
-from tests.support.fake_observer import FakeObserver
 from tests.support.fakes import (
     PATIENCE_S,
     FakeCodec,
@@ -34,6 +33,7 @@ from tests.support.fakes import (
     raw,
     untagged,
 )
+from tests.support.memory.fake_observer import FakeObserver
 
 #: Longer than any test: only the manual clock can bring this about.
 FOREVER_S = 10_000.0

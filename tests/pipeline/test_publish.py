@@ -13,7 +13,7 @@ from consumer.pipeline.channel import Channel
 from consumer.pipeline.inbox import PublishMessage
 from consumer.pipeline.publish import OUTCOMES, OUTCOMES_IN_COMMIT
 from tests.support.fakes import P0, P1, PATIENCE_S, eventually, raw, tagged, untagged
-from tests.support.publish_rig import INTERVAL_S, PublishRig, publishing, rejected
+from tests.support.rigs.publish_rig import INTERVAL_S, PublishRig, publishing, rejected
 
 
 @pytest.fixture

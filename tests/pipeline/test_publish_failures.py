@@ -18,7 +18,7 @@ from consumer.pipeline.channel import ChannelAborted
 from consumer.pipeline.dead_letters import DeadLetterLimit
 from consumer.pipeline.publish import MAX_ABORT_PAUSE_S
 from tests.support.fakes import P0, P1, PATIENCE_S, eventually, tagged
-from tests.support.publish_rig import PublishRig, publishing, rejected
+from tests.support.rigs.publish_rig import PublishRig, publishing, rejected
 
 
 @pytest.fixture

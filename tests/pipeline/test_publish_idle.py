@@ -13,7 +13,7 @@ from consumer.pipeline.bookkeeping.ownership import Finished
 from consumer.pipeline.inbox import Idle, Lost, Revoked
 from consumer.pipeline.publish import IDLE_AGAIN_S
 from tests.support.fakes import P0, P1, PATIENCE_S, eventually, tagged
-from tests.support.publish_rig import PublishRig, publishing
+from tests.support.rigs.publish_rig import PublishRig, publishing
 
 
 @pytest.fixture

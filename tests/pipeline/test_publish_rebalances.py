@@ -13,7 +13,7 @@ from consumer.contracts.messages import TaggedBatch
 from consumer.pipeline.bookkeeping.offsets import Rewind
 from consumer.pipeline.inbox import LetGo, Lost, Revoked
 from tests.support.fakes import P0, P1, PATIENCE_S, eventually, tagged
-from tests.support.publish_rig import PublishRig, publishing
+from tests.support.rigs.publish_rig import PublishRig, publishing
 
 
 @pytest.fixture

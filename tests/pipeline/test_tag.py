@@ -24,7 +24,6 @@ from consumer.contracts.messages import (
 from consumer.pipeline.channel import Channel, ChannelAborted, ChannelClosed
 from consumer.pipeline.inbox import LetGo, PublishMessage
 from consumer.pipeline.tag import TagStage
-from tests.support.fake_observer import FakeObserver
 from tests.support.fakes import (
     PATIENCE_S,
     FakeEncoding,
@@ -34,6 +33,7 @@ from tests.support.fakes import (
     raw,
     untagged,
 )
+from tests.support.memory.fake_observer import FakeObserver
 
 
 class Rig:

@@ -22,7 +22,7 @@ from tests.support.fakes import eventually
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from tests.support.tiny_models import save_tiny_model
+    from tests.support.models.tiny_models import save_tiny_model
 
     return save_tiny_model(tmp_path_factory.mktemp("tiny") / "model")
 

@@ -106,7 +106,7 @@ def test_workers_share_the_input_and_one_that_is_killed_is_started_again(
 
 def test_workers_share_a_model_that_one_process_has_loaded(broker: str, tmp_path: Path) -> None:
     """With torch: what computed before the fork computes after it."""
-    from tests.support.tiny_models import save_tiny_model
+    from tests.support.models.tiny_models import save_tiny_model
 
     settings = {
         "bootstrap_servers": broker,

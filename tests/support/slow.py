@@ -42,7 +42,7 @@ SLOW: Mapping[str, str] = {
     "tests/integration/test_sink.py::": _GROUPS,
     "tests/supervisor/test_supervisor.py::": "starts supervisors and their workers",
     "tests/integration/test_source.py::": _GROUPS,
-    "tests/support/test_warm_process.py::": _IMPORTS,
+    "tests/support/processes/test_warm_process.py::": _IMPORTS,
     "tests/tagging/tokenize/test_tokenizer_processes.py::": "starts processes that tokenise",
 }
 

@@ -14,7 +14,7 @@ from consumer.contracts.errors import RejectedMessage
 from consumer.contracts.messages import Article, TaggedArticle
 from consumer.tagging.tagger import Tagger, load_tagger
 from tests.support.fakes import raw
-from tests.support.tiny_models import tag
+from tests.support.models.tiny_models import tag
 
 NAMES = ("Angela Merkel", "Volkswagen", "Chattanooga")
 

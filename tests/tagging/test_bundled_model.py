@@ -20,7 +20,7 @@ from consumer.tagging.engine.cpu.this_processor import this_processor
 from consumer.tagging.model.folder import BUNDLED_FOLDER
 from consumer.tagging.tagger import Tagger, load_tagger
 from consumer.training.case_marks import CaseMark, mark_ids
-from tests.support.tiny_models import article, tag
+from tests.support.models.tiny_models import article, tag
 
 #: It travels with the package and in the repository.
 MOST_WEIGHTS = 23_000_000

@@ -18,8 +18,8 @@ from consumer.commands.files import read_corpus
 from consumer.resources import sample_lines
 from consumer.tagging.select import load_model
 from consumer.tagging.tagger import load_tagger
-from tests.support.rampart import convert, onnx_file, rampart_folder
-from tests.support.tiny_models import article, tag
+from tests.support.models.rampart import convert, onnx_file, rampart_folder
+from tests.support.models.tiny_models import article, tag
 
 CORPUS = Path(__file__).parents[2] / "corpus" / "modern-news"
 

@@ -16,9 +16,9 @@ from tokenizers import normalizers
 from transformers.pipelines.token_classification import AggregationStrategy
 
 from consumer.contracts.messages import Entity
-from tests.support.charsmap import precompiled_charsmap
-from tests.support.hard_texts import hard_texts, without_controls
-from tests.support.tiny_models import (
+from tests.support.models.charsmap import precompiled_charsmap
+from tests.support.models.hard_texts import hard_texts, without_controls
+from tests.support.models.tiny_models import (
     FAMILIES,
     SENTENCES,
     article,

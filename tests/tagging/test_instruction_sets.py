@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.support.restricted import NOT_RESTRICTED, used_isa
+from tests.support.engines.restricted import NOT_RESTRICTED, used_isa
 
 _ROOT = Path(__file__).parents[2]
 
@@ -67,7 +67,7 @@ def test_the_suite_under_a_lesser_instruction_set(name: str) -> None:
         pytest.skip(f"this processor has {name} and no more: all other tests run so")
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "tests.support.restricted", used_isa()),
+            *(sys.executable, "-m", "tests.support.engines.restricted", used_isa()),
             *("-q", "-m", "instructions", "-p", "no:cacheprovider"),
             *(str(Path(__file__).parent / file) for file in _FILES),
         ],

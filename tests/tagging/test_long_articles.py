@@ -7,7 +7,7 @@ import json
 from consumer.contracts.messages import Entity
 from consumer.resources import sample_lines
 from consumer.tagging.tagger import Tagger, load_tagger
-from tests.support.tiny_models import entities_of
+from tests.support.models.tiny_models import entities_of
 
 #: Share of the entities that stay the same when every cut moves: 0.87 was measured, 0.80 without
 #: overlap. The rest is the bundled model's, whose answer depends on a word's place in its window.

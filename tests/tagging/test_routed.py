@@ -22,7 +22,7 @@ from consumer.contracts.messages import (
 from consumer.contracts.ports import Tagger
 from consumer.tagging.routed import RoutedTagger
 from tests.support.fakes import FakeEncoding
-from tests.support.tiny_models import SENTENCES, article, tag, tiny_tagger
+from tests.support.models.tiny_models import SENTENCES, article, tag, tiny_tagger
 
 
 class Scripted:

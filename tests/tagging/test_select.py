@@ -21,7 +21,7 @@ from consumer.tagging.engine.padded_company import DoesNotRunInPrecision
 from consumer.tagging.model.device import LOW_PRECISIONS
 from consumer.tagging.model.loaded_model import LoadedModel
 from consumer.tagging.model.processor import Processor
-from tests.support.tiny_models import save_tiny_model, tiny_folder
+from tests.support.models.tiny_models import save_tiny_model, tiny_folder
 
 NOTHING = Processor(has_bfloat16=False, has_int8=False, has_amx=False)
 EIGHT_BITS = Processor(has_bfloat16=True, has_int8=True, has_amx=False)

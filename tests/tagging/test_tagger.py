@@ -26,8 +26,8 @@ from consumer.tagging.engine.forward import Forward
 from consumer.tagging.engine.packed_attention import PACKED, can_pack
 from consumer.tagging.select import load_model, select_engine
 from consumer.tagging.tagger import Tagger, TaggingOptions
-from tests.support.hard_texts import hard_texts
-from tests.support.tiny_models import (
+from tests.support.models.hard_texts import hard_texts
+from tests.support.models.tiny_models import (
     FAMILIES,
     PACKED_FAMILIES,
     SENTENCES,

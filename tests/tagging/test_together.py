@@ -17,7 +17,7 @@ from consumer.tagging.model.guard.checksum import Pins
 from consumer.tagging.routed import RoutedTagger
 from consumer.tagging.tagger import Tagger
 from consumer.tagging.together import find_models, load_taggers, split_reference
-from tests.support.tiny_models import (
+from tests.support.models.tiny_models import (
     SENTENCES,
     article,
     save_tiny_model,

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
 from consumer.cli import main
-from tests.support.tiny_models import save_tiny_model
+from tests.support.models.tiny_models import save_tiny_model
 
 CORPUS = "-DOCSTART- O\n\nMaria B-PER\nLund I-PER\nleft O\nOslo B-LOC\n. O\n"
 

@@ -12,7 +12,7 @@ from transformers import BertConfig, BertForTokenClassification
 from consumer.tagging.model.processor import keep_freed_memory
 from consumer.training.byte_dropout import DropoutMasks, use_byte_dropout
 from consumer.training.row_gradients import RowGradientEmbedding, use_row_gradients
-from tests.support.tiny_families import loaded
+from tests.support.models.tiny_families import loaded
 
 IDS = torch.tensor([[1, 5, 9, 5], [1, 7, 0, 0]])
 MASK = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0]])

@@ -17,8 +17,8 @@ from consumer.bench.gpu import model as gpu_model
 from consumer.bench.gpu import rates as gpu_rates
 from consumer.bench.model.random_model import save_random_model
 from consumer.tagging.select import load_model
-from tests.support.host_device import load_tiny, tagger_on, varlen_engine
-from tests.support.tiny_models import SENTENCES, tiny_folder
+from tests.support.engines.host_device import load_tiny, tagger_on, varlen_engine
+from tests.support.models.tiny_models import SENTENCES, tiny_folder
 
 
 def test_without_a_device_it_says_so_in_one_line(

@@ -13,7 +13,7 @@ from consumer import cli
 from consumer.bench.model.contest import Contestant
 from consumer.bench.model.field import Field
 from consumer.bench.model.report import machine, model_document
-from tests.support.tiny_models import SENTENCES, tiny_folder
+from tests.support.models.tiny_models import SENTENCES, tiny_folder
 
 
 def bench(*arguments: str) -> int:

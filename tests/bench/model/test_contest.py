@@ -26,7 +26,7 @@ from consumer.tagging.engine.engine import Answer
 from consumer.tagging.model.processor import Processor
 from consumer.tagging.select import load_model, select_engine
 from consumer.tagging.tagger import TaggingOptions
-from tests.support.tiny_models import SENTENCES, article, tiny_folder
+from tests.support.models.tiny_models import SENTENCES, article, tiny_folder
 
 
 @given(st.lists(st.integers(1, 600), max_size=60))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from consumer.bench.model.exporting import example_inputs
 from consumer.tagging.model.loaded_model import count_tokens
-from tests.support.tiny_families import loaded
+from tests.support.models.tiny_families import loaded
 
 
 def test_example_inputs_are_tokens_that_the_model_knows() -> None:

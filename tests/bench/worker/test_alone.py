@@ -10,7 +10,7 @@ import pytest
 
 from consumer.bench.worker.alone import measure_model, measure_tokenizer, prepared_batches
 from consumer.settings.schema import Settings
-from tests.support.tiny_models import SENTENCES, article, tiny_tagger
+from tests.support.models.tiny_models import SENTENCES, article, tiny_tagger
 
 
 @pytest.mark.parametrize("at_once", [1, 3])

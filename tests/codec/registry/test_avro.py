@@ -21,7 +21,7 @@ from consumer.contracts.choices import RejectCode, SubjectNameStrategy
 from consumer.contracts.errors import RegistryUnavailable, RejectedMessage
 from consumer.contracts.registry import RegisteredSchema, SchemaReference, SchemaType
 from tests.codec.registry.additions import AT_TOP, ENTITIES, IN_AVRO, tagged
-from tests.support.memory_registry import MemoryRegistry, avro_message, avro_read
+from tests.support.memory.memory_registry import MemoryRegistry, avro_message, avro_read
 
 
 class Rig:

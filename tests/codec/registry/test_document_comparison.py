@@ -17,7 +17,7 @@ from consumer.contracts.messages import Article, Position, RawMessage, TaggedArt
 from consumer.contracts.registry import SchemaType
 from tests.codec.registry.protobuf_files import ARTICLE, compiled, message_class
 from tests.support.fakes import MODEL
-from tests.support.memory_registry import MemoryRegistry, avro_message
+from tests.support.memory.memory_registry import MemoryRegistry, avro_message
 
 SCHEMA = {
     "type": "record",

@@ -15,7 +15,7 @@ from consumer.contracts.choices import RejectCode, SubjectNameStrategy
 from consumer.contracts.errors import RejectedMessage
 from tests.codec.registry.additions import AT_TOP
 from tests.support.fakes import raw
-from tests.support.memory_registry import MemoryRegistry
+from tests.support.memory.memory_registry import MemoryRegistry
 
 
 def test_the_id_of_a_schema_stands_in_front() -> None:

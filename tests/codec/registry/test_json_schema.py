@@ -15,7 +15,7 @@ from consumer.contracts.choices import RejectCode, SubjectNameStrategy
 from consumer.contracts.errors import RejectedMessage
 from consumer.contracts.registry import RegisteredSchema, SchemaReference, SchemaType
 from tests.codec.registry.additions import ADDITIONS, AT_TOP, tagged
-from tests.support.memory_registry import MemoryRegistry
+from tests.support.memory.memory_registry import MemoryRegistry
 
 ARTICLE = {
     "$schema": "http://json-schema.org/draft-07/schema#",

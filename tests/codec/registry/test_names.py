@@ -16,7 +16,7 @@ from consumer.contracts.choices import InputFormat, SubjectNameStrategy
 from consumer.contracts.messages import Article, Entity, ModelInfo, TaggedArticle
 from consumer.contracts.registry import SchemaType
 from tests.support.fakes import raw
-from tests.support.memory_registry import MemoryRegistry, avro_message, avro_read
+from tests.support.memory.memory_registry import MemoryRegistry, avro_message, avro_read
 
 SCHEMA = {
     "type": "record",

@@ -25,7 +25,7 @@ from consumer.settings.schema import Settings
 from tests.codec.registry.additions import AT_TOP
 from tests.codec.registry.protobuf_files import compiled, message_class
 from tests.support.fakes import raw
-from tests.support.memory_registry import MemoryRegistry
+from tests.support.memory.memory_registry import MemoryRegistry
 
 FOLDER = Path(__file__).parent / "ninjs"
 PROTOBUF = (FOLDER / "ninjs20.proto").read_text(encoding="utf-8")

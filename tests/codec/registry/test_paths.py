@@ -23,7 +23,7 @@ from consumer.settings.schema import Settings
 from tests.codec.registry.additions import AT_TOP
 from tests.codec.registry.protobuf_files import compiled, message_class
 from tests.support.fakes import raw
-from tests.support.memory_registry import MemoryRegistry, avro_message
+from tests.support.memory.memory_registry import MemoryRegistry, avro_message
 
 ITEM = {
     "uri": "urn:newsroom:7",

@@ -20,7 +20,7 @@ from consumer.contracts.errors import RejectedMessage
 from consumer.contracts.registry import SchemaReference, SchemaType
 from tests.codec.registry.additions import ADDITIONS, AT_TOP, ENTITIES, tagged
 from tests.codec.registry.protobuf_files import ARTICLE, compiled, message_class
-from tests.support.memory_registry import MemoryRegistry
+from tests.support.memory.memory_registry import MemoryRegistry
 
 PROTO2 = """
 syntax = "proto2";

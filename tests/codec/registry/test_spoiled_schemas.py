@@ -19,7 +19,7 @@ from consumer.contracts.choices import RejectCode, SubjectNameStrategy
 from consumer.contracts.errors import RegistryUnavailable, RejectedMessage
 from consumer.contracts.registry import RegisteredSchema, SchemaReference, SchemaType
 from tests.codec.registry.additions import AT_TOP
-from tests.support.memory_registry import MemoryRegistry
+from tests.support.memory.memory_registry import MemoryRegistry
 
 FORMATS: dict[SchemaType, Any] = {
     SchemaType.AVRO: AvroFormat,

@@ -14,8 +14,8 @@ from consumer.codec.text.elements import BLOCK, CONTENTS
 from consumer.codec.text.markup import without_markup
 from consumer.codec.text.native_markup import LIBRARY, load
 from hatch_build import KERNELS, MARKUP
-from tests.support.deploy_files import ROOT
-from tests.support.native_kernels import (
+from tests.support.deploy.deploy_files import ROOT
+from tests.support.engines.native_kernels import (
     MARKUP_PIECES,
     has_compiler,
     needs_compiler,

@@ -20,7 +20,7 @@ from consumer.contracts.messages import RawMessage, TopicPartition
 from consumer.kafka.tools import places
 from consumer.kafka.tools import ranges as reading
 from consumer.kafka.tools.ranges import Taken
-from tests.support.audited import DEAD, OUT, Log, given
+from tests.support.memory.audited import DEAD, OUT, Log, given
 
 
 class Closed:

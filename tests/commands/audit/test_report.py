@@ -8,7 +8,7 @@ from consumer.audit.findings import Findings, Kind, Reason, Unsaid
 from consumer.audit.ranges import Range
 from consumer.commands.audit.report import as_json, as_text, verdict
 from consumer.contracts.messages import TopicPartition
-from tests.support.audited import OUT, Log, given
+from tests.support.memory.audited import OUT, Log, given
 
 NONE: frozenset[Kind] = frozenset()
 RANGES = {TopicPartition("news", 0): Range(0, 9)}

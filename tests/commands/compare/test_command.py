@@ -21,7 +21,7 @@ from consumer.tagging import select
 from consumer.tagging.model.faithful_dtypes import read_faithful_dtypes
 from consumer.tagging.model.processor import Processor
 from consumer.tagging.tagger import Tagger
-from tests.support.tiny_models import (
+from tests.support.models.tiny_models import (
     SENTENCES,
     entities_of,
     save_tiny_model,

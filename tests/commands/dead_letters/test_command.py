@@ -20,8 +20,8 @@ from consumer.contracts.choices import RejectCode
 from consumer.contracts.messages import RawMessage
 from consumer.kafka.tools.embedded import EmbeddedBroker
 from tests.integration import helpers
-from tests.support.letters import DAY_MS, letter, original, record
-from tests.support.terminal import read_terminal
+from tests.support.memory.letters import DAY_MS, letter, original, record
+from tests.support.processes.terminal import read_terminal
 
 ROOT = Path(__file__).parents[3]
 

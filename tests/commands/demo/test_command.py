@@ -19,8 +19,8 @@ import jsonschema_rs
 import pytest
 
 from consumer import resources
-from tests.support import warm_process
-from tests.support.warm_process import WarmProcess
+from tests.support.processes import warm_process
+from tests.support.processes.warm_process import WarmProcess
 
 ADDRESS = re.compile(r"http://\S+")
 

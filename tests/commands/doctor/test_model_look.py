@@ -7,7 +7,7 @@ import pytest
 from consumer.commands.doctor import model_look
 from consumer.commands.doctor.model_look import look_at_model, stand_ins
 from consumer.settings.schema import Settings
-from tests.support.tiny_models import save_tiny_model
+from tests.support.models.tiny_models import save_tiny_model
 
 
 @pytest.fixture(scope="module")

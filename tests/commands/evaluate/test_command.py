@@ -16,7 +16,13 @@ from consumer import cli
 from consumer.commands.evaluate.display import progress_of
 from consumer.evaluation.articles import evaluate_tagger
 from consumer.evaluation.conll import LabelledArticle, Sentence
-from tests.support.tiny_models import LABELS, SENTENCES, save_tiny_model, tiny_folder, tiny_tagger
+from tests.support.models.tiny_models import (
+    LABELS,
+    SENTENCES,
+    save_tiny_model,
+    tiny_folder,
+    tiny_tagger,
+)
 
 CORPUS = Path(__file__).parents[4] / "shared" / "conll2003"
 

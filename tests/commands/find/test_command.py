@@ -10,8 +10,8 @@ import pytest
 from consumer import cli
 from consumer.contracts.messages import TopicPartition
 from consumer.kafka.tools import places, ranges
-from tests.support.audited import DEAD, OUT, given, outcome_of
-from tests.support.find_topics import FindTopics
+from tests.support.memory.audited import DEAD, OUT, given, outcome_of
+from tests.support.memory.find_topics import FindTopics
 
 TOPICS = ("--input-topics", "news", "--output-topic", OUT, "--dead-letter-topic", DEAD)
 

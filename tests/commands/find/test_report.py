@@ -10,7 +10,7 @@ from consumer.audit.fate import Absence, Fate, Outcome, OutcomeKind
 from consumer.commands.find.report import as_json, as_text, exit_code
 from consumer.contracts.messages import Position, TopicPartition
 from consumer.contracts.traces import TraceParent, with_traceparent
-from tests.support.audited import given
+from tests.support.memory.audited import given
 
 AT = Position(TopicPartition("news", 0), 7)
 OUT = Position(TopicPartition("out", 2), 41)

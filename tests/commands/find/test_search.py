@@ -17,8 +17,8 @@ from consumer.dead_letters.marks import Origin, mark
 from consumer.dead_letters.offset_set import OffsetSet
 from consumer.loading import codec_from
 from consumer.settings.schema import Settings
-from tests.support.audited import DEAD, OUT, given, outcome_of
-from tests.support.find_topics import FindTopics
+from tests.support.memory.audited import DEAD, OUT, given, outcome_of
+from tests.support.memory.find_topics import FindTopics
 
 NEWS, OUT_0, DEAD_0 = (TopicPartition(topic, 0) for topic in ("news", OUT, DEAD))
 SETTINGS = Settings(

@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from consumer import cli
-from tests.support.tiny_models import entities_of, tiny_folder, tiny_tagger
+from tests.support.models.tiny_models import entities_of, tiny_folder, tiny_tagger
 
 TEXT = "Marta Lindqvist of Nordbank met Jean-Pierre Okafor in Lisbon."
 

@@ -10,7 +10,7 @@ import pytest
 
 from consumer import cli
 from consumer.commands.tag.explain import shown
-from tests.support.tiny_models import tiny_folder
+from tests.support.models.tiny_models import tiny_folder
 
 PATHS = "headlines[*].value,bodies[?contenttype=='text/plain'].value"
 MESSAGES: list[Any] = [

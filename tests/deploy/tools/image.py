@@ -26,7 +26,7 @@ from typing import Any
 from tests.deploy.tools import restrictions
 from tests.integration import helpers
 from tests.integration.kafka_server import KafkaServer
-from tests.support.deploy_files import ROOT, instructions
+from tests.support.deploy.deploy_files import ROOT, instructions
 
 TAG = "nerstream:checked"
 _PROGRAMS = ("buildah", "crun", "debootstrap")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.support.deploy_files import DEPLOY
+from tests.support.deploy.deploy_files import DEPLOY
 
 #: The filter of system calls that podman has; Docker's is the same but for a few names.
 _PROFILE = Path("/usr/share/containers/seccomp.json")

@@ -18,7 +18,7 @@ from tests.faults.feeding import inputs
 from tests.faults.workers.light_tagger import NOT_A_NUMBER
 from tests.integration.helpers import Record
 from tests.integration.registry_server import RegistryServer
-from tests.support.memory_registry import avro_message, avro_read
+from tests.support.memory.memory_registry import avro_message, avro_read
 
 
 class Wire(Protocol):

@@ -25,7 +25,7 @@ from tests.faults.matrix.result import Result
 from tests.integration import helpers
 from tests.integration.helpers import Record
 from tests.integration.lifetime import spawn
-from tests.support import letters
+from tests.support.memory import letters
 
 #: Of the topic that the letters came from, and of the dead-letter topic.
 PARTITIONS, DEAD_PARTITIONS = 6, 3

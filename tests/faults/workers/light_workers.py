@@ -1,6 +1,7 @@
 """`nerstream run --workers N` with the light tagger.
 
-`python -m tests.faults.workers.light_workers FLAGS`; as `light_worker`, with the supervisor, its template and its workers as they are.
+`python -m tests.faults.workers.light_workers FLAGS`; as `light_worker`, with the
+supervisor, its template and its workers as they are.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The light worker, broken on purpose.
 
-`python -m tests.faults.workers.spoiled_worker SPOIL,SPOIL FLAGS` shows that the checkers of fuzz and soak see what they look for. What spoils messages each
-takes some of its own, so that one run may have several.
+`python -m tests.faults.workers.spoiled_worker SPOIL,SPOIL FLAGS` shows that the checkers
+of fuzz and soak see what they look for. What spoils messages each takes some of its own, so that
+one run may have several.
 """
 
 from __future__ import annotations

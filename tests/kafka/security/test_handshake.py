@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from consumer.kafka.security.handshake import Handshake
-from tests.support.certificates import PASSWORD, Authority
-from tests.support.door_server import DoorServer
+from tests.support.servers.certificates import PASSWORD, Authority
+from tests.support.servers.door_server import DoorServer
 
 
 class Ground:

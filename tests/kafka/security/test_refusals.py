@@ -12,7 +12,7 @@ from consumer.kafka.client_check import check_clients
 from consumer.kafka.security import refusals
 from consumer.kafka.security.refusals import authentication_problem, reason_of
 from consumer.settings.schema import Settings
-from tests.support.certificates import PASSWORD, Authority
+from tests.support.servers.certificates import PASSWORD, Authority
 
 
 @pytest.mark.parametrize(

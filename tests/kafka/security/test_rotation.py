@@ -12,8 +12,8 @@ import pytest
 from consumer.kafka.security import rotation
 from consumer.kafka.security.rotation import Rotation
 from consumer.settings.schema import Settings
-from tests.support.certificates import Authority
 from tests.support.fakes import ManualClock
+from tests.support.servers.certificates import Authority
 
 
 class Client:

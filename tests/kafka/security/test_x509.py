@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.kafka.security.x509 import Certificate, read_der, read_pem
-from tests.support.certificates import Authority
+from tests.support.servers.certificates import Authority
 
 
 def test_issuer_and_times(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from tests.integration import helpers
 from tests.integration.helpers import Record
 from tests.integration.writing import Ground, after, write
 from tests.support.fakes import in_thread
-from tests.support.sink_grounds import PARTITIONS, FakeGround, KafkaGround, SinkGround
+from tests.support.rigs.sink_grounds import PARTITIONS, FakeGround, KafkaGround, SinkGround
 
 #: The grounds with Apache Kafka, for which it must be started.
 _ON_KAFKA = {

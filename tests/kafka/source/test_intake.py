@@ -10,8 +10,8 @@ from consumer.contracts.messages import RawMessage
 from consumer.kafka.client import ClientWatch
 from consumer.kafka.source.assigned import AssignedPartitions
 from consumer.kafka.source.intake import Intake
-from tests.support.client_message import Message
 from tests.support.fakes import P0
+from tests.support.memory.client_message import Message
 
 
 def _sorted(*events: Message) -> tuple[Intake, AssignedPartitions, list[RawMessage]]:

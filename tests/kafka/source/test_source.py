@@ -19,8 +19,8 @@ from consumer.kafka.source.rebalance import client_offsets
 from consumer.kafka.source.source import KafkaSource
 from consumer.settings.schema import Settings
 from tests.integration.reading import Heard, offsets
-from tests.support.client_message import Message
 from tests.support.fakes import eventually
+from tests.support.memory.client_message import Message
 
 ONE = TopicPartition("articles", 0)
 TWO = TopicPartition("articles", 1)

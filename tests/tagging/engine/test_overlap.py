@@ -15,8 +15,8 @@ from consumer.tagging.engine.engine import Answer, Engine
 from consumer.tagging.engine.overlap import OverlappingEngine, Starter
 from consumer.tagging.select import load_model, select_engine
 from consumer.tagging.tagger import Tagger
-from tests.support.host_device import load_tiny, tagger_on, varlen_engine
-from tests.support.tiny_models import SENTENCES, article, tag, tiny_folder
+from tests.support.engines.host_device import load_tiny, tagger_on, varlen_engine
+from tests.support.models.tiny_models import SENTENCES, article, tag, tiny_folder
 
 
 class Plain:

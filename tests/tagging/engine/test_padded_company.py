@@ -20,8 +20,8 @@ from consumer.tagging.engine.padded_company import find_company
 from consumer.tagging.engine.window_company import Company, group
 from consumer.tagging.model.processor import Processor
 from consumer.tagging.tagger import Tagger, load_tagger
-from tests.support.tiny_families import CONFIGURATIONS, folder_of, loaded
-from tests.support.tiny_models import SENTENCES, article, tag
+from tests.support.models.tiny_families import CONFIGURATIONS, folder_of, loaded
+from tests.support.models.tiny_models import SENTENCES, article, tag
 
 
 def tagger_of(family: str, dtype: str = "float32", **changes: Any) -> Tagger:

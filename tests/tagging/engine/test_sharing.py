@@ -15,8 +15,8 @@ from consumer.tagging.engine.cpu.engine import CpuEngine
 from consumer.tagging.engine.engine import Answer
 from consumer.tagging.engine.sharing import HoldsSpareMemory, SharesThreads
 from consumer.tagging.tagger import Tagger, run_beside
-from tests.support.host_device import load_tiny, tagger_on, varlen_engine
-from tests.support.tiny_models import SENTENCES, article, tag, tiny_tagger
+from tests.support.engines.host_device import load_tiny, tagger_on, varlen_engine
+from tests.support.models.tiny_models import SENTENCES, article, tag, tiny_tagger
 
 
 class Memory:

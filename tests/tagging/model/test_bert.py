@@ -19,7 +19,7 @@ from consumer.tagging.model.attention_functions import attention_of, use_attenti
 from consumer.tagging.model.bert import Bert, is_ordinary, load_bert
 from consumer.tagging.model.loaded_model import LoadedModel
 from consumer.tagging.select import load_model
-from tests.support.tiny_models import save_tiny_model, tiny_folder
+from tests.support.models.tiny_models import save_tiny_model, tiny_folder
 
 
 def load_both(folder: Path, dtype: str = "float32") -> tuple[LoadedModel, LoadedModel]:

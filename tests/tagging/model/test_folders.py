@@ -18,7 +18,7 @@ from consumer.contracts.errors import ModelError
 from consumer.tagging.model.loaded_model import LoadedModel
 from consumer.tagging.select import load_model
 from consumer.tagging.tagger import Tagger
-from tests.support.tiny_models import (
+from tests.support.models.tiny_models import (
     LABELS,
     SENTENCES,
     entities_of,

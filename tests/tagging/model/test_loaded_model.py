@@ -21,10 +21,10 @@ from consumer.tagging.model import folder as model_folder
 from consumer.tagging.model.folder import find_model_folder
 from consumer.tagging.model.loaded_model import LoadedModel
 from consumer.tagging.select import load_model
-from tests.support import warm_process
-from tests.support.fake_hub import FakeHub, fake_hub
-from tests.support.tiny_models import FAMILIES, save_tiny_model, tiny_folder
-from tests.support.warm_process import WarmTorch
+from tests.support.models.tiny_models import FAMILIES, save_tiny_model, tiny_folder
+from tests.support.processes import warm_process
+from tests.support.processes.warm_process import WarmTorch
+from tests.support.servers.fake_hub import FakeHub, fake_hub
 
 
 def load(name: Path | str, **changes: Any) -> LoadedModel:
@@ -315,7 +315,7 @@ def load_in_a_process(name: str, revision: str, **environment: str) -> tuple[str
     which takes most of its time, is there already.
     """
     done = warm_process.run(
-        [sys.executable, "-m", "tests.support.model_loader", name, revision],
+        [sys.executable, "-m", "tests.support.models.model_loader", name, revision],
         kind=WarmTorch,
         capture_output=True,
         text=True,

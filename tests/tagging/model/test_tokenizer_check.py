@@ -20,7 +20,7 @@ from consumer.tagging.model.tokenizer_check import (
 )
 from consumer.tagging.model.tokenizer_files import is_of_family
 from consumer.tagging.select import load_model
-from tests.support.tiny_models import FAMILIES, tiny_folder
+from tests.support.models.tiny_models import FAMILIES, tiny_folder
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]")
 

@@ -17,7 +17,7 @@ from consumer.tagging.tokenize import encoding as encoding_module
 from consumer.tagging.tokenize import segments as segments_module
 from consumer.tagging.tokenize.encoding import ArticleEncoding, TextTokenizer
 from consumer.tagging.tokenize.segments import Segment, cut_segments
-from tests.support.tiny_models import FAMILIES, SENTENCES, article, tiny_tagger
+from tests.support.models.tiny_models import FAMILIES, SENTENCES, article, tiny_tagger
 
 #: What is hard about white space, accents, scripts and single words.
 PIECES = (

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from consumer.tagging.tokenize.encoding import FieldEncoding
 from consumer.tagging.tokenize.words import whole_words
-from tests.support.hard_texts import CONTROLS, UNREADABLE, without_controls
-from tests.support.tiny_models import FAMILIES, entities_of, tiny_tagger
-from tests.support.tiny_tokenizers import FORMS, tiny_text_tokenizer, tiny_tokenizer
+from tests.support.models.hard_texts import CONTROLS, UNREADABLE, without_controls
+from tests.support.models.tiny_models import FAMILIES, entities_of, tiny_tagger
+from tests.support.models.tiny_tokenizers import FORMS, tiny_text_tokenizer, tiny_tokenizer
 
 SEPARATORS = [
     *UNREADABLE,

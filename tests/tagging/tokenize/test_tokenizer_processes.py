@@ -32,13 +32,20 @@ from consumer.tagging.tokenize.tokenizer_process import (
     text_tokenizer_of,
 )
 from consumer.tagging.tokenize.tokenizer_processes import TextsEndTheProcess, TokenizerProcesses
-from tests.support.faulty_tokenizers import (
+from tests.support.models.faulty_tokenizers import (
     serve_nothing,
     serve_poisoned,
     serve_short_lived,
     serve_when_all_are_there,
 )
-from tests.support.tiny_models import FAMILIES, SENTENCES, article, tag, tiny_folder, tiny_tagger
+from tests.support.models.tiny_models import (
+    FAMILIES,
+    SENTENCES,
+    article,
+    tag,
+    tiny_folder,
+    tiny_tagger,
+)
 
 PATIENCE_S = 120.0
 

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from consumer.contracts.errors import SettingsError
 from consumer.settings.schema import Settings
 from consumer.telemetry.admin.configured import admin_from, exposure
-from tests.support.admin_rig import GOOD
+from tests.support.rigs.admin_rig import GOOD
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost", "LOCALHOST."])

@@ -17,7 +17,7 @@ from consumer.telemetry.admin.connection import Connection, Limits
 from consumer.telemetry.admin.meter import Meter
 from consumer.telemetry.admin.site import Site
 from consumer.telemetry.admin.wire import PlainWire
-from tests.support.admin_rig import PATIENCE_S, AdminRig, admin_rig, everything
+from tests.support.rigs.admin_rig import PATIENCE_S, AdminRig, admin_rig, everything
 
 ASK = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 

@@ -11,7 +11,7 @@ import pytest
 
 from consumer.telemetry.admin.allowance import client_of
 from consumer.telemetry.admin.kept_out import KeptOut
-from tests.support.admin_rig import PATIENCE_S
+from tests.support.rigs.admin_rig import PATIENCE_S
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's packet filter")
 

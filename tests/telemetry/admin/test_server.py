@@ -20,7 +20,7 @@ from consumer.telemetry.admin.connection import Limits
 from consumer.telemetry.admin.kept_out import KeptOut
 from consumer.telemetry.admin.meter import Meter
 from consumer.telemetry.health import Health
-from tests.support.admin_rig import GOOD, PATIENCE_S, AdminRig, Reply, admin_rig, everything
+from tests.support.rigs.admin_rig import GOOD, PATIENCE_S, AdminRig, Reply, admin_rig, everything
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import pytest
 from consumer.contracts.errors import SettingsError
 from consumer.telemetry.admin import changing_file
 from consumer.telemetry.admin.wire import tls_context
-from tests.support.admin_rig import admin_rig
-from tests.support.certificates import PASSWORD, Authority
+from tests.support.rigs.admin_rig import admin_rig
+from tests.support.servers.certificates import PASSWORD, Authority
 
 
 class Files:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser
 
-from tests.support.browser import chromium_path, running_chromium
+from tests.support.servers.browser import chromium_path, running_chromium
 
 
 @pytest.fixture(scope="session")

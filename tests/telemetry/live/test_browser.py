@@ -10,8 +10,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Error
 
 from consumer.telemetry.health import Health
-from tests.support.browser import Looked
-from tests.support.page_rig import PageRig
+from tests.support.rigs.page_rig import PageRig
+from tests.support.servers.browser import Looked
 
 #: Opens the rig's page in a window of its own.
 Look = Callable[..., Looked]

@@ -9,7 +9,7 @@ import pytest
 from consumer.telemetry.health import Health
 from consumer.telemetry.live.point import Point
 from consumer.telemetry.live.state import State, StateKind, state_of
-from tests.support.live_points import partition, point
+from tests.support.rigs.live_points import partition, point
 
 GOOD = Health(alive=True, ready=True)
 P0, P1 = partition(0), partition(1)

@@ -18,7 +18,7 @@ from consumer.telemetry.traces import tracing as tracing_module
 from consumer.telemetry.traces.sampling import Sampling
 from consumer.telemetry.traces.tracing import Tracing
 from tests.support.fakes import PATIENCE_S, eventually, in_thread, raw
-from tests.support.otlp_receiver import OtlpReceiver, attributes_of, otlp_receiver
+from tests.support.servers.otlp_receiver import OtlpReceiver, attributes_of, otlp_receiver
 
 
 @pytest.fixture

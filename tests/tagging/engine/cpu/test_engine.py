@@ -40,7 +40,7 @@ from consumer.tagging.engine.packed_attention import CannotPack
 from consumer.tagging.model.loaded_model import LoadedModel
 from consumer.tagging.model.processor import Processor, keep_freed_memory
 from consumer.tagging.select import Selection, load_model, select_engine
-from tests.support.cpu_models import (
+from tests.support.engines.cpu_models import (
     FUSED,
     LENGTHS,
     OWN_FLOAT32,
@@ -51,8 +51,8 @@ from tests.support.cpu_models import (
     two_headed,
     windows,
 )
-from tests.support.native_kernels import needs_kernel
-from tests.support.tiny_models import (
+from tests.support.engines.native_kernels import needs_kernel
+from tests.support.models.tiny_models import (
     FAMILIES,
     PACKED_FAMILIES,
     SENTENCES,

@@ -12,7 +12,12 @@ import torch
 
 from consumer.tagging.engine.cpu import native_library
 from consumer.tagging.engine.cpu.native_attention import Kernel, load_kernel
-from tests.support.native_kernels import needs_compiler, needs_kernel, run_watched, takes_heads
+from tests.support.engines.native_kernels import (
+    needs_compiler,
+    needs_kernel,
+    run_watched,
+    takes_heads,
+)
 
 
 @pytest.fixture

@@ -27,8 +27,8 @@ from consumer.tagging.engine.engine import Answer, Engine
 from consumer.tagging.model.loaded_model import LoadedModel
 from consumer.tagging.model.processor import Processor
 from consumer.tagging.select import select_engine
-from tests.support.cpu_models import FUSED, load, needs_int8, windows
-from tests.support.tiny_models import tiny_tagger
+from tests.support.engines.cpu_models import FUSED, load, needs_int8, windows
+from tests.support.models.tiny_models import tiny_tagger
 
 #: Of many sizes, and so that passes have many numbers of rows.
 LENGTHS = (60, 3, 41, 60, 7, 60, 60, 22, 60, 60, 60, 1)

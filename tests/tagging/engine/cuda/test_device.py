@@ -12,7 +12,7 @@ from consumer.tagging.engine.cuda.capture_policy import CapturePolicy
 from consumer.tagging.engine.cuda.device import CudaDevice
 from consumer.tagging.engine.cuda.pass_layout import PassLayout, PassShape
 from consumer.tagging.engine.cuda.varlen_engine import VarlenEngine
-from tests.support.fake_cuda import FakeCuda
+from tests.support.engines.fake_cuda import FakeCuda
 
 LAYOUT = PassLayout(pad_id=0, first_position=3)
 

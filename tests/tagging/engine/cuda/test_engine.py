@@ -17,9 +17,9 @@ from consumer.tagging.engine.cuda.varlen_attention import PADDED, register_varle
 from consumer.tagging.engine.engine import PackedEngine, PaddedEngine
 from consumer.tagging.engine.window_company import Company
 from consumer.tagging.select import select_engine
-from tests.support.fake_cuda import FakeCuda
-from tests.support.host_device import load_tiny
-from tests.support.tiny_families import loaded
+from tests.support.engines.fake_cuda import FakeCuda
+from tests.support.engines.host_device import load_tiny
+from tests.support.models.tiny_families import loaded
 
 EAGER = CudaOptions(graphs=False)
 

@@ -11,7 +11,7 @@ import torch
 from consumer.tagging.engine.cuda.support import CudaFacts, choose_attention, read_facts
 from consumer.tagging.engine.cuda.varlen_attention import FLASH, PADDED
 from consumer.tagging.engine.cuda.varlen_kernels import TRITON, has_triton
-from tests.support.host_device import load_tiny
+from tests.support.engines.host_device import load_tiny
 
 H100 = CudaFacts((9, 0), torch.bfloat16, 64, True, True)
 

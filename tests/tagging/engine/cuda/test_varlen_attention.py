@@ -20,9 +20,9 @@ from consumer.tagging.engine.cuda.varlen_program import VarlenProgram
 from consumer.tagging.engine.packed_attention import CannotPack
 from consumer.tagging.model.attention_functions import find_attention
 from consumer.tagging.model.loaded_model import LoadedModel
-from tests.support.host_device import load_tiny
-from tests.support.tiny_models import PACKED_FAMILIES
-from tests.support.window_by_window import probe, window_by_window
+from tests.support.engines.host_device import load_tiny
+from tests.support.engines.window_by_window import probe, window_by_window
+from tests.support.models.tiny_models import PACKED_FAMILIES
 
 HEADS, HEAD_SIZE = 3, 8
 

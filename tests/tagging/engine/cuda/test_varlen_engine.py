@@ -15,9 +15,9 @@ from consumer.contracts.errors import DeviceFailed, RejectedMessage
 from consumer.tagging.engine.cuda.pass_layout import PassLayout, PassShape, split_inputs
 from consumer.tagging.engine.cuda.varlen_engine import VarlenEngine
 from consumer.tagging.engine.engine import PackedEngine
-from tests.support.hard_texts import hard_texts
-from tests.support.host_device import HostDevice, load_tiny, tagger_on, varlen_engine
-from tests.support.tiny_models import PACKED_FAMILIES, SENTENCES, article, tag
+from tests.support.engines.host_device import HostDevice, load_tiny, tagger_on, varlen_engine
+from tests.support.models.hard_texts import hard_texts
+from tests.support.models.tiny_models import PACKED_FAMILIES, SENTENCES, article, tag
 
 LAYOUT = PassLayout(pad_id=0, first_position=0)
 

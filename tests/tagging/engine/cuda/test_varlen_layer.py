@@ -17,9 +17,9 @@ from consumer.tagging.engine.cuda.varlen_kernels import Kernels, has_triton, ker
 from consumer.tagging.engine.cuda.varlen_layer import VarlenLayer, fuse_network
 from consumer.tagging.engine.encoder_layers import LayerWeights
 from consumer.tagging.engine.packed_attention import CannotPack
-from tests.support.host_device import load_tiny
-from tests.support.tiny_models import PACKED_FAMILIES
-from tests.support.varlen_logits import LENGTHS, logits, with_biases
+from tests.support.engines.host_device import load_tiny
+from tests.support.engines.varlen_logits import LENGTHS, logits, with_biases
+from tests.support.models.tiny_models import PACKED_FAMILIES
 
 
 @pytest.mark.parametrize("family", PACKED_FAMILIES)
@@ -77,7 +77,7 @@ def test_embeddings_of_another_form_stay_the_models_own() -> None:
 def test_the_kernels_in_triton_compute_the_same() -> None:
     """By Triton's interpreter, which must be chosen before it is imported."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.support.triton_interpreted"],
+        [sys.executable, "-m", "tests.support.engines.triton_interpreted"],
         cwd=Path(__file__).parents[4],
         env={**os.environ, "TRITON_INTERPRET": "1"},
         capture_output=True,

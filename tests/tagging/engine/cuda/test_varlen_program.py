@@ -17,8 +17,8 @@ from consumer.tagging.engine.cuda.varlen_attention import (
     register_varlen,
 )
 from consumer.tagging.engine.cuda.varlen_program import VarlenProgram
-from tests.support.host_device import load_tiny
-from tests.support.tiny_models import PACKED_FAMILIES
+from tests.support.engines.host_device import load_tiny
+from tests.support.models.tiny_models import PACKED_FAMILIES
 
 
 @pytest.mark.parametrize("fused", [True, False])

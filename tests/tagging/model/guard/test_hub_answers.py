@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from consumer.tagging.model.guard.hub_answers import other_size
-from tests.support.fake_hub import (
+from tests.support.servers.fake_hub import (
     CutHub,
     FakeHub,
     NamelessHub,

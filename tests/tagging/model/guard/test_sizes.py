@@ -15,7 +15,7 @@ from consumer.tagging.model import loaded_model
 from consumer.tagging.model.config import read_config, read_tokenizer_config
 from consumer.tagging.model.guard.sizes import MOST, check_network, check_no_code, check_sizes
 from consumer.tagging.select import load_model
-from tests.support.tiny_models import tiny_folder
+from tests.support.models.tiny_models import tiny_folder
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from consumer.tagging.model.guard.tokenizer import (
     has_expressions,
 )
 from consumer.tagging.select import load_model
-from tests.support.tiny_models import tiny_folder
+from tests.support.models.tiny_models import tiny_folder
 
 
 def split(expression: str) -> dict[str, Any]:

@@ -16,8 +16,8 @@ from consumer.tagging.engine.cpu.layers.int16_weights import int16_weight
 from consumer.tagging.engine.cpu.layers.native_layer import LayerKernel, load_layer_kernel
 from consumer.tagging.engine.encoder_layers import LayerWeights, find_layers, read_layer
 from consumer.tagging.select import load_model
-from tests.support.native_kernels import needs_compiler, run_watched
-from tests.support.tiny_models import tiny_folder
+from tests.support.engines.native_kernels import needs_compiler, run_watched
+from tests.support.models.tiny_models import tiny_folder
 
 #: As `nerstream_row_limit` has it.
 ROW_LIMIT = 4_095

@@ -8,7 +8,7 @@ from functools import cache
 
 import sentencepiece
 
-from tests.support.tiny_models import SENTENCES
+from tests.support.models.tiny_models import SENTENCES
 
 #: Numbers of fields in sentencepiece_model.proto: ModelProto.normalizer_spec, and in that
 #: NormalizerSpec.precompiled_charsmap.

@@ -1,4 +1,4 @@
-"""The process that `tests.support.warm_process` forks others from.
+"""The process that `tests.support.processes.warm_process` forks others from.
 
 `... warm_template all SOCKET` has imported whatever a command of `nerstream` imports on its way,
 `... warm_template torch SOCKET` torch alone, `... warm_template light SOCKET` what a worker with

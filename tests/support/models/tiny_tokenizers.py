@@ -12,8 +12,8 @@ from functools import cache
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
 from consumer.tagging.tokenize.encoding import TextTokenizer
-from tests.support.charsmap import precompiled_charsmap
-from tests.support.tiny_models import FAMILIES, _pieces
+from tests.support.models.charsmap import precompiled_charsmap
+from tests.support.models.tiny_models import FAMILIES, _pieces
 
 #: Longest input; no text of the tests is cut into windows.
 MAX_LENGTH = 512

@@ -18,9 +18,9 @@ from consumer.settings.schema import Settings
 from tests.integration import helpers
 from tests.integration.helpers import Record
 from tests.integration.writing import Ground, opened
-from tests.support.fake_kafka import FakeBroker, FakeSource
-from tests.support.fake_sink import FakeSink
 from tests.support.fakes import eventually
+from tests.support.memory.fake_kafka import FakeBroker, FakeSource
+from tests.support.memory.fake_sink import FakeSink
 
 #: Partitions of an output topic.
 PARTITIONS = 4

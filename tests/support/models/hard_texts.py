@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from tests.support.tiny_models import SENTENCES
+from tests.support.models.tiny_models import SENTENCES
 
 _PEOPLE = ("Marta Lindqvist", "Jean-Pierre Okafor", "Anna Petrova", "Seán O'Brien", "Li Wei",
            "José Ñuñez", "D. T. Achebe", "Sæunn Ólafsdóttir")  # fmt: skip

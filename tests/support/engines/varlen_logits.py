@@ -11,8 +11,8 @@ from consumer.tagging.engine.cuda.pass_layout import PassLayout
 from consumer.tagging.engine.cuda.varlen_attention import PADDED
 from consumer.tagging.engine.cuda.varlen_program import VarlenProgram
 from consumer.tagging.model.loaded_model import LoadedModel
-from tests.support.host_device import load_tiny
-from tests.support.window_by_window import probe
+from tests.support.engines.host_device import load_tiny
+from tests.support.engines.window_by_window import probe
 
 LENGTHS = (64, 3, 17)
 

@@ -8,13 +8,19 @@ from pathlib import Path
 import pytest
 
 from hatch_build import LIBRARIES
-from tests.support import native_kernels
-from tests.support.deploy_files import ROOT
-from tests.support.native_kernels import SOURCES, Watch, needs_compiler, run_watched, write_markup
+from tests.support.engines import native_kernels
+from tests.support.engines.native_kernels import (
+    HARNESSES,
+    SOURCES,
+    Watch,
+    needs_compiler,
+    run_watched,
+    write_markup,
+)
 
 
 def test_every_source_has_a_harness() -> None:
-    harnesses = {path.stem for path in (ROOT / "tests" / "support" / "native").glob("*.c")}
+    harnesses = {path.stem for path in HARNESSES.glob("*.c")}
     assert harnesses == set(SOURCES)
     assert len(SOURCES) == sum(len(library.sources) for library in LIBRARIES)
 

@@ -15,7 +15,7 @@ import transformers
 
 from consumer.tagging.model.loaded_model import LoadedModel
 from consumer.tagging.select import load_model
-from tests.support.tiny_models import LABELS, wordpiece_tokenizer
+from tests.support.models.tiny_models import LABELS, wordpiece_tokenizer
 
 _SIZE: Mapping[str, Any] = {
     "hidden_size": 32,

@@ -10,9 +10,9 @@ from consumer.pipeline.bookkeeping.ownership import Ownership
 from consumer.pipeline.channel import Channel, ChannelClosed
 from consumer.pipeline.inbox import Assigned, PublishMessage
 from consumer.pipeline.poll import PollStage
-from tests.support.fake_kafka import FakeBroker, FakeSource
-from tests.support.fake_observer import FakeObserver
 from tests.support.fakes import P0, P1, PATIENCE_S, ManualClock, eventually
+from tests.support.memory.fake_kafka import FakeBroker, FakeSource
+from tests.support.memory.fake_observer import FakeObserver
 
 REVOKE_TIMEOUT_S = 10.0
 

@@ -16,7 +16,7 @@ from consumer.tagging.engine.engine import Engine
 from consumer.tagging.model.loaded_model import LoadedModel
 from consumer.tagging.select import load_model
 from consumer.tagging.tagger import Tagger, TaggingOptions
-from tests.support.tiny_models import tiny_folder
+from tests.support.models.tiny_models import tiny_folder
 
 
 class HostDevice:

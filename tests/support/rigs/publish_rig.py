@@ -17,9 +17,6 @@ from consumer.pipeline.dead_letters import DeadLetterLimit
 from consumer.pipeline.dispatch import Dispatcher, Route
 from consumer.pipeline.inbox import Assigned, PublishMessage
 from consumer.pipeline.publish import PublishStage
-from tests.support.fake_kafka import FakeBroker
-from tests.support.fake_observer import FakeObserver
-from tests.support.fake_sink import FakeSink
 from tests.support.fakes import (
     PATIENCE_S,
     FakeCodec,
@@ -27,6 +24,9 @@ from tests.support.fakes import (
     eventually,
     raw,
 )
+from tests.support.memory.fake_kafka import FakeBroker
+from tests.support.memory.fake_observer import FakeObserver
+from tests.support.memory.fake_sink import FakeSink
 
 #: Longer than any test: only the manual clock can bring this about.
 INTERVAL_S = 10_000.0

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
-from tests.support.tiny_models import tiny_folder
+from tests.support.models.tiny_models import tiny_folder
 
 PORTAL = b"<!DOCTYPE html><html><body>Please log in to use this network</body></html>"
 

@@ -11,9 +11,9 @@ import torch
 
 from consumer.tagging.engine.cuda import triton_kernels
 from consumer.tagging.engine.cuda.varlen_kernels import TRITON, torch_norm
-from tests.support.tiny_models import PACKED_FAMILIES
-from tests.support.varlen_logits import logits, with_biases
-from tests.support.window_by_window import window_by_window
+from tests.support.engines.varlen_logits import logits, with_biases
+from tests.support.engines.window_by_window import window_by_window
+from tests.support.models.tiny_models import PACKED_FAMILIES
 
 LENGTHS = [140, 1, 64, 0, 129, 3]
 APART = {torch.float32: 2e-6, torch.float16: 4e-3}

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.support.deploy_files import KUBERNETES
+from tests.support.deploy.deploy_files import KUBERNETES
 
 
 @cache

@@ -15,7 +15,7 @@ from consumer.contracts.messages import (
     RawMessage,
     TopicPartition,
 )
-from tests.support.letters import at
+from tests.support.memory.letters import at
 
 
 class FakeTopics:

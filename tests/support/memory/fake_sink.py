@@ -10,8 +10,8 @@ from consumer.contracts.choices import RejectCode
 from consumer.contracts.errors import AbortableError, GroupMoved, KafkaProblem, RejectedMessage
 from consumer.contracts.headers import with_source
 from consumer.contracts.messages import Outgoing, Position, TopicPartition
-from tests.support.fake_kafka import FakeBroker, FakeSource
 from tests.support.fakes import PATIENCE_S
+from tests.support.memory.fake_kafka import FakeBroker, FakeSource
 
 
 class FakeSink:

@@ -12,7 +12,7 @@ import yaml
 from consumer.settings.schema import Settings
 from consumer.settings.sources import load_settings
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 DEPLOY = ROOT / "deploy"
 KUBERNETES = DEPLOY / "kubernetes"
 BASE, COMPONENTS = KUBERNETES / "base", KUBERNETES / "components"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.fakes import PATIENCE_S, eventually, in_thread
-from tests.support.shared_server import SharedServer
+from tests.support.servers.shared_server import SharedServer
 
 
 class Servers:

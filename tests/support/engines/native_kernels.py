@@ -15,7 +15,7 @@ import pytest
 
 from consumer.tagging.engine.cpu.native_attention import load_kernel
 from hatch_build import LIBRARIES
-from tests.support.deploy_files import ROOT
+from tests.support.deploy.deploy_files import ROOT
 
 has_compiler = platform.machine() == "x86_64" and shutil.which("cc") is not None
 needs_compiler = pytest.mark.skipif(not has_compiler, reason="needs a C compiler on x86-64")
@@ -67,7 +67,10 @@ MARKUP_PIECES = [
     *("&#99999999999999999999", "<a href='", '<a b="', "<a b=", "<a/", "\t", "\n", " ", "\x00"),
 ]
 
-#: The sources of our C by the names of their harnesses, which stand in `tests/support/native`.
+#: A program in C for each source of ours.
+HARNESSES = Path(__file__).parent / "native"
+
+#: The sources of our C by the names of their harnesses.
 SOURCES = {
     Path(source).stem: ROOT / source for library in LIBRARIES for source in library.source_paths
 }
@@ -108,7 +111,12 @@ def run_watched(
     """
     built = folder / f"{name}-{watch}"
     command = ["cc", "-std=gnu11", optimization, "-g", *WARNINGS, "-include", str(SOURCES[name])]
-    command += [str(ROOT / "tests" / "support" / "native" / f"{name}.c"), "-o", str(built), "-lm"]
+    command += [
+        str(HARNESSES / f"{name}.c"),
+        "-o",
+        str(built),
+        "-lm",
+    ]
     compiled = subprocess.run(
         command + (list(SANITIZED) if watch is Watch.SANITIZERS else []),
         capture_output=True,

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import warm_process
-from tests.support.warm_process import WarmProcess
+from tests.support.processes import warm_process
+from tests.support.processes.warm_process import WarmProcess
 
 _PR_GET_CHILD_SUBREAPER = 37
 
@@ -52,7 +52,9 @@ def test_it_reads_writes_and_ends_as_a_cold_one(
 def test_an_exception_ends_it_with_its_traceback() -> None:
     # Without a file name, the module raises.
     done = warm_process.run(
-        [sys.executable, "-m", "tests.support.warm_template"], capture_output=True, env=VARIABLES
+        [sys.executable, "-m", "tests.support.processes.warm_template"],
+        capture_output=True,
+        env=VARIABLES,
     )
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == b"IndexError: list index out of range"

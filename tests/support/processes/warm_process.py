@@ -117,7 +117,7 @@ class _Template:
         with theirs:
             self._process = spawn(
                 [
-                    *(sys.executable, "-m", "tests.support.warm_template"),
+                    *(sys.executable, "-m", "tests.support.processes.warm_template"),
                     *(imports, str(theirs.fileno())),
                 ],
                 stdin=subprocess.DEVNULL,

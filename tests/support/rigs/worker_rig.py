@@ -11,9 +11,6 @@ from typing import Any
 from consumer.contracts.traces import Tracer
 from consumer.settings.schema import Settings
 from consumer.worker import Worker
-from tests.support.fake_kafka import FakeBroker, FakeSource
-from tests.support.fake_observer import FakeObserver
-from tests.support.fake_sink import FakeSink
 from tests.support.fakes import (
     P0,
     P1,
@@ -23,6 +20,9 @@ from tests.support.fakes import (
     eventually,
     in_thread,
 )
+from tests.support.memory.fake_kafka import FakeBroker, FakeSource
+from tests.support.memory.fake_observer import FakeObserver
+from tests.support.memory.fake_sink import FakeSink
 
 
 class WorkerRig:

@@ -17,8 +17,8 @@ import pytest
 
 from consumer.tagging.engine.cpu.this_processor import this_processor
 from consumer.tagging.select import load_model
-from tests.support.native_kernels import needs_kernel
-from tests.support.tiny_models import tiny_folder
+from tests.support.engines.native_kernels import needs_kernel
+from tests.support.models.tiny_models import tiny_folder
 
 needs_bfloat16 = pytest.mark.skipif(
     not this_processor().has_bfloat16, reason="needs a processor that multiplies bfloat16"

@@ -1,0 +1,1 @@
+"""The deploy files, as those read them who run them."""

@@ -1,0 +1,1 @@
+"""What engines are tried on, and what their numbers are held against."""

@@ -1,0 +1,1 @@
+"""Kafka, the registry and what is in them, in memory."""

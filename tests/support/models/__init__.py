@@ -1,0 +1,1 @@
+"""Tiny models and tokenizers, one that others trained, and texts for them."""

@@ -1,0 +1,1 @@
+"""Processes: how they start, as whom, and what they write."""

@@ -1,0 +1,1 @@
+"""Servers on the loopback that answer as they are told, and what asks them."""
