@@ -51,7 +51,7 @@ from consumer.telemetry.admin import AdminServer
 from consumer.telemetry.health import Health
 from consumer.telemetry.metrics import Metrics
 from consumer.telemetry.registry import new_registry
-from tests.integration.kafka_server import KafkaServer
+from tests.integration.servers.kafka_server import KafkaServer
 
 _WORKER_CORE, _OTHER_CORE = {0}, {1}
 

@@ -25,10 +25,10 @@ from typing import Any
 import yaml
 
 from consumer.bench.articles import news_articles
-from tests.integration import helpers
-from tests.integration.kafka_server import KafkaServer, free_ports
-from tests.integration.prometheus_server import PrometheusServer, Series
-from tests.integration.worker_process import WorkerProcess
+from tests.integration.rigs import helpers
+from tests.integration.rigs.worker_process import WorkerProcess
+from tests.integration.servers.kafka_server import KafkaServer, free_ports
+from tests.integration.servers.prometheus_server import PrometheusServer, Series
 from tests.support.monitoring.files import DASHBOARD, PROMETHEUS, RULE_FILES, answered
 
 #: Seconds between two scrapes, and the range that Grafana would ask rates of then.

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from consumer.bench.worker.load import Load
 from consumer.kafka.tools.topics import temporary_topics
 from consumer.settings.schema import Settings
-from tests.integration.worker_process import WorkerProcess
+from tests.integration.rigs.worker_process import WorkerProcess
 
 PARTITIONS = 4
 

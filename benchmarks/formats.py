@@ -36,8 +36,8 @@ from consumer.contracts.messages import TaggedArticle as Tagged
 from consumer.loading import worker_codec_from
 from consumer.settings.schema import Settings
 from tests.codec.registry.protobuf_files import compiled, message_class
-from tests.integration.kafka_server import KafkaServer
-from tests.integration.registry_server import RegistryServer
+from tests.integration.servers.kafka_server import KafkaServer
+from tests.integration.servers.registry_server import RegistryServer
 
 FORMATS = ("json", "json-schema", "avro", "protobuf")
 

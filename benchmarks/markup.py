@@ -23,7 +23,7 @@ from benchmarks.worker_runs import WARM_UP, bench
 from consumer.bench.articles import news_articles
 from consumer.codec.article_codec import Codec
 from consumer.contracts.messages import Article, Position, RawMessage, TopicPartition
-from tests.integration.kafka_server import KafkaServer
+from tests.integration.servers.kafka_server import KafkaServer
 
 FORMATS = ("plain", "html")
 

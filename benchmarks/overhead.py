@@ -25,7 +25,7 @@ from consumer.bench.articles import news_articles
 from consumer.bench.worker.load import Load
 from consumer.kafka.tools.topics import temporary_topics
 from consumer.settings.schema import Settings
-from tests.integration.kafka_server import KafkaServer
+from tests.integration.servers.kafka_server import KafkaServer
 
 ROOT = Path(__file__).resolve().parents[1]
 

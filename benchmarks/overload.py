@@ -18,7 +18,7 @@ from consumer.bench.worker.process import BenchWorker
 from consumer.bench.worker.taggers import TaggerKind
 from consumer.kafka.tools.topics import temporary_topics
 from consumer.settings.schema import Settings
-from tests.integration.kafka_server import KafkaServer
+from tests.integration.servers.kafka_server import KafkaServer
 
 MIB = 2**20
 

@@ -21,7 +21,7 @@ from typing import Any
 
 from benchmarks.draining import drained
 from consumer.bench.articles import news_articles
-from tests.integration.kafka_server import KafkaServer
+from tests.integration.servers.kafka_server import KafkaServer
 
 MODEL = Path(__file__).parents[1] / "consumer" / "models" / "minilm-l6-ner"
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from benchmarks.draining import drained
 from consumer.bench.articles import news_articles
-from tests.integration.kafka_server import KafkaServer
+from tests.integration.servers.kafka_server import KafkaServer
 
 #: By name, what the interpreter runs.
 WAYS: Mapping[str, tuple[str, str]] = {

@@ -21,8 +21,8 @@ from typing import Any
 
 from benchmarks.draining import Drained, by_label, drained
 from consumer.bench.articles import news_articles
-from tests.integration.kafka_server import KafkaServer
-from tests.integration.worker_process import WorkerProcess
+from tests.integration.rigs.worker_process import WorkerProcess
+from tests.integration.servers.kafka_server import KafkaServer
 
 #: The worker, with a tagger that does nothing.
 COMMAND = ("-m", "benchmarks.null_worker")

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.integration.helpers import create_topic, delete_topics
-from tests.integration.kafka_server import KafkaServer, KafkaUnavailable
-from tests.integration.registry_server import RegistryMissing, RegistryServer
-from tests.integration.secured_kafka import Doors, SecuredKafka
+from tests.integration.rigs.helpers import create_topic, delete_topics
+from tests.integration.servers.kafka_server import KafkaServer, KafkaUnavailable
+from tests.integration.servers.registry_server import RegistryMissing, RegistryServer
+from tests.integration.servers.secured_kafka import Doors, SecuredKafka
 from tests.support.servers.shared_server import SharedServer
 from tests.support.slow import why_slow
 

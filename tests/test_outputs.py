@@ -27,7 +27,7 @@ from consumer.doctor.finding import red
 from consumer.kafka.registry import ConfluentRegistry
 from consumer.kafka.tools.embedded import EmbeddedBroker
 from consumer.terminal import say, tell_failure
-from tests.integration import helpers
+from tests.integration.rigs import helpers
 from tests.support.memory.letters import letter, original, record
 from tests.support.models.tiny_models import LABELS, SENTENCES, tiny_folder
 from tests.support.planted import AS_NAME, PLANT, WITH_NUL, harm_in

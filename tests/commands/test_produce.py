@@ -19,7 +19,7 @@ from consumer.commands import produce
 from consumer.commands.produce import Line, lines
 from consumer.contracts.errors import SettingsError
 from consumer.kafka.tools.embedded import EmbeddedBroker
-from tests.integration.helpers import Record, read_all
+from tests.integration.rigs.helpers import Record, read_all
 from tests.support.processes.terminal import read_terminal
 
 ROOT = Path(__file__).parents[2]

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.integration import helpers
-from tests.integration.kafka_server import free_ports
-from tests.integration.prometheus_server import PrometheusServer
+from tests.integration.rigs import helpers
+from tests.integration.servers.kafka_server import free_ports
+from tests.integration.servers.prometheus_server import PrometheusServer
 from tests.support.monitoring import troubles
 from tests.support.monitoring.files import (
     ALERTS,
@@ -180,6 +180,6 @@ def test_the_commands_of_a_guide_do_what_it_says(played: Played, page: str) -> N
 
 
 def test_every_query_of_dashboard_and_rules_has_data(played: Played) -> None:
-    # No worker of the scene tries a second model; tests/integration/test_shadow.py has one.
+    # No worker of the scene tries a second model; tests/integration/worker/test_shadow.py has one.
     silent = {what for what in played.silent if "nerstream_shadow_entities_total" not in what}
     assert silent == set()

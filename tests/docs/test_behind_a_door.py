@@ -11,9 +11,9 @@ import pytest
 
 from consumer.contracts.choices import Delivery
 from consumer.settings.access import TOPIC_OPERATIONS, spelled
-from tests.integration.door_ground import DoorGround
-from tests.integration.secured_kafka import AUDIENCE, ISSUER, USER, USER_PASSWORD, Doors
-from tests.integration.worker_process import WorkerProcess
+from tests.integration.rigs.door_ground import DoorGround
+from tests.integration.rigs.worker_process import WorkerProcess
+from tests.integration.servers.secured_kafka import AUDIENCE, ISSUER, USER, USER_PASSWORD, Doors
 from tests.support.servers.certificates import PASSWORD
 from tests.support.servers.token_endpoint import CLIENT_ID, CLIENT_SECRET, TokenEndpoint
 

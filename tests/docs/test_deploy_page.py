@@ -13,7 +13,7 @@ import pytest
 from consumer import cli
 from consumer.commands.doctor import model_look
 from tests.conftest import TopicFactory
-from tests.integration import helpers
+from tests.integration.rigs import helpers
 from tests.support.models.tiny_models import save_tiny_model
 
 PAGE = Path(__file__).parents[2] / "docs" / "guides" / "deploy.md"

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from tests.conftest import TopicFactory
-from tests.integration import helpers
-from tests.integration.helpers import Record
-from tests.integration.worker_process import WorkerProcess
+from tests.integration.rigs import helpers
+from tests.integration.rigs.helpers import Record
+from tests.integration.rigs.worker_process import WorkerProcess
 from tests.support.monitoring.files import ROOT
 from tests.support.monitoring.pages import Command, Place, commands
 from tests.support.monitoring.programs import tools_or_skip

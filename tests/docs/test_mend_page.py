@@ -11,7 +11,7 @@ import pytest
 from consumer import cli
 from consumer.contracts.choices import RejectCode
 from tests.conftest import TopicFactory
-from tests.integration import helpers
+from tests.integration.rigs import helpers
 from tests.support.memory import letters
 
 PAGE = Path(__file__).parents[2] / "docs" / "guides" / "mend.md"

@@ -19,9 +19,9 @@ from benchmarks import operations_tables
 from consumer.kafka.client_check import check_clients
 from consumer.settings.sources import load_settings
 from tests.conftest import TopicFactory
-from tests.integration import helpers
-from tests.integration.kafka_server import free_ports
-from tests.integration.worker_process import PATIENCE_S, WorkerProcess
+from tests.integration.rigs import helpers
+from tests.integration.rigs.worker_process import PATIENCE_S, WorkerProcess
+from tests.integration.servers.kafka_server import free_ports
 
 ROOT = Path(__file__).parents[2]
 PAGES = operations_tables.PAGES

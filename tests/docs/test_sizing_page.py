@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from tests.conftest import TopicFactory
-from tests.integration import helpers
+from tests.integration.rigs import helpers
 from tests.support.models.tiny_models import save_tiny_model
 from tests.support.monitoring.files import ROOT
 from tests.support.monitoring.pages import Place, commands

@@ -17,7 +17,7 @@ from consumer import cli
 from consumer.settings.schema import Settings
 from consumer.settings.sources import load_settings
 from tests.conftest import TopicFactory
-from tests.integration import helpers
+from tests.integration.rigs import helpers
 from tests.support.monitoring.programs import program_or_skip
 
 ROOT = Path(__file__).parents[2]

@@ -13,8 +13,8 @@ from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from consumer.codec.registry import framing
 from consumer.contracts.choices import RejectCode, SubjectNameStrategy
 from tests.conftest import TopicFactory
-from tests.integration.helpers import produce, wait_for_records
-from tests.integration.worker_process import WorkerProcess
+from tests.integration.rigs.helpers import produce, wait_for_records
+from tests.integration.rigs.worker_process import WorkerProcess
 from tests.support.memory.memory_registry import avro_message
 from tests.support.servers.registry_proxy import RegistryProxy
 

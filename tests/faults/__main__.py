@@ -28,8 +28,8 @@ from tests.faults.matrix.result import Result
 from tests.faults.matrix.results import Results, Run
 from tests.faults.matrix.scene import Scene
 from tests.faults.rows.table import BY_NAME, ROWS
-from tests.integration.kafka_server import ROOT, KafkaUnavailable
-from tests.integration.registry_server import RegistryMissing
+from tests.integration.servers.kafka_server import ROOT, KafkaUnavailable
+from tests.integration.servers.registry_server import RegistryMissing
 
 _NOTES = ROOT / "docs" / "notes"
 

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 import pytest
 
 from tests.faults.brokers.broker import Broker, running_broker, running_cluster
-from tests.integration.kafka_server import KafkaUnavailable
+from tests.integration.servers.kafka_server import KafkaUnavailable
 
 
 @pytest.fixture(scope="session")

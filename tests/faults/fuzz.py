@@ -25,8 +25,8 @@ from tests.faults.matrix.ground import new_ground
 from tests.faults.messages import message_oracle
 from tests.faults.messages.large_articles import OUTPUT_LIMIT_BYTES
 from tests.faults.messages.mutations import message
-from tests.integration.helpers import Record
-from tests.integration.murmur2 import partition_of
+from tests.integration.rigs.helpers import Record
+from tests.integration.rigs.murmur2 import partition_of
 
 PARTITIONS = 6
 

@@ -21,7 +21,7 @@ from typing import Any
 from tests.faults.brokers.broker import Broker, running_broker
 from tests.faults.feeding import inputs
 from tests.faults.matrix.scene import Scene
-from tests.integration.worker_process import WorkerProcess
+from tests.integration.rigs.worker_process import WorkerProcess
 
 #: Articles a second.
 RATE = 300

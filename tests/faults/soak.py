@@ -20,7 +20,7 @@ from tests.faults.long_runs.progress import Progress
 from tests.faults.long_runs.run_record import RunRecord, versions
 from tests.faults.long_runs.through_worker import Passage, Sample, pass_through
 from tests.faults.matrix.ground import new_ground
-from tests.integration.helpers import Record
+from tests.integration.rigs.helpers import Record
 
 PARTITIONS = 6
 

@@ -12,7 +12,7 @@ from tests.faults.feeding import inputs
 from tests.faults.matrix.scene import Scene
 from tests.faults.rows.row import EXACTLY_ONCE, Row
 from tests.faults.workers.sabotage import SABOTAGES
-from tests.integration import helpers
+from tests.integration.rigs import helpers
 
 pytestmark = pytest.mark.kafka
 

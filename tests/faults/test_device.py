@@ -20,9 +20,9 @@ import pytest
 from consumer.tagging.tagger import Tagger
 from tests.conftest import TopicFactory
 from tests.faults.workers.device_worker import BREAK_WORD, FITS_TOKENS, HANG_WORD, NAN_WORD
-from tests.integration import helpers
-from tests.integration.helpers import Record
-from tests.integration.worker_process import PATIENCE_S, WorkerProcess
+from tests.integration.rigs import helpers
+from tests.integration.rigs.helpers import Record
+from tests.integration.rigs.worker_process import PATIENCE_S, WorkerProcess
 from tests.support.models.tiny_models import (
     SENTENCES,
     article,

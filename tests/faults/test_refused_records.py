@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import TopicFactory
-from tests.integration import helpers
-from tests.integration.helpers import Record
-from tests.integration.worker_process import WorkerProcess
+from tests.integration.rigs import helpers
+from tests.integration.rigs.helpers import Record
+from tests.integration.rigs.worker_process import WorkerProcess
 
 pytestmark = pytest.mark.kafka
 

@@ -15,12 +15,12 @@ from consumer.kafka.source.end_offsets import EndOffsets
 from consumer.kafka.source.source import KafkaSource
 from tests.conftest import start_or_skip
 from tests.faults.brokers.broker import running_cluster
-from tests.integration import helpers
-from tests.integration.helpers import Record
-from tests.integration.kafka_server import KafkaServer
-from tests.integration.reading import offsets, poll_until, read
-from tests.integration.reading import opened as opened_source
-from tests.integration.writing import Ground, opened, write
+from tests.integration.rigs import helpers
+from tests.integration.rigs.helpers import Record
+from tests.integration.rigs.reading import offsets, poll_until, read
+from tests.integration.rigs.reading import opened as opened_source
+from tests.integration.rigs.writing import Ground, opened, write
+from tests.integration.servers.kafka_server import KafkaServer
 
 pytestmark = pytest.mark.kafka
 

@@ -17,11 +17,11 @@ from consumer.kafka.sink.transactional_sink import TransactionalSink
 from consumer.kafka.source.source import KafkaSource
 from consumer.kafka.tools.embedded import EmbeddedBroker
 from tests.conftest import TopicFactory
-from tests.integration import helpers
-from tests.integration.helpers import Record
-from tests.integration.murmur2 import murmur2, partition_of
-from tests.integration.reading import Heard, read
-from tests.integration.writing import Ground, after, opened, write
+from tests.integration.rigs import helpers
+from tests.integration.rigs.helpers import Record
+from tests.integration.rigs.murmur2 import murmur2, partition_of
+from tests.integration.rigs.reading import Heard, read
+from tests.integration.rigs.writing import Ground, after, opened, write
 
 DELIVERIES = pytest.mark.parametrize("delivery", ["exactly_once", "at_least_once"])
 

@@ -17,9 +17,9 @@ from consumer.kafka.source.rebalance import client_offsets
 from consumer.kafka.source.source import KafkaSource
 from consumer.kafka.tools.embedded import EmbeddedBroker
 from tests.conftest import TopicFactory
-from tests.integration import helpers
-from tests.integration.helpers import Record
-from tests.integration.reading import Heard, offsets, opened, poll_until, read, settings
+from tests.integration.rigs import helpers
+from tests.integration.rigs.helpers import Record
+from tests.integration.rigs.reading import Heard, offsets, opened, poll_until, read, settings
 
 PROTOCOLS = pytest.mark.parametrize("protocol", ["classic", "consumer"])
 

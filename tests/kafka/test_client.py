@@ -18,7 +18,7 @@ from consumer.kafka.client import ClientLog, ClientWatch, answered, await_topics
 from consumer.kafka.sink.sink import make_sink
 from consumer.kafka.source.source import KafkaSource
 from consumer.settings.schema import Settings
-from tests.integration.reading import Heard
+from tests.integration.rigs.reading import Heard
 
 
 def closed_port() -> str:

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from consumer.kafka.tools.embedded import EmbeddedBroker
-from tests.integration import helpers
-from tests.integration.helpers import Record
-from tests.integration.worker_process import PATIENCE_S, WorkerProcess
+from tests.integration.rigs import helpers
+from tests.integration.rigs.helpers import Record
+from tests.integration.rigs.worker_process import PATIENCE_S, WorkerProcess
 
 LIGHT_WORKERS = ("-m", "tests.faults.workers.light_workers")
 PARTITIONS = 4

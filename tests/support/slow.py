@@ -38,7 +38,7 @@ SLOW: Mapping[str, str] = {
     "tests/tagging/test_hugging_face_parity.py::": "tags with transformers as well",
     "tests/tagging/test_long_articles.py::": _BUNDLED,
     "tests/tagging/test_tagger.py::test_a_long_text_is_tagged_in_bounded": "tags a book",
-    "tests/integration/test_as_nobody.py::": _IMPORTS,
+    "tests/integration/worker/test_as_nobody.py::": _IMPORTS,
     "tests/integration/test_sink.py::": _GROUPS,
     "tests/supervisor/test_supervisor.py::": "starts supervisors and their workers",
     "tests/integration/test_source.py::": _GROUPS,

@@ -35,5 +35,5 @@ def test_files_stay_whole_but_those_that_are_named() -> None:
         return Scheduling._split_scope(None, test)  # type: ignore[arg-type]
 
     assert unit("tests/test_cli.py::test_version") == "tests/test_cli.py"
-    alone = "tests/integration/test_worker.py::test_kill_in_mid_run[a::b]"
+    alone = "tests/integration/worker/test_worker.py::test_kill_in_mid_run[a::b]"
     assert unit(alone) == alone

@@ -19,7 +19,7 @@ from consumer.commands.dead_letters import command
 from consumer.contracts.choices import RejectCode
 from consumer.contracts.messages import RawMessage
 from consumer.kafka.tools.embedded import EmbeddedBroker
-from tests.integration import helpers
+from tests.integration.rigs import helpers
 from tests.support.memory.letters import DAY_MS, letter, original, record
 from tests.support.processes.terminal import read_terminal
 

@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.deploy.tools import restrictions
-from tests.integration import helpers
-from tests.integration.kafka_server import KafkaServer
+from tests.integration.rigs import helpers
+from tests.integration.servers.kafka_server import KafkaServer
 from tests.support.deploy.deploy_files import ROOT, instructions
 
 TAG = "nerstream:checked"

@@ -7,8 +7,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from tests.faults.brokers.proxy import Proxy
-from tests.integration.kafka_server import KafkaServer, free_ports
-from tests.integration.registry_server import RegistryServer
+from tests.integration.servers.kafka_server import KafkaServer, free_ports
+from tests.integration.servers.registry_server import RegistryServer
 
 #: KIP-848 has the session timeout on the broker. The broker's own session is long enough for a
 #: loaded machine, and short enough that a killed one is let in again soon.

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.integration.kafka_server import KafkaServer
+from tests.integration.servers.kafka_server import KafkaServer
 
 #: For runs of many minutes: a broker that had no processor for a moment is still there.
 _STEADY = {"broker.session.timeout.ms": 60_000}

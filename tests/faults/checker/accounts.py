@@ -6,7 +6,7 @@ import signal
 import time
 from collections.abc import Sequence
 
-from tests.integration.worker_process import WorkerProcess
+from tests.integration.rigs.worker_process import WorkerProcess
 
 #: Metrics that together tell what became of every consumed message.
 _RESOLVED = (

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.integration.kafka_server import ROOT
+from tests.integration.servers.kafka_server import ROOT
 
 #: The audit of a run is of some thousand messages; a soak's is of millions.
 _TIMEOUT_S = 1_800

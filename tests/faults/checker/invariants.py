@@ -19,7 +19,7 @@ from tests.faults.checker.watcher import Sample, Seen
 from tests.faults.feeding import inputs
 from tests.faults.feeding.feed import Feed
 from tests.faults.workers.light_tagger import INFO, model_of
-from tests.integration.helpers import Record
+from tests.integration.rigs.helpers import Record
 
 #: Violations that are told of each kind; the rest are counted.
 _TOLD = 5

@@ -9,7 +9,7 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 
 from tests.faults.matrix.ground import Ground
-from tests.integration import helpers
+from tests.integration.rigs import helpers
 
 
 def leftovers(ground: Ground, temporary: Path) -> list[str]:

@@ -16,8 +16,8 @@ from confluent_kafka import (
 
 from tests.faults.feeding.traffic import NUMBER_HEADER, REASONS, Outcome, Traffic, placed
 from tests.faults.matrix.ground import Ground
-from tests.integration import helpers
-from tests.integration.helpers import Record
+from tests.integration.rigs import helpers
+from tests.integration.rigs.helpers import Record
 
 #: So many faults of one kind are told; the rest are counted.
 _TOLD = 3

@@ -18,7 +18,7 @@ from tests.faults.feeding import inputs
 from tests.faults.feeding.feed import Feed, Shape
 from tests.faults.feeding.wires import JsonWire
 from tests.faults.workers.light_tagger import INFO
-from tests.integration.helpers import Record
+from tests.integration.rigs.helpers import Record
 
 COUNT = 300
 FEED = Feed("in")

@@ -12,8 +12,8 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPar
 from consumer.contracts.messages import TopicPartition as Partition
 from tests.faults.feeding import inputs
 from tests.faults.feeding.feed import Feed
-from tests.integration import helpers
-from tests.integration.helpers import Record
+from tests.integration.rigs import helpers
+from tests.integration.rigs.helpers import Record
 
 #: Seconds between two looks at the committed offsets.
 _SAMPLE_S = 0.25

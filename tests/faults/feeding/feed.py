@@ -13,8 +13,8 @@ from zlib import crc32
 from consumer.contracts.messages import TopicPartition
 from tests.faults.feeding import inputs
 from tests.faults.feeding.wires import JSON_WIRE, Wire
-from tests.integration.helpers import Record
-from tests.integration.murmur2 import partition_of
+from tests.integration.rigs.helpers import Record
+from tests.integration.rigs.murmur2 import partition_of
 
 #: So few keys that a worker is never without messages of the same one.
 _KEYS = 60

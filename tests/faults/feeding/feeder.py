@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError, Message
 
 from consumer.contracts.messages import Position, TopicPartition
 from tests.faults.feeding.feed import Feed
-from tests.integration import helpers
+from tests.integration.rigs import helpers
 
 #: Longer than a broker is away.
 DELIVERY_TIMEOUT_MS = 240_000

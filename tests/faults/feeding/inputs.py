@@ -12,7 +12,7 @@ from zlib import crc32
 
 from consumer.contracts.messages import Entity, TextField
 from tests.faults.workers.light_tagger import NOT_A_NUMBER, entities_of
-from tests.integration.helpers import Record
+from tests.integration.rigs.helpers import Record
 
 PARTITIONS = 6
 

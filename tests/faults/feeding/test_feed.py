@@ -12,7 +12,7 @@ from tests.faults.feeding.feed import Feed, Shape
 from tests.faults.feeding.wires import JsonWire
 from tests.faults.rows.row import AT_LEAST_ONCE, EXACTLY_ONCE, Row
 from tests.faults.rows.table import ROWS
-from tests.integration.murmur2 import partition_of
+from tests.integration.rigs.murmur2 import partition_of
 
 SEEDS = range(8)
 

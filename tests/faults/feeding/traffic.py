@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from tests.integration.helpers import Record
+from tests.integration.rigs.helpers import Record
 
 #: Header with the number of a message: what its outcome is known by, whatever its bytes are.
 NUMBER_HEADER = "number"

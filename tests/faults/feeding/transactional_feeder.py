@@ -14,7 +14,7 @@ from confluent_kafka import KafkaException, Message
 from consumer.contracts.messages import Position
 from tests.faults.feeding.feed import Feed
 from tests.faults.feeding.feeder import DELIVERY_TIMEOUT_MS, Feeder
-from tests.integration import helpers
+from tests.integration.rigs import helpers
 
 #: Messages of a transaction: from, to.
 _SIZES = (10, 80)

@@ -16,8 +16,8 @@ from consumer.loading import comparison_from
 from consumer.settings.schema import Settings
 from tests.faults.feeding import inputs
 from tests.faults.workers.light_tagger import NOT_A_NUMBER
-from tests.integration.helpers import Record
-from tests.integration.registry_server import RegistryServer
+from tests.integration.rigs.helpers import Record
+from tests.integration.servers.registry_server import RegistryServer
 from tests.support.memory.memory_registry import avro_message, avro_read
 
 

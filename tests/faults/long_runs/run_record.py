@@ -11,7 +11,7 @@ from pathlib import Path
 import confluent_kafka
 
 from consumer import __version__
-from tests.integration.kafka_server import KAFKA_DIR
+from tests.integration.servers.kafka_server import KAFKA_DIR
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,9 @@ from tests.faults.checker.outcomes import Outcomes
 from tests.faults.feeding.traffic import Traffic, placed
 from tests.faults.long_runs.process_figures import Figures, figures_of
 from tests.faults.matrix.ground import Ground
-from tests.integration import helpers
-from tests.integration.helpers import Record
-from tests.integration.worker_process import EndedEarly, WorkerProcess
+from tests.integration.rigs import helpers
+from tests.integration.rigs.helpers import Record
+from tests.integration.rigs.worker_process import EndedEarly, WorkerProcess
 
 #: The run is over when nothing comes for so long.
 STALL_S = 60.0

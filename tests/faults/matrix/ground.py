@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from tests.integration import helpers
+from tests.integration.rigs import helpers
 
 #: A time far from now must not have the broker refuse a message, delete it, or begin a file for
 #: each.

@@ -22,9 +22,9 @@ from consumer.contracts.messages import RawMessage
 from tests.faults.brokers.broker import Broker
 from tests.faults.checker.invariants import Verdict
 from tests.faults.matrix.result import Result
-from tests.integration import helpers
-from tests.integration.helpers import Record
-from tests.integration.lifetime import spawn
+from tests.integration.rigs import helpers
+from tests.integration.rigs.helpers import Record
+from tests.integration.servers.lifetime import spawn
 from tests.support.memory import letters
 
 #: Of the topic that the letters came from, and of the dead-letter topic.

@@ -93,7 +93,7 @@ def _librdkafka() -> str:
 
 
 def _kafka_version() -> str:
-    from tests.integration.kafka_server import KAFKA_DIR
+    from tests.integration.servers.kafka_server import KAFKA_DIR
 
     jars = sorted((KAFKA_DIR / "libs").glob("kafka-clients-*.jar"))
     return "Apache Kafka " + jars[0].stem.removeprefix("kafka-clients-") if jars else "unknown"

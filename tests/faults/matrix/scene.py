@@ -23,8 +23,8 @@ from tests.faults.feeding.feeder import Feeder
 from tests.faults.feeding.transactional_feeder import TransactionalFeeder
 from tests.faults.feeding.wires import AvroWire, JsonWire, Wire
 from tests.faults.matrix.result import Result
-from tests.integration import helpers
-from tests.integration.worker_process import WorkerProcess
+from tests.integration.rigs import helpers
+from tests.integration.rigs.worker_process import WorkerProcess
 
 #: Work must go on within so many seconds after each fault.
 RECOVERY_S = 60.0

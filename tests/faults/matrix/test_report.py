@@ -12,7 +12,7 @@ import pytest
 from tests.faults.matrix.entry import Entry
 from tests.faults.matrix.report import _write, machine, page, short_table, write, write_again
 from tests.faults.rows.table import BY_NAME, ROWS
-from tests.integration.kafka_server import ROOT
+from tests.integration.servers.kafka_server import ROOT
 
 
 @pytest.fixture(scope="module")

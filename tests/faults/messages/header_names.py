@@ -7,7 +7,7 @@ from pathlib import Path
 
 import confluent_kafka
 
-from tests.integration import helpers
+from tests.integration.rigs import helpers
 
 #: Tags of the arguments of `rd_kafka_producev`, and the end of their list (rdkafka.h).
 _END, _TOPIC, _PARTITION, _VALUE, _KEY, _MSGFLAGS, _HEADERS = 0, 1, 3, 4, 5, 7, 10

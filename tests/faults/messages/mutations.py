@@ -14,7 +14,7 @@ from tests.faults.feeding.traffic import NUMBER_HEADER
 from tests.faults.messages.document_mutations import DOCUMENT_MUTATIONS
 from tests.faults.messages.large_articles import large_article
 from tests.faults.messages.valid_articles import article, spelled
-from tests.integration.helpers import Headers, Record
+from tests.integration.rigs.helpers import Headers, Record
 
 #: Share of the messages that are left as valid articles.
 UNMUTATED_SHARE = 0.25

@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.faults.matrix.scene import Scene
 from tests.faults.rows.row import Row
-from tests.integration.worker_process import WorkerProcess
+from tests.integration.rigs.worker_process import WorkerProcess
 
 #: Messages that are there when the run begins; new ones come all the while.
 _READY = 2_000

@@ -14,7 +14,7 @@ from tests.faults.feeding import inputs
 from tests.faults.feeding.feed import Shape
 from tests.faults.matrix.scene import Scene
 from tests.faults.rows.row import AT_LEAST_ONCE, Row
-from tests.integration import helpers
+from tests.integration.rigs import helpers
 
 #: By which the quota finds the workers and spares the feeder.
 _CLIENT_ID = "faults"

@@ -8,7 +8,7 @@ import time
 from tests.faults.feeding import inputs
 from tests.faults.matrix.scene import Scene
 from tests.faults.rows.row import EXACTLY_ONCE, Row
-from tests.integration import helpers
+from tests.integration.rigs import helpers
 
 
 def churned(scene: Scene, turns: int = 6) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.faults.matrix.scene import Scene
 from tests.faults.rows.row import Row
 from tests.faults.workers.faulty_worker import POINTS, TRANSACTIONAL
-from tests.integration.worker_process import WorkerProcess
+from tests.integration.rigs.worker_process import WorkerProcess
 
 #: Beyond the session timeout, time between two polls and the transaction timeout.
 _ASLEEP_S = 8.0

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.faults.matrix.scene import Scene
 from tests.faults.rows.row import Row
-from tests.integration.worker_process import WorkerProcess
+from tests.integration.rigs.worker_process import WorkerProcess
 
 _COMMAND = ("-m", "tests.faults.workers.light_workers")
 

@@ -16,9 +16,9 @@ from consumer.contracts.headers import SOURCE
 from consumer.contracts.messages import Headers, Outgoing, Position
 from consumer.contracts.ports import Sink
 from consumer.kafka.tools.embedded import EmbeddedBroker
-from tests.integration import helpers
-from tests.integration.helpers import Record
-from tests.integration.writing import Ground, after, write
+from tests.integration.rigs import helpers
+from tests.integration.rigs.helpers import Record
+from tests.integration.rigs.writing import Ground, after, write
 from tests.support.fakes import in_thread
 from tests.support.rigs.sink_grounds import PARTITIONS, FakeGround, KafkaGround, SinkGround
 

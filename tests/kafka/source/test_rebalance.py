@@ -13,7 +13,7 @@ from consumer.contracts.errors import KafkaProblem
 from consumer.contracts.messages import TopicPartition
 from consumer.kafka.source.assigned import AssignedPartitions
 from consumer.kafka.source.rebalance import Rebalance
-from tests.integration.reading import Heard
+from tests.integration.rigs.reading import Heard
 
 
 class Client:

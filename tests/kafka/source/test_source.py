@@ -18,7 +18,7 @@ from consumer.kafka.client import ClientWatch
 from consumer.kafka.source.rebalance import client_offsets
 from consumer.kafka.source.source import KafkaSource
 from consumer.settings.schema import Settings
-from tests.integration.reading import Heard, offsets
+from tests.integration.rigs.reading import Heard, offsets
 from tests.support.fakes import eventually
 from tests.support.memory.client_message import Message
 

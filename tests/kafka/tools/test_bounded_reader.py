@@ -11,8 +11,8 @@ from consumer.kafka.tools.bounded_reader import BoundedReader
 from consumer.kafka.tools.embedded import EmbeddedBroker
 from consumer.settings.schema import Settings
 from tests.conftest import TopicFactory
-from tests.integration import helpers
-from tests.integration.helpers import Record
+from tests.integration.rigs import helpers
+from tests.integration.rigs.helpers import Record
 
 
 def put(bootstrap: str, topic: str, count: int, partition: int = 0) -> None:

@@ -8,7 +8,7 @@ import pytest
 from confluent_kafka import Consumer, KafkaException
 
 from consumer.kafka.tools.embedded import EmbeddedBroker
-from tests.integration import helpers
+from tests.integration.rigs import helpers
 
 
 def test_other_clients_join_by_its_address_and_it_ends_with_close() -> None:

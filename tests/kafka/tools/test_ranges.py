@@ -12,8 +12,8 @@ from consumer.kafka.tools.places import Places
 from consumer.kafka.tools.ranges import RangeReader
 from consumer.settings.schema import Settings
 from tests.conftest import TopicFactory
-from tests.integration import helpers
-from tests.integration.helpers import Record
+from tests.integration.rigs import helpers
+from tests.integration.rigs.helpers import Record
 
 pytestmark = pytest.mark.kafka
 

@@ -12,7 +12,7 @@ from consumer.kafka.sink import output
 from consumer.kafka.tools.transactional_writer import TransactionalWriter
 from consumer.settings.schema import Settings
 from tests.conftest import TopicFactory
-from tests.integration import helpers
+from tests.integration.rigs import helpers
 from tests.support.fakes import eventually
 
 TAKEN_OVER = "somebody else has begun"

@@ -12,7 +12,7 @@ from consumer.contracts.messages import (
     TopicPartition,
 )
 from consumer.pipeline.dead_letters import dead_letter
-from tests.integration.helpers import Record
+from tests.integration.rigs.helpers import Record
 
 #: A day that all messages of a test share, milliseconds since the epoch: 2026-11-29T06:00Z.
 DAY_MS = 1_795_932_000_000

@@ -15,8 +15,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.integration.kafka_server import KAFKA_DIR, ROOT
-from tests.integration.prometheus_server import PROMETHEUS_DIR
+from tests.integration.servers.kafka_server import KAFKA_DIR, ROOT
+from tests.integration.servers.prometheus_server import PROMETHEUS_DIR
 
 #: Kafka's scripts, and the class that each of them starts.
 KAFKA_SCRIPTS = {

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from tests.integration.prometheus_server import PrometheusMissing, program
+from tests.integration.servers.prometheus_server import PrometheusMissing, program
 from tests.support.monitoring.pages import missing_tools
 
 

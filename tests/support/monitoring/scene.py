@@ -17,10 +17,10 @@ from typing import Any, Self
 
 import yaml
 
-from tests.integration import helpers
-from tests.integration.helpers import Record
-from tests.integration.prometheus_server import Alert, PrometheusServer
-from tests.integration.worker_process import WorkerProcess
+from tests.integration.rigs import helpers
+from tests.integration.rigs.helpers import Record
+from tests.integration.rigs.worker_process import WorkerProcess
+from tests.integration.servers.prometheus_server import Alert, PrometheusServer
 from tests.support.monitoring.pages import Place, commands
 from tests.support.monitoring.shortened import shortened_rules
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from tests.faults.brokers.quota import set_producer_quota
-from tests.integration import helpers
+from tests.integration.rigs import helpers
 from tests.support.monitoring.scene import PATIENCE_S, Trouble, articles, unreadable
 from tests.support.monitoring.watched_worker import HOLD, NO_MEMORY
 

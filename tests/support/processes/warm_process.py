@@ -22,7 +22,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tests.integration.lifetime import spawn
+from tests.integration.servers.lifetime import spawn
 
 _PR_SET_CHILD_SUBREAPER = 36
 

@@ -15,9 +15,9 @@ from consumer.contracts.ports import Sink
 from consumer.kafka.sink.sink import make_sink
 from consumer.kafka.source.source import KafkaSource
 from consumer.settings.schema import Settings
-from tests.integration import helpers
-from tests.integration.helpers import Record
-from tests.integration.writing import Ground, opened
+from tests.integration.rigs import helpers
+from tests.integration.rigs.helpers import Record
+from tests.integration.rigs.writing import Ground, opened
 from tests.support.fakes import eventually
 from tests.support.memory.fake_kafka import FakeBroker, FakeSource
 from tests.support.memory.fake_sink import FakeSink

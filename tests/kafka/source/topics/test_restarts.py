@@ -18,7 +18,7 @@ from consumer.kafka.source.starts import Starts
 from consumer.kafka.source.topics.outside import Outside
 from consumer.kafka.source.topics.restarts import Restarts
 from consumer.settings.schema import Settings
-from tests.integration.reading import Heard
+from tests.integration.rigs.reading import Heard
 from tests.support.fakes import P0
 
 NONE = KafkaError(KafkaError._AUTO_OFFSET_RESET, "no previously committed offset available")

@@ -21,7 +21,7 @@ from consumer.kafka.source.starts import Starts
 from consumer.kafka.source.topics.topic_watch import INTERVAL_S, SOON_S, TopicWatch
 from consumer.kafka.source.topics.vouching import Vouching
 from consumer.settings.schema import Settings
-from tests.integration.reading import Heard
+from tests.integration.rigs.reading import Heard
 from tests.support.fakes import P0, P1, ManualClock
 
 

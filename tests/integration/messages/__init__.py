@@ -1,0 +1,1 @@
+"""Messages from topic to topic, on Apache Kafka: formats, texts, bytes, models."""

@@ -1,0 +1,1 @@
+"""What the integration tests drive, feed and look at."""

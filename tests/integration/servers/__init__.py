@@ -1,0 +1,1 @@
+"""Servers for the tests: Apache Kafka, a schema registry, Prometheus."""
