@@ -14,8 +14,8 @@ _NOTHING: AbstractContextManager[None] = nullcontext()
 
 
 def log_context(trace: Trace | None) -> AbstractContextManager[None]:
-    """Give every line that this thread logs meanwhile the ids of the trace, the libraries' too;
-    nothing where there is none."""
+    """Add the ids of the trace to every line that this thread logs meanwhile, also to those of
+    libraries. Without a trace nothing is added."""
     return _NOTHING if trace is None else _bound(trace)
 
 

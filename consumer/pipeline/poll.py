@@ -229,7 +229,8 @@ class PollStage(Stage):
         behind = lags(ends, positions)
         self._observer.ends(stable, high)
         self._observer.lag(behind)
-        # What moves without a commit passes markers, or messages of aborted transactions.
+        # A position that moves without a commit passes markers, or messages of aborted
+        # transactions.
         moved = tuple(
             one
             for one, position in positions.items()

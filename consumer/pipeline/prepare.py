@@ -90,7 +90,7 @@ class PrepareStage(Stage):
     @property
     def has_work(self) -> bool:
         """Whether it holds messages that have not left for the tagger. Any thread."""
-        # Not `busy`: that is over while a batch waits for room, with others still to come.
+        # `busy` would be false while a batch waits for room, though others are still to come.
         return (
             not self._incoming.reader_waits
             or len(self._chunks) > 0
@@ -100,7 +100,8 @@ class PrepareStage(Stage):
 
     def work(self) -> None:
         """Prepare until `incoming` ends, then close `batches`."""
-        # To ask may take seconds, in which nobody should think that all is there.
+        # The first request may take seconds. Until it is answered, nobody should think that all is
+        # well.
         self._obstacle = "the schema registry has not answered yet"
         try:
             self._work()

@@ -32,9 +32,9 @@ MAX_ABORT_PAUSE_S = 5.0
 #: Seconds without a commit of offsets alone after one that failed; nothing depends on it.
 IDLE_AGAIN_S = 30.0
 
-#: Batches of outcomes that wait while this stage publishes. The stages before it share the
-#: interpreter's lock with it. With more, they would have finished all that may be in flight by the
-#: time it commits, and would stand still with it.
+#: Batches of outcomes that may wait while this stage publishes. The stages before it share the
+#: interpreter's lock with it. If more could wait, those stages would be done with all that may be
+#: in flight when it commits, and would stand still during the commit.
 OUTCOMES = 8
 #: The same while it commits: as many as a device finishes meanwhile. A batch takes a GPU some
 #: milliseconds, a commit tens of them. Outcomes are small beside their articles, which are bounded.

@@ -94,8 +94,8 @@ class TagStage(Stage):
         self._tagged.close()
 
     def _take(self, under_way: _UnderWay | None) -> Batch | None:
-        """The next batch. While one is under way this waits for no other, so that none is held
-        back, and takes none that the tagger would not run beside it."""
+        """The next batch. While one is under way, this waits for no other, which would hold back
+        the first. It takes another only if the tagger would run both at once."""
         if under_way is None:
             self.idle()
             return self._batches.get()

@@ -1,7 +1,8 @@
 """Whether a device has memory for several models, asked before the first of them is loaded.
 
-An estimate from the headers of their weights. It says less than what they take in the end, so that
-nothing is refused that would work; what it cannot see, a device finds out while they are loaded.
+The answer is an estimate from the headers of the weights. It is lower than what the models take in
+the end, so that no model that would work is refused. What it misses shows on the device while the
+models are loaded.
 """
 
 from __future__ import annotations

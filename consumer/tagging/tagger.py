@@ -183,9 +183,9 @@ class Tagger:
         """Calls of `encode` that are worth having under way at once."""
         if isinstance(self._text_tokenizer, OneTokenizer):
             return self._text_tokenizer.processes.count + _CALLS_BESIDE_PROCESSES
-        # Where the model needs the cores itself a call is done when it has begun. Beside a device
-        # the tokenizer keeps the cores busy until the longest text of a call is done, and then one
-        # thread fetches what it found: with two calls the cores have work meanwhile.
+        # On a CPU the model needs the cores itself, so one call at a time is enough. Beside a GPU
+        # the tokenizer keeps the cores busy until the longest text of a call is done. Then one
+        # thread fetches what it found, and with a second call the cores have work meanwhile.
         return 1 if self._model.device.type == "cpu" else 2
 
     @property

@@ -86,8 +86,8 @@ def user_of(settings: Settings) -> str:
 
 
 def _is_told(client: AdminClient, topic: str) -> bool:
-    """Whether there is a broker that answers such questions: the client asks the controller, and
-    waits for one where, as in librdkafka's mock cluster, there is none."""
+    """Whether a broker answers such questions. The client asks the controller. Where there is none,
+    as in librdkafka's mock cluster, it would wait for one."""
     try:
         found = client.list_topics(topic, timeout=_ANSWER_S)
     except KafkaException:

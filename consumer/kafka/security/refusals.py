@@ -58,7 +58,8 @@ def refusal(settings: Settings, addresses: Iterable[Address] | None = None) -> s
 
 
 def authentication_problem(settings: Settings, error: KafkaError) -> str:
-    """The same where the brokers know neither user nor token, or no token could be had."""
+    """The same for a user or token that the brokers do not know, and where no token could be
+    had."""
     given, said = settings.kafka, reason_of(error)
     mechanism = given.get("sasl.mechanism") or given.get("sasl.mechanisms", "")
     if said.startswith(_NO_TOKEN):

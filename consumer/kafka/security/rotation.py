@@ -22,7 +22,7 @@ from consumer.settings.secrets import FILE_SUFFIX, secret_in_file, with_secrets
 #: Seconds between two looks at the files.
 _LOOK_S = 3.0
 
-#: How long before its end a certificate is told of, and the seconds until it is again.
+#: How long before a certificate ends the log says so, and seconds until it says so again.
 _SOON, _AGAIN_S = timedelta(days=7), 86_400.0
 
 _PASSWORD = "sasl.password"

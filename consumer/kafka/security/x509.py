@@ -1,7 +1,7 @@
 """What a certificate says of its issuer and its times, read out of its DER (X.509, RFC 5280).
 
-Python's `ssl` tells that of a certificate only after it has found it valid. Here it is wanted of
-those that are not.
+Python's `ssl` tells this only of certificates that it has found valid. Here it is wanted of those
+that are not valid.
 """
 
 from __future__ import annotations

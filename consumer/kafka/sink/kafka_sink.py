@@ -36,7 +36,7 @@ class KafkaSink(ABC):
         self._timeout_s = settings.transaction_timeout_ms / 1000
         self._output: Output | None = None
         self._open = False
-        #: Whether something was sent since `begin`, of which it matters what became.
+        #: Whether something was sent since `begin` whose fate still matters.
         self._has_sent = False
         #: Whether a new producer must take over before the next `begin`.
         self._renew = False

@@ -124,8 +124,8 @@ class Output:
         """Queue one message; while the buffer is full, wait for the broker to take some.
 
         Args:
-            headers: in the place of the message's own, for the client to copy. Kept with the
-                message until it is delivered, they would cost twice as much.
+            headers: sent instead of the message's own; the client copies them. If they were kept
+                with the message until it is delivered, they would take twice the memory.
 
         Raises:
             RejectedMessage: code `too_large`, by the client's own limit; `timestamp_refused`.

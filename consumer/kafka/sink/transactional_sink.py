@@ -43,7 +43,7 @@ _ABORT_TIMEOUT_S = 5.0
 _HUNG_S = 5.0
 
 
-#: What this user may not do, or no longer, it may not do after an abort either.
+#: What this user is denied is still denied after an abort.
 _DENIED = frozenset({KafkaError.GROUP_AUTHORIZATION_FAILED, KafkaError.TOPIC_AUTHORIZATION_FAILED})
 
 
@@ -145,7 +145,7 @@ class TransactionalSink(KafkaSink):
                     + grant(self._settings, "transactional-id", every, ("WRITE", "DESCRIBE"))
                 ) from None
             meaning = self._meaning("the producer cannot be made ready", failed)
-            # Nothing is open that an abort could help.
+            # No transaction is open that an abort could end.
             raise KafkaProblem(str(meaning)) from failed
         self._obstacle = ""
 
@@ -193,8 +193,9 @@ class TransactionalSink(KafkaSink):
         another worker has taken the partitions over and resolved the same inputs.
 
         Raises:
-            AbortableError: it was not; or it cannot be found out, and held offsets alone.
-            KafkaProblem: it cannot be found out.
+            AbortableError: it was not committed; or it cannot be found out, but the transaction
+                held offsets alone.
+            KafkaProblem: it cannot be found out, and the transaction held messages.
         """
         _log.warning("the end of a transaction was not answered (%s); finding out", failed)
         self._open = False

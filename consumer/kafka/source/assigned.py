@@ -29,7 +29,7 @@ class AssignedPartitions:
         self.ends: Mapping[TopicPartition, int] = {}
         #: Rises whenever a number is given or taken away.
         self.changes = 0
-        #: Rises whenever partitions are given or taken away, be they none.
+        #: Rises with every assignment and every revocation, empty ones included.
         self.shares = 0
 
     def bound(self, ends: Mapping[TopicPartition, int]) -> None:
@@ -170,9 +170,9 @@ class AssignedPartitions:
         return dict(self._read)
 
     def end_offsets(self, asked: Mapping[TopicPartition, int]) -> Mapping[TopicPartition, int]:
-        """The ends, by what the brokers said last; where reading is ahead of that, the end is at
-        least there. An end that they never told is left out: to take where reading stands for it
-        would hide all that waits."""
+        """The ends, by what the brokers said last; where reading is further, the end is at least
+        there. An end that they never told is left out. If the reading position stood in for it, all
+        that waits would be hidden."""
         return {
             one: max(offset, self._read.get(one, 0))
             for one, offset in asked.items()

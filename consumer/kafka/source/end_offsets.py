@@ -19,7 +19,7 @@ from consumer.kafka.client import ClientWatch
 #: librdkafka 2.16 by its default connects to it thousands of times a second, which takes a core.
 CLIENT_PROPERTIES: Mapping[str, Any] = {"enable.sparse.connections": False}
 
-#: For each end: the reader who gets as far as that.
+#: For each end, the isolation level of a reader who gets that far.
 _LEVELS = (IsolationLevel.READ_COMMITTED, IsolationLevel.READ_UNCOMMITTED)
 
 _log = logging.getLogger(__name__)

@@ -44,8 +44,8 @@ class Intake:
         self._hinted = False
         #: Partitions that the client has stopped to read, until they are moved.
         self.outside: dict[TopicPartition, Outside] = {}
-        #: Partitions of a bounded run of which messages behind the end came: those that are still
-        #: fetched, and those that were ever held for it.
+        #: Partitions of a bounded run that gave messages behind its end: those that are still
+        #: fetched, and those that were held for it at any time.
         self.over: set[TopicPartition] = set()
         self.held: set[TopicPartition] = set()
 

@@ -54,8 +54,8 @@ class Rebalance:
             KafkaException.
         assigned: kept up to date.
         listener: hears of every change.
-        reads: whether a partition is read that is assigned, once it is fixed; of the others
-            nothing is told, and nothing is delivered.
+        reads: whether an assigned partition is read, once its position is fixed. The listener
+            hears nothing of the others, and none of their messages are delivered.
     """
 
     def __init__(

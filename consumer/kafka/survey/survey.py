@@ -297,7 +297,8 @@ def client_limits(settings: Settings) -> ClientLimits:
 def newest_spans(
     bounds: Mapping[TopicPartition, Bounds], count: int
 ) -> dict[TopicPartition, tuple[int, int]]:
-    """The last offsets of each partition, so many in all: what a short one lacks, others give."""
+    """The last offsets of each partition, so many in all. Long partitions make up for what short
+    ones lack."""
     left, spans = count, {}
     by_length = sorted(bounds.items(), key=lambda one: one[1].stable_end - one[1].begin)
     for at, (one, found) in enumerate(by_length):

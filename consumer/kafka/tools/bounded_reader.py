@@ -116,7 +116,7 @@ class BoundedReader(Closing):
         self._places = {part: spans[part][0] for part in self._ends}
         wanted = [KafkaTopicPartition(self._topic, part, at) for part, at in self._places.items()]
         self._consumer.assign(wanted)
-        # To be paused outlives an assignment.
+        # A pause outlives the assignment.
         self._consumer.resume(wanted)
 
     @property

@@ -34,9 +34,9 @@ class IdleOffsets:
 
         Args:
             finished: where reading stands in each partition of which nothing is in flight.
-            ends: the last stable offsets, as the brokers told another client at times. Only an
-                offset that they confirm is committed; one that they do not is kept until then,
-                since in the meantime reading may have moved on.
+            ends: the last stable offsets, as the brokers told another client at times. An offset
+                is committed only once they confirm it. Until then it is kept, since reading may
+                move on meanwhile.
             committed: what the group has, as far as it is known.
             now: clock reading, in seconds.
         """

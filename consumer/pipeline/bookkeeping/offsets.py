@@ -55,7 +55,8 @@ class OffsetTracker:
         self._rewinding: set[TopicPartition] = set()
 
     def assign(self, assignments: Mapping[TopicPartition, int]) -> None:
-        """These partitions are read from their committed offset, or again, from now on."""
+        """From now on accept these partitions under these numbers: newly assigned, or read
+        again."""
         for partition, assignment in assignments.items():
             known = self._partitions.get(partition)
             pending = None if known is None else known.pending

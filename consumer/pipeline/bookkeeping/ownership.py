@@ -129,7 +129,8 @@ class Ownership:
 
 
 def _is_finished(delivered: tuple[int, int] | None, committed: int | None) -> bool:
-    """Whether all that was delivered is committed. The commit may be behind it, past markers."""
+    """Whether all that was delivered is committed. The commit may also lie past it, behind
+    transaction markers."""
     return delivered is None or (committed is not None and committed >= delivered[1])
 
 

@@ -48,8 +48,8 @@ class Engine(Protocol):
     #: together, and each counts as the longest.
     pads: bool
 
-    #: Whether it leaves out what it can of tokens whose answer nobody reads. Then it is worth
-    #: telling it which those are.
+    #: Whether it leaves out work for tokens whose answer nobody reads. If so, it is worth telling
+    #: it which tokens those are.
     skips_unread: bool
 
     #: Whether a window has the same answer to the last bit whatever else is in its pass.

@@ -88,8 +88,8 @@ class Forward:
     def begin(
         self, articles: Sequence[ArticleEncoding], progress: Callable[[], None]
     ) -> ForwardRun:
-        """Start as many passes as may be under way at once. Waits for passes of earlier batches
-        that are in their place, not for its own.
+        """Start as many passes as may be under way at once. It waits for passes of earlier batches
+        that take their room, never for its own.
 
         Args:
             progress: called after every pass.
@@ -234,9 +234,9 @@ class Forward:
 
 
 def share_device(forwards: Sequence[Forward]) -> None:
-    """Let models run beside each other on one device: on a CPU in the same threads, since two for
-    a core would take its caches from each other. A window that finds no memory is tried again when
-    the others' passes have ended. One thread uses them all.
+    """Let models run beside each other on one device: on a CPU in the same threads, since two
+    threads on a core would take its caches from each other. A window that finds no memory is tried
+    again when the others' passes have ended. One thread uses them all.
     """
     first: SharesThreads | None = None
     for forward in forwards:

@@ -33,8 +33,8 @@ def loaded_as(dtype: Dtype) -> torch.dtype:
 
 
 def kind_without_context(device: str) -> str:
-    """`cpu` or `cuda`, whichever the setting means here, found out without a context on the device:
-    what is forked could not use it any more.
+    """`cpu` or `cuda`, whichever the setting means here. No context is made on the device:
+    processes that are forked afterwards could not use the device any more.
 
     Args:
         device: see `DEVICE_FORMS`.

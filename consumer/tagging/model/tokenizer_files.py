@@ -97,8 +97,8 @@ def tokenizer_options(
 
 
 def _is_ours(name: str, file: Path) -> bool:
-    """Whether it is the tokenizer that ships with nerstream, whose expressions were tried before
-    it was sent out: of what is in the package, no start need be afraid."""
+    """Whether it is the tokenizer that ships with nerstream. Its expressions were tried before the
+    release, so a start does not try them again."""
     ours = BUNDLED_FOLDER / TOKENIZER
     return ours.is_file() and sha256_of(name, ours) == sha256_of(name, file)
 

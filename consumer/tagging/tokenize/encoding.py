@@ -121,8 +121,9 @@ class TextTokenizer:
         except Exception:
             raise
         except BaseException as panic:
-            # Rust's panics are no `Exception`, so that nobody takes them for one. Here one text
-            # is to blame, of which a regular expression made too much: the worker must go on.
+            # Rust's panics are not derived from `Exception`, so that nobody handles them by
+            # accident. Here one text is to blame, for which a regular expression took too much: the
+            # worker must go on.
             if type(panic).__name__ != _PANIC:
                 raise
             raise RuntimeError(f"the tokenizer broke: {panic}") from panic

@@ -62,8 +62,8 @@ class TokenizerProcesses:
         self._end = weakref.finalize(self, _end, self._processes)
         self._idle: SimpleQueue[TokenizerChild] = SimpleQueue()
         try:
-            # All are started before the first is waited for, and told what to do before the first
-            # has done it. So they import and load their tokenizers side by side.
+            # First all are started, then all are told what to do, and only then the first is waited
+            # for. So they import and load their tokenizers side by side.
             for _ in range(count):
                 self._processes.append(TokenizerChild(specs, serve))
             for process in self._processes:

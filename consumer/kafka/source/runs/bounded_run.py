@@ -50,9 +50,9 @@ class BoundedRun(Starts):
 
     The plan is committed before the group is joined: an offset for each partition of the run, with
     its begin and its end in the text beside it, in one request. Each later commit repeats that
-    text. Kafka takes such a commit only while the group has no members. So of several workers that
-    begin at once the last one before the first member decides; all read the plan again once they
-    are members, and then it is the same for all.
+    text. Kafka takes such a commit only while the group has no members. So where several workers
+    begin at once, the last commit before the first worker joins decides. All workers read the plan
+    again once they are members, and then it is the same for all.
 
     Args:
         settings: the bounds, the group.

@@ -58,8 +58,8 @@ class Outside:
         """The offset to read on from, and the reason where that is not where reading stood.
 
         Every message that is there and was not read is read. In a log that was cut, what stands
-        before the cut was read, and what was written since was not. A cut that is told of a place
-        where this assignment never was is one of an earlier topic, and moves nothing.
+        before the cut was read, and what was written since was not. A cut at a place that this
+        assignment never reached belongs to an earlier topic, and moves nothing.
 
         Args:
             position: where reading stands; not what an event says.

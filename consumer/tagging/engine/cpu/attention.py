@@ -105,7 +105,7 @@ def _attend_by_exponentials(
     attended: torch.Tensor,
 ) -> Sequence[tuple[_Window, torch.Tensor]]:
     """Attention whose softmax is divided by its denominators last, after the matmul with the
-    values. That one's answer has as many columns as a head is wide, where the scores have as many
+    values. The result of that matmul has as many columns as a head is wide; the scores have as many
     as the window has tokens. A softmax also subtracts the largest score, which keeps exponentials
     small. Here the denominators tell afterwards whether they were.
 

@@ -162,9 +162,9 @@ class CpuEngine(PackedEngine):
         return _spread(answer_of(logits[: len(read)], self._with_probabilities), read, tokens)
 
     def _filling(self, tokens: int) -> list[NDArray[np.int32]]:
-        """Windows of so many tokens together, which nobody reads. Libraries compute matmuls of few
-        rows otherwise than of many. oneDNN prepares anew for each number of rows that it has not
-        met lately."""
+        """Windows of so many tokens together, which nobody reads. Libraries compute a matmul of few
+        rows in another way than one of many. oneDNN prepares anew for each number of rows that it
+        has not met lately."""
         filling = np.zeros(tokens, dtype=np.int32)
         longest = self._model.max_tokens
         return [filling[start : start + longest] for start in range(0, tokens, longest)]

@@ -97,7 +97,7 @@ def _int8_cost(machine: Machine) -> float:
 
 
 def _int8_auto(machine: Machine) -> Auto:
-    """Without bfloat16 nobody has measured it."""
+    """Nobody has measured it on a processor without bfloat16."""
     return Auto.FAITHFUL if machine.processor.has_bfloat16 else Auto.NEVER
 
 

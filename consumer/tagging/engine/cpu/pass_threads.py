@@ -56,8 +56,8 @@ def _single_threads(count: int) -> ThreadPoolExecutor:
     all_there = Barrier(count)
 
     def begin() -> None:
-        # The first call makes the thread take over the number that holds for all. Otherwise that
-        # happens at the first pass, and undoes the second line.
+        # With the first call the thread takes over the number that holds for the process. Without
+        # it that would happen at the first pass, and undo the second call.
         torch.get_num_threads()
         torch.set_num_threads(1)
         all_there.wait()

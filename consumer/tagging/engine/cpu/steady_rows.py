@@ -76,8 +76,8 @@ def steady_rows(network: Any, pass_tokens: int, try_all: TryAll) -> RowBlocks | 
 
 def _try(make: Callable[[], RowProbe], pass_tokens: int) -> Kinds:
     probe = make()
-    # oneDNN cuts a sum into parts there, more or fewer by the number of rows. Those of integers are
-    # exact, and float32 does not use AMX.
+    # With AMX, oneDNN cuts a sum into parts, and how many depends on the number of rows. Sums of
+    # integers are exact in any order, and float32 does not use AMX.
     chooses = probe.rows.dtype in (torch.bfloat16, torch.float16) and this_processor().has_amx
     return try_rows(probe, pass_tokens, chooses)
 

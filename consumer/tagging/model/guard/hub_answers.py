@@ -1,7 +1,7 @@
 """What a hub answered, where it is not what a hub answers: a captive portal, a proxy, a cut line.
 
-`huggingface_hub` compares sizes. What it keeps it calls by the name that the hub gave, which is a
-digest; here the content is held against it.
+`huggingface_hub` compares sizes alone. It names a file that it keeps by the digest that the hub
+gave. Here the content is checked against that digest.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The linear layers of a quantized layer: in eight bits, or in bfloat16 where those are too few."""
+"""The linear layers of a quantized layer: in eight bits, or in bfloat16 where eight are too few."""
 
 from __future__ import annotations
 

@@ -21,7 +21,8 @@ STEP = 32
 #: it in the mean.
 _STEPS = ((512, STEP), (1_024, 64), (4_096, 128), (9_216, 256))
 
-#: Passes of more rows are not tried, which would take longer. Passes of a few cores have fewer.
+#: Passes of more rows are not tried, since that would take longer. Passes of a few cores have
+#: fewer.
 _MOST_ROWS = _STEPS[-1][0]
 
 #: Rows beyond the most that a pass should have: it ends with a whole window.
@@ -39,7 +40,7 @@ _TOGETHER = 0.05
 #: Tokens of an article.
 _ARTICLE_ROWS = 416
 
-#: What an article alone counts for in the choice, beside full passes. Those decide how fast a
+#: The weight of an article that is alone, beside that of full passes. Full passes decide how fast a
 #: worker is when it is behind. An article alone may take a few times as long: nothing waits for it.
 _ARTICLE_SHARE = 0.03
 
