@@ -10,16 +10,17 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 
 from consumer.contracts.errors import AbortableError, KafkaProblem, RejectedMessage, RenewalDue
 from consumer.contracts.headers import REPLAY_ATTEMPTS
 from consumer.contracts.messages import Outgoing, Position, RawMessage, TopicPartition
 from consumer.dead_letters.letter import DeadLetter, read_letter
-from consumer.dead_letters.marks import Origin, mark
+from consumer.dead_letters.marks import mark
 from consumer.dead_letters.offset_set import OffsetSet
+from consumer.dead_letters.plan import Plan, destinations
 from consumer.dead_letters.ports import Progress, Reader, Writer
-from consumer.dead_letters.survey import MESSAGES, WAIT_S, Survey, Tally, read_on
+from consumer.dead_letters.report import Report
+from consumer.dead_letters.survey import MESSAGES, WAIT_S, Survey, read_on
 from consumer.dead_letters.waiting import Waiting
 
 #: A transaction ends after so many letters, bytes or seconds, whichever comes first.
@@ -35,88 +36,12 @@ _SLICE_S, _BACKOFF_S = 0.1, 1.0
 _NAMED = 20
 
 
-def transactional_id(dead_letter_topic: str) -> str:
-    """The name that all replays of one topic write under, whatever their settings, so that there
-    is one of them at a time."""
-    return f"nerstream.replay@{dead_letter_topic}"
-
-
-def destinations(reader: Reader, survey: Survey) -> dict[str, int]:
-    """The partitions of each topic that letters would go to.
-
-    Raises:
-        KafkaProblem: there is no such topic.
-    """
-    counts = {}
-    for topic, letters in survey.destinations().items():
-        counts[topic] = reader.partition_count(topic)
-        if not counts[topic]:
-            told = "1 dead letter" if letters == 1 else f"{letters:,} dead letters"
-            raise KafkaProblem(
-                f"there is no topic {topic}, to which {told} would go; create it, name another "
-                "one with --to, or leave them out with --topic"
-            )
-    return counts
-
-
 class Stopped(Exception):
     """A signal has come."""
 
 
 class _Anew(Exception):
     """The transaction is committed, but the next one needs a new producer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What is to be done with the letters that are meant.
-
-    Attributes:
-        origin: the cluster and the dead-letter topic.
-        to: the topic for all; None sends each to where it came from.
-        rate: letters a second at most; None for as fast as it goes.
-        version: nerstream's.
-    """
-
-    origin: Origin
-    to: str | None
-    rate: float | None
-    version: str
-
-    def destination(self, letter: DeadLetter) -> str:
-        """The topic that a letter goes to."""
-        return letter.origin.topic_partition.topic if self.to is None else self.to
-
-
-@dataclass(slots=True)
-class Report:
-    """What a replay has done.
-
-    Attributes:
-        sent: by topic, for good.
-        tally: of all that was meant, when sending began; what is in `tally.to_send` and neither
-            sent, refused nor gone is left.
-        refused: those that cannot be sent, by reason; refusals: the first of them, in words.
-        gone: those that retention took before they were sent.
-        is_stopped: whether a signal ended it; has_begun: whether that was after it knew what is to
-            be sent.
-    """
-
-    sent: Counter[str] = field(default_factory=Counter)
-    tally: Tally = field(default_factory=lambda: Tally({}, 0, 0, 0))
-    refused: Counter[str] = field(default_factory=Counter)
-    refusals: list[str] = field(default_factory=list)
-    gone: int = 0
-    is_stopped: bool = False
-    has_begun: bool = False
-
-    @property
-    def left(self) -> int | None:
-        """Letters that were meant and are still to be sent; None where that is not known yet."""
-        if not self.has_begun:
-            return None
-        done = self.sent.total() + self.refused.total() + self.gone
-        return sum(self.tally.to_send.values()) - done
 
 
 class _Transaction:

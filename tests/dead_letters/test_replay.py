@@ -12,7 +12,9 @@ from consumer.contracts.messages import Outgoing, Position, TopicPartition
 from consumer.dead_letters import replay as replay_module
 from consumer.dead_letters.letter_filter import LetterFilter
 from consumer.dead_letters.marks import Origin, Sent
-from consumer.dead_letters.replay import Plan, Replay, Report, transactional_id
+from consumer.dead_letters.plan import Plan, transactional_id
+from consumer.dead_letters.replay import Replay
+from consumer.dead_letters.report import Report
 from consumer.dead_letters.survey import Survey
 from tests.support.memory.fake_letters import FakeProgress, FakeReader, FakeTopics, FakeWriter
 from tests.support.memory.letters import DAY_MS, at, letter, original

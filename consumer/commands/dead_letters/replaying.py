@@ -20,14 +20,9 @@ from consumer.commands.dead_letters.columns import Columns
 from consumer.commands.dead_letters.progress import Bar
 from consumer.contracts.errors import SettingsError
 from consumer.dead_letters.marks import Origin
-from consumer.dead_letters.replay import (
-    Plan,
-    Replay,
-    Report,
-    Stopped,
-    destinations,
-    transactional_id,
-)
+from consumer.dead_letters.plan import Plan, destinations, transactional_id
+from consumer.dead_letters.replay import Replay, Stopped
+from consumer.dead_letters.report import Report
 from consumer.dead_letters.survey import Survey, Tally, read_on
 from consumer.settings.schema import Settings
 from consumer.settings.sources import load_settings
