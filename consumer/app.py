@@ -23,8 +23,9 @@ from consumer.contracts.errors import (
     RegistryProblem,
     SettingsError,
 )
-from consumer.contracts.messages import Outcome, RunProgress
+from consumer.contracts.messages import Outcome
 from consumer.contracts.ports import Codec, Shadow, Tagger
+from consumer.contracts.runs import RunProgress
 from consumer.contracts.traces import Tracer
 from consumer.kafka.client_check import check_clients
 from consumer.kafka.internal_topics import InternalTopics

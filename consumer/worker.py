@@ -10,9 +10,10 @@ import structlog
 
 from consumer import __version__
 from consumer.contracts.errors import ShutdownTimeout, StageStalled
-from consumer.contracts.messages import Batch, ModelInfo, Outcome, RawMessage, RunProgress
+from consumer.contracts.messages import Batch, ModelInfo, Outcome, RawMessage
 from consumer.contracts.observer import Observer
 from consumer.contracts.ports import Codec, Shadow, Sink, Source, Tagger
+from consumer.contracts.runs import RunProgress
 from consumer.contracts.traces import Tracer
 from consumer.pipeline.batching import BatchBuilder
 from consumer.pipeline.bookkeeping.commit_policy import CommitPolicy

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from consumer.contracts.choices import AlreadyTagged
 from consumer.contracts.errors import SettingsError
-from consumer.contracts.messages import RunProgress
+from consumer.contracts.runs import RunProgress
 from consumer.settings.flags import add_settings_arguments
 from consumer.settings.schema import Settings
 from consumer.settings.sources import load_settings

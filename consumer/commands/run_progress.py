@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from consumer.console import SafeConsole
-from consumer.contracts.messages import RunProgress
+from consumer.contracts.runs import RunProgress
 from consumer.contracts.safe_streams import styled
 
 #: Seconds between two lines where standard error is no terminal.

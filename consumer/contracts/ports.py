@@ -19,7 +19,6 @@ from consumer.contracts.messages import (
     Position,
     PreparedArticle,
     RawMessage,
-    RunState,
     TaggedArticle,
     TaggingResult,
     Tombstone,
@@ -27,6 +26,7 @@ from consumer.contracts.messages import (
     Unchanged,
     Untagged,
 )
+from consumer.contracts.runs import RunState
 
 
 class MessageFormat(Protocol):

@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 import structlog
 
 from consumer.contracts.choices import JumpReason, RebalanceEvent
-from consumer.contracts.messages import RawMessage, RunProgress, TopicPartition
+from consumer.contracts.messages import RawMessage, TopicPartition
 from consumer.contracts.observer import Observer
 from consumer.contracts.ports import Source
+from consumer.contracts.runs import RunProgress
 from consumer.contracts.traces import Tracer
 from consumer.pipeline.bookkeeping.idle_offsets import IdleOffsets
 from consumer.pipeline.bookkeeping.in_flight import InFlight

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
-from consumer.contracts.messages import RunProgress
+from consumer.contracts.runs import RunProgress
 from consumer.supervisor.crew import Crew, State
 from consumer.supervisor.page import Row
 from consumer.supervisor.wire import Report

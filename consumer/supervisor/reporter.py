@@ -10,7 +10,8 @@ from typing import Any
 
 import structlog
 
-from consumer.contracts.messages import Outcome, RunProgress
+from consumer.contracts.messages import Outcome
+from consumer.contracts.runs import RunProgress
 from consumer.settings.schema import Settings
 from consumer.supervisor.wire import Failed, FromWorker, Order, Report, Working
 from consumer.telemetry.gathered import families_of

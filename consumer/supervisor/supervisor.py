@@ -15,7 +15,7 @@ import structlog
 from consumer import __version__
 from consumer.app import STOPPED, check_run, shown
 from consumer.contracts.errors import NerstreamError
-from consumer.contracts.messages import RunProgress
+from consumer.contracts.runs import RunProgress
 from consumer.kafka.client_check import check_clients
 from consumer.loading import worker_codec_from
 from consumer.settings.schema import Settings

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-from consumer.contracts.messages import RunProgress
+from consumer.contracts.runs import RunProgress
 from consumer.settings.schema import Settings
 from consumer.telemetry.gathered import Family
 from consumer.telemetry.health import Health

@@ -26,7 +26,8 @@ from consumer.contracts.choices import (
     SkipReason,
     SpanFate,
 )
-from consumer.contracts.messages import ModelInfo, RunProgress, TaggingResult, TopicPartition
+from consumer.contracts.messages import ModelInfo, TaggingResult, TopicPartition
+from consumer.contracts.runs import RunProgress
 from consumer.telemetry import declarations
 from consumer.telemetry.freshness import Freshness
 from consumer.telemetry.partition_gauge import PartitionGauge

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from consumer.commands.run_progress import LINE_INTERVAL_S, Lines, shown_progress, spoken
-from consumer.contracts.messages import RunProgress, RunState
+from consumer.contracts.runs import RunProgress, RunState
 from tests.support.fakes import ManualClock
 
 

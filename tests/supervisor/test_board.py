@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 
-from consumer.contracts.messages import RunProgress, RunState
+from consumer.contracts.runs import RunProgress, RunState
 from consumer.supervisor.board import Board, Link
 from consumer.supervisor.crew import Crew
 from consumer.supervisor.wire import Report

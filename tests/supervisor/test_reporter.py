@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from consumer.contracts.messages import RunProgress, RunState
+from consumer.contracts.runs import RunProgress, RunState
 from consumer.settings.schema import Settings
 from consumer.supervisor.reporter import Reporter
 from consumer.supervisor.wire import Failed, Order, Report, Working

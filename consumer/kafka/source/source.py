@@ -12,7 +12,8 @@ from confluent_kafka.admin import AdminClient
 
 from consumer.contracts.choices import GroupProtocol
 from consumer.contracts.errors import AbortableError
-from consumer.contracts.messages import RawMessage, RunState, TopicPartition
+from consumer.contracts.messages import RawMessage, TopicPartition
+from consumer.contracts.runs import RunState
 from consumer.kafka.client import await_topics, make_client
 from consumer.kafka.security.access import require_topics
 from consumer.kafka.source.assigned import AssignedPartitions

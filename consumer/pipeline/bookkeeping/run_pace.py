@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 
-from consumer.contracts.messages import RunProgress, RunState, TopicPartition
+from consumer.contracts.messages import TopicPartition
+from consumer.contracts.runs import RunProgress, RunState
 
 #: Seconds over which the rate is taken: longer than a hiccup, short enough to follow a change.
 WINDOW_S = 30.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from consumer.contracts.messages import RunState
+from consumer.contracts.runs import RunState
 from consumer.pipeline.bookkeeping.run_pace import WINDOW_S, RunPace, at_end
 from tests.support.fakes import P0, P1
 

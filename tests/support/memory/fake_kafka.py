@@ -12,8 +12,9 @@ from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 
 from consumer.contracts.errors import AbortableError
-from consumer.contracts.messages import Headers, Outgoing, RawMessage, RunState, TopicPartition
+from consumer.contracts.messages import Headers, Outgoing, RawMessage, TopicPartition
 from consumer.contracts.ports import RebalanceListener
+from consumer.contracts.runs import RunState
 from tests.support.fakes import P0, PATIENCE_S, raw
 
 

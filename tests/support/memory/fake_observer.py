@@ -14,7 +14,8 @@ from consumer.contracts.choices import (
     SkipReason,
     TransactionOutcome,
 )
-from consumer.contracts.messages import RunProgress, TaggingResult, TopicPartition
+from consumer.contracts.messages import TaggingResult, TopicPartition
+from consumer.contracts.runs import RunProgress
 
 
 class FakeObserver:

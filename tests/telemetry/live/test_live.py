@@ -10,7 +10,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from consumer.contracts.choices import RebalanceEvent, RejectCode, Switch, TransactionOutcome
-from consumer.contracts.messages import ModelInfo, RunProgress, RunState, TopicPartition
+from consumer.contracts.messages import ModelInfo, TopicPartition
+from consumer.contracts.runs import RunProgress, RunState
 from consumer.settings.schema import Settings
 from consumer.telemetry.health import Health
 from consumer.telemetry.live.live import KEPT, STEP_S, Live, facts_of, live_from

@@ -12,7 +12,8 @@ from confluent_kafka import KafkaError, KafkaException
 
 from consumer.contracts.choices import JumpReason
 from consumer.contracts.errors import KafkaProblem
-from consumer.contracts.messages import RunState, TopicPartition
+from consumer.contracts.messages import TopicPartition
+from consumer.contracts.runs import RunState
 from consumer.kafka.client import ClientWatch, passing
 from consumer.kafka.errors import error_of
 from consumer.kafka.source.assigned import AssignedPartitions

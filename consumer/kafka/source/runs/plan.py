@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from consumer.contracts.messages import RunState, TopicPartition
+from consumer.contracts.messages import TopicPartition
+from consumer.contracts.runs import RunState
 
 _WORD = re.compile(r"run=(\d+)\.\.(\d+)/(\d+)/(\S+)")
 

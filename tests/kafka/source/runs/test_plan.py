@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from consumer.contracts.messages import RunState, TopicPartition
+from consumer.contracts.messages import TopicPartition
+from consumer.contracts.runs import RunState
 from consumer.kafka.source.runs.plan import Found, RunPlan, Span
 from consumer.kafka.source.topics.stamps import span_in, stamped, topic_id_in
 
