@@ -31,18 +31,17 @@ LOADS_FOR_EVER = """
     sys.exit(cli.main())
 """
 
-#: The worker whose main thread is in something that takes for ever, before any model. It comes back
-#: to Python now and then: a signal that meets CPython in the moment before a call that blocks is
-#: seen only when that call ends or another signal interrupts it, and the two then count as one.
+#: The worker whose main thread is in C for ever, before any model, and no signal brings it back.
 CHECKS_FOR_EVER = """
-    import sys, time
+    import ctypes, sys
     from consumer import cli
     from consumer import app
 
     def check(settings):
         print("checking", file=sys.stderr, flush=True)
-        while True:
-            time.sleep(0.01)
+        mutex = ctypes.create_string_buffer(64)
+        for _ in range(2):
+            ctypes.CDLL(None).pthread_mutex_lock(mutex)
 
     app.check_clients = check
     sys.exit(cli.main())
@@ -125,7 +124,7 @@ def test_a_second_signal_forces_whatever_the_start_is_in(
     start: Start, number: signal.Signals
 ) -> None:
     worker = start(CHECKS_FOR_EVER, "checking", "run")
-    # The second comes when the first has long been seen, however busy the machine is.
+    # Two that come before the process runs are one to the system.
     worker.send(number, number, apart_s=2.0)
     code, text = worker.end()
     assert code == 1
