@@ -31,7 +31,7 @@ from tests.support.monitoring.files import (
 )
 from tests.support.monitoring.pages import commands
 from tests.support.monitoring.programs import program_or_skip, tools_or_skip
-from tests.support.monitoring.scene import Account, Scene, Trouble, play
+from tests.support.monitoring.scene import SUPERVISED, Account, Scene, Trouble, play
 from tests.support.monitoring.shortened import shortened
 
 pytestmark = pytest.mark.kafka
@@ -77,7 +77,7 @@ def played(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pla
     late = f"{name}-late"
     try:
         with Scene(kafka, topics, folder, name) as scene:
-            ports = iter(free_ports(9))
+            ports = iter(free_ports(10))
             scene.add("nerstream", next(ports))
             scene.add("steady", next(ports))
             pattern = {"input_topics": f"^{late}.*", "topic_discovery_interval_s": 1}
@@ -95,6 +95,8 @@ def played(kafka: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pla
                 {"dead_letter_window_messages": 10},
                 {"WATCHED_RESTARTS": "1"},
             )
+            several = {"workers": 2, "kafka": session}
+            scene.add("supervised", next(ports), several, command=SUPERVISED)
             made.append(late)
             prometheus = scene.watch()
             accounts = play(prometheus, _troubles(scene), RUNBOOKS)
@@ -124,6 +126,7 @@ def _troubles(scene: Scene) -> list[Trouble]:
         "throttled": troubles.Throttled,
         "frozen": troubles.Frozen,
         "poisoned": troubles.Poisoned,
+        "supervised": troubles.MemberKilled,
     }
     return [kind(scene, scene.workers[job]) for job, kind in kinds.items()]
 

@@ -38,13 +38,13 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 def test_the_list_names_every_page_by_its_severity() -> None:
     text = (RUNBOOKS / "README.md").read_text("utf-8")
-    wakes, morning = zip(
-        *re.findall(r"^\| \[(\w+)\]\(\1\.md\) \| \[(\w+)\]\(\2\.md\) \|$", text, re.MULTILINE),
-        strict=True,
+    rows = [line.strip("|").split("|") for line in text.splitlines() if "](Nerstream" in line]
+    wakes, morning = (
+        re.findall(r"\[(\w+)\]\(\1\.md\)", " ".join(column)) for column in zip(*rows, strict=True)
     )
     for severity, listed in (("critical", wakes), ("warning", morning)):
         known = {rule["alert"] for rule in ALERTS if rule["labels"]["severity"] == severity}
-        assert set(listed) == known
+        assert sorted(listed) == sorted(known)
 
 
 def test_only_scripts_of_kafka_that_are_known_are_named() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -35,6 +35,8 @@ _ASK = ("promtool query", "curl -s localhost")
 _LOOK_AGAIN_S = 90.0
 
 _WORKER = ("-m", "tests.support.monitoring.watched_worker")
+#: Several under a supervisor, whose faults are signals.
+SUPERVISED = ("-m", "tests.faults.light_workers")
 
 TopicFactory = Callable[..., str]
 
@@ -61,6 +63,7 @@ class Watched:
         place: where commands of pages run as for this worker.
         variables: of its environment.
         waits: whether it has nothing to read at first.
+        command: what the interpreter runs.
     """
 
     job: str
@@ -70,6 +73,7 @@ class Watched:
     place: Place
     variables: dict[str, str] = field(default_factory=dict)
     waits: bool = False
+    command: Sequence[str] = _WORKER
     process: WorkerProcess | None = None
 
     @property
@@ -83,7 +87,7 @@ class Watched:
             WorkerProcess(
                 {**self.settings, "admin_port": self.port},
                 self.folder,
-                command=_WORKER,
+                command=self.command,
                 variables={"WATCHED_FOLDER": str(self.folder), **self.variables},
             )
         )
@@ -145,11 +149,13 @@ class Scene:
         settings: Mapping[str, Any] | None = None,
         variables: Mapping[str, str] | None = None,
         input_topic: str | None = None,
+        command: Sequence[str] = _WORKER,
     ) -> Watched:
         """A worker with topics of its own.
 
         Args:
             input_topic: what a page calls `articles`; None makes one, and has the worker read it.
+            command: what the interpreter runs; the watched worker has faults that can be turned on.
         """
         folder = self._folder / job
         folder.mkdir()
@@ -193,6 +199,7 @@ class Scene:
             Place(folder, stands_for),
             dict(variables or {}),
             waits=input_topic is not None,
+            command=command,
         )
         return self.workers[job]
 
@@ -225,7 +232,7 @@ class Scene:
         for one in self.workers.values():
             one.place.has("localhost:9090", prometheus.address)
         deadline = time.monotonic() + PATIENCE_S
-        while len(prometheus.query("nerstream_build_info")) < len(self.workers):
+        while len(prometheus.query("count by (job) (nerstream_build_info)")) < len(self.workers):
             assert time.monotonic() < deadline, prometheus.query("up")
             time.sleep(_LOOK_S)
         # Not before: to rules, workers that have not been scraped yet are workers that are down.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -9,7 +11,7 @@ from collections.abc import Callable
 from tests.faults.brokers.quota import set_producer_quota
 from tests.integration.rigs import helpers
 from tests.support.monitoring.scene import PATIENCE_S, Trouble, articles, unreadable
-from tests.support.monitoring.watched_worker import HOLD, NO_MEMORY
+from tests.support.monitoring.watched_worker import HOLD, NO_MEMORY, REJOINS
 
 #: Beyond the ten seconds in which an article must be committed.
 _LATE_S = 11.0
@@ -88,16 +90,17 @@ class UpstreamHangs(Trouble):
 
 
 class Unreadable(Trouble):
-    """Half of the messages are no articles, the device has no memory, and before that the model
-    took so long that articles were late."""
+    """Half of the messages are no articles, the device has no memory, the group gives a partition
+    to nobody, and before that the model took so long that articles were late."""
 
     alerts = (
         *("NerstreamLatencyBudgetFast", "NerstreamLatencyBudgetSlow"),
-        *("NerstreamRejecting", "NerstreamOutOfMemory"),
+        *("NerstreamRejecting", "NerstreamOutOfMemory", "NerstreamRejoining"),
     )
 
     def begin(self) -> None:
         self.worker.turn(NO_MEMORY, True)
+        self.worker.turn(REJOINS, True)
         self._hold()
 
     def keep(self) -> None:
@@ -113,6 +116,7 @@ class Unreadable(Trouble):
     def end(self) -> None:
         self.worker.turn(HOLD, False)
         self.worker.turn(NO_MEMORY, False)
+        self.worker.turn(REJOINS, False)
 
     def after(self) -> None:
         self.scene.put(self.worker, articles(10))
@@ -214,3 +218,22 @@ class Poisoned(Trouble):
         self.worker.settings["dead_letter_max_ratio"] = 1
         self.worker.start(self.scene.stack)
         self.worker.running.wait_ready()
+
+
+class MemberKilled(Trouble):
+    """A worker of a supervisor is killed again and again; its supervisor bears five of that."""
+
+    alerts = ("NerstreamWorkerRestarting",)
+
+    _MOST = 5
+
+    def begin(self) -> None:
+        self._killed: set[int] = set()
+
+    def keep(self) -> None:
+        page = self.worker.running.get("/workers")[1]
+        working = re.findall(r"<td>\d+</td><td>(\d+)</td><td>working</td>", page)
+        for pid in {int(one) for one in working} - self._killed:
+            if len(self._killed) < self._MOST and not self.fired:
+                self._killed.add(pid)
+                os.kill(pid, signal.SIGKILL)

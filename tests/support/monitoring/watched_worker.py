@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from consumer.app import serve
+from consumer.contracts.choices import RebalanceEvent
 from consumer.contracts.errors import NerstreamError
 from consumer.contracts.messages import PreparedArticle, TaggingResult
 from consumer.contracts.ports import Tagger
@@ -33,6 +34,8 @@ from tests.faults.workers.light_tagger import LightTagger
 HOLD = "hold"
 #: A device without memory: each batch is halved once.
 NO_MEMORY = "no-memory"
+#: A group that gives some partition to nobody: with each batch the worker leaves and joins again.
+REJOINS = "rejoins"
 
 #: Bytes that the device tells, by kind.
 DEVICE_MEMORY = {"allocated": 3 * 2**30, "reserved": 5 * 2**30}
@@ -48,17 +51,21 @@ class WatchedTagger(LightTagger):
 
     Args:
         folder: where the faults are.
+        metrics: hear of what the group is said to do.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, metrics: Metrics) -> None:
         super().__init__()
         self._hold, self._no_memory = folder / HOLD, folder / NO_MEMORY
+        self._rejoins, self._metrics = folder / REJOINS, metrics
 
     def tag(
         self, articles: Sequence[PreparedArticle], progress: Callable[[], None]
     ) -> TaggingResult:
         while self._hold.exists():
             time.sleep(_LOOK_S)
+        if self._rejoins.exists():
+            self._metrics.rebalanced(RebalanceEvent.REJOINED, 0)
         result = super().tag(articles, progress)
         if not self._no_memory.exists():
             return result
@@ -69,7 +76,7 @@ class WatchedTagger(LightTagger):
 
 def load(_: Settings, metrics: Metrics) -> Tagger:
     """As the command's own: the metrics tell of model and device."""
-    tagger = WatchedTagger(Path(os.environ["WATCHED_FOLDER"]))
+    tagger = WatchedTagger(Path(os.environ["WATCHED_FOLDER"]), metrics)
     metrics.models_loaded(tagger.models)
     metrics.watch_device_memory(lambda: DEVICE_MEMORY)
     return tagger
