@@ -11,19 +11,18 @@ from typing import Any, TypeVar
 import orjson
 from confluent_kafka import Consumer, KafkaError, KafkaException
 
-from consumer.contracts.errors import KafkaProblem, SettingsError
+from consumer.contracts.errors import KafkaProblem
 from consumer.kafka.dependent_properties import client_defaults, is_kind
 from consumer.kafka.errors import PERMANENT, UNKNOWN_TOPIC, error_of, problem
+from consumer.kafka.refused_properties import MUTE, REFUSALS, explained
 from consumer.kafka.security.access import topic_refusal
 from consumer.kafka.security.refusals import (
     AUTHENTICATION,
     authentication_problem,
-    files_fault,
     reason_of,
     refusal,
 )
 from consumer.kafka.security.rotation import Rotation
-from consumer.settings.reserved import names_of
 from consumer.settings.schema import Settings
 from consumer.settings.secrets import with_secrets
 
@@ -63,9 +62,6 @@ _LOOKS = 2
 #: A topic that is being created, or whose partitions have no leader yet, answers with these.
 _NOT_YET = UNKNOWN_TOPIC | {KafkaError.LEADER_NOT_AVAILABLE}
 
-#: How a client says that it does not like its properties.
-_REFUSALS = (KafkaException, TypeError, ValueError)
-
 #: Log lines of connections that fail, and what differs between two of them: times and counts.
 _REPEATED = frozenset({"FAIL", "SSL", "OIDC"})
 _VARYING = re.compile(r" \(after \d+ms in state .*$")
@@ -97,10 +93,6 @@ class ClientLog:
                 return
             self._told[reason] = now
         _log.log(level, form, facility, name, text)
-
-
-#: Hears log lines and passes none on.
-_MUTE = logging.Logger("mute", logging.CRITICAL + 1)
 
 
 class ClientWatch:
@@ -194,7 +186,7 @@ def make_client(
         **passed,
         **required,
         "bootstrap.servers": "" if dry else settings.bootstrap_servers,
-        "logger": _MUTE if dry else log or ClientLog(),
+        "logger": MUTE if dry else log or ClientLog(),
         "error_cb": watch,
         "stats_cb": watch.statistics,
     }
@@ -202,11 +194,8 @@ def make_client(
         watch.rotation = Rotation(settings, tells=is_kind(kind, Consumer))
     try:
         return kind(config)
-    except _REFUSALS as wrong:
-        text = _said(wrong)
-        if (fault := files_fault(passed, text)) is not None:
-            raise fault from wrong
-        raise SettingsError(_blamed(kind, settings, passed, text), text, _remedy(text)) from wrong
+    except REFUSALS as wrong:
+        raise explained(kind, settings, passed, wrong) from wrong
 
 
 def await_topics(
@@ -321,38 +310,3 @@ def passing(
     if error.code() in PERMANENT:
         raise problem(f"the brokers at {settings.bootstrap_servers} refuse", error) from None
     return error
-
-
-def _said(wrong: Exception) -> str:
-    text = wrong.args[0].str() if isinstance(wrong, KafkaException) else str(wrong)
-    return text.strip().rstrip(".")
-
-
-def _remedy(text: str) -> str:
-    if "`transaction.timeout.ms`" in text:
-        return "lower it, or raise transaction_timeout_ms"
-    if "`group.protocol=consumer`" in text:
-        return "leave it out, or choose group_protocol=classic"
-    return "see librdkafka's list of configuration properties"
-
-
-def _blamed(
-    kind: Callable[[dict[str, Any]], object],
-    settings: Settings,
-    passed: Mapping[str, str],
-    text: str,
-) -> str:
-    """The setting that a refusal is about."""
-    # The longest name first: `ssl.ca` must not be blamed for `ssl.ca.location`.
-    for name in sorted(passed, key=len, reverse=True):
-        if any(alias in text for alias in names_of(name)):
-            return f"kafka.{name}"
-    # librdkafka may speak of another property than the one that the person set.
-    for name, value in passed.items():
-        alone = {"group.id": settings.group_id, "logger": ClientLog(), name: value}
-        try:
-            kind(alone)
-        except _REFUSALS as wrong:
-            if _said(wrong) == text:
-                return f"kafka.{name}"
-    return "kafka"

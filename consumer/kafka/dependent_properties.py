@@ -12,8 +12,9 @@ from typing import Any
 
 from confluent_kafka import Consumer, Producer
 
-from consumer.contracts.choices import GroupProtocol
+from consumer.contracts.choices import Delivery, GroupProtocol
 from consumer.contracts.errors import SettingsError
+from consumer.kafka.refused_properties import refuse_empty, refuse_misread
 from consumer.settings.reserved import names_of
 from consumer.settings.schema import Settings
 
@@ -24,6 +25,22 @@ HEARTBEAT_INTERVAL_MS = 3_000
 MAX_POLL_INTERVAL_MS = 300_000
 RECONNECT_BACKOFF_MS = RETRY_BACKOFF_MS = 100
 RETRY_BACKOFF_MAX_MS = 1_000
+
+#: The longest session that librdkafka takes.
+LONGEST_SESSION_MS = 3_600_000
+
+#: Milliseconds between two polls for which a worker is not taken for dead: ten times as long as it
+#: waits for messages at once.
+LEAST_POLL_INTERVAL_MS = 1_000
+
+#: Of an idempotent producer: requests at once to one broker.
+MOST_IN_FLIGHT = 5
+
+#: Milliseconds that a message may take to be sent, librdkafka's default.
+MESSAGE_TIMEOUT_MS = 300_000
+
+#: Milliseconds that librdkafka lets a request take beyond the time of a transaction.
+_BEYOND_TRANSACTION_MS = 100
 
 #: librdkafka (2.16) reckons how long it keeps what it knows of topics in microseconds, in 32 bits.
 #: Beyond this it forgets each answer at once, and under the consumer protocol reads nothing.
@@ -53,6 +70,7 @@ class Properties:
 
     def __init__(self, passed: Mapping[str, str], defaults: Mapping[str, Any]) -> None:
         self._passed = {alias: text for name, text in passed.items() for alias in names_of(name)}
+        self._given = {alias: name for name in passed for alias in names_of(name)}
         #: The defaults that the person has not replaced, under any name.
         self.defaults = {
             name: value for name, value in defaults.items() if name not in self._passed
@@ -86,8 +104,8 @@ class Properties:
         value, needs = self.passed(name), self.passed(other)
         if value is not None and needs is not None and value < of_other(needs):
             raise SettingsError(
-                f"kafka.{name}",
-                f"{value} is too little for kafka.{other}={needs}",
+                self._setting(name),
+                f"{value} is too little for {self._setting(other)}={needs}",
                 f"it must be at least {of_other(needs)}; leave one of the two out, and it follows",
             )
 
@@ -96,19 +114,36 @@ class Properties:
         value = self.passed(name)
         if value is not None and value < bound:
             raise SettingsError(
-                f"kafka.{name}", f"{value} is too little: {why}", f"it must be at least {bound}"
+                self._setting(name), f"{value} is too little: {why}", f"it must be at least {bound}"
             )
 
-    def refuse_more(self, name: str, bound: int) -> None:
-        """Raise SettingsError if the person set more milliseconds than librdkafka can reckon."""
+    def refuse_above(self, name: str, bound: int, why: str) -> None:
+        """Raise SettingsError if the person set more than this."""
         value = self.passed(name)
         if value is not None and value > bound:
             raise SettingsError(
-                f"kafka.{name}",
-                f"{value} is more than librdkafka can reckon with: it would forget at once what it "
-                "hears of topics",
-                f"it must be at most {bound}",
+                self._setting(name), f"{value} is too much: {why}", f"it must be at most {bound}"
             )
+
+    def refuse_beyond(self, name: str, setting: str, bound: int, most: int) -> None:
+        """Raise SettingsError if the person set more than one of our settings lets be.
+
+        Args:
+            setting: of ours.
+            bound: its value.
+            most: what it lets be.
+        """
+        value = self.passed(name)
+        if value is not None and value > most:
+            raise SettingsError(
+                self._setting(name),
+                f"{value} is too much for {setting}={bound}",
+                f"it must be at most {most}; lower it, or raise {setting}",
+            )
+
+    def _setting(self, name: str) -> str:
+        """The setting, by the name that the person gave."""
+        return f"kafka.{self._given.get(name, name)}"
 
     def _move(self, name: str, value: int, otherwise: int) -> None:
         if value != otherwise or name in self.defaults:
@@ -128,6 +163,9 @@ def client_defaults(
     Raises:
         SettingsError: two that the person set contradict each other.
     """
+    refuse_empty(settings.kafka)
+    if is_kind(kind, Consumer) or is_kind(kind, Producer):
+        refuse_misread(kind, settings.kafka)
     them = Properties(settings.kafka, defaults)
     if them.passed("topic.metadata.refresh.interval.ms") == -1:
         raise SettingsError(
@@ -136,10 +174,10 @@ def client_defaults(
             f"it must be from 1 to {LONGEST_REFRESH_MS}",
         )
     is_age_set = them.passed("metadata.max.age.ms") is not None
-    them.refuse_more("metadata.max.age.ms", LONGEST_AGE_MS)
-    them.refuse_more(
-        "topic.metadata.refresh.interval.ms", LONGEST_AGE_MS if is_age_set else LONGEST_REFRESH_MS
-    )
+    why = "librdkafka cannot reckon with it, and would forget at once what it hears of topics"
+    them.refuse_above("metadata.max.age.ms", LONGEST_AGE_MS, why)
+    longest_ms = LONGEST_AGE_MS if is_age_set else LONGEST_REFRESH_MS
+    them.refuse_above("topic.metadata.refresh.interval.ms", longest_ms, why)
     for name, most, least_ms, most_ms in (
         ("reconnect.backoff.ms", "reconnect.backoff.max.ms", RECONNECT_BACKOFF_MS, 10_000),
         ("retry.backoff.ms", "retry.backoff.max.ms", RETRY_BACKOFF_MS, RETRY_BACKOFF_MAX_MS),
@@ -149,10 +187,17 @@ def client_defaults(
         them.at_most(name, them.passed(most), least_ms)
     if is_kind(kind, Consumer):
         _move_sizes(them)
+        them.refuse_below(
+            "max.poll.interval.ms",
+            LEAST_POLL_INTERVAL_MS,
+            "a worker that is busy for that long would leave its group, and session.timeout.ms, "
+            "which follows it, would expel a worker whose heartbeat is late",
+        )
         if settings.group_protocol is GroupProtocol.CLASSIC:
             _move_session(them)
     elif is_kind(kind, Producer):
         _move_buffer(them)
+        _move_lives(them, settings)
     return them.defaults
 
 
@@ -194,6 +239,11 @@ def _move_sizes(them: Properties) -> None:
 def _move_session(them: Properties) -> None:
     """Heartbeats come well within a session, and a session ends well within a poll's time."""
     them.refuse_less("max.poll.interval.ms", "session.timeout.ms", lambda ms: ms)
+    them.refuse_above(
+        "heartbeat.interval.ms",
+        LONGEST_SESSION_MS // 3,
+        f"a session is three heartbeats long, and at most {LONGEST_SESSION_MS} ms",
+    )
     # librdkafka takes it; the member would be expelled before its first heartbeat.
     them.refuse_less("session.timeout.ms", "heartbeat.interval.ms", lambda ms: ms + 1)
     heartbeat = them.passed("heartbeat.interval.ms")
@@ -207,7 +257,7 @@ def _move_session(them: Properties) -> None:
 
 
 def _move_buffer(them: Properties) -> None:
-    """The buffer holds the longest message, and a message lives longer than it lingers."""
+    """The buffer holds the longest message."""
     # librdkafka takes it; the buffer would be full for such a message for ever.
     them.refuse_less(
         "queue.buffering.max.kbytes", "message.max.bytes", lambda size: -(-size // 1024)
@@ -221,6 +271,23 @@ def _move_buffer(them: Properties) -> None:
         None if buffer is None else max(buffer * 1024, 1_000),
         MESSAGE_MAX_BYTES,
     )
-    # 0 is without an end.
-    if lives := them.passed("message.timeout.ms"):
+
+
+def _move_lives(them: Properties, settings: Settings) -> None:
+    """A message lives longer than it lingers, and no longer than its transaction."""
+    them.refuse_above("max.in.flight", MOST_IN_FLIGHT, "with more at once order would not hold")
+    them.refuse_below("retries", 1, "a message that a broker has missed would be lost")
+    longest_ms = MESSAGE_TIMEOUT_MS
+    if settings.delivery is Delivery.EXACTLY_ONCE:
+        longest_ms = settings.transaction_timeout_ms
+        of_ours = "transaction_timeout_ms", longest_ms
+        them.refuse_beyond("message.timeout.ms", *of_ours, longest_ms)
+        them.refuse_beyond("socket.timeout.ms", *of_ours, longest_ms + _BEYOND_TRANSACTION_MS)
+        if them.passed("message.timeout.ms") is None:
+            them.refuse_beyond("linger.ms", *of_ours, longest_ms - 1)
+    lives, lingers = them.passed("message.timeout.ms"), them.passed("linger.ms")
+    if lives is None and lingers is not None:
+        them.at_least("message.timeout.ms", lingers + 1, longest_ms)
+    elif lives:  # 0 is without an end
+        them.refuse_less("message.timeout.ms", "linger.ms", lambda ms: ms + 1)
         them.at_most("linger.ms", max(lives - 1, 0), 5)

@@ -32,8 +32,9 @@ _REMEDIES: Mapping[int, str] = {
         "lower transaction_timeout_ms, or raise transaction.max.timeout.ms on the brokers"
     ),
     KafkaError.INVALID_SESSION_TIMEOUT: (
-        "choose kafka.session.timeout.ms between the brokers' group.min.session.timeout.ms and "
-        "group.max.session.timeout.ms"
+        "kafka.session.timeout.ms, which kafka.max.poll.interval.ms bounds, must be from "
+        "group.min.session.timeout.ms to group.max.session.timeout.ms of the brokers, 6000 to "
+        "1800000 where they say nothing else"
     ),
     KafkaError.INCONSISTENT_GROUP_PROTOCOL: (
         "the other members of the group share out partitions in another way; stop them, or take "

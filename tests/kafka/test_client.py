@@ -31,9 +31,9 @@ def closed_port() -> str:
     ("name", "value", "problem"),
     [
         ("no.such.property", "1", "No such configuration property"),
-        ("linger.ms", "soon", "Invalid value"),
-        ("security.protocol", "carrier-pigeon", "Invalid value"),
-        ("socket.timeout.ms", "-5", "outside allowed range"),
+        ("linger.ms", "soon", "soon is no number"),
+        ("security.protocol", "carrier-pigeon", "carrier-pigeon is none of its values"),
+        ("socket.timeout.ms", "-5", "-5 is out of range; it must be from 10 to 300000"),
     ],
 )
 def test_a_wrong_property_is_named(name: str, value: str, problem: str) -> None:

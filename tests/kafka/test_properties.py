@@ -69,6 +69,7 @@ TAKEN = [
     {"max.partition.fetch.bytes": "1000000000"},
     {"max.poll.interval.ms": "30000"},
     {"max.poll.interval.ms": "2000"},
+    {"max.poll.interval.ms": "1000"},
     {"reconnect.backoff.ms": "5000"},
     {"reconnect.backoff.max.ms": "50"},
     {"retry.backoff.ms": "5000"},
@@ -78,6 +79,12 @@ TAKEN = [
     {"delivery.timeout.ms": "15"},
     {"message.timeout.ms": "0"},
     {"linger.ms": "5000"},
+    {"linger.ms": "29999"},
+    {"linger.ms": "0.5"},
+    {"queue.buffering.max.ms": "1e3"},
+    {"socket.timeout.ms": "0x7d0"},
+    {"socket.timeout.ms": " +2000 "},
+    {"client.id": "45s"},
     {"queue.buffering.max.ms": "0"},
     {"queue.buffering.max.kbytes": "1024"},
     {"queue.buffering.max.kbytes": "1"},
@@ -235,8 +242,8 @@ def test_the_wait_for_more_stays_under_the_life_of_a_message() -> None:
         (
             {"topic.metadata.refresh.interval.ms": "715828"},
             "topic.metadata.refresh.interval.ms",
-            "715828 is more than librdkafka can reckon with: it would forget at once what it hears "
-            "of topics; it must be at most 715827",
+            "715828 is too much: librdkafka cannot reckon with it, and would forget at once what "
+            "it hears of topics; it must be at most 715827",
         ),
         (
             {"topic.metadata.refresh.interval.ms": "9000000", "metadata.max.age.ms": "9000"},
@@ -257,23 +264,62 @@ def test_the_wait_for_more_stays_under_the_life_of_a_message() -> None:
             "of it; it must be at least 500",
         ),
         ({"metadata.max.age.ms": "2147484"}, "metadata.max.age.ms", "it must be at most 2147483"),
-        ({"message.timeout.ms": "40000"}, "message.timeout.ms", "or raise transaction_timeout_ms"),
-        ({"delivery.timeout.ms": "40000"}, "delivery.timeout.ms", "raise transaction_timeout_ms"),
-        ({"socket.timeout.ms": "60000"}, "socket.timeout.ms", "or raise transaction_timeout_ms"),
+        (
+            {"message.timeout.ms": "40000"},
+            None,
+            "40000 is too much for transaction_timeout_ms=30000; it must be at most 30000; "
+            "lower it, or raise transaction_timeout_ms",
+        ),
+        ({"delivery.timeout.ms": "40000"}, None, "it must be at most 30000; lower it"),
+        ({"socket.timeout.ms": "60000"}, None, "it must be at most 30100; lower it"),
         (
             {"linger.ms": "30", "message.timeout.ms": "30"},
             "message.timeout.ms",
-            "must be greater than `linger.ms`",
+            "30 is too little for kafka.linger.ms=30; it must be at least 31",
         ),
-        ({"max.in.flight.requests.per.connection": "6"}, None, "must be set <= 5"),
-        ({"message.send.max.retries": "0"}, None, "must be set >= 1"),
+        (
+            {"queue.buffering.max.ms": "30", "delivery.timeout.ms": "30"},
+            "delivery.timeout.ms",
+            "30 is too little for kafka.queue.buffering.max.ms=30; it must be at least 31",
+        ),
+        (
+            {"linger.ms": "30000"},
+            None,
+            "30000 is too much for transaction_timeout_ms=30000; it must be at most 29999; "
+            "lower it, or raise transaction_timeout_ms",
+        ),
+        (
+            {"max.in.flight.requests.per.connection": "6"},
+            None,
+            "6 is too much: with more at once order would not hold; it must be at most 5",
+        ),
+        ({"max.in.flight": "6"}, None, "it must be at most 5"),
+        (
+            {"message.send.max.retries": "0"},
+            None,
+            "0 is too little: a message that a broker has missed would be lost; "
+            "it must be at least 1",
+        ),
+        ({"retries": "0"}, None, "it must be at least 1"),
+        (
+            {"max.poll.interval.ms": "1"},
+            None,
+            "1 is too little: a worker that is busy for that long would leave its group, and "
+            "session.timeout.ms, which follows it, would expel a worker whose heartbeat is late; "
+            "it must be at least 1000",
+        ),
+        (
+            {"heartbeat.interval.ms": "1200001"},
+            None,
+            "1200001 is too much: a session is three heartbeats long, and at most 3600000 ms; "
+            "it must be at most 1200000",
+        ),
         ({"no.such.property": "0"}, None, "No such configuration property"),
         (
             {"ssl.ca.location": "/nowhere", "security.protocol": "ssl"},
             "ssl.ca.location",
             "cannot be read",
         ),
-        ({"socket.timeout.ms": "soon"}, None, "Invalid value"),
         ({"default.topic.conf": "x"}, None, "No such configuration property"),
     ],
     ids=str,
@@ -285,6 +331,12 @@ def test_two_that_contradict_each_other_are_named_before_there_is_a_broker(
         check_clients(Settings(bootstrap_servers="nobody:1", kafka=kafka))
     assert wrong.value.setting == f"kafka.{blamed or next(iter(kafka))}"
     assert said in str(wrong.value)
+
+
+def test_a_long_wait_for_more_lengthens_the_life_of_a_message_that_no_transaction_bounds() -> None:
+    waits = Settings(kafka={"linger.ms": "900000"}, delivery=Delivery.AT_LEAST_ONCE)
+    assert client_defaults(Producer, waits, {})["message.timeout.ms"] == 900_001
+    check_clients(waits)
 
 
 def test_properties_of_the_session_are_the_brokers_under_the_consumer_protocol() -> None:
