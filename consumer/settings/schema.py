@@ -1,8 +1,10 @@
 """Settings: every option once, with type, default, unit and doc.
 
 Flags, `NERSTREAM_*` variables, the TOML file, the deploy files and the generated reference in
-`docs/reference/settings.md` are all made from, or held against, this class.
-`consumer.settings.sources` reads the values and names the source of a wrong one.
+`docs/reference/settings.md` are all made from, or held against, this class. What one value may be
+is in `consumer.settings.values`, and what must be true of several together is in
+`consumer.settings.rules`. `consumer.settings.sources` reads the values and names the source of a
+wrong one.
 """
 
 from __future__ import annotations
@@ -28,12 +30,10 @@ from consumer.contracts.choices import (
     SubjectNameStrategy,
     Switch,
 )
-from consumer.contracts.languages import ANY_LANGUAGE, primary_subtag, with_kin
-from consumer.settings.paths import leading_names, member_names
+from consumer.settings import rules
 from consumer.settings.presets import preset_values
-from consumer.settings.run_bounds import EARLIEST, END, run_group, time_ms
+from consumer.settings.run_bounds import EARLIEST, END, run_group
 from consumer.settings.secrets import MASK, masked, without_user
-from consumer.settings.topic_patterns import takes_in
 from consumer.settings.values import (
     AUTO,
     Checksums,
@@ -64,7 +64,6 @@ from consumer.settings.values import (
     Topics,
     TypeNames,
     Workers,
-    WrongValue,
 )
 
 #: Where `--help` and the reference begin a new group: its title and its first setting.
@@ -73,6 +72,7 @@ GROUPS = {
     "delivery": "Delivery",
     "preset": "Messages",
     "min_score": "Entities",
+    "input_format": "Schemas",
     "run_from": "Go back in time",
     "model": "Model",
     "batch_tokens": "Batching",
@@ -181,6 +181,7 @@ class Settings(BaseModel):
     """Whether `names` stands beside `entities`: each name of the article once, with its longest
     form and the indexes of its entities."""
 
+    # --- Schemas
     input_format: InputFormat = InputFormat.JSON
     """How the values of the input's messages are written: `json`, or, with the schema of each
     message in a schema registry, `avro`, `protobuf` or `json-schema`. These need `registry.url` and
@@ -348,116 +349,14 @@ class Settings(BaseModel):
         return preset_values(Preset(preset), values) if known else values
 
     @model_validator(mode="after")
-    def _topics_differ(self) -> Self:
-        """Reading what one writes would tag for ever; two kinds of output need two topics."""
-        if self.output_topic == self.dead_letter_topic:
-            raise WrongValue(
-                f"is {self.dead_letter_topic}, and so is output_topic",
-                "the enriched articles and the rejected messages need a topic each",
-                ("dead_letter_topic", "output_topic"),
-            )
-        for setting in ("output_topic", "dead_letter_topic"):
-            written = getattr(self, setting)
-            for name in self.input_topics:
-                if takes_in(name, written):
-                    raise WrongValue(
-                        f"{name} takes in {written}, which is the {setting}",
-                        "the worker must not read what it writes",
-                        ("input_topics", setting),
-                    )
-        return self
-
-    @model_validator(mode="after")
-    def _fields_differ(self) -> Self:
-        """A text is no id, and what the output replaces is no text."""
-        written: list[tuple[str, ...]] = [("entities",), ("tagging",)]
-        if self.group_mentions is Switch.ON:
-            written.append(("names",))
-        if self.output_field:
-            written = [member_names(self.output_field)]
-        for name in self.text_fields:
-            if name == self.id_field or (name,) in written:
-                raise WrongValue(
-                    f"{name} has a meaning of its own in the message",
-                    "it must name fields that hold text",
-                    ("text_fields",),
-                )
-            begin, is_whole = leading_names(name)
-            for place in written:
-                if begin[: len(place)] == place or (is_whole and place[: len(begin)] == begin):
-                    raise WrongValue(
-                        f"{name} stands where the output has {'.'.join(place)}",
-                        "it must name text that is still there in the output",
-                        ("text_fields", "output_field"),
-                    )
-        return self
-
-    @model_validator(mode="after")
-    def _formats_go_together(self) -> Self:
-        """Schemas come from a registry, and one that is not there cannot be made up."""
-        if self.input_format is not InputFormat.JSON and "url" not in self.registry:
-            raise WrongValue(
-                f"{self.input_format} needs a schema registry, and there is none",
-                "give its address as registry.url",
-                ("input_format",),
-            )
-        if self.output_format not in (OutputFormat.SAME, OutputFormat.JSON, self.input_format):
-            raise WrongValue(
-                f"{self.output_format} cannot be made of input_format={self.input_format}",
-                "it must be same, or json",
-                ("output_format", "input_format"),
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _formats_are_of_texts(self) -> Self:
-        for entry in self.text_format:
-            field = entry.rpartition("=")[0].strip()
-            if field and field not in self.text_fields:
-                raise WrongValue(
-                    f"{field} is none of the text_fields",
-                    f"it must name one of {', '.join(self.text_fields)}",
-                    ("text_format", "text_fields"),
-                )
-        if sum("=" not in entry for entry in self.text_format) > 1:
-            raise WrongValue(
-                f"{', '.join(self.text_format)} has several formats for all texts",
-                "give one, and FIELD=FORMAT for others",
-                ("text_format",),
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _languages_have_models(self) -> Self:
-        """A language that is tagged needs a model."""
-        if not self.models or ANY_LANGUAGE in self.models:
-            return self
-        with_model = with_kin(self.models)
-        for language in self.languages:
-            if primary_subtag(language) not in with_model:
-                raise WrongValue(
-                    f"names {language}, for which models has none",
-                    f'add it to models, or "{ANY_LANGUAGE}" for all others',
-                    ("languages", "models"),
-                )
-        return self
-
-    @model_validator(mode="after")
-    def _run_is_one(self) -> Self:
-        """A run has bounds, in the order of time."""
-        if self.run_group and self.run_group == self.group_id:
-            raise WrongValue(
-                f"is {self.run_group}, as group_id is",
-                "a bounded run needs a group of its own: it would move the places of the others",
-                ("run_group", "group_id"),
-            )
-        begins, ends = time_ms(self.run_from), time_ms(self.run_until)
-        if begins is not None and ends is not None and begins >= ends:
-            raise WrongValue(
-                f"is {self.run_until}, which is not after {self.run_from}, the run_from",
-                "it must be later",
-                ("run_until", "run_from"),
-            )
+    def _go_together(self) -> Self:
+        rules.topics_differ(self.input_topics, self.output_topic, self.dead_letter_topic)
+        has_names = self.group_mentions is Switch.ON
+        rules.fields_differ(self.text_fields, self.id_field, self.output_field, has_names=has_names)
+        rules.formats_go_together(self.input_format, self.output_format, self.registry)
+        rules.formats_are_of_texts(self.text_format, self.text_fields)
+        rules.languages_have_models(self.languages, self.models)
+        rules.run_is_one(self.group_id, self.run_group, self.run_from, self.run_until)
         return self
 
     @property
