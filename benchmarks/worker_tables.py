@@ -10,6 +10,7 @@ from typing import Any
 from benchmarks.gpu_tables import BUNDLED_WORKERS, WORKERS
 from benchmarks.tables import fill, markdown, recorded
 from benchmarks.turns import Turn, Window, spread
+from consumer.contracts.choices import Step
 
 #: Tokens of an article of real news, in the mean.
 ARTICLE_TOKENS = 270
@@ -32,7 +33,7 @@ MACHINES = (
     ("H100 and 16 cores, bundled", BUNDLED_WORKERS[4]),
 )
 
-_STAGES = ("poll", "prepare", "tag", "publish", "commit")
+_STAGES = tuple(step.value for step in Step)
 
 
 def main() -> None:

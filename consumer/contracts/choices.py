@@ -197,6 +197,33 @@ class RejectStage(StrEnum):
 # --- What happens on the way, as metrics tell it
 
 
+class Step(StrEnum):
+    """What the worker does with a unit of work; the commit is a step of the publish stage."""
+
+    POLL = "poll"
+    PREPARE = "prepare"
+    TAG = "tag"
+    PUBLISH = "publish"
+    COMMIT = "commit"
+
+
+class Queue(StrEnum):
+    """A queue between two stages."""
+
+    INCOMING = "incoming"  # messages that were read
+    BATCHES = "batches"  # for the model
+    TAGGED = "tagged"  # batches with their outcomes, for Kafka
+
+
+class WorkerState(StrEnum):
+    """Where a worker under a supervisor is in its life."""
+
+    AWAITED = "awaited"  # its start, or next start, is put off
+    STARTING = "starting"
+    WORKING = "working"
+    ENDED = "ended"
+
+
 class ReleaseReason(StrEnum):
     """Why work in flight was let go without an outcome; the message will be read again."""
 

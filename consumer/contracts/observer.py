@@ -27,7 +27,7 @@ class Observer(Protocol):
         """So many messages were read from the input topics."""
 
     def stage_seconds(self, stage: str, seconds: float) -> None:
-        """A step (`poll`, `prepare`, `tag`, `publish`, `commit`) worked so long on one unit."""
+        """A step, one of `Step`, worked so long on one unit."""
 
     def batch_closed(self, articles: int, tokens: int, waited_s: float) -> None:
         """A batch left for the tagger, `waited_s` after its first article came."""
@@ -75,7 +75,7 @@ class Observer(Protocol):
         """What is now between poll and commit."""
 
     def queue_depth(self, queue: str, depth: int) -> None:
-        """What now waits in `incoming` (messages), `batches` or `tagged` (batches)."""
+        """So much now waits in a queue, one of `Queue`: messages in `incoming`, else batches."""
 
     def paused(self, paused: bool) -> None:
         """Back-pressure began or ended."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
-from consumer.contracts.choices import JumpReason, RebalanceEvent
+from consumer.contracts.choices import JumpReason, Queue, RebalanceEvent, Step
 from consumer.contracts.messages import RawMessage, TopicPartition
 from consumer.contracts.observer import Observer
 from consumer.contracts.ports import Source
@@ -91,7 +91,7 @@ class PollStage(Stage):
         tracer: Tracer | None = None,
         run_ended: Callable[[], object] = lambda: None,
     ) -> None:
-        super().__init__("poll", clock)
+        super().__init__(Step.POLL.value, clock)
         self._source = source
         self._incoming = incoming
         self._tagged = tagged
@@ -157,7 +157,7 @@ class PollStage(Stage):
             self._observer.consumed(len(messages), size_bytes)
             self._ownership.delivered(messages)
             self._incoming.put_many(messages)
-            self._observer.queue_depth("incoming", len(self._incoming))
+            self._observer.queue_depth(Queue.INCOMING, len(self._incoming))
             self._observer.stage_seconds(self.name, self._clock() - started)
         if started >= self._lag_due_at:
             self._lag_due_at = started + LAG_INTERVAL_S

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
+from consumer.contracts.choices import Queue, Step
 from consumer.contracts.errors import RegistryUnavailable
 from consumer.contracts.messages import Batch, BatchItem, PreparedArticle, RawMessage
 from consumer.contracts.observer import Observer
@@ -58,7 +59,7 @@ class PrepareStage(Stage):
         observer: Observer,
         clock: Callable[[], float],
     ) -> None:
-        super().__init__("prepare", clock)
+        super().__init__(Step.PREPARE.value, clock)
         self._deserializer = deserializer
         self._let_go_of = let_go
         self._incoming = incoming
@@ -114,7 +115,7 @@ class PrepareStage(Stage):
             self.idle()
             messages = self._next()
             self.progress()
-            self._observer.queue_depth("incoming", len(self._incoming))
+            self._observer.queue_depth(Queue.INCOMING, len(self._incoming))
             started = self._clock()
             if messages:
                 self._begin(messages)
@@ -234,7 +235,7 @@ class PrepareStage(Stage):
         self.idle()  # waiting for a busy tagger is not a stall of ours
         self._batches.put(batch)
         self.progress()
-        self._observer.queue_depth("batches", len(self._batches))
+        self._observer.queue_depth(Queue.BATCHES, len(self._batches))
 
 
 def _text_bytes(message: RawMessage) -> int:

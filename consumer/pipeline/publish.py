@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
-from consumer.contracts.choices import ReleaseReason, TransactionOutcome
+from consumer.contracts.choices import Queue, ReleaseReason, Step, TransactionOutcome
 from consumer.contracts.errors import AbortableError, GroupMoved, KafkaProblem
 from consumer.contracts.messages import Outcome, RawMessage, Rejected, TaggedBatch, TopicPartition
 from consumer.contracts.observer import Observer
@@ -74,7 +74,7 @@ class PublishStage(Stage):
         pause: Callable[[float], None],
         tracer: Tracer | None = None,
     ) -> None:
-        super().__init__("publish", clock)
+        super().__init__(Step.PUBLISH.value, clock)
         self._tagged = tagged
         self._sink = sink
         self._dispatcher = dispatcher
@@ -163,7 +163,7 @@ class PublishStage(Stage):
         if self._last_batch_at is not None:
             self._batch_gap_s = now - self._last_batch_at
         self._last_batch_at = now
-        self._observer.queue_depth("tagged", len(self._tagged))
+        self._observer.queue_depth(Queue.TAGGED, len(self._tagged))
         for outcome in batch.outcomes:
             raw = outcome.raw
             if self._tracker.accepts(raw):
@@ -247,7 +247,7 @@ class PublishStage(Stage):
         self._ownership.committed(offsets)
         self._in_flight.remove(transaction.messages, transaction.size_bytes)
         now = self._wall_clock()
-        self._observer.stage_seconds("commit", self._clock() - started)
+        self._observer.stage_seconds(Step.COMMIT, self._clock() - started)
         self._observer.transaction_ended(TransactionOutcome.COMMITTED)
         self._observer.partitions_moved(tuple(offsets), now)
         if transaction.unchanged:

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from consumer.contracts.choices import RejectCode, RejectStage
+from consumer.contracts.choices import Queue, RejectCode, RejectStage, Step
 from consumer.contracts.errors import RejectedMessage
 from consumer.contracts.messages import (
     Answer,
@@ -59,7 +59,7 @@ class TagStage(Stage):
         tracer: Tracer | None = None,
         shadow: Shadow | None = None,
     ) -> None:
-        super().__init__("tag", clock)
+        super().__init__(Step.TAG.value, clock)
         self._batches = batches
         self._tagged = tagged
         self._tagger = tagger
@@ -107,7 +107,7 @@ class TagStage(Stage):
         return self._batches.get_ready()
 
     def _begin(self, batch: Batch) -> _UnderWay:
-        self._observer.queue_depth("batches", len(self._batches))
+        self._observer.queue_depth(Queue.BATCHES, len(self._batches))
         self.progress()
         prepared = [item for item in batch.items if isinstance(item, PreparedArticle)]
         if not prepared:
@@ -127,7 +127,7 @@ class TagStage(Stage):
         self._tagged.put(TaggedBatch(outcomes))
         if self._shadow is not None:
             self._shadow.offer(outcomes, len(self._batches) > 0)
-        self._observer.queue_depth("tagged", len(self._tagged))
+        self._observer.queue_depth(Queue.TAGGED, len(self._tagged))
 
     def _outcomes(self, under_way: _UnderWay) -> tuple[Outcome, ...]:
         answers: Iterator[tuple[Answer, ModelInfo]] = iter(())

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
+from consumer.contracts.choices import WorkerState
 from consumer.contracts.runs import RunProgress
-from consumer.supervisor.crew import Crew, State
+from consumer.supervisor.crew import Crew
 from consumer.supervisor.page import Row
 from consumer.supervisor.wire import Report
 from consumer.telemetry.gathered import Family
@@ -71,7 +72,7 @@ class Board:
             link = self.links.get(number)
             report = link.report if link is not None else None
             reasons: tuple[str, ...] = ()
-            if member.state is not State.WORKING:
+            if member.state is not WorkerState.WORKING:
                 reasons = (f"it is {member.state}",)
             elif report is not None:
                 reasons = report.health.reasons
@@ -97,9 +98,9 @@ class Board:
             state, link = members[number].state, self.links.get(number)
             report = link.report if link is not None else None
             well = report is None or report.health.alive
-            alive += state is not State.ENDED and well
-            started += state is State.WORKING
-            ready += state is State.WORKING and not row.reasons
+            alive += state is not WorkerState.ENDED and well
+            started += state is WorkerState.WORKING
+            ready += state is WorkerState.WORKING and not row.reasons
             reasons += [f"worker {number}: {one}" for one in row.reasons]
         if crew.stops:
             reasons.append("the workers are stopping")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from consumer.contracts.choices import WorkerState
+
 #: Seconds until a worker that ended is started again; it doubles with each end within the window.
 BACKOFF_S, MAX_BACKOFF_S = 1.0, 30.0
 
@@ -31,15 +33,6 @@ class Act(StrEnum):
     KILL = "kill"
 
 
-class State(StrEnum):
-    """Where a worker is in its life."""
-
-    AWAITED = "awaited"
-    STARTING = "starting"
-    WORKING = "working"
-    ENDED = "ended"
-
-
 @dataclass(slots=True)
 class Member:
     """One worker.
@@ -52,7 +45,7 @@ class Member:
         restarts: how often it was started again.
     """
 
-    state: State = State.AWAITED
+    state: WorkerState = WorkerState.AWAITED
     due_at: float | None = None
     ends: list[float] = field(default_factory=list)
     code: int | None = None
@@ -65,7 +58,7 @@ class Member:
     @property
     def runs(self) -> bool:
         """Whether it has a process."""
-        return self.state in (State.STARTING, State.WORKING)
+        return self.state in (WorkerState.STARTING, WorkerState.WORKING)
 
 
 class Crew:
@@ -99,13 +92,13 @@ class Crew:
     def limit(self, count: int) -> None:
         """Only so many, at least one; for what has not begun yet."""
         for number in [one for one in self.members if one > max(1, count)]:
-            if self.members[number].state is State.AWAITED:
+            if self.members[number].state is WorkerState.AWAITED:
                 del self.members[number]
 
     def begun(self, number: int, now: float) -> None:
         """It has a process."""
         member = self.members[number]
-        member.state, member.heard_at, member.unwell_since = State.STARTING, now, None
+        member.state, member.heard_at, member.unwell_since = WorkerState.STARTING, now, None
         member.is_killed = False
         if self.stops:
             self._acts.append((Act.STOP, number))
@@ -113,10 +106,10 @@ class Crew:
     def works(self, number: int, now: float) -> None:
         """It has a model and a producer, and joins the group."""
         member = self.members[number]
-        member.state, member.has_worked = State.WORKING, True
+        member.state, member.has_worked = WorkerState.WORKING, True
         if not self.stops:
             for other in self.members.values():
-                if other.state is State.AWAITED and other.due_at is None:
+                if other.state is WorkerState.AWAITED and other.due_at is None:
                     other.due_at = now
 
     def heard(self, number: int, alive: bool, now: float) -> None:
@@ -136,7 +129,7 @@ class Crew:
             said: its error; empty where it told none.
         """
         member = self.members[number]
-        member.state, member.code, member.due_at = State.ENDED, code, None
+        member.state, member.code, member.due_at = WorkerState.ENDED, code, None
         if self.stops:
             if code == -15 and not member.has_worked:
                 member.code = 0  # it was ended before it could hear that it is to end
@@ -157,7 +150,7 @@ class Crew:
                 1,
             )
             return
-        member.state = State.AWAITED
+        member.state = WorkerState.AWAITED
         member.due_at = now + min(MAX_BACKOFF_S, BACKOFF_S * 2.0 ** (len(member.ends) - 1))
         member.restarts += 1
 
@@ -170,7 +163,7 @@ class Crew:
             if member.runs:
                 self._acts.append((Act.STOP, number))
             else:
-                member.state, member.due_at = State.ENDED, None
+                member.state, member.due_at = WorkerState.ENDED, None
 
     def force(self) -> None:
         """All are told to end at once."""
@@ -185,9 +178,9 @@ class Crew:
             self._told_at = now
         late = self._told_at is not None and now - self._told_at > self._drain_s + GRACE_S
         for number, member in self.members.items():
-            if member.state is State.AWAITED and member.due_at is not None and not self.stops:
+            if member.state is WorkerState.AWAITED and member.due_at is not None and not self.stops:
                 if now >= member.due_at:
-                    member.due_at, member.state = None, State.STARTING
+                    member.due_at, member.state = None, WorkerState.STARTING
                     member.heard_at = now
                     acts.append((Act.START, number))
             elif member.runs and not member.is_killed and (late or self._hangs(member, now)):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from html import escape
 
+from consumer.contracts.choices import WorkerState
 from consumer.telemetry.admin.messages import Answer, Page, Request
 from consumer.telemetry.gathered import Family, total
 
@@ -72,7 +73,7 @@ def _written(rows: Mapping[int, Row]) -> str:
     lines = [_line("td", _cells(number, row)) for number, row in sorted(rows.items())]
     sums = [_sum(rows, metric) for _, metric in _COLUMNS]
     restarts = sum(row.restarts for row in rows.values())
-    ready = sum(row.state == "working" and not row.reasons for row in rows.values())
+    ready = sum(row.state == WorkerState.WORKING and not row.reasons for row in rows.values())
     foot = ["all", "", f"{ready} of {len(rows)} ready", f"{restarts:,}", *sums, ""]
     return f"""<!doctype html>
 <html lang="en">

@@ -11,10 +11,16 @@ from functools import partial
 from consumer.contracts.choices import (
     DropReason,
     JumpReason,
+    Queue,
+    RebalanceEvent,
     RejectCode,
+    ReleaseReason,
     ShadowFate,
     SkipReason,
     SpanFate,
+    Step,
+    TransactionOutcome,
+    WorkerState,
 )
 from consumer.telemetry.declaration import Declaration, Kind
 
@@ -69,14 +75,13 @@ MESSAGES_REJECTED = _counter(
     labels=("code",),
     known=tuple(code.value for code in RejectCode),
 )
-#: The reasons are those of `ReleaseReason` in the pipeline, which telemetry does not import.
 MESSAGES_RELEASED = _counter(
     "nerstream_messages_released_total",
     "messages",
     "Messages in flight that were let go without an outcome, by reason; they are read again.",
     "It moves steadily: rebalances or aborted transactions waste the work of the device.",
     labels=("reason",),
-    known=("revoked", "rewound", "stopped"),
+    known=tuple(reason.value for reason in ReleaseReason),
 )
 CONSUMED_BYTES = _counter(
     "nerstream_consumed_bytes_total",
@@ -171,7 +176,7 @@ STAGE_DURATION = _histogram(
     "Time that a stage worked on one unit: `poll`, `prepare`, `tag`, `publish` or `commit`.",
     "Another stage than `tag` takes the larger share: the device waits.",
     labels=("stage",),
-    known=("poll", "prepare", "tag", "publish", "commit"),
+    known=tuple(step.value for step in Step),
     buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
 #: From an idle GPU's answer to the backlog of a worker that was down for ten minutes.
@@ -191,7 +196,7 @@ QUEUE_DEPTH = _gauge(
     "What waits in a queue: messages in `incoming`, batches in `batches` and `tagged`.",
     "`tagged` is full: Kafka is the bottleneck. `batches` is empty under lag: preparing is.",
     labels=("queue",),
-    known=("incoming", "batches", "tagged"),
+    known=tuple(queue.value for queue in Queue),
 )
 IN_FLIGHT_MESSAGES = _gauge(
     "nerstream_in_flight_messages",
@@ -248,14 +253,13 @@ PARTITION_PROGRESS = _gauge(
 
 # --- Kafka
 
-#: The outcomes are those of `TransactionOutcome` in the pipeline.
 TRANSACTIONS = _counter(
     "nerstream_transactions_total",
     "transactions",
     "Transactions, or groups of messages under `at_least_once`, by outcome.",
     "`aborted` moves outside of rebalances.",
     labels=("outcome",),
-    known=("committed", "aborted"),
+    known=tuple(outcome.value for outcome in TransactionOutcome),
 )
 OFFSET_MOVES = _counter(
     "nerstream_offset_moves_total",
@@ -264,7 +268,6 @@ OFFSET_MOVES = _counter(
     "and messages of aborted ones, which no message shows, so that other tools see no lag there.",
     "It moves faster than every 5 s, which is its bound for each worker.",
 )
-#: The events are those of `RebalanceEvent` in the pipeline.
 REBALANCES = _counter(
     "nerstream_rebalances_total",
     "events",
@@ -273,7 +276,7 @@ REBALANCES = _counter(
     "It moves steadily, or `lost` moves at all: the worker was taken for dead. `rejoined` moves "
     "again and again: the group gives some partition to nobody; the worker's log names it.",
     labels=("event",),
-    known=("assigned", "revoked", "lost", "rejoined"),
+    known=tuple(event.value for event in RebalanceEvent),
 )
 #: Beside `MESSAGES_MISSED`: for a topic that was made again nobody can count what was missed.
 POSITION_JUMPS = _counter(
@@ -374,7 +377,7 @@ WORKERS = _gauge(
     "is put off.",
     "`awaited` is not 0 for minutes: a worker ends again and again; the log says why.",
     labels=("state",),
-    known=("awaited", "starting", "working", "ended"),
+    known=tuple(state.value for state in WorkerState),
 )
 WORKER_RESTARTS = _counter(
     "nerstream_worker_restarts_total",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from consumer.contracts.choices import WorkerState
 from consumer.supervisor.crew import (
     BACKOFF_S,
     GRACE_S,
@@ -13,7 +14,6 @@ from consumer.supervisor.crew import (
     WINDOW_S,
     Act,
     Crew,
-    State,
 )
 
 
@@ -229,4 +229,4 @@ def test_a_device_has_room_for_fewer() -> None:
     assert one.due(0.0) == [(Act.START, 2)]
     one.limit(0)
     assert set(one.members) == {1, 2}
-    assert one.members[2].state is State.STARTING
+    assert one.members[2].state is WorkerState.STARTING

@@ -15,9 +15,8 @@ from rich.table import Table
 from consumer import __version__
 from consumer.bench.worker.process import Reading
 from consumer.bench.worker.taggers import TaggerKind
+from consumer.contracts.choices import Step
 from consumer.settings.schema import Settings
-
-STAGES = ("poll", "prepare", "tag", "publish", "commit")
 
 #: The libraries whose versions decide how fast it is.
 _LIBRARIES = ("confluent-kafka", "jsonschema-rs", "numpy", "orjson", "tokenizers", "torch")
@@ -96,7 +95,7 @@ def throughput(readings: Sequence[Reading], seconds: float = 0.0) -> dict[str, A
         "seconds": took,
         "cpu_us_per_article": (last.cpu_s - first.cpu_s) / max(articles, 1) * 1e6,
         "cores": (last.cpu_s - first.cpu_s) / took,
-        "busy": {name: grown(stage, f'{{stage="{name}"}}') / took for name in STAGES},
+        "busy": {step.value: grown(stage, f'{{stage="{step}"}}') / took for step in Step},
         "padding_ratio": 1 - tokens / computed if computed else 0.0,
         "batch_articles": grown("nerstream_batch_articles_sum") / max(batches, 1),
         "batch_tokens": grown("nerstream_batch_tokens_sum") / max(batches, 1),
