@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,20 @@ class Unknown:
     """
 
     why: str
+
+
+class Bounds(NamedTuple):
+    """What a partition holds.
+
+    Attributes:
+        begin: the first offset that is there.
+        stable_end: the last stable offset, as far as a `read_committed` reader gets now.
+        end: the high watermark, behind every message.
+    """
+
+    begin: int
+    stable_end: int
+    end: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from consumer.contracts.choices import DropReason, RejectCode, RejectStage, SkipReason, TextFormat
 from consumer.contracts.errors import RejectedMessage
-
-if TYPE_CHECKING:
-    from consumer.contracts.traces import ArticleTrace
 
 #: Headers as Kafka has them: a name may repeat, a value may be null, the order counts.
 Headers: TypeAlias = tuple[tuple[str, bytes | None], ...]
@@ -38,18 +35,39 @@ class Position(NamedTuple):
     offset: int
 
 
-class Bounds(NamedTuple):
-    """What a partition holds.
+class Trace(Protocol):
+    """Where a span stands, for log lines."""
 
-    Attributes:
-        begin: the first offset that is there.
-        stable_end: the last stable offset, as far as a `read_committed` reader gets now.
-        end: the high watermark, behind every message.
-    """
+    @property
+    def trace_id(self) -> str:
+        """32 hexadecimal digits."""
+        ...
 
-    begin: int
-    stable_end: int
-    end: int
+    @property
+    def span_id(self) -> str:
+        """16 hexadecimal digits."""
+        ...
+
+
+class ArticleTrace(Trace, Protocol):
+    """The span of one message from poll to commit. It travels with the message, so that one thread
+    at a time calls it. No method raises or blocks."""
+
+    def prepared(self, seconds: float) -> None:
+        """Its chunk was decoded and tokenised just now, and that took so long."""
+
+    def sending(self, topic: str, headers: Headers) -> Headers:
+        """It leaves for this topic; gives the headers with the context that a reader continues."""
+        ...
+
+    def resolved(self, outcome: Outcome) -> None:
+        """It was sent with this outcome, which is not final yet."""
+
+    def committed(self) -> None:
+        """Its outcome is final: the span ends."""
+
+    def released(self, why: str) -> None:
+        """It was let go without an outcome and is read again: the span ends."""
 
 
 class RawMessage(NamedTuple):

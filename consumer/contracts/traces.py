@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
-if TYPE_CHECKING:
-    from consumer.contracts.messages import Headers, Outcome, RawMessage
+from consumer.contracts.messages import Headers, RawMessage, Trace
 
 #: Names the trace that a message belongs to, and the span that sent it.
 TRACEPARENT = "traceparent"
@@ -78,41 +77,6 @@ def _parsed(value: bytes) -> TraceParent | None:
     if not trace_id.strip(b"0") or not span_id.strip(b"0"):
         return None  # all zeros stand for none
     return TraceParent(trace_id.decode(), span_id.decode(), bool(int(flags, 16) & 1))
-
-
-class Trace(Protocol):
-    """Where a span stands, for log lines."""
-
-    @property
-    def trace_id(self) -> str:
-        """32 hexadecimal digits."""
-        ...
-
-    @property
-    def span_id(self) -> str:
-        """16 hexadecimal digits."""
-        ...
-
-
-class ArticleTrace(Trace, Protocol):
-    """The span of one message from poll to commit. It travels with the message, so that one thread
-    at a time calls it. No method raises or blocks."""
-
-    def prepared(self, seconds: float) -> None:
-        """Its chunk was decoded and tokenised just now, and that took so long."""
-
-    def sending(self, topic: str, headers: Headers) -> Headers:
-        """It leaves for this topic; gives the headers with the context that a reader continues."""
-        ...
-
-    def resolved(self, outcome: Outcome) -> None:
-        """It was sent with this outcome, which is not final yet."""
-
-    def committed(self) -> None:
-        """Its outcome is final: the span ends."""
-
-    def released(self, why: str) -> None:
-        """It was let go without an outcome and is read again: the span ends."""
 
 
 class UnitTrace(Trace, Protocol):

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from consumer.contracts.choices import RejectCode
-from consumer.contracts.messages import Bounds, Outgoing, Position, RawMessage, TopicPartition
+from consumer.contracts.cluster import Bounds
+from consumer.contracts.messages import Outgoing, Position, RawMessage, TopicPartition
 
 
 class Reader(Protocol):

@@ -29,6 +29,10 @@ from consumer.settings.secrets import with_secrets
 Client = TypeVar("Client")
 Answer = TypeVar("Answer")
 
+#: Properties of a client that only asks. While a question waits for a broker that is down,
+#: librdkafka 2.16 by its default connects to it thousands of times a second, which takes a core.
+ASKING_PROPERTIES: Mapping[str, Any] = {"enable.sparse.connections": False}
+
 #: How long a broker may take to answer, and a topic to appear, before the worker gives up.
 OPEN_TIMEOUT_S = 10.0
 

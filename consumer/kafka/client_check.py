@@ -5,9 +5,8 @@ from __future__ import annotations
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient
 
-from consumer.kafka.client import ClientWatch, make_client
+from consumer.kafka.client import ASKING_PROPERTIES, ClientWatch, make_client
 from consumer.kafka.sink.properties import DEFAULTS, REQUIRED, delivery_properties
-from consumer.kafka.source.end_offsets import CLIENT_PROPERTIES
 from consumer.kafka.source.properties import consumer_properties
 from consumer.settings.schema import Settings
 
@@ -25,4 +24,4 @@ def check_clients(settings: Settings) -> None:
     consumer.close()
     required = {**delivery_properties(settings, settings.group_id), **REQUIRED}
     make_client(Producer, settings, ClientWatch(), DEFAULTS, required, dry=True)
-    make_client(AdminClient, settings, ClientWatch(), CLIENT_PROPERTIES, {}, dry=True)
+    make_client(AdminClient, settings, ClientWatch(), ASKING_PROPERTIES, {}, dry=True)

@@ -10,10 +10,9 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 
 from consumer.contracts.choices import Delivery
-from consumer.kafka.client import ClientWatch, make_client
+from consumer.kafka.client import ASKING_PROPERTIES, ClientWatch, make_client
 from consumer.kafka.errors import PERMANENT, UNKNOWN_TOPIC, error_of
 from consumer.kafka.security.refusals import refusal
-from consumer.kafka.source.end_offsets import CLIENT_PROPERTIES
 from consumer.settings.schema import Settings
 
 #: Longest wait, in seconds, for each of two answers.
@@ -98,7 +97,7 @@ class InternalTopics:
 
     def _asking(self) -> AdminClient:
         if self._client is None:
-            defaults = {**CLIENT_PROPERTIES, "allow.auto.create.topics": False}
+            defaults = {**ASKING_PROPERTIES, "allow.auto.create.topics": False}
             self._client = make_client(AdminClient, self._settings, self._watch, defaults, {})
         self._watch.renew(self._client)
         return self._client

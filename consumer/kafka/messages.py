@@ -7,7 +7,7 @@ from typing import Any
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE
 
 from consumer.contracts.messages import Headers, Position, RawMessage, TopicPartition
-from consumer.kafka.source import header_names
+from consumer.kafka import header_names
 
 #: The timestamp, in Kafka's protocol, of a record that has none.
 NO_TIMESTAMP = -1

@@ -7,8 +7,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from structlog.contextvars import bind_contextvars, reset_contextvars
 
-from consumer.contracts.messages import Position
-from consumer.contracts.traces import Trace
+from consumer.contracts.messages import Position, Trace
 
 _NOTHING: AbstractContextManager[None] = nullcontext()
 

@@ -16,8 +16,8 @@ import torch
 
 from consumer.contracts.choices import Dtype
 from consumer.contracts.errors import ModelError
+from consumer.tagging.engine.cpu.layers.this_processor import this_processor
 from consumer.tagging.engine.cpu.offers import CPU_OFFERS
-from consumer.tagging.engine.cpu.this_processor import this_processor
 from consumer.tagging.engine.cuda.offers import CUDA_OFFERS
 from consumer.tagging.engine.engine import Engine
 from consumer.tagging.engine.offer import Auto, Machine, Models, Offer

@@ -11,11 +11,10 @@ from confluent_kafka import Consumer, Producer
 from consumer.contracts.choices import Delivery, GroupProtocol
 from consumer.contracts.errors import SettingsError
 from consumer.kafka import dependent_properties
-from consumer.kafka.client import ClientWatch, make_client
+from consumer.kafka.client import ASKING_PROPERTIES, ClientWatch, make_client
 from consumer.kafka.client_check import check_clients
 from consumer.kafka.dependent_properties import client_defaults
 from consumer.kafka.sink.properties import DEFAULTS, REQUIRED, delivery_properties
-from consumer.kafka.source.end_offsets import CLIENT_PROPERTIES
 from consumer.kafka.source.properties import consumer_properties, session_s
 from consumer.settings.reserved import RESERVED_KAFKA_PROPERTIES, names_of
 from consumer.settings.schema import Settings
@@ -142,7 +141,7 @@ def test_no_default_contradicts_what_a_person_sets_and_the_clients_get_it(
     for name, properties in (
         ("Consumer", consumer_properties(settings)),
         ("Producer", (DEFAULTS, required)),
-        ("Admin", (CLIENT_PROPERTIES, {})),
+        ("Admin", (ASKING_PROPERTIES, {})),
     ):
         if name != "Admin":
             monkeypatch.setattr(dependent_properties, name, Client)

@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
 from consumer.resources import sample_lines
-from consumer.tagging.engine.cpu.this_processor import this_processor
+from consumer.tagging.engine.cpu.layers.this_processor import this_processor
 from consumer.tagging.model.folder import BUNDLED_FOLDER
 from consumer.tagging.tagger import Tagger, load_tagger
 from consumer.training.case_marks import CaseMark, mark_ids

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
 from consumer.contracts.json_pointer import unescaped
+from consumer.contracts.messages import TextField
 
 #: What a compiled path gives of a message: values that are not null, each with its pointer.
 Places: TypeAlias = "list[tuple[str, Any]]"
+
+#: The name, the text as it came and the parsed message -> the field; None where nothing is left.
+ReadField: TypeAlias = Callable[[str, str, Any], TextField | None]
 
 
 class Located(NamedTuple):

@@ -9,8 +9,8 @@ import jsonschema_rs
 
 from consumer import resources
 from consumer.codec.described import described, shortened, there_is
+from consumer.codec.fields.located import ReadField
 from consumer.codec.output_place import OutputPlace
-from consumer.codec.text.formats import ReadField
 from consumer.contracts.choices import NoText, RejectCode, SkipReason
 from consumer.contracts.errors import RejectedMessage
 from consumer.contracts.messages import Article, RawMessage, TextField, Untagged

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from consumer.codec.described import described, listed, shortened
+from consumer.codec.fields.located import ReadField
 from consumer.codec.fields.names import (
     not_an_object,
     only_markup,
@@ -15,7 +16,6 @@ from consumer.codec.fields.names import (
 from consumer.codec.fields.places import ConditionFailed, Places, compiled, may_meet
 from consumer.codec.fields.way import shortened_setting, way_to
 from consumer.codec.output_place import OutputPlace
-from consumer.codec.text.formats import ReadField
 from consumer.contracts.choices import NoText, RejectCode, SkipReason
 from consumer.contracts.errors import RejectedMessage
 from consumer.contracts.json_pointer import escaped

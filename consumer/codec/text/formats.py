@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
-from consumer.codec.fields.places import resolve
+from consumer.codec.fields.located import ReadField, resolve
 from consumer.codec.text.source import read_html, read_references
 from consumer.contracts.choices import TextFormat
 from consumer.contracts.messages import TextField, TextSource
@@ -16,9 +16,6 @@ _PLAIN_TYPES = frozenset({"text/plain", "plain"})
 
 #: Makes named tuples: by their own way it would take twice as long.
 _made = tuple.__new__
-
-#: The name, the text as it came and the parsed message -> the field; None where nothing is left.
-ReadField: TypeAlias = Callable[[str, str, Any], TextField | None]
 
 _READ: Mapping[TextFormat, Callable[[str], tuple[str, TextSource | None]]] = {
     TextFormat.HTML: read_html,

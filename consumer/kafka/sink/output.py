@@ -14,14 +14,13 @@ from confluent_kafka.admin import AdminClient
 from consumer.contracts.choices import RejectCode
 from consumer.contracts.errors import AbortableError, KafkaProblem, RejectedMessage
 from consumer.contracts.messages import Outgoing, TopicPartition
-from consumer.kafka.client import ClientWatch, await_topics, make_client
+from consumer.kafka.client import ASKING_PROPERTIES, ClientWatch, await_topics, make_client
 from consumer.kafka.errors import FENCED, error_of, fenced, judged, raised_by
 from consumer.kafka.messages import NO_TIMESTAMP
 from consumer.kafka.security.access import require_topics
 from consumer.kafka.sink.deliveries import REASONS, Deliveries, Refusals
 from consumer.kafka.sink.partition_counts import PartitionCounts
 from consumer.kafka.sink.properties import DEFAULTS, REQUIRED
-from consumer.kafka.source.end_offsets import CLIENT_PROPERTIES
 from consumer.settings.schema import Settings
 
 #: Seconds between two looks at what has failed while something is waited for.
@@ -106,7 +105,7 @@ class Output:
         }
         await_topics(self.producer, self.watch, self._settings, topics)
         client: AdminClient = make_client(
-            AdminClient, self._settings, ClientWatch(), CLIENT_PROPERTIES, {}
+            AdminClient, self._settings, ClientWatch(), ASKING_PROPERTIES, {}
         )
         require_topics(client, self._settings, topics)
 

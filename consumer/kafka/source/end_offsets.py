@@ -15,10 +15,6 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from consumer.contracts.messages import TopicPartition
 from consumer.kafka.client import ClientWatch
 
-#: Properties of the client to ask with. While a question waits for a broker that is down,
-#: librdkafka 2.16 by its default connects to it thousands of times a second, which takes a core.
-CLIENT_PROPERTIES: Mapping[str, Any] = {"enable.sparse.connections": False}
-
 #: For each end, the isolation level of a reader who gets that far.
 _LEVELS = (IsolationLevel.READ_COMMITTED, IsolationLevel.READ_UNCOMMITTED)
 
@@ -33,7 +29,7 @@ class EndOffsets:
     The consumer could not tell them: it learns nothing of a paused partition.
 
     Args:
-        make: makes the client to ask with, with `CLIENT_PROPERTIES` and a watch of its own.
+        make: makes the client to ask with, with `ASKING_PROPERTIES` and a watch of its own.
         clock: seconds, monotonic.
     """
 

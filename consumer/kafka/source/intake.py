@@ -14,7 +14,7 @@ from consumer.kafka.client import ClientWatch
 from consumer.kafka.errors import PERMANENT, UNKNOWN_TOPIC, problem
 from consumer.kafka.messages import raw_message
 from consumer.kafka.source.assigned import AssignedPartitions
-from consumer.kafka.source.topics.outside import Outside
+from consumer.kafka.source.outside import Outside
 
 _log = logging.getLogger(__name__)
 

@@ -14,10 +14,10 @@ from consumer.contracts.choices import GroupProtocol
 from consumer.contracts.errors import AbortableError
 from consumer.contracts.messages import RawMessage, TopicPartition
 from consumer.contracts.runs import RunState
-from consumer.kafka.client import await_topics, make_client
+from consumer.kafka.client import ASKING_PROPERTIES, await_topics, make_client
 from consumer.kafka.security.access import require_topics
 from consumer.kafka.source.assigned import AssignedPartitions
-from consumer.kafka.source.end_offsets import CLIENT_PROPERTIES, EndOffsets
+from consumer.kafka.source.end_offsets import EndOffsets
 from consumer.kafka.source.joining import Joining
 from consumer.kafka.source.member import Member
 from consumer.kafka.source.owner_calls import OwnerCalls
@@ -25,7 +25,7 @@ from consumer.kafka.source.properties import session_s
 from consumer.kafka.source.reading import Reading
 from consumer.kafka.source.rebalance import Listener, client_partitions
 from consumer.kafka.source.runs.bounded_run import BoundedRun
-from consumer.kafka.source.runs.plan import Span
+from consumer.kafka.source.stamps import Span
 from consumer.kafka.source.starts import Starts
 from consumer.kafka.source.topics.input_topics import InputTopics
 from consumer.kafka.source.topics.topic_ids import TopicIds
@@ -87,7 +87,7 @@ class KafkaSource:
         self._listener = listener
         member = self._join(Member(settings, self._assigned, listener, self._starts))
         self._ends = EndOffsets(
-            lambda watch: make_client(AdminClient, settings, watch, CLIENT_PROPERTIES, {})
+            lambda watch: make_client(AdminClient, settings, watch, ASKING_PROPERTIES, {})
         )
         self._await_topics()
         ends = self._ends

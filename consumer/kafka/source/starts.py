@@ -17,7 +17,7 @@ from consumer.kafka.client import ClientWatch, make_client, passing
 from consumer.kafka.errors import UNKNOWN_TOPIC
 from consumer.kafka.security.access import group_refusal
 from consumer.kafka.source.properties import consumer_properties
-from consumer.kafka.source.topics.stamps import stamped
+from consumer.kafka.source.stamps import stamped
 from consumer.settings.schema import Settings
 
 #: Longest wait, in seconds, for one answer during a rebalance, and before the group is joined.

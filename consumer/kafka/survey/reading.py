@@ -9,7 +9,8 @@ from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException
 from confluent_kafka import TopicPartition as KafkaTopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from consumer.contracts.messages import Bounds, RawMessage, TopicPartition
+from consumer.contracts.cluster import Bounds
+from consumer.contracts.messages import RawMessage, TopicPartition
 from consumer.kafka.client import ClientWatch, make_client
 from consumer.kafka.messages import raw_message
 from consumer.kafka.source.properties import FETCH_BYTES

@@ -14,6 +14,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec, ResourceType
 from consumer.contracts.choices import Delivery, OffsetReset
 from consumer.contracts.cluster import (
     Arrivals,
+    Bounds,
     Broker,
     ClientLimits,
     Cluster,
@@ -23,9 +24,9 @@ from consumer.contracts.cluster import (
     Unknown,
 )
 from consumer.contracts.errors import KafkaProblem
-from consumer.contracts.messages import Bounds, RawMessage, TopicPartition
+from consumer.contracts.messages import RawMessage, TopicPartition
 from consumer.kafka.addresses import split_bootstrap
-from consumer.kafka.client import ClientWatch, answered, make_client
+from consumer.kafka.client import ASKING_PROPERTIES, ClientWatch, answered, make_client
 from consumer.kafka.dependent_properties import (
     MAX_POLL_INTERVAL_MS,
     Properties,
@@ -39,7 +40,6 @@ from consumer.kafka.security.handshake import own_certificate
 from consumer.kafka.security.refusals import refusal
 from consumer.kafka.sink.instance import transactional_id
 from consumer.kafka.sink.properties import DEFAULTS
-from consumer.kafka.source.end_offsets import CLIENT_PROPERTIES
 from consumer.kafka.survey.access import TOO_LONG_MS, look_at_group, transactional_id_problem
 from consumer.kafka.survey.asking import ANSWER_S, configs, describe_topics, said
 from consumer.kafka.survey.clock import look_at_clock, newest_timestamp
@@ -83,7 +83,7 @@ class ClusterSurvey:
             AdminClient,
             settings,
             self._watch,
-            CLIENT_PROPERTIES,
+            ASKING_PROPERTIES,
             {"allow.auto.create.topics": False, **DEBUG},
             log=self._log,
         )

@@ -10,12 +10,19 @@ from confluent_kafka import Consumer, IsolationLevel, KafkaError
 from confluent_kafka import TopicPartition as KafkaTopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from consumer.contracts.messages import Bounds, RawMessage
-from consumer.kafka.client import OPEN_TIMEOUT_S, ClientWatch, answered, await_topics, make_client
+from consumer.contracts.cluster import Bounds
+from consumer.contracts.messages import RawMessage
+from consumer.kafka.client import (
+    ASKING_PROPERTIES,
+    OPEN_TIMEOUT_S,
+    ClientWatch,
+    answered,
+    await_topics,
+    make_client,
+)
 from consumer.kafka.closing import Closing
 from consumer.kafka.errors import UNKNOWN_TOPIC, problem
 from consumer.kafka.messages import raw_message
-from consumer.kafka.source.end_offsets import CLIENT_PROPERTIES
 from consumer.kafka.source.properties import (
     FETCH_BYTES,
     FETCH_MAX_BYTES,
@@ -52,7 +59,7 @@ class BoundedReader(Closing):
         no_creation = {"allow.auto.create.topics": False}
         self._admin_watch = ClientWatch()
         self._admin: AdminClient = make_client(
-            AdminClient, settings, self._admin_watch, CLIENT_PROPERTIES, no_creation
+            AdminClient, settings, self._admin_watch, ASKING_PROPERTIES, no_creation
         )
         self._consumer: Consumer = make_client(
             Consumer,

@@ -7,8 +7,7 @@ import logging
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from consumer.kafka.client import ClientWatch, make_client
-from consumer.kafka.source.end_offsets import CLIENT_PROPERTIES
+from consumer.kafka.client import ASKING_PROPERTIES, ClientWatch, make_client
 from consumer.settings.schema import Settings
 from consumer.settings.topic_patterns import takes_in
 
@@ -25,7 +24,7 @@ def input_partitions(settings: Settings) -> int | None:
     Raises:
         SettingsError: a librdkafka property is wrong.
     """
-    client = make_client(AdminClient, settings, ClientWatch(), CLIENT_PROPERTIES, {})
+    client = make_client(AdminClient, settings, ClientWatch(), ASKING_PROPERTIES, {})
     try:
         topics = client.list_topics(timeout=_ANSWER_S).topics
     except KafkaException as failed:

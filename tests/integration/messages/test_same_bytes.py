@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Consumer, Message, TopicPartition
 
+from consumer.kafka import header_names
 from consumer.kafka.messages import raw_message
-from consumer.kafka.source import header_names
 from tests.conftest import TopicFactory
 from tests.integration.rigs import helpers, raw_records
 from tests.integration.rigs.murmur2 import partition_of

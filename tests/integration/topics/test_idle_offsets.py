@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from confluent_kafka import TopicPartition
 
-from consumer.kafka.source.topics.stamps import topic_id_in
+from consumer.kafka.source.stamps import topic_id_in
 from tests.conftest import TopicFactory
 from tests.integration.rigs import helpers
 from tests.integration.rigs.group_tool import Standing, describe
@@ -27,13 +25,6 @@ def articles(partition: int, first: int, count: int) -> list[Record]:
         Record(json.dumps({"id": str(n), "body": "Ada Marsh"}).encode(), partition=partition)
         for n in range(first, first + count)
     ]
-
-
-def eventually(condition: Callable[[], bool], worker: WorkerProcess) -> None:
-    deadline = time.monotonic() + 180
-    while not condition():
-        assert time.monotonic() < deadline, worker.get("/metrics")[1] + worker.log.read_text()
-        time.sleep(0.3)
 
 
 @pytest.mark.parametrize("delivery", ["exactly_once", "at_least_once"])
@@ -72,7 +63,7 @@ def test_other_tools_see_no_lag_where_nothing_waits(
     with WorkerProcess(settings, tmp_path, command=LIGHT_WORKER) as worker:
         # Two messages and a marker, three times; five that were aborted, and a marker; four before
         # a transaction that is open; nothing at all.
-        eventually(lambda: committed() == {0: 9, 1: 6, 2: 4, 3: 0}, worker)
+        worker.wait_until(lambda: committed() == {0: 9, 1: 6, 2: 4, 3: 0})
         assert describe(kafka, group) == {
             (source, 0): Standing(9, 9, 0),
             (source, 1): Standing(6, 6, 0),
@@ -83,7 +74,7 @@ def test_other_tools_see_no_lag_where_nothing_waits(
         assert 1 <= worker.metric("nerstream_offset_moves_total") <= 2
         assert worker.metric("nerstream_articles_published_total") == 10
         hanging.commit_transaction(30)
-        eventually(lambda: committed()[2] == 7, worker)
+        worker.wait_until(lambda: committed()[2] == 7)
         assert worker.metric("nerstream_partition_lag_messages") == 0
         assert worker.terminate() == 0, worker.log.read_text()
     # What Kafka keeps beside an offset still says to which topic it belongs.
@@ -96,7 +87,7 @@ def test_other_tools_see_no_lag_where_nothing_waits(
     for part in range(4):
         helpers.produce(kafka, source, articles(part, 100 + part, 1))
     with WorkerProcess(settings, tmp_path, command=LIGHT_WORKER) as worker:
-        eventually(lambda: committed() == {0: 10, 1: 7, 2: 8, 3: 1}, worker)
+        worker.wait_until(lambda: committed() == {0: 10, 1: 7, 2: 8, 3: 1})
         assert worker.terminate() == 0, worker.log.read_text()
     found = helpers.read_all(kafka, output)
     ids = sorted(int(json.loads(record.value or b"")["id"]) for record in found)

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from consumer.contracts.messages import Bounds, TopicPartition
+from consumer.contracts.cluster import Bounds
+from consumer.contracts.messages import TopicPartition
 from consumer.kafka.survey.survey import client_limits, newest_spans
 from consumer.settings.schema import Settings
 

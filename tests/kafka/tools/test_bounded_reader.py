@@ -5,8 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from consumer.contracts.cluster import Bounds
 from consumer.contracts.errors import KafkaProblem
-from consumer.contracts.messages import Bounds, RawMessage
+from consumer.contracts.messages import RawMessage
 from consumer.kafka.tools.bounded_reader import BoundedReader
 from consumer.kafka.tools.embedded import EmbeddedBroker
 from consumer.settings.schema import Settings

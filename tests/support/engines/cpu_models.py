@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from consumer.tagging.engine.cpu.this_processor import this_processor
+from consumer.tagging.engine.cpu.layers.this_processor import this_processor
 from consumer.tagging.select import load_model
 from tests.support.engines.native_kernels import needs_kernel
 from tests.support.models.tiny_models import tiny_folder

@@ -7,14 +7,9 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
 
 from consumer.contracts.choices import RejectCode
+from consumer.contracts.cluster import Bounds
 from consumer.contracts.errors import AbortableError, KafkaProblem
-from consumer.contracts.messages import (
-    Bounds,
-    Outgoing,
-    Position,
-    RawMessage,
-    TopicPartition,
-)
+from consumer.contracts.messages import Outgoing, Position, RawMessage, TopicPartition
 from tests.support.memory.letters import at
 
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from consumer.tagging.engine.cpu.layers.native_layer import load_layer_kernel
-from consumer.tagging.engine.cpu.this_processor import this_processor
+from consumer.tagging.engine.cpu.layers.this_processor import this_processor
 from consumer.tagging.model import processor
 
 

@@ -20,9 +20,9 @@ from consumer.kafka.source.assigned import AssignedPartitions
 from consumer.kafka.source.member import Member
 from consumer.kafka.source.runs.answers import places, result_of
 from consumer.kafka.source.runs.group_offsets import GroupOffsets
-from consumer.kafka.source.runs.plan import RunPlan, Span
+from consumer.kafka.source.runs.plan import RunPlan
+from consumer.kafka.source.stamps import Span, span_in, stamped
 from consumer.kafka.source.starts import Starts
-from consumer.kafka.source.topics.stamps import span_in, stamped
 from consumer.settings.run_bounds import plain
 from consumer.settings.schema import Settings
 

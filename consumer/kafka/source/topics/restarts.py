@@ -13,9 +13,9 @@ from consumer.contracts.errors import KafkaProblem
 from consumer.contracts.messages import TopicPartition
 from consumer.kafka.source.assigned import AssignedPartitions
 from consumer.kafka.source.member import Member
+from consumer.kafka.source.outside import Outside
 from consumer.kafka.source.rebalance import Listener, client_partitions
 from consumer.kafka.source.starts import Starts
-from consumer.kafka.source.topics.outside import Outside
 from consumer.settings.schema import Settings
 
 #: Seconds for a leader to say where its partition begins and ends, and to the next try.

@@ -12,9 +12,9 @@ from consumer.contracts.messages import TopicPartition
 from consumer.kafka.source.assigned import AssignedPartitions
 from consumer.kafka.source.member import Member
 from consumer.kafka.source.rebalance import Listener, client_partitions
+from consumer.kafka.source.stamps import topic_id_in
 from consumer.kafka.source.starts import Starts
 from consumer.kafka.source.topics.restarts import Restarts
-from consumer.kafka.source.topics.stamps import topic_id_in
 from consumer.kafka.source.topics.topic_ids import Question, TopicIds
 from consumer.settings.schema import Settings
 from consumer.settings.topic_patterns import is_pattern

@@ -7,8 +7,7 @@ from typing import Any
 
 from consumer.contracts.errors import AbortableError
 from consumer.contracts.messages import TopicPartition
-from consumer.kafka.source.runs.plan import Span
-from consumer.kafka.source.topics.stamps import stamped
+from consumer.kafka.source.stamps import Span, stamped
 from consumer.kafka.source.topics.topic_watch import ANSWER_S, TopicWatch
 
 

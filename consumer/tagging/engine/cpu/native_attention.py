@@ -51,8 +51,8 @@ class Kernel:
         heads: int,
         kept: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """As `consumer.tagging.engine.cpu.attention.attend`, for scores of any size. Releases the
-        interpreter lock.
+        """As `attend` of `consumer.tagging.engine.cpu.layers.attention`, for scores of any size.
+        Releases the interpreter lock.
 
         Raises:
             ValueError: it is called with what it does not take.

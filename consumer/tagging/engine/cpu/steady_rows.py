@@ -20,7 +20,7 @@ from consumer.tagging.engine.cpu.layers.row_blocks import (
     noise,
     try_rows,
 )
-from consumer.tagging.engine.cpu.this_processor import this_processor
+from consumer.tagging.engine.cpu.layers.this_processor import this_processor
 
 #: Calls a function for each matmul, as passes are computed: on as many threads.
 TryAll = Callable[

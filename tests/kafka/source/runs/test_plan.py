@@ -6,8 +6,8 @@ import pytest
 
 from consumer.contracts.messages import TopicPartition
 from consumer.contracts.runs import RunState
-from consumer.kafka.source.runs.plan import Found, RunPlan, Span
-from consumer.kafka.source.topics.stamps import span_in, stamped, topic_id_in
+from consumer.kafka.source.runs.plan import Found, RunPlan
+from consumer.kafka.source.stamps import Span, span_in, stamped, topic_id_in
 
 A, B = TopicPartition("news", 0), TopicPartition("news", 1)
 

@@ -13,9 +13,9 @@ from confluent_kafka import OFFSET_BEGINNING, OFFSET_INVALID, KafkaError, KafkaE
 from consumer.contracts.choices import JumpReason, OffsetReset
 from consumer.contracts.errors import KafkaProblem
 from consumer.kafka.source.assigned import AssignedPartitions
+from consumer.kafka.source.outside import Outside
 from consumer.kafka.source.rebalance import Rebalance
 from consumer.kafka.source.starts import Starts
-from consumer.kafka.source.topics.outside import Outside
 from consumer.kafka.source.topics.restarts import Restarts
 from consumer.settings.schema import Settings
 from tests.integration.rigs.reading import Heard

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch.nn.functional import layer_norm, linear
 
-from consumer.tagging.engine.cpu.attention import LN_2, attend
+from consumer.tagging.engine.cpu.layers.attention import LN_2, attend
 from consumer.tagging.engine.cpu.layers.packed_layer import LayerMaker, PackedLayer
 from consumer.tagging.engine.cpu.layers.row_blocks import RowProbe, RowProbes, noise
 from consumer.tagging.engine.cpu.native_attention import Kernel

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from consumer.tagging.engine.cpu.attention import attend
+from consumer.tagging.engine.cpu.layers.attention import attend
 from consumer.tagging.engine.cpu.layers.fused_layer import joined
 from consumer.tagging.engine.cpu.layers.native_layer import LayerKernel, load_layer_kernel
 from consumer.tagging.engine.cpu.layers.packed_layer import LayerMaker, PackedLayer

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn.functional import gelu, linear
 
-from consumer.tagging.engine.cpu.attention import attend
+from consumer.tagging.engine.cpu.layers.attention import attend
 from consumer.tagging.engine.cpu.layers.fused_layer import Norm, joined
 from consumer.tagging.engine.cpu.layers.packed_layer import PackedLayer
 from consumer.tagging.engine.cpu.layers.quantization import (

@@ -10,7 +10,7 @@ from itertools import accumulate, pairwise
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
-from consumer.tagging.engine.cpu.this_processor import this_processor
+from consumer.tagging.engine.cpu.layers.this_processor import this_processor
 
 #: Longest window whose scores are held all at once: 24 MB in a base model.
 LONGEST_SCORES = 1_024

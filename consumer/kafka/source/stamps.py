@@ -7,17 +7,49 @@ run the text also says where the run begins and ends.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import confluent_kafka
 
 from consumer.contracts.messages import TopicPartition
 from consumer.kafka.source.rebalance import NO_EPOCH
-from consumer.kafka.source.runs.plan import Span
 
 _MARK = "nerstream"
 _ID = "topic-id="
+_SPAN = re.compile(r"run=(\d+)\.\.(\d+)/(\d+)/(\S+)")
+
+
+class Span(NamedTuple):
+    """What a run reads of one partition, as it is kept beside each of its committed offsets.
+
+    Attributes:
+        start: offset of the first message.
+        end: offset behind the last; the same as `start` where there is nothing to read.
+        partitions: how many the run has in all, so that one whose offset is gone is missed.
+        asked: the bounds that a person asked for, without blanks, so that a start with others is
+            told apart.
+    """
+
+    start: int
+    end: int
+    partitions: int
+    asked: str
+
+    def written(self) -> str:
+        """As one word of the text that Kafka keeps with an offset."""
+        return f"run={self.start}..{self.end}/{self.partitions}/{self.asked}"
+
+    @classmethod
+    def read(cls, words: list[str]) -> Span | None:
+        """The span among the words of such a text."""
+        for word in words:
+            found = _SPAN.fullmatch(word)
+            if found is not None:
+                start, end, partitions, asked = found.groups()
+                return cls(int(start), int(end), int(partitions), asked)
+        return None
 
 
 def topic_id_in(metadata: str | None) -> str | None:

@@ -6,7 +6,7 @@ import pytest
 from confluent_kafka import KafkaError
 
 from consumer.contracts.choices import JumpReason
-from consumer.kafka.source.topics.outside import Outside
+from consumer.kafka.source.outside import Outside
 
 OUT_OF_RANGE = KafkaError(KafkaError._AUTO_OFFSET_RESET)
 
