@@ -6,8 +6,7 @@ import json
 import os
 import re
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import pytest
 from consumer.kafka.tools.embedded import EmbeddedBroker
 from tests.integration.rigs import helpers
 from tests.integration.rigs.helpers import Record
-from tests.integration.rigs.worker_process import PATIENCE_S, WorkerProcess
+from tests.integration.rigs.worker_process import WorkerProcess
 
 LIGHT_WORKERS = ("-m", "tests.faults.workers.light_workers")
 PARTITIONS = 4
@@ -39,13 +38,6 @@ def supervised(broker: str, folder: Path, workers: int = 2, **settings: Any) -> 
         **settings,
     }
     return WorkerProcess(given, folder, command=LIGHT_WORKERS)
-
-
-def eventually(holds: Callable[[], object], process: WorkerProcess) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not holds():
-        assert time.monotonic() < deadline, process.log.read_text()
-        time.sleep(0.1)
 
 
 def workers_of(process: WorkerProcess) -> dict[int, int]:
@@ -75,11 +67,11 @@ def test_workers_share_the_input_and_one_that_is_killed_is_started_again(
 ) -> None:
     with supervised(broker, tmp_path) as process:
         process.wait_ready()
-        eventually(lambda: len(workers_of(process)) == 2, process)
+        process.wait_until(lambda: len(workers_of(process)) == 2)
         before = workers_of(process)
         feed(broker, 0, 40)
         published = "nerstream_articles_published_total"
-        eventually(lambda: process.metric(published) == 40, process)
+        process.wait_until(lambda: process.metric(published) == 40)
         body = process.get("/metrics")[1]
         assert 'nerstream_workers{state="working"} 2.0' in body
         for number in before:
@@ -87,14 +79,14 @@ def test_workers_share_the_input_and_one_that_is_killed_is_started_again(
         assert process.get("/healthz")[0] == 200
 
         os.kill(before[2], signal.SIGKILL)
-        eventually(lambda: process.metric("nerstream_worker_restarts_total") == 1, process)
-        eventually(lambda: workers_of(process).keys() == {1, 2}, process)
+        process.wait_until(lambda: process.metric("nerstream_worker_restarts_total") == 1)
+        process.wait_until(lambda: workers_of(process).keys() == {1, 2})
         after = workers_of(process)
         assert after[1] == before[1]
         assert after[2] != before[2]
         feed(broker, 40, 40)
         # What the killed one had counted went with it.
-        eventually(lambda: process.metric(published) >= 40, process)
+        process.wait_until(lambda: process.metric(published) >= 40)
         assert process.terminate() == 0, process.log.read_text()
     events = process.events()
     ended = [one for one in events if one["event"] == "worker ended"]
@@ -118,17 +110,17 @@ def test_workers_share_a_model_that_one_process_has_loaded(broker: str, tmp_path
     }
     with WorkerProcess(settings, tmp_path, warm=False) as process:
         process.wait_ready()
-        eventually(lambda: len(workers_of(process)) == 2, process)
+        process.wait_until(lambda: len(workers_of(process)) == 2)
         feed(broker, 0, 40)
         published = "nerstream_articles_published_total"
-        eventually(lambda: process.metric(published) == 40, process)
+        process.wait_until(lambda: process.metric(published) == 40)
         assert process.metric("nerstream_batch_tokens_count") > 0
         os.kill(workers_of(process)[1], signal.SIGKILL)
-        eventually(lambda: process.metric("nerstream_worker_restarts_total") == 1, process)
-        eventually(lambda: workers_of(process).keys() == {1, 2}, process)
+        process.wait_until(lambda: process.metric("nerstream_worker_restarts_total") == 1)
+        process.wait_until(lambda: workers_of(process).keys() == {1, 2})
         before = process.metric(published)
         feed(broker, 40, 40)
-        eventually(lambda: process.metric(published) >= before + 40, process)
+        process.wait_until(lambda: process.metric(published) >= before + 40)
         assert process.terminate() == 0, process.log.read_text()
     events = process.events()
     (loaded,) = [one for one in events if one["event"] == "model loaded" and "shared" in one]
@@ -138,11 +130,11 @@ def test_workers_share_a_model_that_one_process_has_loaded(broker: str, tmp_path
 def test_workers_do_not_go_on_without_their_supervisor(broker: str, tmp_path: Path) -> None:
     with supervised(broker, tmp_path) as process:
         process.wait_ready()
-        eventually(lambda: len(workers_of(process)) == 2, process)
+        process.wait_until(lambda: len(workers_of(process)) == 2)
         pids = workers_of(process).values()
         template = [one for one in children(process.process.pid) if one not in pids]
         process.kill()
-        eventually(lambda: not any(map(runs, (*pids, *template))), process)
+        process.wait_until(lambda: not any(map(runs, (*pids, *template))))
     told = [one["event"] for one in process.events() if one["level"] == "warning"]
     assert told.count("the supervisor is gone; this worker drains and ends") == 2
     drained = [one for one in process.events() if one["event"] == "drained, left the group"]
@@ -154,14 +146,14 @@ def test_a_template_that_is_killed_is_made_anew_when_it_is_needed(
 ) -> None:
     with supervised(broker, tmp_path) as process:
         process.wait_ready()
-        eventually(lambda: len(workers_of(process)) == 2, process)
+        process.wait_until(lambda: len(workers_of(process)) == 2)
         before = workers_of(process)
         (template,) = [one for one in children(process.process.pid) if one not in before.values()]
         os.kill(template, signal.SIGKILL)
-        eventually(lambda: not runs(template), process)
+        process.wait_until(lambda: not runs(template))
         assert process.get("/readyz")[0] == 200
         os.kill(before[1], signal.SIGKILL)
-        eventually(lambda: workers_of(process).get(1) not in (None, before[1]), process)
+        process.wait_until(lambda: workers_of(process).get(1) not in (None, before[1]))
         assert workers_of(process)[2] == before[2]
         assert process.terminate() == 0, process.log.read_text()
 
@@ -169,12 +161,12 @@ def test_a_template_that_is_killed_is_made_anew_when_it_is_needed(
 def test_a_second_signal_forces_all(broker: str, tmp_path: Path) -> None:
     with supervised(broker, tmp_path) as process:
         process.wait_ready()
-        eventually(lambda: len(workers_of(process)) == 2, process)
+        process.wait_until(lambda: len(workers_of(process)) == 2)
         pids = workers_of(process)
         # One of them cannot drain.
         os.kill(pids[1], signal.SIGSTOP)
         process.process.send_signal(signal.SIGTERM)
-        eventually(lambda: process.get("/readyz")[0] == 503, process)
+        process.wait_until(lambda: process.get("/readyz")[0] == 503)
         assert "the workers are stopping" in process.get("/readyz")[1]
         process.process.send_signal(signal.SIGINT)
         assert process.wait() == 1, process.log.read_text()

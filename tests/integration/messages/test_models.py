@@ -11,7 +11,6 @@ from tests.conftest import TopicFactory
 from tests.integration.rigs import helpers
 from tests.integration.rigs.helpers import Record
 from tests.integration.rigs.worker_process import WorkerProcess
-from tests.support.fakes import eventually
 from tests.support.processes import warm_process
 
 TEXTS = (
@@ -66,7 +65,7 @@ def test_each_article_is_tagged_by_the_model_of_its_language(
     with WorkerProcess({**settings, **on_kafka}, tmp_path) as worker:
         written = helpers.wait_for_records(kafka, names["out"], 120)
         # A reader may see what is committed before the worker counts it.
-        eventually(
+        worker.wait_until(
             lambda: worker.metric("nerstream_articles_published_total") == 120, "all are counted"
         )
         assert worker.metric("nerstream_articles_untagged_total") == 20

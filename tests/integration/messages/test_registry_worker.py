@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from tests.codec.registry.additions import AT_TOP
 from tests.codec.registry.protobuf_files import compiled, message_class
 from tests.conftest import TopicFactory, registry_or_skip
 from tests.integration.rigs.helpers import Record, produce, read_all, wait_for_records
-from tests.integration.rigs.worker_process import PATIENCE_S, WorkerProcess
+from tests.integration.rigs.worker_process import WorkerProcess
 from tests.support.memory.memory_registry import avro_message, avro_read
 from tests.support.servers.certificates import PASSWORD, Certificates
 from tests.support.servers.registry_proxy import RegistryProxy
@@ -109,13 +108,6 @@ def ground(
     made.client.close()
 
 
-def until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.1)
-
-
 def waits(worker: WorkerProcess) -> bool:
     """Whether `/readyz` says that it waits for the registry, and `/healthz` that it lives."""
     status, body = worker.get("/readyz")
@@ -181,7 +173,7 @@ def test_a_registry_that_is_away_at_the_start_is_waited_for(ground: Ground) -> N
     proxy = RegistryProxy(ground.url)
     ground.put("a", "b")
     with ground.worker({"url": proxy.url}) as worker:
-        until(lambda: waits(worker), "it waits")
+        worker.wait_until(lambda: waits(worker), "it waits")
         assert [one["event"] for one in worker.events()].count(
             "waiting for the schema registry"
         ) >= 1
@@ -196,8 +188,10 @@ def test_a_worker_that_waits_can_be_stopped(ground: Ground) -> None:
     proxy = RegistryProxy(ground.url)
     ground.put("a", "b")
     with ground.worker({"url": proxy.url}, shutdown_timeout_s=8) as worker:
-        until(lambda: waits(worker), "it waits")
-        until(lambda: worker.metric("nerstream_in_flight_messages") == 2, "it holds them")
+        worker.wait_until(lambda: waits(worker), "it waits")
+        worker.wait_until(
+            lambda: worker.metric("nerstream_in_flight_messages") == 2, "it holds them"
+        )
         assert worker.terminate() == 0
     with proxy, ground.worker({"url": proxy.url}) as worker:
         assert len(ground.articles(2)) == 2
@@ -225,8 +219,8 @@ def test_a_registry_that_goes_in_mid_run_is_waited_for(
                 for n in range(500)
             ]
             produce(kafka, ground.input, more)
-            until(lambda: waits(worker), "it waits")
-            until(lambda: worker.metric("nerstream_paused") == 1, "it reads no more")
+            worker.wait_until(lambda: waits(worker), "it waits")
+            worker.wait_until(lambda: worker.metric("nerstream_paused") == 1, "it reads no more")
             assert worker.metric("nerstream_in_flight_messages") < 500
             server.restart()
             found = ground.articles(502)
@@ -239,7 +233,7 @@ def test_a_registry_that_goes_in_mid_run_is_waited_for(
             server.hang()
             record = {"id": "z", "body": "Bo.", "desk": "y", "n": 5}
             produce(kafka, ground.input, [avro_message(newest_id, newest, record)])
-            until(lambda: waits(worker), "it waits again")
+            worker.wait_until(lambda: waits(worker), "it waits again")
             server.go_on()
             assert ground.articles(503)[-1]["n"] == 5
             assert worker.terminate() == 0
@@ -272,7 +266,7 @@ def test_a_certificate(ground: Ground, tmp_path: Path) -> None:
         ground.put("a")
         registry = {"url": proxy.url, "ssl.ca.location": str(files.ca)}
         with ground.worker(registry, shutdown_timeout_s=8) as worker:
-            until(lambda: waits(worker), "it is not let in")
+            worker.wait_until(lambda: waits(worker), "it is not let in")
             assert worker.terminate() == 0
         registry |= {
             "ssl.certificate.location": str(files.client),

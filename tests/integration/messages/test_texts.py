@@ -12,7 +12,6 @@ from consumer.codec.text.markup import without_markup
 from tests.conftest import TopicFactory
 from tests.integration.rigs.helpers import Record, produce, wait_for_records
 from tests.integration.rigs.worker_process import WorkerProcess
-from tests.support.fakes import eventually
 
 LIGHT = ("-m", "tests.faults.workers.light_worker")
 
@@ -56,7 +55,9 @@ def test_from_topic_to_topic(kafka: str, topics: TopicFactory, group: str, tmp_p
             'nerstream_entities_total{type="name"}',
         ]
         # What is committed is counted a moment after a reader may have it.
-        eventually(lambda: all(one in worker.get("/metrics")[1] for one in counted), "the metrics")
+        worker.wait_until(
+            lambda: all(one in worker.get("/metrics")[1] for one in counted), "the metrics"
+        )
         assert worker.terminate() == 0
     for document, answer in zip(documents, found, strict=True):
         assert {name: answer[name] for name in document} == document

@@ -141,6 +141,16 @@ class WorkerProcess:
             time.sleep(0.1)
         raise AssertionError(f"not ready in {PATIENCE_S} s:\n{self.log.read_text()}")
 
+    def wait_until(self, holds: Callable[[], object], what: str = "it") -> None:
+        """Until something holds that this process brings about; a failure shows its metrics and
+        its log."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not holds():
+            assert time.monotonic() < deadline, (
+                f"never came: {what}\n{self.get('/metrics')[1]}\n{self.log.read_text()}"
+            )
+            time.sleep(0.1)
+
     def get(self, path: str, token: str = "") -> tuple[int, str]:
         """Status and body of an endpoint, with a bearer token perhaps; status 0 while nothing
         listens."""

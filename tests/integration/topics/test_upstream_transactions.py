@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,13 +23,6 @@ def articles(first: int, count: int) -> list[Record]:
         Record(json.dumps({"id": str(n), "body": "Ada Marsh spoke"}).encode(), partition=0)
         for n in range(first, first + count)
     ]
-
-
-def eventually(condition: Callable[[], bool], worker: WorkerProcess) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, worker.get("/metrics")[1] + worker.log.read_text()
-        time.sleep(0.2)
 
 
 def seen(worker: WorkerProcess) -> tuple[float, float, float] | None:
@@ -69,7 +61,7 @@ def test_what_a_hanging_transaction_holds_back_is_lag_without_progress(
     }
     with WorkerProcess(settings, tmp_path, command=LIGHT_WORKER) as worker:
         waiting = (before, before + 52, 52)
-        eventually(lambda: seen(worker) == waiting, worker)
+        worker.wait_until(lambda: seen(worker) == waiting)
         then = worker.metric("nerstream_partition_seconds_since_progress")
         time.sleep(3)
         stood = worker.metric("nerstream_partition_seconds_since_progress") - then
@@ -78,8 +70,8 @@ def test_what_a_hanging_transaction_holds_back_is_lag_without_progress(
 
         (hanging.commit_transaction if end == "commit" else hanging.abort_transaction)(30)
         # What it held, what stood behind it, and its marker.
-        eventually(lambda: seen(worker) == (before + 53, before + 53, 0), worker)
-        eventually(lambda: worker.metric("nerstream_partition_seconds_since_progress") < 2, worker)
+        worker.wait_until(lambda: seen(worker) == (before + 53, before + 53, 0))
+        worker.wait_until(lambda: worker.metric("nerstream_partition_seconds_since_progress") < 2)
         published = before + 50 + (2 if end == "commit" else 0)
         assert worker.metric("nerstream_articles_published_total") == published
         assert worker.terminate() == 0, worker.log.read_text()

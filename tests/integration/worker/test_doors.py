@@ -34,9 +34,6 @@ pytestmark = pytest.mark.kafka
 
 LIGHT = ("-m", "tests.faults.workers.light_worker")
 
-#: Seconds for what must happen; generous, since machines are slow at times.
-PATIENCE_S = 180.0
-
 
 @pytest.fixture
 def ground(doors: Doors) -> DoorGround:
@@ -56,13 +53,6 @@ def tokens(doors: Doors) -> Iterator[Callable[..., TokenEndpoint]]:
     yield make
     for one in made:
         one.__exit__()
-
-
-def until(holds: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not holds():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.1)
 
 
 def test_each_shut_door_is_told_in_one_sentence(
@@ -379,7 +369,7 @@ def test_a_password_is_rotated_in_mid_run(doors: Doors, tmp_path: Path) -> None:
     with working(grounds, "SHORT", kafka, tmp_path) as workers:
         doors.set_password(user, "the-new-password")
         for worker in workers:
-            until(partial(refused, worker), "no session has ended")
+            worker.wait_until(partial(refused, worker), "a session has ended")
         (tmp_path / "next").write_text("the-new-password\n")
         (tmp_path / "next").replace(file)
     for worker in workers:
@@ -398,10 +388,10 @@ def test_tokens_are_renewed_in_mid_run(
     endpoint = tokens(lifetime_s=4)
     grounds = {delivery: DoorGround(doors) for delivery in Delivery}
     kafka = doors.tls(security_protocol="SASL_SSL") | endpoint.properties()
-    with working(grounds, "SHORT", kafka, tmp_path):
+    with working(grounds, "SHORT", kafka, tmp_path) as (worker, _):
         given = len(endpoint.tokens)
         # Each of some four clients of each of two workers fetches its own.
-        until(lambda: len(endpoint.tokens) >= given + 10, "no new tokens")
+        worker.wait_until(lambda: len(endpoint.tokens) >= given + 10, "new tokens")
 
 
 @contextmanager
@@ -449,7 +439,7 @@ def test_the_broker_s_certificate_is_renewed_in_mid_run(
         doors.show_certificate("RENEWED", doors.folder / "foreign.pem")
         time.sleep(3)
         ground.put(1)
-        until(lambda: refusals() > 0, "not refused")
+        worker.wait_until(lambda: refusals() > 0, "it is refused")
         doors.show_certificate("RENEWED", doors.folder / "server.pem")
         ground.await_all()
         assert worker.terminate() == 0, worker.log.read_text()

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -41,13 +39,6 @@ def children(pid: int, name: str) -> list[int]:
     return found
 
 
-def until(holds: Callable[[], object], worker: WorkerProcess) -> None:
-    deadline = time.monotonic() + 300
-    while not holds():
-        assert time.monotonic() < deadline, worker.log.read_text()
-        time.sleep(0.1)
-
-
 def test_it_compares_and_its_end_is_not_that_of_the_worker(
     kafka: str, topics: TopicFactory, group: str, tmp_path: Path, tiny_model: Path
 ) -> None:
@@ -72,10 +63,10 @@ def test_it_compares_and_its_end_is_not_that_of_the_worker(
             nonlocal sent
             helpers.produce(kafka, source, [article(sent)])
             sent += 1
-            until(lambda: worker.metric("nerstream_articles_published_total") == sent, worker)
+            worker.wait_until(lambda: worker.metric("nerstream_articles_published_total") == sent)
             return bool(worker.get("/metrics")[1].count('fate="compared"} 0.0') == 0)
 
-        until(compared, worker)
+        worker.wait_until(compared)
         (pid,) = children(worker.process.pid, "nerstream-shadow")
         os.kill(pid, signal.SIGKILL)
 
@@ -83,11 +74,11 @@ def test_it_compares_and_its_end_is_not_that_of_the_worker(
             compared()
             return worker.metric("nerstream_shadow_running") == 0
 
-        until(failed, worker)
+        worker.wait_until(failed)
         assert worker.get("/healthz")[0] == 200
         helpers.produce(kafka, source, [article(n) for n in range(sent, sent + COUNT)])
         sent += COUNT
-        until(lambda: worker.metric("nerstream_articles_published_total") == sent, worker)
+        worker.wait_until(lambda: worker.metric("nerstream_articles_published_total") == sent)
         assert worker.terminate() == 0, worker.log.read_text()
     lines = [one for one in worker.events() if "shadow model has failed" in one["event"]]
     assert [line["level"] for line in lines] == ["error"]

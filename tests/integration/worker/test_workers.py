@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,7 +10,7 @@ import pytest
 from tests.conftest import TopicFactory
 from tests.integration.rigs import helpers
 from tests.integration.rigs.helpers import Record
-from tests.integration.rigs.worker_process import PATIENCE_S, WorkerProcess
+from tests.integration.rigs.worker_process import WorkerProcess
 
 pytestmark = pytest.mark.kafka
 
@@ -24,13 +22,6 @@ def articles(partitions: int, count: int) -> list[Record]:
         Record(json.dumps({"id": str(n), "body": "Ada Marsh"}).encode(), partition=n % partitions)
         for n in range(count)
     ]
-
-
-def eventually(holds: Callable[[], object], process: WorkerProcess) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not holds():
-        assert time.monotonic() < deadline, process.log.read_text()
-        time.sleep(0.2)
 
 
 def test_a_bounded_run_of_several_workers_ends_when_all_have(
@@ -74,9 +65,9 @@ def test_each_worker_has_a_name_of_its_own_and_one_too_many_is_told(
         process.wait_ready()
         helpers.produce(kafka, source, articles(1, 20))
         published = "nerstream_articles_published_total"
-        eventually(lambda: process.metric(published) == 20, process)
+        process.wait_until(lambda: process.metric(published) == 20)
         # The other has none, and says so; all together are ready.
-        eventually(lambda: "more workers than partitions" in process.get("/workers")[1], process)
+        process.wait_until(lambda: "more workers than partitions" in process.get("/workers")[1])
         assert process.get("/readyz")[0] == 200
         assert process.terminate() == 0, process.log.read_text()
     said = [one["event"] for one in process.events()]
