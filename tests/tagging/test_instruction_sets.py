@@ -24,6 +24,10 @@ _ROOT = Path(__file__).parents[2]
 _FILES = (
     "engine/cpu/test_steady_rows.py",
     "engine/cpu/test_engine.py",
+    "engine/cpu/layers/test_attention.py",
+    "engine/cpu/layers/test_fused_layer.py",
+    "engine/cpu/layers/test_int16_models.py",
+    "engine/cpu/layers/test_quantized_layer.py",
     "test_tagger.py",
     "test_bundled_model.py",
 )

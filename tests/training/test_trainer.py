@@ -2,127 +2,22 @@ from __future__ import annotations
 
 import argparse
 import json
-import random
 import shutil
-import string
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
-from tokenizers import Tokenizer
-from tokenizers.models import BPE, WordPiece
-from tokenizers.normalizers import BertNormalizer
-from tokenizers.pre_tokenizers import BertPreTokenizer, ByteLevel
-from tokenizers.processors import ByteLevel as ByteLevelProcessor
-from tokenizers.processors import TemplateProcessing
 from transformers import (
     AutoModelForTokenClassification,
     AutoTokenizer,
-    BertConfig,
     BertModel,
-    DistilBertConfig,
-    PreTrainedTokenizerFast,
 )
 
 from consumer.commands.train.command import add_arguments, run
 from consumer.contracts.errors import ModelError, SettingsError
-from consumer.evaluation.conll import LabelledArticle, parse_conll
-from consumer.training.checkpoint import (
-    _HIDDEN_DROPOUT,
-    _set_dropout,
-    load_tokenizer,
-    save_checkpoint,
-)
-from consumer.training.checkpoint import load_model as load_checkpoint
-from consumer.training.data import (
-    IGNORED,
-    Example,
-    encode_articles,
-    labelled_example,
-    make_batches,
-)
-from consumer.training.recipe import Recipe
-from consumer.training.whole_articles import cut_windows, predict_articles
-
-TEXT = """-DOCSTART- O
-
-Maria B-PER
-Lund I-PER
-sings O
-in O
-Oslo B-LOC
-. O
-
-Lund B-PER
-waves O
-
--DOCSTART- O
-
-Rain O
-in O
-Bergen B-LOC
-. O
-
-Ivar B-PER
-Moe I-PER
-left O
-Oslo B-LOC
-"""
-LABELS = ("O", "B-LOC", "I-LOC", "B-PER", "I-PER")
-
-
-def articles() -> list[LabelledArticle]:
-    return list(parse_conll(TEXT.split("\n"), "made-up.txt"))
-
-
-@pytest.fixture(scope="module")
-def base_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A random BERT of one layer whose sub-words are letters, and whose tokenizer
-    cuts at 16 and pads, as those of sentence-transformers do."""
-    folder = tmp_path_factory.mktemp("base") / "tiny"
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    letters = [*string.ascii_lowercase, "."]
-    vocabulary = [*special, *letters, *(f"##{letter}" for letter in letters)]
-    tokenizer = Tokenizer(
-        WordPiece({token: index for index, token in enumerate(vocabulary)}, unk_token="[UNK]")
-    )
-    tokenizer.normalizer = BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = BertPreTokenizer()
-    tokenizer.post_processor = TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    tokenizer.enable_truncation(16)
-    tokenizer.enable_padding(length=16)
-    fast = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        pad_token="[PAD]",
-        unk_token="[UNK]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-        mask_token="[MASK]",
-    )
-    torch.manual_seed(0)
-    model = BertModel(
-        BertConfig(
-            vocab_size=len(vocabulary),
-            hidden_size=16,
-            num_hidden_layers=1,
-            num_attention_heads=2,
-            intermediate_size=32,
-            max_position_embeddings=64,
-        )
-    )
-    model.save_pretrained(folder)
-    fast.save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def tokenizer(base_model: Path) -> PreTrainedTokenizerFast:
-    return load_tokenizer(str(base_model), 64)
+from tests.support.models.training_base import LABELS, TEXT, weights
 
 
 @pytest.fixture
@@ -148,10 +43,6 @@ def train(base_model: Path, tmp_path: Path) -> Callable[..., Path]:
         return output
 
     return command
-
-
-def weights(folder: Path) -> dict[str, torch.Tensor]:
-    return load_file(folder / "model.safetensors")
 
 
 def epoch_lines(folder: Path) -> list[dict[str, Any]]:
@@ -397,143 +288,3 @@ def test_diverged_training_is_an_error(
     model.save_pretrained(broken)
     with pytest.raises(ModelError, match="the loss is nan in epoch 1"):
         train("model", base=broken)
-
-
-def test_sub_words_of_a_word_are_labelled_inside(tokenizer: PreTrainedTokenizerFast) -> None:
-    (encoded,) = encode_articles(
-        tokenizer, list(parse_conll(["Moe B-PER", "Al I-PER", "in O"], "made-up.txt"))
-    )
-    label_ids = {label: index for index, label in enumerate(LABELS)}
-    words = [word for sentence in encoded for word in sentence]
-    example = labelled_example(words, label_ids, tokenizer, 64)
-    assert tokenizer.convert_ids_to_tokens(example.ids) == [
-        *("[CLS]", "m", "##o", "##e", "a", "##l", "i", "##n", "[SEP]")
-    ]
-    inside = LABELS.index("I-PER")
-    assert example.labels == (
-        *(IGNORED, LABELS.index("B-PER"), inside, inside, inside, inside, 0, 0, IGNORED),
-    )
-    cut = labelled_example(words, label_ids, tokenizer, 6)
-    assert (cut.ids, cut.labels) == (
-        (*example.ids[:5], example.ids[-1]),
-        (*example.labels[:5], IGNORED),
-    )
-
-
-def test_a_tokenizer_that_cuts_and_pads_no_longer_does(base_model: Path) -> None:
-    truncation = Tokenizer.from_file(str(base_model / "tokenizer.json")).truncation
-    assert truncation is not None
-    assert truncation["max_length"] == 16
-    backend = load_tokenizer(str(base_model), 64).backend_tokenizer
-    assert backend.truncation is None
-    assert backend.padding is None
-
-
-def test_a_compiled_base_is_taken_up_by_its_weights_and_saved_without_its_wrapper(
-    base_model: Path, tmp_path: Path
-) -> None:
-    """They would be drawn anew, without a word."""
-    folder = Path(shutil.copytree(base_model, tmp_path / "compiled"))
-    path = folder / "model.safetensors"
-    weights = load_file(path)
-    save_file({f"_orig_mod.{key}": value for key, value in weights.items()}, path)
-    model = load_checkpoint(str(folder), ["O"], seed=1, dropout=None, attention_dropout=None)
-    key = "embeddings.word_embeddings.weight"
-    assert torch.equal(model.state_dict()[f"bert.{key}"], weights[key])
-    save_checkpoint(model, load_tokenizer(str(folder), 64), tmp_path / "saved")
-    saved = load_file(tmp_path / "saved" / "model.safetensors")
-    assert torch.equal(saved[f"bert.{key}"], weights[key].half())
-    path.write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
-    with pytest.raises(ModelError, match=r"its model.safetensors is a Git LFS pointer"):
-        load_checkpoint(str(folder), ["O"], seed=1, dropout=None, attention_dropout=None)
-
-
-@pytest.mark.parametrize("file", ["config.json", "tokenizer.json"])
-def test_a_base_with_a_broken_file_is_named(base_model: Path, tmp_path: Path, file: str) -> None:
-    folder = Path(shutil.copytree(base_model, tmp_path / "broken"))
-    (folder / file).write_text("{")
-    with pytest.raises(ModelError, match=f"its {file} is cut off in line 1"):
-        load_tokenizer(str(folder), 64)
-
-
-def test_words_are_tokenized_as_the_running_text_is(tokenizer: PreTrainedTokenizerFast) -> None:
-    article = articles()[0]
-    (encoded,) = encode_articles(tokenizer, [article])
-    ids = [token for sentence in encoded for word in sentence for token in word.ids]
-    assert ids == tokenizer(article.text, add_special_tokens=False)["input_ids"]
-
-
-@pytest.mark.parametrize("trim_offsets", [True, False])
-def test_a_space_counts_to_the_word_after_it(trim_offsets: bool) -> None:
-    # As in RoBERTa: the space is a letter of the next sub-word, here one of its own.
-    vocabulary = {letter: index for index, letter in enumerate(ByteLevel.alphabet())}
-    byte_level = Tokenizer(BPE(vocabulary, []))
-    byte_level.pre_tokenizer = ByteLevel(add_prefix_space=False)
-    byte_level.post_processor = ByteLevelProcessor(trim_offsets=trim_offsets)
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=byte_level)
-    (encoded,) = encode_articles(
-        tokenizer, list(parse_conll(["Al B-PER", "in O", "Åre B-LOC"], "made-up.txt"))
-    )
-    assert [tokenizer.convert_ids_to_tokens(word.ids) for word in encoded[0]] == [
-        ["A", "l"],
-        ["Ġ", "i", "n"],
-        ["Ġ", "Ã", "ħ", "r", "e"],
-    ]
-
-
-def test_a_dropout_that_the_model_does_not_know_is_refused() -> None:
-    config = DistilBertConfig()
-    _set_dropout(config, _HIDDEN_DROPOUT, 0.3)
-    assert config.dropout == 0.3
-    with pytest.raises(ValueError, match="has none of rate, so no dropout can be set"):
-        _set_dropout(config, ("rate",), 0.3)
-
-
-def test_a_word_without_sub_words_is_kept(tokenizer: PreTrainedTokenizerFast) -> None:
-    # The normalizer takes zero-width characters away.
-    lines = ["Moe B-PER", "\u200b O", "in O"]
-    (encoded,) = encode_articles(tokenizer, list(parse_conll(lines, "made-up.txt")))
-    assert [len(word.ids) for word in encoded[0]] == [3, 0, 2]
-
-
-def test_batches_keep_to_the_budget_and_lose_nothing() -> None:
-    draw = random.Random(5)
-    examples = [Example((index,) * draw.randint(3, 60), ()) for index in range(200)]
-    examples.append(Example((200,) * 500, ()))
-    batches = make_batches(examples, 128, draw)
-    assert sorted(e.ids[0] for batch in batches for e in batch) == list(range(201))
-    for batch in batches:
-        assert len(batch) == 1 or max(map(len, batch)) * len(batch) <= 128
-    padded = sum(max(map(len, batch)) * len(batch) for batch in batches)
-    assert padded < 1.2 * sum(map(len, examples))
-
-
-@pytest.mark.parametrize("length", [0, 1, 62, 63, 100, 500])
-def test_windows_give_each_sub_word_one_label_far_from_the_edge(length: int) -> None:
-    windows = cut_windows(length, 62, 16)
-    kept = [index for w in windows for index in range(w.keep_start, w.keep_end)]
-    assert kept == list(range(length))
-    for window in windows:
-        assert window.end - window.start <= 62
-        assert window.keep_start - window.start >= (8 if window.start else 0)
-        assert window.end - window.keep_end >= (8 if window.end < length else 0)
-
-
-def test_a_long_article_gets_a_label_for_each_word(
-    base_model: Path, tokenizer: PreTrainedTokenizerFast
-) -> None:
-    model = AutoModelForTokenClassification.from_pretrained(base_model, num_labels=5)
-    model.config.id2label = dict(enumerate(LABELS))
-    first, second = encode_articles(tokenizer, articles())
-    both = predict_articles(model.eval(), tokenizer, [second, first * 9], 64)
-    assert [[len(labels) for labels in article] for article in both] == [[4, 4], [6, 2] * 9]
-    # Which windows share a pass changes nothing.
-    assert predict_articles(model, tokenizer, [first * 9], 64) == both[1:]
-
-
-def test_the_learning_rate_rises_and_falls() -> None:
-    recipe = Recipe(learning_rate=1e-3, warmup_ratio=0.2)
-    assert recipe.learning_rate_at(0.1) == pytest.approx(5e-4)
-    assert recipe.learning_rate_at(0.2) == pytest.approx(1e-3)
-    assert recipe.learning_rate_at(0.6) == pytest.approx(5e-4)
-    assert recipe.learning_rate_at(1.0) == 0.0

@@ -1,0 +1,111 @@
+"""Rules between settings, and whom they blame."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from consumer.settings.schema import Settings
+from consumer.settings.values import (
+    WrongValue,
+)
+from tests.support.rigs.settings_sources import lines, wrong
+
+
+@pytest.mark.parametrize("field", ["id", "entities", "tagging"])
+def test_a_text_field_has_no_other_meaning(field: str) -> None:
+    assert wrong(text_fields=("title", field)) == (
+        f"{field} has a meaning of its own in the message; it must name fields that hold text"
+    )
+
+
+def test_a_text_field_may_have_what_the_settings_give_no_other_meaning() -> None:
+    moved = Settings(text_fields=("id", "entities"), id_field="uri", output_field="x.ner")
+    assert moved.text_fields == ("id", "entities")
+    assert "uri has a meaning of its own" in wrong(text_fields=("uri",), id_field="uri")
+    assert "ner has a meaning of its own" in wrong(text_fields=("ner",), output_field="ner")
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "options"),
+    [
+        ("tagging.model", "tagging", {}),
+        ("entities[*].text", "entities", {}),
+        ("names[0].text", "names", {"group_mentions": "on"}),
+        ("x.text", "x", {"output_field": "x"}),
+        ("x.y", "x.y", {"output_field": "x.y"}),
+        ("x.y[*]", "x.y", {"output_field": "x.y"}),
+        ("x", "x.y", {"output_field": "x.y"}),
+    ],
+)
+def test_no_text_stands_where_the_output_does(
+    text: str, place: str, options: dict[str, Any]
+) -> None:
+    assert wrong(text_fields=("title", text), **options) == (
+        f"{text} stands where the output has {place}; "
+        "it must name text that is still there in the output"
+    )
+
+
+@pytest.mark.parametrize("text", ["x.z", "x[*].y", "*.y", "a || x.y", "members(@, 'x*')", "xx"])
+def test_text_may_stand_beside_the_output(text: str) -> None:
+    assert Settings(text_fields=(text,), output_field="x.y").text_fields == (text,)
+
+
+@pytest.mark.parametrize(
+    ("values", "settings", "problem"),
+    [
+        (
+            {"output_topic": "x", "dead_letter_topic": "x"},
+            ("dead_letter_topic", "output_topic"),
+            "is x, and so is output_topic",
+        ),
+        (
+            {"input_topics": ("a", "articles-tagged")},
+            ("input_topics", "output_topic"),
+            "articles-tagged takes in articles-tagged, which is the output_topic",
+        ),
+        (
+            {"input_topics": ("articles-dead-letters",)},
+            ("input_topics", "dead_letter_topic"),
+            "articles-dead-letters takes in articles-dead-letters, which is the dead_letter_topic",
+        ),
+        (
+            {"input_topics": ("^articles.*",)},
+            ("input_topics", "output_topic"),
+            "^articles.* takes in articles-tagged, which is the output_topic",
+        ),
+        (
+            {"input_topics": ("^.*letters$",)},
+            ("input_topics", "dead_letter_topic"),
+            "^.*letters$ takes in articles-dead-letters, which is the dead_letter_topic",
+        ),
+    ],
+)
+def test_topics_that_the_worker_writes_to_are_not_read(
+    values: dict[str, Any], settings: tuple[str, ...], problem: str
+) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Settings(**values)
+    error = caught.value.errors()[0]["ctx"]["error"]
+    assert isinstance(error, WrongValue)
+    assert (error.settings, error.problem) == (settings, problem)
+
+
+def test_patterns_that_do_not_take_in_the_outputs_are_fine() -> None:
+    assert Settings(input_topics=("^articles$", "^news-.*")).input_topics[0] == "^articles$"
+
+
+def test_a_format_of_a_registry_needs_one() -> None:
+    assert lines("--input-format", "avro") == [
+        "--input-format: avro needs a schema registry, and there is none;"
+        " give its address as registry.url"
+    ]
+
+
+def test_a_schema_is_not_made_up() -> None:
+    assert lines("--output-format", "avro") == [
+        "--output-format: avro cannot be made of input_format=json; it must be same, or json"
+    ]
