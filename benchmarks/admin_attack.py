@@ -36,7 +36,7 @@ from typing import Any
 
 from prometheus_client import Counter
 
-from benchmarks.attackers import KINDS
+from benchmarks.processes.attackers import KINDS
 from benchmarks.turns import Turn, Window, percentile, spread
 from consumer.bench.articles import news_articles
 from consumer.bench.worker.load import Load
@@ -265,7 +265,9 @@ def _probes(seconds: Sequence[float | None]) -> dict[str, float]:
 def _decoy() -> Iterator[int]:
     """The port of a process that is attacked where the worker is not."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.decoy"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-m", "benchmarks.processes.decoy"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     )
     assert process.stdout is not None
     try:
@@ -278,7 +280,7 @@ def _decoy() -> Iterator[int]:
 def _attack(port: int, kinds: Sequence[str]) -> Iterator[dict[str, Any]]:
     done: dict[str, Any] = {}
     process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.attackers", str(port), *kinds],
+        [sys.executable, "-m", "benchmarks.processes.attackers", str(port), *kinds],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )

@@ -70,7 +70,12 @@ def ratio(one: tuple[Path, str], other: tuple[Path, str], turns: int) -> float:
 @contextlib.contextmanager
 def burst(tree: Path, shape: str) -> Iterator[subprocess.Popen[str]]:
     """The other half of the benchmark, waiting to be told."""
-    command = [sys.executable, str(ROOT / "benchmarks" / "codec_burst.py"), str(tree), shape]
+    command = [
+        sys.executable,
+        str(ROOT / "benchmarks" / "processes" / "codec_burst.py"),
+        str(tree),
+        shape,
+    ]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=tree
     ) as process:

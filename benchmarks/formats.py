@@ -21,7 +21,7 @@ from typing import Any
 import fastavro
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 
-from benchmarks.draining import drained
+from benchmarks.processes.draining import drained
 from consumer.bench.articles import news_articles
 from consumer.contracts.choices import InputFormat
 from consumer.contracts.messages import (
@@ -157,7 +157,7 @@ def _drained(
 ) -> float:
     """Articles a second of a worker that finds so many waiting."""
     flags = {"input_format": name, "registry": {"url": registry}}
-    return drained(bootstrap, values, count, flags, ("-m", "benchmarks.null_worker")).rate
+    return drained(bootstrap, values, count, flags, ("-m", "benchmarks.processes.null_worker")).rate
 
 
 def _codec_alone(registry: str, name: str, values: Sequence[bytes]) -> dict[str, float]:

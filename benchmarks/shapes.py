@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.draining import drained
+from benchmarks.processes.draining import drained
 from consumer.bench.articles import news_articles
 from tests.integration.servers.kafka_server import KafkaServer
 
@@ -49,7 +49,9 @@ def main() -> None:
     values = {
         name: [_shaped(name, number, one) for number, one in enumerate(articles)] for name in shapes
     }
-    command = ("-m", "consumer", "run") if asked.model else ("-m", "benchmarks.null_worker")
+    command = (
+        ("-m", "consumer", "run") if asked.model else ("-m", "benchmarks.processes.null_worker")
+    )
     with KafkaServer() as server, tempfile.TemporaryDirectory() as folder:
         other = Path(folder) / "model"
         shutil.copytree(MODEL, other)

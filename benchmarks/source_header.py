@@ -17,14 +17,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.draining import drained
+from benchmarks.processes.draining import drained
 from consumer.bench.articles import news_articles
 from tests.integration.servers.kafka_server import KafkaServer
 
 #: By name, what the interpreter runs.
 WAYS: Mapping[str, tuple[str, str]] = {
-    "without": ("-m", "benchmarks.unnamed_worker"),
-    "with": ("-m", "benchmarks.null_worker"),
+    "without": ("-m", "benchmarks.processes.unnamed_worker"),
+    "with": ("-m", "benchmarks.processes.null_worker"),
 }
 
 

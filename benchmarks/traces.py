@@ -19,13 +19,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from benchmarks.draining import Drained, by_label, drained
+from benchmarks.processes.draining import Drained, by_label, drained
 from consumer.bench.articles import news_articles
 from tests.integration.rigs.worker_process import WorkerProcess
 from tests.integration.servers.kafka_server import KafkaServer
 
 #: The worker, with a tagger that does nothing.
-COMMAND = ("-m", "benchmarks.null_worker")
+COMMAND = ("-m", "benchmarks.processes.null_worker")
 
 #: Of the articles of the other runs, those of a run in which each is traced: they take ten times as
 #: long.

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import gpu_tables, model_tables, tables
-from benchmarks.worker_tables import filled
+from benchmarks.tables.worker import filled
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.tables import RESULTS
+from benchmarks.tables.page import RESULTS
 from consumer.settings.schema import Settings
 from tests.support.deploy import kubernetes_schemas, kustomized
 from tests.support.deploy.deploy_files import (

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks import operations_tables
+from benchmarks.tables import operations as operations_tables
 from consumer.kafka.client_check import check_clients
 from consumer.settings.sources import load_settings
 from tests.conftest import TopicFactory

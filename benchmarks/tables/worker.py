@@ -1,4 +1,4 @@
-"""The tables of the worker's page from recorded runs: `python -m benchmarks.worker_tables PAGE`."""
+"""The tables of the worker's page from recorded runs: `python -m benchmarks.tables.worker PAGE`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gpu_tables import BUNDLED_WORKERS, WORKERS
-from benchmarks.tables import fill, markdown, recorded
+from benchmarks.tables.gpu import BUNDLED_WORKERS, WORKERS
+from benchmarks.tables.page import fill, markdown, recorded
 from benchmarks.turns import Turn, Window, spread
 from consumer.contracts.choices import Step
 

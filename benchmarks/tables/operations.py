@@ -1,15 +1,15 @@
-"""The tables of the pages on operations: `python -m benchmarks.operations_tables`."""
+"""The tables of the pages on operations: `python -m benchmarks.tables.operations`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gpu_tables import BUNDLED_WORKERS, WORKERS
-from benchmarks.tables import fill, markdown, recorded
-from benchmarks.worker_tables import ARTICLE_TOKENS
+from benchmarks.tables.gpu import BUNDLED_WORKERS, WORKERS
+from benchmarks.tables.page import fill, markdown, recorded
+from benchmarks.tables.worker import ARTICLE_TOKENS
 
-PAGES = Path(__file__).resolve().parents[1] / "docs" / "operations"
+PAGES = Path(__file__).resolve().parents[2] / "docs" / "operations"
 
 #: A label, the run whose rate counts, and how many devices it had; of a CPU the cores are recorded.
 _CPUS = (

@@ -1,7 +1,8 @@
-"""Strangers at an admin port of this machine: `python -m benchmarks.attackers PORT KIND ...`.
+"""Strangers at an admin port of this machine.
 
-Writes a line when all are at it, goes on until standard input ends or a minute is over, and writes
-what it has done. Each kind has an address of its own on the loopback, and goes nowhere else.
+`python -m benchmarks.processes.attackers PORT KIND ...` writes a line when all are at it, goes on
+until standard input ends or a minute is over, and writes what it has done. Each kind has an address
+of its own on the loopback, and goes nowhere else.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""Tables of the GPU's page from recorded runs: `python -m benchmarks.gpu_tables`."""
+"""Tables of the GPU's page from recorded runs: `python -m benchmarks.tables.gpu`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from benchmarks.tables import fill, markdown, recorded, verdict
+from benchmarks.tables.page import fill, markdown, recorded, verdict
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "notes" / "performance-gpu.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "notes" / "performance-gpu.md"
 
 #: The recorded runs: the model alone, and workers by how many there are.
 MODEL = "gpu-model"

@@ -1,4 +1,7 @@
-"""`nerstream run` with a tagger that does nothing: `python -m benchmarks.null_worker FLAGS`."""
+"""`nerstream run` with a tagger that does nothing.
+
+`python -m benchmarks.processes.null_worker FLAGS`
+"""
 
 from __future__ import annotations
 

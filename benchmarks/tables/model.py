@@ -1,14 +1,14 @@
-"""Tables and plots of the model's page from recorded runs: `python -m benchmarks.model_tables`."""
+"""Tables and plots of the model's page from recorded runs: `python -m benchmarks.tables.model`."""
 
 from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
 
-from benchmarks.tables import fill, markdown, recorded, verdict
+from benchmarks.tables.page import fill, markdown, recorded, verdict
 from consumer.bench.model.plot import plot
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 #: The recorded runs, by what the page calls them.
 RUNS = BUNDLED, BERT_BASE = "model-bundled", "model-bert-base"

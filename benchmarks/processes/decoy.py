@@ -1,4 +1,4 @@
-"""An admin port with no worker behind it: `python -m benchmarks.decoy`.
+"""An admin port with no worker behind it: `python -m benchmarks.processes.decoy`.
 
 Writes its port, and goes on until standard input ends.
 """

@@ -1,13 +1,14 @@
-"""The null worker whose outputs do not name their input: `python -m benchmarks.unnamed_worker`.
+"""The null worker whose outputs do not name their input.
 
-All else is as it is. What `benchmarks.source_header` holds the worker against.
+`python -m benchmarks.processes.unnamed_worker FLAGS`. All else is as it is. What
+`benchmarks.source_header` holds the worker against.
 """
 
 from __future__ import annotations
 
 import sys
 
-from benchmarks import null_worker
+from benchmarks.processes import null_worker
 from consumer.contracts.messages import Headers, Position
 from consumer.kafka.sink import kafka_sink
 

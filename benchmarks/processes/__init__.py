@@ -1,0 +1,1 @@
+"""Processes that the benchmarks measure, or measure with."""

@@ -1,0 +1,1 @@
+"""Tables and plots made of recorded results, for the pages that show them."""
