@@ -233,7 +233,7 @@ class ReleaseReason(StrEnum):
 
 
 class TransactionOutcome(StrEnum):
-    """How a transaction, or a group of messages under at_least_once, ended."""
+    """How a transaction, or a commit under at_least_once, ended."""
 
     COMMITTED = "committed"
     ABORTED = "aborted"

@@ -275,7 +275,7 @@ class Sink(Protocol):
         ...
 
     def begin(self) -> None:
-        """Open a transaction (exactly_once) or a group of messages (at_least_once).
+        """Open a transaction (exactly_once), or begin what is committed together (at_least_once).
 
         A commit may follow at once, of offsets alone.
         """

@@ -256,7 +256,7 @@ PARTITION_PROGRESS = _gauge(
 TRANSACTIONS = _counter(
     "nerstream_transactions_total",
     "transactions",
-    "Transactions, or groups of messages under `at_least_once`, by outcome.",
+    "Transactions, or commits under `at_least_once`, by outcome.",
     "`aborted` moves outside of rebalances.",
     labels=("outcome",),
     known=tuple(outcome.value for outcome in TransactionOutcome),
