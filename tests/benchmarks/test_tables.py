@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import gpu_tables, model_tables, tables
+from benchmarks.tables import gpu as gpu_tables
+from benchmarks.tables import model as model_tables
+from benchmarks.tables import page as tables
 from benchmarks.tables.worker import filled
 
 DOCS = Path(__file__).parents[2] / "docs"
