@@ -59,8 +59,9 @@ WORKERS ?= 6
 
 test: $(VENV)/.installed-dev ## every test, on Apache Kafka (WORKERS=6 processes at a time)
 	@bash tests/integration/kafka/install.sh $(KAFKA_DIR) --if-possible
-	@bash tests/integration/registry/install.sh $(REGISTRY_DIR) --if-possible
-	@bash tests/integration/prometheus/install.sh $(PROMETHEUS_DIR) --if-possible
+	@$(BIN)/python -m tests.integration.servers.kafka_warmed & warmed=$$!; \
+		bash tests/integration/registry/install.sh $(REGISTRY_DIR) --if-possible && \
+		bash tests/integration/prometheus/install.sh $(PROMETHEUS_DIR) --if-possible && wait $$warmed
 	@$(BIN)/python -m pytest -n $(WORKERS) --durations=20
 
 test-fast: $(VENV)/.installed-dev ## the tests that need neither Kafka nor seconds, in two minutes

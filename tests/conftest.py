@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 # of 3. Read when torch is imported, here and in every process that the tests start.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
+#: So many processes import the tests each for itself sooner than one does it for all.
+FEW = 2
+
 # Where Python may not keep what it has compiled, as in many containers, every process compiles
 # torch and transformers anew, which is half of the time that it takes to import them.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -183,6 +186,18 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.enable()
         # What compiled libraries would else miss when they are unloaded.
         atexit.register(gc.unfreeze)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
+    """Forks the processes of a parallel run, where there are more than a few."""
+    if len(specs) <= FEW or not sys.platform.startswith("linux"):
+        return
+    from tests.support.processes.warm_suite import WarmSuite
+
+    suite = WarmSuite(len(specs), config.args)
+    config.add_cleanup(suite.close)
+    specs[:] = [type(spec)(f"popen//python={suite.python}") for spec in specs]
 
 
 @pytest.hookimpl(optionalhook=True)

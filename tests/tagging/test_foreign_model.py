@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import pytest
 import torch
 from numpy.typing import NDArray
@@ -68,6 +67,9 @@ class Makers:
     """The model in ONNX Runtime."""
 
     def __init__(self, source: Path) -> None:
+        # Imported, it starts a thread, and what collects the tests is forked.
+        import onnxruntime
+
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         self._session = onnxruntime.InferenceSession(

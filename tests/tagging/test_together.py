@@ -36,7 +36,15 @@ OPTIONS: dict[str, Any] = {
     "tokenizer_processes": 0,
 }
 
-CASED, ROBERTA = str(tiny_folder()), str(tiny_folder("roberta"))
+
+def cased() -> str:
+    """A model's folder, made when a test asks for it first: not while tests are collected."""
+    return str(tiny_folder())
+
+
+def roberta() -> str:
+    """Another one's."""
+    return str(tiny_folder("roberta"))
 
 
 def load(models: dict[str, str], **changes: Any) -> Tagger | RoutedTagger:
@@ -57,32 +65,32 @@ def answers(tagger: Tagger | RoutedTagger, *languages: str) -> list[tuple[object
 
 
 def test_each_language_has_the_answers_of_its_model() -> None:
-    tagger = load({"en": CASED, "*": ROBERTA})
-    alone = {name: load({"*": name}) for name in (CASED, ROBERTA)}
+    tagger = load({"en": cased(), "*": roberta()})
+    alone = {name: load({"*": name}) for name in (cased(), roberta())}
     found = answers(tagger, "en", "de", "", "EN-GB")
     expected = {name: answers(one, "")[0] for name, one in alone.items()}
-    assert found == [expected[CASED], expected[ROBERTA], expected[ROBERTA], expected[CASED]]
-    assert expected[CASED] != expected[ROBERTA]
+    assert found == [expected[cased()], expected[roberta()], expected[roberta()], expected[cased()]]
+    assert expected[cased()] != expected[roberta()]
 
 
 def test_languages_that_name_one_model_share_it(tmp_path: Path) -> None:
-    wanted = find_models({"en": CASED, "de": ROBERTA, "fr": f"{CASED}/", "it": "bundled"})
+    wanted = find_models({"en": cased(), "de": roberta(), "fr": f"{cased()}/", "it": "bundled"})
     assert [one.languages for one in wanted] == [["en", "fr"], ["de"], ["it"]]
-    tagger = load({"en": CASED, "de": ROBERTA, "fr": f"{CASED}/"})
+    tagger = load({"en": cased(), "de": roberta(), "fr": f"{cased()}/"})
     assert isinstance(tagger, RoutedTagger)
     assert len(tagger.models) == 2
     link = tmp_path / "of-its-own"
-    link.symlink_to(CASED)
-    assert len(find_models({"en": CASED, "de": str(link)})) == 2, "who links it names it anew"
+    link.symlink_to(cased())
+    assert len(find_models({"en": cased(), "de": str(link)})) == 2, "who links it names it anew"
 
 
 def test_where_all_name_one_model_there_is_no_routing() -> None:
-    assert isinstance(load({"en": CASED, "*": CASED}), Tagger)
+    assert isinstance(load({"en": cased(), "*": cased()}), Tagger)
 
 
 def test_all_models_tokenise_in_the_same_processes() -> None:
-    plain = load({"en": CASED, "*": ROBERTA})
-    tagger = load({"en": CASED, "*": ROBERTA}, tokenizer_processes=1)
+    plain = load({"en": cased(), "*": roberta()})
+    tagger = load({"en": cased(), "*": roberta()}, tokenizer_processes=1)
     assert isinstance(tagger, RoutedTagger)
     assert tagger.encodings_at_once == 3
     assert answers(tagger, "en", "de", "en") == answers(plain, "en", "de", "en")
@@ -100,13 +108,14 @@ def test_all_models_tokenise_in_the_same_processes() -> None:
         ("dslim/bert-base-NER@abc123", ("dslim/bert-base-NER", "abc123")),
         ("dslim/bert-base-NER@refs/pr/3", ("dslim/bert-base-NER", "refs/pr/3")),
         ("bundled", ("bundled", "")),
-        pytest.param(CASED, (CASED, ""), id="a folder"),
+        pytest.param("{CASED}", ("{CASED}", ""), id="a folder"),
     ],
 )
 def test_a_reference_is_a_model_and_perhaps_a_revision(
     reference: str, expected: tuple[str, str]
 ) -> None:
-    assert split_reference(reference) == expected
+    reference, name = (text.format(CASED=cased()) for text in (reference, expected[0]))
+    assert split_reference(reference) == (name, expected[1])
 
 
 def test_a_folder_may_have_any_name(tmp_path: Path) -> None:
@@ -125,8 +134,8 @@ def test_a_folder_may_have_any_name(tmp_path: Path) -> None:
             "model bundled: it ships with nerstream and has no revisions; leave out @main",
         ),
         pytest.param(
-            f"{CASED}@v2",
-            f"model {CASED}: it is a local folder and has no revisions; leave out @v2",
+            "{CASED}@v2",
+            "model {CASED}: it is a local folder and has no revisions; leave out @v2",
             id="a folder with a revision",
         ),
         ("./nowhere", "model ./nowhere: no such folder"),
@@ -134,15 +143,15 @@ def test_a_folder_may_have_any_name(tmp_path: Path) -> None:
 )
 def test_a_model_that_cannot_be_is_named_with_its_language(reference: str, said: str) -> None:
     with pytest.raises(ModelError) as caught:
-        load({"en": CASED, "de": reference})
-    assert str(caught.value).startswith(f"models de: {said}")
+        load({"en": cased(), "de": reference.format(CASED=cased())})
+    assert str(caught.value).startswith(f"models de: {said.format(CASED=cased())}")
 
 
 def test_the_revision_that_was_found_is_the_one_that_is_loaded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A branch may move between the check and the loading."""
-    found = find_models({"en": CASED})[0].folder
+    found = find_models({"en": cased()})[0].folder
     asked: list[tuple[str, str]] = []
     loaded: list[tuple[str, str]] = []
 
@@ -176,10 +185,10 @@ def test_memory_for_all_of_them_is_asked_for_before_the_first_is_loaded(
     monkeypatch.setattr(memory_check, "free_memory", lambda _device: 200 * 2**10)
     monkeypatch.setattr(together, "load_tagger", never)
     with pytest.raises(ModelError) as caught:
-        load({"en": CASED, "fr": CASED, "de": "bundled"})
+        load({"en": cased(), "fr": cased(), "de": "bundled"})
     said = str(caught.value)
     assert "has 0.2 MiB of memory free" in said
-    assert f"en, fr: {CASED} takes 0." in said
+    assert f"en, fr: {cased()} takes 0." in said
     assert "de: bundled takes " in said
 
 
@@ -200,7 +209,7 @@ def test_each_model_counts_once_and_in_the_precision_in_which_it_stays(
     monkeypatch.setattr(memory_check, "free_memory", lambda _device: need)
     assert isinstance(load({"en": str(folder), "*": str(folder)}), Tagger)
     with pytest.raises(ModelError, match="give the worker more memory"):
-        load({"en": str(folder), "*": CASED})
+        load({"en": str(folder), "*": cased()})
 
 
 def test_models_are_loaded_one_after_the_other() -> None:
@@ -215,6 +224,6 @@ def test_a_system_that_does_not_tell_its_memory_is_no_hindrance(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(memory_check, "free_memory", lambda _device: None)
-    tagger = load({"en": CASED})
+    tagger = load({"en": cased()})
     assert isinstance(tagger, Tagger)
     assert tag(tagger, [article(0, SENTENCES[0])]).answers

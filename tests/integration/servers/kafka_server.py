@@ -25,6 +25,11 @@ ROOT = Path(__file__).resolve().parents[3]
 #: Where `make kafka` puts the jars.
 KAFKA_DIR = ROOT / ".kafka"
 
+#: What `kafka_warmed.py` leaves for later starts: classes as Java has read them, and the storage of
+#: a broker that was formatted and never started. Both may be missing.
+ARCHIVE = KAFKA_DIR / "classes.jsa"
+FORMATTED = KAFKA_DIR / "formatted"
+
 #: Large enough for an article of 10 MB and what the worker adds to it.
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 
@@ -94,6 +99,16 @@ def find_java() -> str:
     return found
 
 
+def archived() -> list[str]:
+    """Options by which Java reads Kafka's classes from the archive; `-cp` must name the same jars.
+
+    One that does not fit, as after a change of Java, is left aside without a word.
+    """
+    if not ARCHIVE.exists():
+        return []
+    return [f"-XX:SharedArchiveFile={ARCHIVE}", "-Xlog:cds=off,cds+dynamic=off"]
+
+
 def _has_memory() -> bool:
     try:
         return shutil.disk_usage(_MEMORY).free >= _MEMORY_BYTES
@@ -111,6 +126,11 @@ def free_ports(count: int) -> list[int]:
     finally:
         for one in sockets:
             one.close()
+
+
+def _random_id() -> str:
+    """As Kafka writes one. One that began with a hyphen would be taken for an option."""
+    return "k" + urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]
 
 
 class KafkaServer:
@@ -146,8 +166,7 @@ class KafkaServer:
         self._overrides = dict(config or {})
         self._joins = joins
         self._in_memory = in_memory
-        # One that began with a hyphen would be taken for an option.
-        self._cluster_id = "k" + urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]
+        self._cluster_id = _random_id()
         if joins is not None:
             self._cluster_id = joins._cluster_id
         self._proxy_port = proxy_port
@@ -186,6 +205,21 @@ class KafkaServer:
         properties = self._properties(self._folder)
         lines = "".join(f"{name}={value}\n" for name, value in properties.items())
         self._config_file.write_text(lines)
+        self.format(java, self._folder / "data")
+        self._launch()
+        return self
+
+    def format(self, java: str, data: Path) -> None:
+        """Kafka's own empty storage: as it was formatted once, or anew, which takes a second."""
+        if FORMATTED.exists() and self._joins is None:
+            shutil.copytree(FORMATTED, data)
+            lines = (data / "meta.properties").read_text().splitlines()
+            own = {"cluster.id": self._cluster_id, "directory.id": _random_id()}
+            parts = (line.partition("=") for line in lines)
+            (data / "meta.properties").write_text(
+                "".join(f"{name}{equals}{own.get(name, value)}\n" for name, equals, value in parts)
+            )
+            return
         done = subprocess.run(
             [
                 *(*self._command(java), "kafka.tools.StorageTool", "format"),
@@ -197,8 +231,6 @@ class KafkaServer:
         )
         if done.returncode != 0:
             raise RuntimeError(f"kafka-storage format failed:\n{done.stdout}{done.stderr}")
-        self._launch()
-        return self
 
     def stop(self) -> None:
         """Shut the broker down in an orderly way and remove its data."""
@@ -289,7 +321,7 @@ class KafkaServer:
         }
 
     def _command(self, java: str) -> list[str]:
-        return [java, *self._jvm, "-cp", str(KAFKA_DIR / "libs" / "*")]
+        return [java, *archived(), *self._jvm, "-cp", str(KAFKA_DIR / "libs" / "*")]
 
     def _launch(self) -> None:
         assert self._folder is not None, "the broker was never started"

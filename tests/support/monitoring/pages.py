@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.integration.servers.kafka_server import KAFKA_DIR, ROOT
+from tests.integration.servers.kafka_server import KAFKA_DIR, ROOT, archived
 from tests.integration.servers.prometheus_server import PROMETHEUS_DIR
 
 #: Kafka's scripts, and the class that each of them starts.
@@ -97,7 +97,8 @@ class Place:
         for name, starts in KAFKA_SCRIPTS.items():
             script = self._bin / name
             script.write_text(
-                f"#!/bin/bash\nexec java {_JVM} -cp '{KAFKA_DIR}/libs/*' {starts} \"$@\"\n"
+                f"#!/bin/bash\nexec java {' '.join(archived())} {_JVM}"
+                f" -cp '{KAFKA_DIR}/libs/*' {starts} \"$@\"\n"
             )
             script.chmod(0o755)
         (folder / "deploy").symlink_to(ROOT / "deploy")

@@ -41,7 +41,8 @@ def _import(what: str) -> None:
     import tests.faults.workers.device_worker  # noqa: F401
 
 
-def _only_thread() -> bool:
+def only_thread() -> bool:
+    """Whether this process may be forked: no other thread can hold a lock."""
     return sum(1 for _ in Path("/proc/self/task").iterdir()) == 1
 
 
@@ -54,13 +55,13 @@ def _serve(channel: socket.socket) -> dict[str, Any] | None:
         body = channel.recv(struct.unpack("!I", head)[0], socket.MSG_WAITALL)
         wanted: dict[str, Any] = json.loads(body)
         # A lock that another thread holds at the fork would stay locked in the child.
-        assert _only_thread(), "something that was imported has started a thread"
+        assert only_thread(), "something that was imported has started a thread"
         between = os.fork()
         if between == 0:
             # The child of a process that has ended goes to the one that asked.
             if os.fork() != 0:
                 os._exit(0)
-            _settle(wanted, streams)
+            settle(wanted, streams)
             channel.sendall(struct.pack("!I", os.getpid()))
             channel.close()
             return wanted
@@ -69,7 +70,7 @@ def _serve(channel: socket.socket) -> dict[str, Any] | None:
             os.close(stream)
 
 
-def _settle(wanted: dict[str, Any], streams: list[int]) -> None:
+def settle(wanted: dict[str, Any], streams: list[int]) -> None:
     """Be what was asked for: a child of that process, with these streams, variables, folder."""
     while os.getppid() != wanted["parent"]:
         time.sleep(0.0002)
