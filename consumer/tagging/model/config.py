@@ -46,7 +46,23 @@ def read_config(name: str, folder: Path) -> Mapping[str, Any]:
     _check_architecture(name, config)
     check_no_code(name, CONFIG, config)
     check_sizes(name, CONFIG, config)
+    _check_quantized(name, config)
     return config
+
+
+def _check_quantized(name: str, config: Mapping[str, Any]) -> None:
+    """Refuse weights that only another library can read."""
+    said = config.get("quantization_config")
+    if said is None:
+        return
+    method = said.get("quant_method") if isinstance(said, dict) else said
+    by = f" by {method[:40]}" if isinstance(method, str) and method else ""
+    raise ModelError(
+        f"model {name}: its {CONFIG} says that its weights are quantized{by} "
+        "(quantization_config), and only whole ones are read; choose the model that it was made "
+        "from, which --dtype int8 quantizes here, or remove quantization_config where its weights "
+        "are float32, float16 or bfloat16"
+    )
 
 
 def has_model(folder: Path) -> bool:
@@ -95,8 +111,8 @@ def labels_in(name: str, config: Mapping[str, Any]) -> dict[int, str]:
         labels[int(number)] = label
     if sorted(labels) != list(range(len(id2label))):
         raise ModelError(f"{key} must number the labels from 0 without gaps; {example}")
-    count = config.get("num_labels")
-    if count is not None and count != len(labels):
+    count = config.get("num_labels", len(labels))
+    if count != len(labels):
         raise ModelError(
             f"{key} names {len(labels)} labels, num_labels says {json.dumps(count)}; remove "
             "num_labels, or correct the one that is wrong"
@@ -114,6 +130,7 @@ def read_tokenizer_config(name: str, folder: Path) -> Mapping[str, Any]:
         return {}
     config = read_json(name, folder / TOKENIZER_CONFIG)
     check_no_code(name, TOKENIZER_CONFIG, config)
+    _check_tokenizer_config(name, config)
     longest = config.get("model_max_length")
     is_number = type(longest) in (int, float)
     if longest is not None and not (is_number and longest >= 1):
@@ -123,6 +140,28 @@ def read_tokenizer_config(name: str, folder: Path) -> Mapping[str, Any]:
             "number of tokens without quotes, such as 512"
         )
     return config
+
+
+def _check_tokenizer_config(name: str, config: Mapping[str, Any]) -> None:
+    """Refuse what the library would stumble over, in words about something else."""
+    key = f"model {name}: %s in its {TOKENIZER_CONFIG} is %s; %s"
+    kind = config.get("tokenizer_class")
+    if kind is not None and not isinstance(kind, str):
+        right = 'it must be a name, such as "BertTokenizerFast", or be left out'
+        raise ModelError(key % ("tokenizer_class", json_kind(kind), right))
+    for side in ("padding_side", "truncation_side"):
+        if config.get(side, "right") not in ("left", "right"):
+            shown = json.dumps(config[side])[:40]
+            raise ModelError(key % (side, shown, 'it must be "right" or "left"'))
+    added = config.get("added_tokens_decoder", {})
+    right = 'it must give numbers their tokens, {"0": {"content": "[PAD]", ...}, ...}'
+    if not isinstance(added, dict):
+        raise ModelError(key % ("added_tokens_decoder", json_kind(added), right))
+    for number, token in added.items():
+        content = token.get("content") if isinstance(token, dict) else None
+        if not number.isdecimal() or not isinstance(content, str):
+            shown = f"wrong at {number[:20]!r}"
+            raise ModelError(key % ("added_tokens_decoder", shown, right))
 
 
 def _check_architecture(name: str, config: Mapping[str, Any]) -> None:

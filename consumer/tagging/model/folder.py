@@ -27,7 +27,7 @@ from consumer.tagging.model.guard.checksum import (
     check_is_fixed,
     sha256_of,
 )
-from consumer.tagging.model.guard.folder_files import READ_FILES, check_files, pickled_in
+from consumer.tagging.model.guard.folder_files import READ_FILES, check_files
 from consumer.tagging.model.guard.hub_answers import (
     broken_off,
     check_downloaded,
@@ -35,6 +35,7 @@ from consumer.tagging.model.guard.hub_answers import (
     other_size,
     tell_of_answer,
 )
+from consumer.tagging.model.guard.other_formats import no_weights, no_weights_on_hub
 from consumer.tagging.model.weights import INDEX
 
 #: The name of the model that ships with the package, and where it lies.
@@ -190,7 +191,8 @@ def _hub(name: str, revision: str) -> ModelFolder:
         told = tell_of_answer(name, error) or broken_off(name, first_line(error))
         raise ModelError(told) from error
     if not any(path.glob("*.safetensors")):
-        raise ModelError(_no_weights(name, path))
+        adapter = (path / ADAPTER_CONFIG).is_file()
+        raise ModelError(adapter_alone(name, path) if adapter else no_weights_on_hub(name))
     return ModelFolder(name, path, path.name)
 
 
@@ -259,11 +261,4 @@ def _no_weights(name: str, folder: Path) -> str:
             f"model {name}: all files of weights that its {INDEX} names are missing; copy or "
             "download them"
         )
-    pickled = pickled_in(folder)
-    has = f" but {', '.join(pickled)}" if pickled else ""
-    return (
-        f"model {name}: it has no weights as safetensors (*.safetensors){has}, and no others are "
-        "loaded, since unpickling can run code; save it once as such, where you trust it: "
-        "transformers.AutoModelForTokenClassification.from_pretrained(FOLDER)"
-        ".save_pretrained(FOLDER)"
-    )
+    return no_weights(name, folder)

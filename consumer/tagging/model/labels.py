@@ -67,8 +67,11 @@ _BEGIN_OR_INSIDE = tuple(
     )
 )
 
-#: Labels that an error names.
-_SHOWN = 4
+#: Quotes around a label, with what Python writes in front of bytes.
+_QUOTED = re.compile(r"[bu]?(['\"`])(?P<label>.*)\1")
+
+#: Labels that an error names, and letters of each.
+_SHOWN, _SHOWN_LETTERS = 4, 40
 
 
 class _Read(NamedTuple):
@@ -122,7 +125,7 @@ def read_labels(id2label: Mapping[int, str], model: str) -> Labels:
         raise ModelError(
             f"model {model}: id2label in its config.json must number the labels from 0"
         )
-    labels = [_clean(id2label[index]) for index in range(count)]
+    labels = _bare([_clean(id2label[index]) for index in range(count)])
     outside = _outside(labels)
     names = [label for label in dict.fromkeys(labels) if label not in outside]
     _check_names(labels, names, model)
@@ -160,6 +163,13 @@ def _clean(label: str) -> str:
     text = unicodedata.normalize("NFKC", label)
     seen = [place for place, character in enumerate(text) if not _is_unseen(character)]
     return text[seen[0] : seen[-1] + 1] if seen else ""
+
+
+def _bare(labels: Sequence[str]) -> list[str]:
+    """The labels without quotes that stand around all of them, as Python writes a text."""
+    quoted = [_QUOTED.fullmatch(label) for label in labels]
+    matches = [match for match in quoted if match is not None]
+    return [match["label"] for match in matches] if len(matches) == len(labels) else [*labels]
 
 
 def _is_unseen(character: str) -> bool:
@@ -279,4 +289,8 @@ def _ambiguous(name: str, model: str) -> ModelError:
 
 
 def _shown(names: Sequence[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+    shown = [
+        name if len(name) <= _SHOWN_LETTERS else f"{name[:_SHOWN_LETTERS]}..."
+        for name in names[:_SHOWN]
+    ]
+    return ", ".join(shown) + (", ..." if len(names) > _SHOWN else "")

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 import transformers
-from transformers import CONFIG_MAPPING, AutoConfig
+from transformers import CONFIG_MAPPING
 
 from consumer.contracts.errors import ModelError, first_line
 from consumer.tagging.model.bert import load_bert
@@ -37,7 +37,12 @@ def load_config(name: str, folder: Path, said: Mapping[str, Any]) -> Any:
             "of a model's own is run; choose a model of a family that it knows"
         )
     try:
-        return AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+        # The precision of the file says nothing here: the setting does. The library would refuse
+        # one that torch has no name for, such as "auto".
+        kept = {key: value for key, value in said.items() if key not in ("dtype", "torch_dtype")}
+        config = CONFIG_MAPPING[said["model_type"]].from_dict(kept)
+        config.name_or_path = str(folder)
+        return config
     except Exception as error:  # what it raises depends on what is wrong
         raise ModelError(
             f"model {name}: its config.json cannot be used ({_one_line(error)}); correct it, or "
@@ -79,6 +84,7 @@ def load_network(
         if planned is not None:
             check_network(name, planned, weights.shapes)
         network, report = load_modules(str(folder), config, weights, dtype)
+        _check_positions(name, network)
     except ModelError:
         raise
     except Exception as error:  # what it raises depends on the file that is wrong
@@ -113,6 +119,18 @@ def load_network(
         weight.data = weight.data.clone()
     _check_finite(name, network)
     return network
+
+
+def _check_positions(name: str, network: torch.nn.Module) -> None:
+    """Refuse a configuration without the padding token that positions are counted from."""
+    for module in network.modules():
+        counts = hasattr(module, "padding_idx") and not isinstance(module, torch.nn.Embedding)
+        if counts and module.padding_idx is None:
+            raise ModelError(
+                f"model {name}: its config.json says no pad_token_id, and models of its family "
+                "count positions from it; write the number that its tokenizer has for the padding "
+                "token, 1 in most"
+            )
 
 
 def _planned(config: Any) -> torch.nn.Module | None:

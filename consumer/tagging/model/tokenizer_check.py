@@ -106,7 +106,8 @@ def check_vocabulary(
         for token_id, token in tokenizer.get_added_tokens_decoder().items()
         if token.special and token_id not in window_ids
     }
-    highest = max(ids - unused, default=-1)
+    # What stands around each window may be written there by its number alone.
+    highest = max((ids - unused).union(window_ids), default=-1)
     if highest >= embeddings:
         raise ModelError(
             f"model {name}: its tokenizer counts to token {highest}, its weights know {embeddings} "

@@ -19,25 +19,33 @@ from transformers.models.auto.tokenization_auto import (
 
 from consumer.contracts.errors import ModelError, first_line
 from consumer.tagging.model.config import TOKENIZER_CONFIG
-from consumer.tagging.model.files import read_bytes, read_json
+from consumer.tagging.model.files import json_kind, read_bytes, read_json
 from consumer.tagging.model.folder import BUNDLED_FOLDER
 from consumer.tagging.model.guard.checksum import sha256_of
 from consumer.tagging.model.guard.tokenizer import check_tokenizer, has_expressions
 from consumer.tagging.model.guard.trial import try_expressions
 from consumer.tagging.model.tokenizer_check import CASED_SHARE
 
+#: The class of what Rust raises where it has no error for it; it cannot be imported.
+PANIC = "PanicException"
+
 #: The one file that holds a whole tokenizer.
 TOKENIZER = "tokenizer.json"
 
 #: JSON files beside it, read by the library where they are there.
-_BESIDE = ("special_tokens_map.json", "added_tokens.json")
+_ADDED = "added_tokens.json"
+_BESIDE = ("special_tokens_map.json", _ADDED)
 
 #: Files that a tokenizer may be made from, to name those that are there.
 _SOURCES = ("vocab.txt", "vocab.json", "merges.txt", "bpe.codes", "*.model")
 
 
 def load_tokenizer(
-    name: str, folder: Path, config: Mapping[str, Any], tokenizer_config: Mapping[str, Any]
+    name: str,
+    folder: Path,
+    config: Mapping[str, Any],
+    tokenizer_config: Mapping[str, Any],
+    read: Any = None,
 ) -> Any:
     """The fast tokenizer of a model.
 
@@ -45,6 +53,7 @@ def load_tokenizer(
         name: the model, for errors.
         folder: where it lies.
         config, tokenizer_config: what its two configurations say.
+        read: transformers' configuration of the model; None has it read once more.
 
     Raises:
         ModelError: it has none, or a file that it is made from is missing or not what it should be.
@@ -52,9 +61,13 @@ def load_tokenizer(
     options = tokenizer_options(name, folder, config, tokenizer_config)
     try:
         tokenizer = AutoTokenizer.from_pretrained(
-            folder, trust_remote_code=False, local_files_only=True, **options
+            folder, config=read, trust_remote_code=False, local_files_only=True, **options
         )
-    except Exception as error:  # what it raises depends on the tokenizer's class
+    except BaseException as error:  # what it raises depends on the tokenizer's class
+        if not isinstance(error, Exception) and type(error).__name__ != PANIC:
+            raise
+        if (contradicts := _contradiction(name, folder, tokenizer_config)) is not None:
+            raise ModelError(contradicts) from error
         raise ModelError(
             f"model {name}: its tokenizer cannot be made from {_shown(folder)} "
             f"({first_line(error)}); put a {TOKENIZER} that belongs to the model beside its weights"
@@ -65,6 +78,24 @@ def load_tokenizer(
             f"{type(tokenizer).__name__}); add a {TOKENIZER} to it"
         )
     return tokenizer
+
+
+def _contradiction(name: str, folder: Path, tokenizer_config: Mapping[str, Any]) -> str | None:
+    """What to say where the class that the configuration names makes its pieces in another way than
+    the tokenizer's own document; None where it does not, as far as known."""
+    if not (folder / TOKENIZER).exists():
+        return None
+    kind = tokenizer_config.get("tokenizer_class")
+    usual = getattr(tokenizer_class_from_name(kind), "model", None) if kind else None
+    model = read_json(name, folder / TOKENIZER).get("model")
+    has = model.get("type") if isinstance(model, dict) else None
+    if usual is None or not isinstance(has, str) or has == usual.__name__:
+        return None
+    return (
+        f"model {name}: its {TOKENIZER_CONFIG} names the class {kind}, which makes pieces by "
+        f"{usual.__name__}, and its {TOKENIZER} makes them by {has[:40]}; put both files of the "
+        "same tokenizer beside the weights, or write PreTrainedTokenizerFast as tokenizer_class"
+    )
 
 
 def tokenizer_options(
@@ -83,7 +114,10 @@ def tokenizer_options(
     _check_roles(name, TOKENIZER_CONFIG, tokenizer_config)
     for file in _BESIDE:
         if (folder / file).exists():
-            _check_roles(name, file, read_json(name, folder / file))
+            beside = read_json(name, folder / file)
+            _check_roles(name, file, beside)
+            if file == _ADDED:
+                _check_added(name, beside)
     if (folder / TOKENIZER).exists():
         document = read_json(name, folder / TOKENIZER)
         check_tokenizer(name, TOKENIZER, document)
@@ -127,6 +161,16 @@ def _check_roles(name: str, file: str, said: Mapping[str, Any]) -> None:
             raise ModelError(
                 f"model {name}: {role} in its {file} is an empty text; write the token that the "
                 "tokenizer has for it, or null"
+            )
+
+
+def _check_added(name: str, said: Mapping[str, Any]) -> None:
+    """Refuse tokens without a number, of which the library says nothing that helps."""
+    for token, number in said.items():
+        if type(number) is not int or number < 0:
+            raise ModelError(
+                f"model {name}: its {_ADDED} gives the token {token[:40]!r} {json_kind(number)} "
+                "for a number; copy or download it again, or remove it"
             )
 
 

@@ -32,6 +32,14 @@ _OTHER_HEADS = (
     *("logits_proj.", "sequence_summary.", "crf."),
 )
 
+#: Parts under any name that compute something between encoder and labels, or, in the last, in the
+#: encoder: relative positions, which transformers has no more.
+_OTHER_PARTS = re.compile(
+    r"(^|\.)((?:bi_?|\w+_)?(?:lstm|gru|rnn)\d*|\w*crf\w*|(?:start_|end_)?transitions|transition_matrix"
+    r"|(?:start|end)_(?:fc|logits|layer)|\w*biaffine\w*|span_\w+|distance_embedding)(\.|$)",
+    re.IGNORECASE,
+)
+
 #: Parts of an adapter that was not merged into the weights; transformers leaves them out.
 _ADAPTER = re.compile(r"\.(lora_[A-Za-z]+|base_layer|modules_to_save|ia3_l)(\.|$)")
 
@@ -102,7 +110,9 @@ def check_kind(name: str, weights: ModelWeights) -> None:
             f"model {name}: its weights hold an adapter that was not merged into them ({adapter}); "
             "merge it once, with model.merge_and_unload().save_pretrained(FOLDER)"
         )
-    others = [key for key in weights.shapes if key.startswith(_OTHER_HEADS)]
+    others = [
+        key for key in weights.shapes if key.startswith(_OTHER_HEADS) or _OTHER_PARTS.search(key)
+    ]
     if _HEADS[0] in weights.shapes:
         # One of several layers, of which transformers would take the last alone.
         known = (_HEADS[0], "classifier.bias")

@@ -22,6 +22,8 @@ class FakeHub(BaseHTTPRequestHandler):
     COMMIT = "0123456789abcdef0123456789abcdef01234567"
     #: What the repository holds beside the tiny model: weights that must not be fetched.
     EXTRA = ("pytorch_model.bin", "onnx/config.json")
+    #: What it lacks of the tiny model.
+    LACKS: ClassVar[frozenset[str]] = frozenset()
     asked: ClassVar[list[str]] = []
 
     def do_HEAD(self) -> None:
@@ -30,7 +32,7 @@ class FakeHub(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = urlsplit(self.path).path
         self.asked.append(path)
-        names = [file.name for file in tiny_folder().iterdir()]
+        names = [file.name for file in tiny_folder().iterdir() if file.name not in self.LACKS]
         if path == "/api/models/some/tagger/revision/main":
             self._answer({"id": "some/tagger", "sha": self.COMMIT})
         elif path == f"/api/models/some/tagger/revision/{self.COMMIT}":
@@ -80,6 +82,12 @@ class FakeHub(BaseHTTPRequestHandler):
 
     def log_message(self, *_arguments: object) -> None:
         """Say nothing."""
+
+
+class PickledHub(FakeHub):
+    """Weights are there as a pickle alone."""
+
+    LACKS = frozenset({"model.safetensors"})
 
 
 class PortalHub(FakeHub):

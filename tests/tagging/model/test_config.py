@@ -23,6 +23,7 @@ from tests.support.models.tiny_models import (
     SENTENCES,
     entities_of,
     tiny_folder,
+    tiny_tagger,
 )
 
 
@@ -133,3 +134,51 @@ def test_an_attention_that_is_no_name_is_left_to_the_library(make: Callable[...,
     assert entities_of(tagger_of(folder), SENTENCES[0]) == entities_of(
         tagger_of(tiny_folder()), SENTENCES[0]
     )
+
+
+@pytest.mark.parametrize("family", ["bert-cased", "xlm-roberta"])
+@pytest.mark.parametrize("key", ["dtype", "torch_dtype"])
+@pytest.mark.parametrize("value", ["auto", "torch.float16", "nonsense", None, ["float16"]])
+def test_the_precision_of_a_configuration_says_nothing(
+    make: Callable[..., Path], family: str, key: str, value: Any
+) -> None:
+    folder = make(family)
+    change(folder, dtype=..., torch_dtype=...)
+    change(folder, **{key: value})
+    assert entities_of(tagger_of(folder), SENTENCES[0]) == entities_of(
+        tiny_tagger(family), SENTENCES[0]
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "by"),
+    [
+        ({"quant_method": "gptq", "bits": 4}, " by gptq"),
+        ({"quant_method": "bitsandbytes", "load_in_4bit": True}, " by bitsandbytes"),
+        ({"load_in_8bit": True}, ""),
+        ({}, ""),
+        ("int8", " by int8"),
+    ],
+)
+def test_quantized_weights_are_refused(make: Callable[..., Path], value: Any, by: str) -> None:
+    folder = make()
+    change(folder, quantization_config=value)
+    assert refusal(folder) == (
+        f"its config.json says that its weights are quantized{by} (quantization_config), and only "
+        "whole ones are read; choose the model that it was made from, which --dtype int8 "
+        "quantizes here, or remove quantization_config where its weights are float32, float16 or "
+        "bfloat16"
+    )
+
+
+def test_a_missing_padding_token_that_positions_are_counted_from_is_named(
+    make: Callable[..., Path],
+) -> None:
+    folder = make("roberta")
+    change(folder, pad_token_id=None)
+    assert refusal(folder).startswith(
+        "its config.json says no pad_token_id, and models of its family count positions from it"
+    )
+    without = make("bert-cased")
+    change(without, pad_token_id=None)
+    assert load(without).pad_id == 0

@@ -102,6 +102,25 @@ def test_white_space_at_the_edges_of_a_label_is_none_of_it() -> None:
     assert (labels.types, labels.outside) == (("PER",), ("O",))
 
 
+@pytest.mark.parametrize("written", ["'{}'", '"{}"', "`{}`", "b'{}'", "u'{}'"])
+def test_quotes_around_all_labels_are_none_of_them(written: str) -> None:
+    names = ("O", "B-PER", "I-PER")
+    labels = read_labels({n: written.format(name) for n, name in enumerate(names)}, "M")
+    assert (labels.types, labels.outside) == (("PER",), ("O",))
+
+
+def test_quotes_around_some_labels_belong_to_them() -> None:
+    labels = read_labels(dict(enumerate(("O", "'t", "'title'"))), "M")
+    assert labels.types == ("'t", "'title'")
+
+
+def test_a_long_label_is_shown_by_its_beginning() -> None:
+    with pytest.raises(
+        ModelError, match=r"none of its labels \(Px{39}\.\.\., Qx{39}\.\.\.\) is for"
+    ):
+        read_labels({0: "P" + "x" * 5_000, 1: "Q" + "x" * 5_000}, "M")
+
+
 def test_a_space_may_stand_between_letter_and_type() -> None:
     labels = read_labels({0: "O", 1: "B PER", 2: "I PER", 3: "B - LOC", 4: "I - LOC"}, "m")
     assert as_iob2(labels) == ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]

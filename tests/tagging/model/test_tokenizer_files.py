@@ -15,6 +15,7 @@ from consumer.tagging.model.loaded_model import LoadedModel
 from tests.support.models.spoiled_folders import (
     BROKEN,
     POINTER,
+    change,
     load,
     refusal,
     spoil,
@@ -251,3 +252,50 @@ def test_a_document_without_its_merges_is_refused(make: Callable[..., Path]) -> 
     document["model"]["merges"] = []
     (folder / "tokenizer.json").write_text(json.dumps(document))
     assert refusal(folder).startswith("its tokenizer never uses most of its own pieces")
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"tokenizer_class": 5}, "tokenizer_class in its tokenizer_config.json is a number; it"),
+        ({"padding_side": "middle"}, 'is "middle"; it must be "right" or "left"'),
+        ({"truncation_side": None}, 'is null; it must be "right" or "left"'),
+        ({"added_tokens_decoder": "x"}, "is a text; it must give numbers their tokens"),
+        ({"added_tokens_decoder": {"x": {"content": "<a>"}}}, "is wrong at 'x'; it must give"),
+        ({"added_tokens_decoder": {"5": "<a>"}}, "is wrong at '5'; it must give"),
+        (
+            {"tokenizer_class": "XLMRobertaTokenizer"},
+            "names the class XLMRobertaTokenizer, which makes pieces by Unigram, and its "
+            "tokenizer.json makes them by WordPiece; put both files of the same tokenizer",
+        ),
+    ],
+)
+def test_a_tokenizer_s_configuration_that_cannot_be_followed_is_named(
+    make: Callable[..., Path], values: dict[str, Any], says: str
+) -> None:
+    folder = make()
+    change(folder, "tokenizer_config.json", **values)
+    assert says in refusal(folder)
+
+
+def test_an_added_token_without_a_number_is_named(make: Callable[..., Path]) -> None:
+    folder = make()
+    (folder / "added_tokens.json").write_text('{"<x>": "a"}')
+    assert refusal(folder).startswith("its added_tokens.json gives the token '<x>' a text for a")
+
+
+def test_a_document_whose_windows_ask_for_embeddings_that_are_not_there_is_refused(
+    make: Callable[..., Path],
+) -> None:
+    folder = make()
+    document = json.loads((folder / "tokenizer.json").read_text())
+    document["post_processor"]["special_tokens"]["[CLS]"]["ids"] = [99_999]
+    (folder / "tokenizer.json").write_text(json.dumps(document))
+    assert refusal(folder).startswith("its tokenizer counts to token 99999, its weights know")
+
+
+def test_a_document_that_the_library_panics_at_is_named(make: Callable[..., Path]) -> None:
+    folder = make("xlm-roberta")
+    empty = {"type": "Precompiled", "precompiled_charsmap": ""}
+    change(folder, "tokenizer.json", normalizer=empty)
+    assert refusal(folder).startswith("its tokenizer cannot be made from tokenizer.json (Precompi")

@@ -25,6 +25,7 @@ from tests.support.models.tiny_models import (
     SENTENCES,
     entities_of,
     tiny_folder,
+    tiny_tagger,
 )
 
 
@@ -248,3 +249,34 @@ def test_a_merged_model_may_still_have_its_adapter_beside_it(make: Callable[...,
         json.dumps({"peft_type": "LORA", "base_model_name_or_path": "bert-base-cased"})
     )
     assert load(folder).info.types == ("LOC", "MISC", "ORG", "PER")
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        *("transitions", "crf_layer.transitions", "my_crf.start_transitions"),
+        *("lstm.weight_ih_l0", "bilstm.weight_ih_l0", "bi_gru.weight_hh_l0", "rnn1.weight_ih_l0"),
+        *("start_fc.weight", "biaffine.weight", "span_classifier.weight"),
+        "bert.encoder.layer.0.attention.self.distance_embedding.weight",
+    ],
+)
+def test_weights_of_a_part_that_would_be_left_out_are_refused(
+    make: Callable[..., Path], part: str
+) -> None:
+    path = make() / "model.safetensors"
+    save_file({**load_file(path), part: torch.zeros(9, 9)}, path, {"format": "pt"})
+    assert refusal(path.parent).startswith(
+        f"its weights have a part that no token classifier of transformers has ({part}), so"
+    )
+
+
+def test_weights_of_a_head_from_before_the_training_may_be_left_out(
+    make: Callable[..., Path],
+) -> None:
+    path = make() / "model.safetensors"
+    parts = ("bert.pooler.dense.bias", "cls.predictions.bias", "loss_fct.weight")
+    more = {part: torch.zeros(9) for part in parts}
+    save_file({**load_file(path), **more}, path, {"format": "pt"})
+    assert entities_of(tagger_of(path.parent), SENTENCES[0]) == entities_of(
+        tiny_tagger(), SENTENCES[0]
+    )

@@ -16,6 +16,7 @@ from tests.support.servers.fake_hub import (
     NamelessHub,
     OddHub,
     OtherHub,
+    PickledHub,
     PortalForFiles,
     PortalHub,
     ShortHub,
@@ -63,6 +64,7 @@ def find(kind: type[FakeHub], home: Path, revision: str = "") -> str:
         (PortalForFiles, "that has another digest than it announced"),
         (OtherHub, "that has another digest than it announced"),
         (ShortHub, "that has another digest than it announced"),
+        (PickledHub, "its repository has no weights as safetensors (*.safetensors), and no others"),
         (CutHub, "the download from HUB broke off (peer closed connection"),
     ],
 )
