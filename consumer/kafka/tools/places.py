@@ -48,8 +48,8 @@ class Places(Closing):
             {
                 "group.id": settings.group_id,
                 "enable.auto.commit": False,
-                # One that reads committed messages only gets no offsets of the group while a
-                # transaction holds any, and no ends behind an open one.
+                # A client that reads committed messages only gets no offsets of the group while a
+                # transaction holds any of them, and no ends behind an open transaction.
                 "isolation.level": "read_uncommitted",
             },
         )

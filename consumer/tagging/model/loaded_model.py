@@ -195,7 +195,7 @@ def load_from_folder(
 
 
 def _check_memory(name: str, weights: ModelWeights, dtype: torch.dtype) -> None:
-    """Refuse weights that this machine has no memory for; on their way to a GPU they come by."""
+    """Refuse weights that this machine has no memory for. Those for a GPU pass through it too."""
     needed = sum(prod(shape) for shape in weights.shapes.values()) * dtype.itemsize
     free = free_host_memory()
     if free is not None and needed > free:

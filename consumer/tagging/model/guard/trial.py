@@ -36,7 +36,7 @@ _PATIENCE_S = 600.0
 _REPEATED = ("a", "A", "0", " ", "\n", ".", "-", "'", "_", "x ", "a1", "é", "中", "👍", "ab ", "\t")
 _ENDS = ("", "!", "\n", "\0", "b")
 
-#: Letters of the expressions themselves that are repeated, and that end a text behind a gap: an
+#: How many of the expressions' own letters are repeated, and how many end a text behind a gap. An
 #: engine that misses a letter it needs does not even begin.
 _OWN_REPEATED, _OWN_ENDS = 40, 4
 
