@@ -345,7 +345,7 @@ WORK = {
         "{folder}/x",
     ],
     "average": ["average", "bundled", "bundled", "--dev", "{conll}", "--output", "{folder}/y"],
-    "bench": ["bench", "model", "--model", "bundled", "--rows", "ours", "--seconds", "1"],
+    "bench": ["bench", "model", "--model", "bundled", "--number", "1", "--no-peers"],
 }
 
 
