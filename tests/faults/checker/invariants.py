@@ -32,7 +32,7 @@ class Evidence:
     Attributes:
         count: messages that were fed.
         feed: what they were, and where they were written.
-        positions: of each of them.
+        positions: of each of them, but for those of `may_skip` that stand nowhere.
         outputs, letters: topic names of the enriched messages and of the dead letters.
         seen: outcomes as the reader saw them during the run, in the order of each partition.
         records: the same topics read anew in the end, `read_committed`, by topic.
@@ -40,7 +40,9 @@ class Evidence:
         committed: the group's offsets in the end; ends: those of the input topics.
         open_transactions: for each output topic, messages beyond the last stable offset.
         exactly_once: whether no input may have two outcomes.
-        may_skip: inputs that may lack an outcome, since retention removed them unread.
+        may_skip: inputs that may lack an outcome, since they were removed unread.
+        gone_with: for each time that the input topics were made again, the inputs that went with
+            the old ones.
         may_be_too_large: whether a long article may be a dead letter instead.
         two_models: whether the workers had two models.
     """
@@ -58,6 +60,7 @@ class Evidence:
     open_transactions: Mapping[str, int]
     exactly_once: bool = True
     may_skip: frozenset[int] = frozenset()
+    gone_with: tuple[frozenset[int], ...] = ()
     may_be_too_large: bool = False
     two_models: bool = False
 
@@ -89,11 +92,12 @@ _KINDS = {
 
 def check(evidence: Evidence) -> Verdict:
     """Hold the evidence against every invariant."""
-    audited = _audited(evidence)
+    order = _order(evidence)
+    audited = _audited(evidence, order)
     found: dict[str, list[str]] = {name: [] for name in _KINDS.values()}
     for kind, name in _KINDS.items():
         if kind is not Kind.DOUBLED or evidence.exactly_once:
-            found[name] += map(_told, audited.kept.get(kind, ()))
+            found[name] += [_told(one, order) for one in audited.kept.get(kind, ())]
     numbers = {one.number for one in evidence.seen}
     found["invented"] += [
         f"an outcome of message {n}" for n in sorted(numbers) if not 0 <= n < evidence.count
@@ -115,11 +119,30 @@ def check(evidence: Evidence) -> Verdict:
     return Verdict(counts[Kind.LOST], counts[Kind.DOUBLED], tuple(_lines(found)))
 
 
-def _audited(evidence: Evidence) -> Findings:
+def _order(evidence: Evidence) -> Sequence[int]:
+    """The numbers of the inputs, in the order in which each partition has them.
+
+    That of the numbers, as one producer writes them; but where a topic was made again under it, the
+    client has been seen to write what was under way after what came later.
+    """
+    if not evidence.gone_with:
+        return range(evidence.count)
+
+    def place(number: int) -> tuple[int, int]:
+        made_again = sum(number not in gone for gone in evidence.gone_with)
+        at = evidence.positions.get(number)
+        return made_again, -1 if at is None else at.offset
+
+    return sorted(range(evidence.count), key=place)
+
+
+def _audited(evidence: Evidence, order: Sequence[int]) -> Findings:
     """What the core of `nerstream audit` finds in what the reader saw.
 
-    A message stands at its number here: a topic that is made again gives its offsets twice.
+    A message stands at its place in `order` here: a topic that is made again gives its offsets
+    twice.
     """
+    ranks = {number: rank for rank, number in enumerate(order)}
     answered = {one.number for one in evidence.seen}
     feed = evidence.feed
     audit = Audit(
@@ -128,19 +151,19 @@ def _audited(evidence: Evidence) -> Findings:
         exactly_once=evidence.exactly_once,
         most=evidence.count,
     )
-    for number in range(evidence.count):
+    for rank, number in enumerate(order):
         if number not in evidence.may_skip or number in answered:
-            audit.note_input(_raw(feed.record(number), _place(feed, number)))
+            audit.note_input(_raw(feed.record(number), Position(feed.place(number), rank)))
     for one in evidence.seen:
         if 0 <= one.number < evidence.count:
             role = Role.DEAD_LETTERS if one.topic == evidence.letters else Role.OUTPUT
-            audit.note_outcome(role, _as_numbered(evidence, one))
+            audit.note_outcome(role, _as_ranked(evidence, one, ranks[one.number]))
     return audit.finish()
 
 
-def _as_numbered(evidence: Evidence, one: Seen) -> RawMessage:
+def _as_ranked(evidence: Evidence, one: Seen, rank: int) -> RawMessage:
     """An outcome that names its input by the place that it has here, if it named the right one."""
-    record, place = one.record, _place(evidence.feed, one.number)
+    record, place = one.record, Position(evidence.feed.place(one.number), rank)
     right = evidence.positions[one.number]
     assert record.partition is not None
     assert record.offset is not None
@@ -156,20 +179,18 @@ def _as_numbered(evidence: Evidence, one: Seen) -> RawMessage:
     return _raw(replace(record, headers=headers), position)
 
 
-def _place(feed: Feed, number: int) -> Position:
-    return Position(feed.place(number), number)
-
-
 def _raw(record: Record, position: Position) -> RawMessage:
     return RawMessage(position, record.key, record.value, record.headers, record.timestamp_ms, 0)
 
 
-def _told(finding: Finding) -> str:
+def _told(finding: Finding, order: Sequence[int]) -> str:
     where = ""
     if finding.outcome is not None:
         (topic, partition), offset = finding.outcome
         where = f" in {topic}[{partition}]@{offset}"
-    return f"message {finding.input.offset}{where}: {finding.said}"
+    # One that names a wrong input may name one that is not there.
+    rank = finding.input.offset
+    return f"message {order[rank] if rank < len(order) else rank}{where}: {finding.said}"
 
 
 def _lines(found: Mapping[str, Sequence[str]]) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 
 from consumer.contracts.headers import with_source
 from consumer.contracts.messages import Position, TopicPartition
-from tests.faults.checker.invariants import Evidence, check
+from tests.faults.checker.invariants import Evidence, Verdict, check
 from tests.faults.checker.watcher import Sample, Seen
 from tests.faults.feeding import inputs
 from tests.faults.feeding.feed import Feed, Shape
@@ -25,10 +25,10 @@ FEED = Feed("in")
 POISON, TOMBSTONE = 40, 96
 
 
-def _positions(feed: Feed) -> dict[int, Position]:
+def _positions(feed: Feed, order: Sequence[int]) -> dict[int, Position]:
     ends: Counter[TopicPartition] = Counter()
     positions = {}
-    for number in range(COUNT):
+    for number in order:
         place = feed.place(number)
         positions[number] = Position(place, ends[place])
         ends[place] += 1
@@ -67,10 +67,10 @@ def _reasons(
     return [(f"__nerstream.errors.{name}", str(value).encode()) for name, value in told.items()]
 
 
-def _good(feed: Feed = FEED) -> Evidence:
+def _good(feed: Feed = FEED, order: Sequence[int] = range(COUNT)) -> Evidence:
     parts = range(feed.output_partitions)
     ends = {topic: dict.fromkeys(parts, 0) for topic in ("out", "dl")}
-    positions = _positions(feed)
+    positions = _positions(feed, order)
     seen: list[Seen] = []
     for number, at in positions.items():
         topic = "dl" if feed.wire.expected(number).rejected else "out"
@@ -202,6 +202,38 @@ def test_doubles_are_counted_and_allowed_at_least_once() -> None:
     evidence = replace(_twice(_good(), 17), exactly_once=False)
     verdict = check(evidence)
     assert (verdict.doubled, verdict.violations) == (1, ())
+
+
+def test_the_order_is_that_of_the_log_where_a_topic_was_made_again() -> None:
+    """The client may write anew what was under way, behind what came later."""
+    late, early = 100, 100 + 2 * inputs.PARTITIONS
+    order = [{late: early, early: late}.get(number, number) for number in range(COUNT)]
+    good = replace(_good(order=order), gone_with=(frozenset(),))
+    assert check(good) == Verdict(0, 0, ())
+    assert any("out of order: message " in line for line in check(_swapped(good)).violations)
+
+
+def test_what_went_with_a_topic_stands_before_what_came_to_the_next() -> None:
+    good = _good()
+    gone = frozenset(range(150))
+    ends: Counter[TopicPartition] = Counter()
+    positions = dict(good.positions)
+    for number in range(150, COUNT):
+        place = FEED.place(number)
+        positions[number] = Position(place, ends[place])
+        ends[place] += 1
+    seen, tos = [], {topic: dict.fromkeys(range(6), 0) for topic in ("out", "dl")}
+    for one in good.seen:
+        to, partition = tos[one.topic], FEED.output_partition(one.number)
+        record = _outcome(FEED, one.number, positions[one.number], to[partition])[1]
+        seen.append(replace(one, record=record))
+        to[partition] += 1
+    records = {topic: [one.record for one in seen if one.topic == topic] for topic in ("out", "dl")}
+    again = replace(
+        good, positions=positions, seen=seen, records=records, samples=[], gone_with=(gone,)
+    )
+    again = replace(again, committed=dict(ends), ends=dict(ends))
+    assert check(again) == Verdict(0, 0, ())
 
 
 #: A long article, and a poisoned message behind it in its partition.

@@ -13,11 +13,13 @@ from typing import Any, ClassVar, Self
 
 from confluent_kafka import KafkaException
 
-from consumer.contracts.messages import TopicPartition
+from consumer.contracts.headers import source_in
+from consumer.contracts.messages import Position, TopicPartition
 from tests.faults.brokers.broker import Broker
 from tests.faults.checker import accounts, audited
 from tests.faults.checker.invariants import Evidence, Verdict, check, not_committed
 from tests.faults.checker.watcher import Watcher
+from tests.faults.feeding import inputs
 from tests.faults.feeding.feed import Feed, Shape
 from tests.faults.feeding.feeder import Feeder
 from tests.faults.feeding.transactional_feeder import TransactionalFeeder
@@ -133,6 +135,7 @@ class Scene:
         self.result = Result()
         self._faults_at: list[float] = []
         self.may_skip: frozenset[int] = frozenset()
+        self.gone_with: list[frozenset[int]] = []
         self.may_be_too_large = False
         self._outcomes_from: list[str] = []
         #: Workers that end with exit code 1 get a successor, as in production.
@@ -268,6 +271,9 @@ class Scene:
             self._supervise()
             if self.watcher.failure is not None:
                 raise self.watcher.failure
+            if self.feeder.failure is not None:
+                told = f"an input could not be written: {self.feeder.failure}"
+                raise AssertionError(f"{told}\n{self._diagnosis([])}")
             if time.monotonic() > deadline:
                 left = sorted(missing - self.watcher.numbers)
                 raise AssertionError(f"never came: {what}\n{self._diagnosis(left)}")
@@ -311,6 +317,7 @@ class Scene:
     def finish(self) -> Result:
         """Feed to the end, let the workers finish and drain, and check all that Kafka holds."""
         count = self.result.messages = self.feeder.finish()
+        self._find_unplaced()
         if not self._sabotage:
             wanted = set(range(count)) - self.may_skip
             self.wait_for(
@@ -330,6 +337,7 @@ class Scene:
         total = sum(len(one) for one in records.values())
         self.wait_for(lambda: len(self.watcher.seen) >= total, "the reader has read to the end")
         self.watcher.stop()
+        self._place_gone()
         verdict = check(
             Evidence(
                 count=count,
@@ -345,6 +353,7 @@ class Scene:
                 open_transactions=self._open_transactions(),
                 exactly_once=self.transactional,
                 may_skip=self.may_skip,
+                gone_with=tuple(self.gone_with),
                 may_be_too_large=self.may_be_too_large,
                 two_models=self._two_models,
             )
@@ -374,6 +383,35 @@ class Scene:
             for topic in self.feed.topics
             for partition, end in helpers.end_offsets(self.own, topic, isolation).items()
         }
+
+    def _find_unplaced(self) -> None:
+        """Look in the input topics for what the broker acknowledged without a place. What is not
+        there went with an old topic, or was never written, and may lack an outcome."""
+        unplaced = self.feeder.unplaced
+        if not unplaced:
+            return
+        for topic in self.feed.topics:
+            for record in helpers.read_all(self.own, topic):
+                number = int(dict(record.headers)[inputs.NUMBER] or b"-1")
+                if number in unplaced:
+                    assert record.partition is not None
+                    assert record.offset is not None
+                    partition = TopicPartition(topic, record.partition)
+                    self.feeder.positions[number] = Position(partition, record.offset)
+        gone = unplaced - self.feeder.positions.keys()
+        assert not gone or self.gone_with, f"{len(gone)} inputs are acknowledged and not there"
+        self.may_skip |= gone
+
+    def _place_gone(self) -> None:
+        """What stands in no topic any more and has an outcome stood where that says."""
+        for one in self.watcher.seen:
+            source = source_in(one.record.headers)
+            if one.number in self.feeder.unplaced - self.feeder.positions.keys() and source:
+                self.feeder.positions[one.number] = source
+                self.gone_with = [
+                    gone | {one.number} if one.number < max(gone, default=0) else gone
+                    for gone in self.gone_with
+                ]
 
     def begin_outcomes_here(self) -> None:
         """What the output topics hold by now is of an input topic that is gone."""

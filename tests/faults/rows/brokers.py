@@ -174,6 +174,7 @@ def remade(scene: Scene, times: int = 2) -> None:
         # What was acknowledged by now went with the topic, unless it was read before.
         scene.wait_for(scene.feeder.is_held_up, "the feeder has no topic")
         scene.may_skip = frozenset(scene.feeder.positions)
+        scene.gone_with.append(scene.may_skip)
         if not scene.transactional:
             # What was read of the old topic is still published. It would be taken for outcomes of
             # the new topic, which has the same offsets.

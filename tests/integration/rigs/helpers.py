@@ -116,15 +116,24 @@ def create_topic(
     client = admin(bootstrap)
     topic = NewTopic(name, partitions, -1, config={**_KEPT, **(config or {})})
     client.create_topics([topic])[name].result(CALL_TIMEOUT_S)
+    _await_partitions(bootstrap, name, partitions)
+    return name
+
+
+def _await_partitions(bootstrap: str, name: str, count: int) -> None:
+    """Until the broker shows a topic with so many partitions, each with a leader."""
     deadline = time.monotonic() + CALL_TIMEOUT_S
     while time.monotonic() < deadline:
         found = _metadata(bootstrap).get(name)
-        if found and found.error is None and len(found.partitions) == partitions:
-            leaders = [part.leader for part in found.partitions.values()]
-            if all(leader >= 0 for leader in leaders):
-                return name
+        if (
+            found
+            and found.error is None
+            and len(found.partitions) == count
+            and all(part.leader >= 0 for part in found.partitions.values())
+        ):
+            return
         time.sleep(0.02)
-    raise AssertionError(f"topic {name} did not appear")
+    raise AssertionError(f"topic {name} did not appear with {count} partitions")
 
 
 def alter_topic(bootstrap: str, name: str, config: Mapping[str, str]) -> None:
@@ -139,9 +148,10 @@ def alter_topic(bootstrap: str, name: str, config: Mapping[str, str]) -> None:
 
 
 def add_partitions(bootstrap: str, name: str, total: int) -> None:
-    """Grow a topic to `total` partitions."""
+    """Grow a topic to `total` partitions, and wait until the broker shows them."""
     client = admin(bootstrap)
     client.create_partitions([NewPartitions(name, total)])[name].result(CALL_TIMEOUT_S)
+    _await_partitions(bootstrap, name, total)
 
 
 def wait_in_sync(bootstrap: str, timeout_s: float = 180.0) -> None:
