@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,3 +56,47 @@ def test_nothing_imports_from_a_test_module() -> None:
     }
     assert len(files) > 300
     assert found == {}
+
+
+#: A module, or a name in one, as a command or a text names it.
+_NAMED = re.compile(r"\b(?:tests|benchmarks)(?:\.[a-z_][a-z_0-9]*)+\b(?![(/*-])")
+
+
+def is_there(name: str) -> bool:
+    """Whether there is such a module, or a module with such a name in it."""
+    parts = name.split(".")
+    for count in range(len(parts), 0, -1):
+        place = ROOT.joinpath(*parts[:count])
+        source = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+        if place.is_dir() or source.exists():
+            rest = parts[count:]
+            if place.is_dir() or not rest:
+                return not rest
+            text = source.read_text("utf-8")
+            return re.search(rf"\b{rest[0]}\b", text) is not None
+    return False
+
+
+def test_a_module_that_a_text_names_is_there() -> None:
+    """Those that a command starts, too, which no import finds out."""
+    texts = [
+        *(ROOT / name for name in ("Makefile", "pyproject.toml", "README.md", "CONTRIBUTING.md")),
+        *ROOT.glob("docs/**/*.md"),
+        *(file for room in ("tests", "benchmarks") for file in ROOT.glob(f"{room}/**/*.py")),
+    ]
+    named = {
+        (str(file.relative_to(ROOT)), name)
+        for file in texts
+        if file != Path(__file__)
+        for name in _NAMED.findall(file.read_text("utf-8"))
+        if not name.endswith((".py", ".md", ".sh", ".toml", ".json"))
+    }
+    assert len(named) > 300
+    assert [(file, name) for file, name in sorted(named) if not is_there(name)] == []
+
+
+def test_a_module_that_is_gone_is_not_there() -> None:
+    assert is_there("tests.test_imports.is_there")
+    assert not is_there("tests.conftest.nobody_has_this_name")
+    assert not is_there("tests.light_workers")
+    assert not is_there("tests.faults.light_workers.main")

@@ -64,6 +64,16 @@ FENCED = frozenset(
     {KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH}
 )
 
+#: The brokers do not have what the producer wrote before, as where a topic was deleted and made
+#: again. The client takes most of them for fatal; a new producer begins to count anew.
+OUT_OF_SEQUENCE = frozenset(
+    {
+        KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER,
+        KafkaError.DUPLICATE_SEQUENCE_NUMBER,
+        KafkaError.UNKNOWN_PRODUCER_ID,
+    }
+)
+
 #: Errors that another try does not help against, whatever the client says of them.
 PERMANENT = FENCED | {
     code for code in _REMEDIES if code not in (KafkaError._SSL, KafkaError.MSG_SIZE_TOO_LARGE)
@@ -114,6 +124,11 @@ def problem(doing: str, error: KafkaError) -> KafkaProblem:
 def judged(doing: str, error: KafkaError) -> AbortableError | KafkaProblem:
     """The error to raise for what failed; AbortableError where reading again may help. A topic that
     is gone is waited for; the source says so."""
+    if error.code() in OUT_OF_SEQUENCE:
+        return AbortableError(
+            f"{doing}: the brokers do not have what was written before, as where a topic was "
+            f"deleted and made again ({error.str().strip()})"
+        )
     if error.fatal() or error.code() in PERMANENT - UNKNOWN_TOPIC:
         return problem(doing, error)
     return AbortableError(f"{doing}: {error.str().strip()}")

@@ -9,7 +9,7 @@ from confluent_kafka import KafkaException
 
 from consumer.contracts.errors import AbortableError, GroupMoved
 from consumer.contracts.messages import TopicPartition
-from consumer.kafka.errors import STALE_MEMBER, error_of, judged, problem
+from consumer.kafka.errors import OUT_OF_SEQUENCE, STALE_MEMBER, error_of, judged, problem
 from consumer.kafka.retry import OutOfTime, again
 from consumer.kafka.sink.kafka_sink import KafkaSink
 from consumer.kafka.sink.output import Output
@@ -47,7 +47,8 @@ class AcknowledgedSink(KafkaSink):
     def _abort(self) -> None:
         self._ready.purge(_PURGE_TIMEOUT_S)
         fatal = self._ready.watch.fatal
-        if fatal is not None:
+        # A new producer takes over in any case.
+        if fatal is not None and fatal.code() not in OUT_OF_SEQUENCE:
             raise problem("the producer cannot go on", fatal)
 
     def _commit_offsets(self, offsets: list[Any]) -> None:

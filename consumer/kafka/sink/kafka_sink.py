@@ -36,10 +36,13 @@ class KafkaSink(ABC):
         self._timeout_s = settings.transaction_timeout_ms / 1000
         self._output: Output | None = None
         self._open = False
-        #: Whether something was sent since `begin` whose fate still matters.
-        self._has_sent = False
+        #: The topics to which something was sent since `begin`.
+        self._written: set[str] = set()
         #: Whether a new producer must take over before the next `begin`.
         self._renew = False
+        #: The ids of the output topics at the last `begin`. In one that is made again a message may
+        #: be acknowledged without being there: the brokers take it for a repetition.
+        self._output_ids: Mapping[str, str] = {}
 
     def open(self) -> None:
         self._output = self._make_output()
@@ -56,11 +59,12 @@ class KafkaSink(ABC):
             self._ready.start()
             self._make_ready_again()
             self._renew = False
+        self._output_ids = self._source.output_ids()
         self._begin()
-        self._open, self._has_sent = True, False
+        self._open, self._written = True, set()
 
     def send(self, message: Outgoing) -> None:
-        self._has_sent = True
+        self._written.add(message.topic)
         headers = with_source(message.headers, message.position)
         # Past the property, since there is one of these a message.
         (self._output or self._ready).send(message, self._timeout_s, headers)
@@ -72,7 +76,8 @@ class KafkaSink(ABC):
         # In this order: a partition that is revoked after the question has changed the generation
         # that the membership names, and the coordinator refuses the offsets.
         membership = self._membership()
-        vouching = self._source.vouch(offsets)
+        ids = {one: known for one, known in self._output_ids.items() if one in self._written}
+        vouching = self._source.vouch(offsets, ids)
         if not still_owned():
             raise GroupMoved("a partition was revoked before its offsets were committed")
         self._commit(offsets, vouching, membership)

@@ -12,7 +12,14 @@ from confluent_kafka import KafkaError, KafkaException
 from consumer.contracts.errors import AbortableError, GroupMoved, KafkaProblem
 from consumer.contracts.messages import TopicPartition
 from consumer.kafka.bounded import Hung, bounded
-from consumer.kafka.errors import FENCED, STALE_MEMBER, UNKNOWN_TOPIC, error_of, fenced
+from consumer.kafka.errors import (
+    FENCED,
+    OUT_OF_SEQUENCE,
+    STALE_MEMBER,
+    UNKNOWN_TOPIC,
+    error_of,
+    fenced,
+)
 from consumer.kafka.internal_topics import InternalTopics
 from consumer.kafka.retry import OutOfTime, again
 from consumer.kafka.security.access import user_of
@@ -205,7 +212,7 @@ class TransactionalSink(KafkaSink):
             self._renew = False
             committed = self._source.committed(offsets)
         except (OutOfTime, AbortableError, KafkaException) as still:
-            if not self._has_sent:
+            if not self._written:
                 raise AbortableError(
                     f"whether the offsets are committed is not known ({still})"
                 ) from still
@@ -263,7 +270,7 @@ class TransactionalSink(KafkaSink):
             return kind(f"{doing}: {error.str().strip()}")
         meaning = self._ready.judge(doing, error)
         # `judge` is for single messages; a call that is neither retriable nor abortable is over.
-        if not isinstance(meaning, AbortableError):
+        if not isinstance(meaning, AbortableError) or error.code() in OUT_OF_SEQUENCE:
             return meaning
         if error.code() in FENCED:
             return meaning if self._outlived() else fenced(self._transactional_id, error)

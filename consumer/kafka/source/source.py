@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from confluent_kafka import KafkaException
@@ -161,22 +162,35 @@ class KafkaSource:
     def group_metadata(self) -> object:
         return self._owner_calls.run(lambda: self._joined.consumer.consumer_group_metadata())
 
-    def vouch(self, offsets: Mapping[TopicPartition, int]) -> Vouching:
+    def output_ids(self) -> Mapping[str, str]:
+        """The ids of the topics that are written, by name, as far as brokers tell them. Any
+        thread."""
+        watch = self._watch
+        return {} if watch is None else watch.output_ids()
+
+    def vouch(
+        self,
+        offsets: Mapping[TopicPartition, int],
+        output_ids: Mapping[str, str] = MappingProxyType({}),
+    ) -> Vouching:
         """Begin to make sure that offsets to commit belong to the topics as they are now. Any
         thread; call it before asking whether the partitions are still owned.
+
+        Args:
+            output_ids: of the topics that were written, as they were before the first message.
 
         Raises:
             AbortableError: what the group has committed is not known.
         """
         watch = self._watch
         if watch is None or not watch.works:
-            return Vouching(watch, offsets, {}, {}, self._spans)
+            return Vouching(watch, offsets, {}, {}, spans=self._spans)
         if unknown := offsets.keys() & set(self._assigned.unvouched()):
             self._owner_calls.run(lambda: watch.look_up(self._joined, unknown))
             if unknown & set(self._assigned.unvouched()):
                 raise AbortableError("the group's offsets are not known")
         ids, epochs = self._assigned.topic_ids(), self._assigned.epochs_of(offsets)
-        return Vouching(watch, offsets, ids, epochs, self._spans)
+        return Vouching(watch, offsets, ids, epochs, output_ids, self._spans)
 
     def commit(self, asked: list[Any]) -> None:
         """Commit offsets outside of a transaction. Any thread. Blocks until the answer, which comes

@@ -223,6 +223,8 @@ def test_an_output_topic_that_is_made_again_gets_what_comes_next(
         ground.feed(second)
         seen = ground.wait_for(second)
         assert worker.terminate() == 0, worker.log.read_text()
+    if delivery == "at_least_once":
+        seen = list(dict.fromkeys(seen))
     assert seen == [*second]
     assert ground.committed() == {0: len(first) + len(second)}
 
@@ -255,4 +257,6 @@ def test_a_topic_to_write_to_that_is_gone_is_named_and_waited_for(
         ground.wait_until(lambda: worker.get("/readyz")[0] == 200)
         assert worker.terminate() == 0, worker.log.read_text()
         assert "Traceback" not in worker.log.read_text()
-    assert ground.ids().count(100) == 1
+    # Beside a dead letter whose topic is gone it may be sent again without transactions.
+    times = ground.ids().count(100)
+    assert times == 1 or (times > 1 and delivery == "at_least_once")

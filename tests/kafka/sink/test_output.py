@@ -49,6 +49,15 @@ def test_a_fatal_error_over_which_the_client_stumbles_is_told_as_what_it_is(
         call(output)
 
 
+def test_a_fatal_error_of_the_sequence_asks_for_a_new_producer() -> None:
+    """Nothing is lost by it: what was sent since the last commit is read again."""
+    output = Output(Settings(), {})
+    code = KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER
+    output.watch.fatal = KafkaError(code, "sequence desynchronization", fatal=True)
+    with pytest.raises(AbortableError, match=r"made again \(sequence desynchronization\)"):
+        output.raise_failure()
+
+
 def test_any_other_error_of_the_system_stays_one() -> None:
     with pytest.raises(SystemError, match="of its own"):
         raised_by(SystemError("of its own"))

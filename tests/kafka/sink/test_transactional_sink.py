@@ -13,11 +13,19 @@ from confluent_kafka import KafkaError, KafkaException
 from consumer.contracts.errors import AbortableError, KafkaProblem
 from consumer.contracts.messages import Outgoing, Position, TopicPartition
 from consumer.kafka.bounded import bounded
+from consumer.kafka.errors import judged
 from consumer.kafka.retry import OutOfTime
 from consumer.kafka.sink import transactional_sink
 from consumer.kafka.sink.transactional_sink import TransactionalSink
 from consumer.kafka.source.topics.vouching import Vouching
 from consumer.settings.schema import Settings
+
+OUT_OF_SEQUENCE = KafkaError(
+    KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER, "sequence desynchronization", fatal=True
+)
+
+#: A source where brokers tell no ids of topics.
+NO_IDS: Any = SimpleNamespace(output_ids=dict)
 
 
 class Producer:
@@ -61,7 +69,7 @@ class Output:
 
 def test_a_new_producer_without_an_answer_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     output: Any = Output()
-    sink = TransactionalSink(Settings(), source=None)  # type: ignore[arg-type]
+    sink = TransactionalSink(Settings(), source=NO_IDS)
     sink._output = output
     with monkeypatch.context() as away:
 
@@ -83,7 +91,8 @@ def test_a_producer_that_does_not_come_back_is_left_and_a_new_one_takes_over(
     output: Any = Output()
     source: Any = SimpleNamespace(
         group_metadata=lambda: "metadata",
-        vouch=lambda offsets: Vouching(None, offsets, {}, {}),
+        vouch=lambda offsets, _: Vouching(None, offsets, {}, {}),
+        output_ids=dict,
     )
     sink = TransactionalSink(Settings(transaction_timeout_ms=1_000), source=source)
     sink._output = output
@@ -123,7 +132,8 @@ def test_a_commit_of_offsets_alone_without_an_answer_ends_no_worker(
 
     source: Any = SimpleNamespace(
         group_metadata=lambda: "metadata",
-        vouch=lambda offsets: Vouching(None, offsets, {}, {}),
+        vouch=lambda offsets, _: Vouching(None, offsets, {}, {}),
+        output_ids=dict,
         committed=no_group,
     )
     sink = TransactionalSink(Settings(), source=source)
@@ -145,6 +155,35 @@ def test_a_commit_of_offsets_alone_without_an_answer_ends_no_worker(
         sink.commit({partition: 7}, lambda: True)
 
 
+def test_a_producer_out_of_sequence_is_replaced() -> None:
+    """As where an output topic was made again while several batches were under way to it."""
+    output: Any = Output()
+    output.watch = SimpleNamespace(count=0, fatal=OUT_OF_SEQUENCE)
+    output.raise_failure = lambda: None
+    output.judge = judged
+    source: Any = SimpleNamespace(
+        group_metadata=lambda: "metadata",
+        vouch=lambda offsets, _: Vouching(None, offsets, {}, {}),
+        output_ids=dict,
+    )
+    sink = TransactionalSink(Settings(), source=source)
+    sink._output = output
+    sink.begin()
+    before = output.producer
+    before.send_offsets_to_transaction = lambda *_: None
+
+    def out_of_sequence(*_: object) -> None:
+        raise KafkaException(OUT_OF_SEQUENCE)
+
+    before.commit_transaction = before.abort_transaction = out_of_sequence
+    with pytest.raises(AbortableError, match="deleted and made again"):
+        sink.commit({TopicPartition("in", 0): 7}, lambda: True)
+    sink.abort()
+    sink.begin()
+    assert output.producer is not before
+    assert output.producer.ready
+
+
 def test_what_a_bounded_call_raises_comes_out_of_it() -> None:
     with pytest.raises(KafkaException):
         bounded(Producer().begin_transaction, 5.0)
@@ -157,7 +196,7 @@ def test_a_transaction_that_the_coordinator_does_not_have_needs_no_abort(
     """It takes no partition where one of their topics was just deleted; librdkafka then asks for
     the end of a transaction that never began, and takes the answer for fatal."""
     output: Any = Output()
-    sink = TransactionalSink(Settings(), source=None)  # type: ignore[arg-type]
+    sink = TransactionalSink(Settings(), source=NO_IDS)
     sink._output = output
     sink.begin()
     ended = output.producer

@@ -36,7 +36,7 @@ _LOOK_AGAIN_S = 90.0
 
 _WORKER = ("-m", "tests.support.monitoring.watched_worker")
 #: Several under a supervisor, whose faults are signals.
-SUPERVISED = ("-m", "tests.faults.light_workers")
+SUPERVISED = ("-m", "tests.faults.workers.light_workers")
 
 TopicFactory = Callable[..., str]
 

@@ -105,6 +105,10 @@ class TopicWatch:
             self._learn(answer)
         return {one: known for one, known in self._newest.items() if one in topics}
 
+    def output_ids(self) -> Mapping[str, str]:
+        """The ids of the topics that are written, as they were told last. Any thread."""
+        return {one: known for one in self._outputs if (known := self._newest.get(one))}
+
     def troubles(self) -> list[str]:
         """What waits for a person. Any thread."""
         return [
@@ -191,12 +195,11 @@ class TopicWatch:
         """A question beside those of the watch itself. Any thread."""
         return self._ids.ask(set(topics))
 
-    def others(self, ids: Mapping[TopicPartition, str], answer: Mapping[str, str]) -> list[str]:
+    def others(self, ids: Mapping[str, str], answer: Mapping[str, str]) -> list[str]:
         """Topics that are gone or others than those of these ids, by this answer. Any thread."""
-        topics = {one.topic: known for one, known in ids.items()}
         return [
             one
-            for one, known in sorted(topics.items())
+            for one, known in sorted(ids.items())
             if (now := answer.get(one)) != known and now != "" and now not in self._past
         ]
 

@@ -356,6 +356,26 @@ def test_nothing_is_committed_of_a_topic_that_is_another_one_or_gone() -> None:
     assert rig.brokers.asked > asked
 
 
+@pytest.mark.parametrize("now", ["W", None])
+def test_nothing_is_committed_for_an_output_topic_that_is_another_one_or_gone(
+    now: str | None,
+) -> None:
+    """What was acknowledged stood in the old one, or stands nowhere."""
+    rig = Rig()
+    rig.watch.begin()
+    rig.assign(P0)
+    rig.step()
+    outputs = rig.watch.output_ids()
+    assert outputs == {"articles-tagged": "T", "articles-dead-letters": "D"}
+    Vouching(rig.watch, {P0: 7}, rig.assigned.topic_ids(), {}, outputs).require()
+    tagged = {"articles-tagged": now} if now else {}
+    rig.brokers.outputs = {"articles-dead-letters": "D", **tagged}
+    with pytest.raises(
+        AbortableError, match="the topic articles-tagged was deleted, or deleted and"
+    ):
+        Vouching(rig.watch, {P0: 7}, rig.assigned.topic_ids(), {}, outputs).require()
+
+
 def test_an_answer_of_brokers_without_ids_is_no_other_topic() -> None:
     rig = Rig()
     rig.watch.begin()
