@@ -136,10 +136,12 @@ class Proxy:
             return
         connection = _Connection(self, (reader, writer), upstream)
         self._connections.add(connection)
-        try:
-            await connection.run()
-        finally:
-            self._connections.discard(connection)
+        # Cancelled, as the proxy ends, the task would be told of as failed.
+        with contextlib.suppress(asyncio.CancelledError):
+            try:
+                await connection.run()
+            finally:
+                self._connections.discard(connection)
 
 
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]

@@ -212,3 +212,34 @@ def test_a_transaction_that_the_coordinator_does_not_have_needs_no_abort(
     sink.begin()
     assert output.producer is not ended
     assert output.producer.ready
+
+
+def test_the_output_topics_that_were_written_are_vouched_for() -> None:
+    """One that is gone and was not written to holds up nothing."""
+    output: Any = Output()
+    output.watch = SimpleNamespace(count=0)
+    output.send = lambda *_: None
+    output.serve = lambda: None
+    output.settle = lambda *_: None
+    asked: list[Any] = []
+
+    def vouch(offsets: Any, output_ids: Any) -> Vouching:
+        asked.append(dict(output_ids))
+        return Vouching(None, offsets, {}, {})
+
+    source: Any = SimpleNamespace(
+        group_metadata=lambda: "metadata",
+        vouch=vouch,
+        output_ids=lambda: {"out": "A", "dead": "B"},
+        assignments=tuple,
+    )
+    sink = TransactionalSink(Settings(), source=source)
+    sink._output = output
+    partition = TopicPartition("in", 0)
+    for sends in (True, False):
+        sink.begin()
+        output.producer.send_offsets_to_transaction = lambda *_: None
+        if sends:
+            sink.send(Outgoing("out", None, b"", (), None, None, Position(partition, 6)))
+        sink.commit({partition: 7}, lambda: True)
+    assert asked == [{"out": "A"}, {}]
