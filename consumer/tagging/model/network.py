@@ -124,7 +124,7 @@ def load_network(
 def _check_positions(name: str, network: torch.nn.Module) -> None:
     """Refuse a configuration without the padding token that positions are counted from."""
     for module in network.modules():
-        counts = hasattr(module, "padding_idx") and not isinstance(module, torch.nn.Embedding)
+        counts = hasattr(module, "padding_idx") and hasattr(module, "position_embeddings")
         if counts and module.padding_idx is None:
             raise ModelError(
                 f"model {name}: its config.json says no pad_token_id, and models of its family "

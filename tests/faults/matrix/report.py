@@ -137,12 +137,20 @@ def write_again(folder: Path, entries: Sequence[Entry], at: str, because: str) -
 
 def _write(folder: Path, where: Mapping[str, str], entries: Sequence[Entry]) -> None:
     rows = ",\n".join(
-        " " + json.dumps(asdict(one), ensure_ascii=False) for one in sorted(entries, key=_place)
+        " " + json.dumps(asdict(_in_a_line(one)), ensure_ascii=False)
+        for one in sorted(entries, key=_place)
     )
     told = json.dumps(where, ensure_ascii=False)
     text = f'{{"machine": {told}, "rows": [\n{rows}\n]}}\n'
     (folder / "faults.json").write_text(text, "utf-8")
     (folder / "faults.md").write_text(page(json.loads(text)), "utf-8")
+
+
+def _in_a_line(one: Entry) -> Entry:
+    """Without the ends of logs below what was violated, which are kept with the results."""
+    was = None if one.was is None else one.was.partition("\n")[0]
+    lines = tuple(violation.partition("\n")[0] for violation in one.violations)
+    return replace(one, violations=lines, was=was)
 
 
 def _place(one: Entry) -> tuple[int, bool, int]:

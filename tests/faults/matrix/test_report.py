@@ -118,7 +118,9 @@ def test_of_runs_before_there_were_seeds_the_day_is_told(tmp_path: Path) -> None
 def test_runs_that_were_made_again_take_their_places_and_are_named(tmp_path: Path) -> None:
     entries = every(1, 2)
     place = next(i for i, one in enumerate(entries) if one.key == ("cut", "exactly_once", 2))
-    entries[place] = replace(entries[place], violations=("lost: message 7 has no outcome",))
+    entries[place] = replace(
+        entries[place], violations=("lost: message 7 has no outcome\nthe end of a log",)
+    )
     write(tmp_path, entries)
     assert "(**violated** with seed 2)" in (tmp_path / "faults.md").read_text("utf-8")
 
@@ -138,6 +140,7 @@ def test_runs_that_were_made_again_take_their_places_and_are_named(tmp_path: Pat
     # What was red stays known when it is run once more.
     write_again(tmp_path, [newer], "2026-12-25", "once more")
     assert "red before: lost: message 7" in (tmp_path / "faults.md").read_text("utf-8")
+    assert "the end of a log" not in (tmp_path / "faults.json").read_text("utf-8")
 
 
 def test_many_runs_for_one_reason_are_counted(tmp_path: Path) -> None:

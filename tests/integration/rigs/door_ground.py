@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -14,7 +15,7 @@ from consumer.kafka.sink.sink import make_sink
 from consumer.kafka.source.source import KafkaSource
 from consumer.settings.schema import Settings
 from tests.integration.rigs import helpers
-from tests.integration.rigs.reading import Heard
+from tests.integration.rigs.reading import TIMEOUT_S, Heard
 from tests.integration.servers.secured_kafka import Doors
 
 
@@ -88,4 +89,9 @@ def _begun(settings: Settings, stack: ExitStack) -> str:
     sink = make_sink(settings, source)
     stack.callback(sink.close)
     sink.open()
+    # Whether it may join its group it hears after a while.
+    deadline = time.monotonic() + TIMEOUT_S
+    while not source.assignments():
+        assert time.monotonic() < deadline, "it is neither refused nor a member of its group"
+        source.poll(1, 0.1)
     return ""

@@ -186,6 +186,14 @@ def delete_topics(bootstrap: str, names: Iterable[str]) -> None:
                 raise
 
 
+def await_gone(bootstrap: str, name: str) -> None:
+    """Until the broker shows a deleted topic no more, which is some time after its answer."""
+    deadline = time.monotonic() + CALL_TIMEOUT_S
+    while name in _metadata(bootstrap):
+        assert time.monotonic() < deadline, f"topic {name} is still there"
+        time.sleep(0.02)
+
+
 def delete_records(bootstrap: str, topic: str, before: Mapping[int, int]) -> None:
     """Remove everything before an offset of each partition, as retention does."""
     parts = [TopicPartition(topic, number, offset) for number, offset in before.items()]
