@@ -54,10 +54,10 @@ prometheus: ## Prometheus and promtool for the tests (Debian's package; no root)
 	@bash tests/integration/prometheus/install.sh $(PROMETHEUS_DIR)
 
 # More processes than the two cores of a small machine: the tests wait for Kafka half of their time.
-# Each takes some 1.5 GB.
-WORKERS ?= 6
+# Each takes some 1.2 GB.
+WORKERS ?= 8
 
-test: $(VENV)/.installed-dev ## every test, on Apache Kafka (WORKERS=6 processes at a time)
+test: $(VENV)/.installed-dev ## every test, on Apache Kafka (WORKERS=8 processes at a time)
 	@bash tests/integration/kafka/install.sh $(KAFKA_DIR) --if-possible
 	@$(BIN)/python -m tests.integration.servers.kafka_warmed & warmed=$$!; \
 		bash tests/integration/registry/install.sh $(REGISTRY_DIR) --if-possible && \

@@ -29,7 +29,9 @@ def until(bootstrap: str, topic: str, holds: Callable[[Any], bool]) -> None:
     client = helpers.admin(bootstrap)
     while True:
         # A broker that has just been told of the topic may not know its partition yet.
-        partition = client.list_topics(topic, timeout=10).topics[topic].partitions.get(0)
+        # One that was killed may be the first that the client asks.
+        found = helpers.patiently(lambda: client.list_topics(topic, timeout=10))
+        partition = found.topics[topic].partitions.get(0)
         if partition is not None and holds(partition):
             return
         assert time.monotonic() < deadline

@@ -257,7 +257,10 @@ def test_doctor_finds_all_well_behind_a_certificate(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     ground.put(20)
-    # Until a group has asked for its offsets, the brokers have no topic of them to be looked at.
+    # Until a producer has asked for transactions, and a group for its offsets, the brokers have no
+    # topics of them to be looked at.
+    transactions = helpers.producer(doors.plain, transactional_id=ground.names["transactional id"])
+    helpers.patiently(lambda: transactions.init_transactions(30))
     helpers.patiently(
         lambda: helpers.committed_offsets(doors.plain, ground.names["group"], ground.names["input"])
     )
