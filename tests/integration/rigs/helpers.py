@@ -122,18 +122,25 @@ def create_topic(
 
 def _await_partitions(bootstrap: str, name: str, count: int) -> None:
     """Until the broker shows a topic with so many partitions, each with a leader."""
-    deadline = time.monotonic() + CALL_TIMEOUT_S
-    while time.monotonic() < deadline:
-        found = _metadata(bootstrap).get(name)
-        if (
-            found
+
+    def is_whole(topics: Mapping[str, Any]) -> bool:
+        found = topics.get(name)
+        return (
+            found is not None
             and found.error is None
             and len(found.partitions) == count
             and all(part.leader >= 0 for part in found.partitions.values())
-        ):
-            return
+        )
+
+    _await_metadata(bootstrap, is_whole, f"topic {name} with {count} partitions")
+
+
+def _await_metadata(bootstrap: str, holds: Callable[[Mapping[str, Any]], bool], what: str) -> None:
+    """Until this holds of the topics that the broker shows, by name."""
+    deadline = time.monotonic() + CALL_TIMEOUT_S
+    while not holds(_metadata(bootstrap)):
+        assert time.monotonic() < deadline, f"the broker did not come to show {what}"
         time.sleep(0.02)
-    raise AssertionError(f"topic {name} did not appear with {count} partitions")
 
 
 def alter_topic(bootstrap: str, name: str, config: Mapping[str, str]) -> None:
@@ -188,10 +195,7 @@ def delete_topics(bootstrap: str, names: Iterable[str]) -> None:
 
 def await_gone(bootstrap: str, name: str) -> None:
     """Until the broker shows a deleted topic no more, which is some time after its answer."""
-    deadline = time.monotonic() + CALL_TIMEOUT_S
-    while name in _metadata(bootstrap):
-        assert time.monotonic() < deadline, f"topic {name} is still there"
-        time.sleep(0.02)
+    _await_metadata(bootstrap, lambda topics: name not in topics, f"topics without {name}")
 
 
 def delete_records(bootstrap: str, topic: str, before: Mapping[int, int]) -> None:

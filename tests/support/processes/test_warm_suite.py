@@ -16,13 +16,12 @@ from tests.support.processes import warm_suite_client
 _CLIENT = [sys.executable, "-S", str(warm_suite_client.__file__)]
 
 
-@pytest.mark.skipif(
-    int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")) <= FEW
-    or not sys.platform.startswith("linux"),
-    reason="only a parallel run of more than a few processes, on Linux, forks them",
-)
 def test_this_process_was_forked() -> None:
     """Else a module of tests starts a thread or makes something when it is imported."""
+    # Asked here: a mark would be asked once, in the process that forks the others.
+    count = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0"))
+    if count <= FEW or not sys.platform.startswith("linux"):
+        pytest.skip("only a parallel run of more than a few processes, on Linux, forks them")
     assert hasattr(sys.modules["__main__"], "forked")
 
 

@@ -1,23 +1,20 @@
 """The processes of a parallel run, forked from one that has imported every test.
 
-To import the tests, and torch and transformers for them, takes a process nine seconds of a core,
-and a parallel run has six. Here one process, the template, collects the tests once, as pytest does,
-and forks what pytest-xdist would have started. pytest-xdist starts a client in its place,
-`warm_suite_client.py`, which hands its streams on and waits. Without a template the client becomes
-what was asked for, a cold Python.
+To import the tests, and torch and transformers for them, takes each process nine seconds of a core.
+Here one process, the template, collects the tests once, as pytest does, and forks what pytest-xdist
+would have started. pytest-xdist starts a client in its place, `warm_suite_client.py`, which hands
+its streams on and waits. Without a template the client becomes what was asked for, a cold Python.
 """
 
 from __future__ import annotations
 
 import contextlib
 import gc
-import json
 import os
 import shlex
 import shutil
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
@@ -29,7 +26,7 @@ from typing import Any
 import pytest
 
 from tests.integration.servers.lifetime import spawn
-from tests.support.processes.warm_template import only_thread, settle
+from tests.support.processes.warm_template import only_thread, request, settle
 
 _CLIENT = Path(__file__).with_name("warm_suite_client.py")
 
@@ -62,7 +59,7 @@ class WarmSuite:
         self.python = shlex.join(client)
 
     def close(self) -> None:
-        """End it; what it forked goes on."""
+        """End it, and with it what it forked, which has ended by itself after a whole run."""
         self._process.kill()
         self._process.wait()
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -79,11 +76,12 @@ def _serve(listening: socket.socket, count: int) -> dict[str, Any] | None:
     for _ in range(count):
         channel, _ = listening.accept()
         with channel:
-            head, streams, _, _ = socket.recv_fds(channel, 4, 3)
-            body = channel.recv(struct.unpack("!I", head)[0], socket.MSG_WAITALL)
+            asked = request(channel)
+            if asked is None:
+                continue
+            wanted, streams = asked
             child = os.fork()
             if child == 0:
-                wanted: dict[str, Any] = json.loads(body)
                 settle({**wanted, "parent": os.getppid()}, streams)
                 channel.sendall(b"1")
                 # The client waits until this process has ended, and with it this.

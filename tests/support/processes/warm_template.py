@@ -46,14 +46,19 @@ def only_thread() -> bool:
     return sum(1 for _ in Path("/proc/self/task").iterdir()) == 1
 
 
+def request(channel: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
+    """What a client asks for, and the streams that it hands on; None where it asks no more."""
+    head, streams, _, _ = socket.recv_fds(channel, 4, 3)
+    if not head:
+        return None
+    wanted = json.loads(channel.recv(struct.unpack("!I", head)[0], socket.MSG_WAITALL))
+    return wanted, streams
+
+
 def _serve(channel: socket.socket) -> dict[str, Any] | None:
     """Fork a child for each request. Returns in the child, with its request; None at the end."""
-    while True:
-        head, streams, _, _ = socket.recv_fds(channel, 4, 3)
-        if not head:
-            return None
-        body = channel.recv(struct.unpack("!I", head)[0], socket.MSG_WAITALL)
-        wanted: dict[str, Any] = json.loads(body)
+    while (asked := request(channel)) is not None:
+        wanted, streams = asked
         # A lock that another thread holds at the fork would stay locked in the child.
         assert only_thread(), "something that was imported has started a thread"
         between = os.fork()
@@ -68,6 +73,7 @@ def _serve(channel: socket.socket) -> dict[str, Any] | None:
         os.waitpid(between, 0)
         for stream in streams:
             os.close(stream)
+    return None
 
 
 def settle(wanted: dict[str, Any], streams: list[int]) -> None:
@@ -105,9 +111,9 @@ if __name__ == "__main__":
     gc.collect()
     gc.freeze()
     with socket.socket(fileno=int(sys.argv[2])) as listening:
-        request = _serve(listening)
-    if request is not None:
-        module, *arguments = request["command"]
+        child = _serve(listening)
+    if child is not None:
+        module, *arguments = child["command"]
         sys.argv = [module, *arguments]
         # Imported with the others, it is to run as the program.
         sys.modules.pop(module, None)
