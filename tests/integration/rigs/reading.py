@@ -91,6 +91,17 @@ def poll_until(condition: Callable[[], bool], *sources: KafkaSource) -> list[Raw
     return taken
 
 
+def read_each_of(wanted: set[bytes], *sources: KafkaSource) -> list[RawMessage]:
+    """Poll the sources in turn until each value came, as often as a rebalance repeats it."""
+    taken: list[RawMessage] = []
+    deadline = time.monotonic() + TIMEOUT_S
+    while missing := wanted.difference(one.value or b"" for one in taken):
+        assert time.monotonic() < deadline, f"{missing} did not come"
+        for source in sources:
+            taken += source.poll(10, 0.05)
+    return taken
+
+
 def offsets(messages: Sequence[RawMessage], partition: int = 0) -> list[int]:
     """The offsets of one partition, in the order of delivery."""
     return [
