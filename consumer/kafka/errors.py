@@ -82,6 +82,10 @@ PERMANENT = FENCED | {
 #: The brokers' errors for a topic that does not exist, or not yet.
 UNKNOWN_TOPIC = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC})
 
+#: The same, and the client's own for a partition that a topic does not have. It says that also of a
+#: topic that is gone, where it has heard of the partitions before it hears of the topic.
+ABSENT = UNKNOWN_TOPIC | {KafkaError._UNKNOWN_PARTITION}
+
 #: The member has lost its place in the group; what it holds belongs to the next generation.
 STALE_MEMBER = frozenset(
     {
@@ -123,13 +127,13 @@ def problem(doing: str, error: KafkaError) -> KafkaProblem:
 
 def judged(doing: str, error: KafkaError) -> AbortableError | KafkaProblem:
     """The error to raise for what failed; AbortableError where reading again may help. A topic that
-    is gone is waited for; the source says so."""
+    is gone, or has become smaller, is waited for; the source says so."""
     if error.code() in OUT_OF_SEQUENCE:
         return AbortableError(
             f"{doing}: the brokers do not have what was written before, as where a topic was "
             f"deleted and made again ({error.str().strip()})"
         )
-    if error.fatal() or error.code() in PERMANENT - UNKNOWN_TOPIC:
+    if error.fatal() or error.code() in PERMANENT - ABSENT:
         return problem(doing, error)
     return AbortableError(f"{doing}: {error.str().strip()}")
 

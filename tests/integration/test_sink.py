@@ -279,27 +279,49 @@ def test_a_missing_dead_letter_topic_is_named(
 
 
 @DELIVERIES
-def test_an_output_topic_that_vanishes_stops_the_worker(ground: Ground, delivery: str) -> None:
+@pytest.mark.parametrize("partitions", [4, 2], ids=["as_many", "fewer"])
+def test_an_output_topic_that_vanishes_is_written_when_it_is_back(
+    ground: Ground, delivery: str, partitions: int
+) -> None:
     quick = {
         "topic.metadata.propagation.max.ms": "100",
         "topic.metadata.refresh.interval.ms": "500",
     }
-    with opened(ground.settings(delivery=delivery, kafka=quick)) as (sink, _):
-        write(sink, [ground.message(0, partition=0)])
+    with opened(ground.settings(delivery=delivery, kafka=quick)) as (sink, source):
+        write(sink, [ground.message(0, partition=sink.partition_count(ground.output) - 1)])
         helpers.delete_topics(ground.bootstrap, [ground.output])
         told = f"the topic {ground.output} cannot be written"
-        with pytest.raises((KafkaProblem, AbortableError), match=told) as missing:
+        with pytest.raises(AbortableError, match=told):
             write_until_it_fails(sink, ground)
-        # By the partition that it no longer has, or by its name, for which it is waited.
-        waits = isinstance(missing.value, AbortableError)
-        assert waits == ("create the topic" not in str(missing.value))
-        helpers.create_topic(ground.bootstrap, ground.output, 4)
+        sink.abort()
+        helpers.create_topic(ground.bootstrap, ground.output, partitions)
+        write_until_it_is_taken(sink, source, ground)
+        values = ground.values()
+        assert values == [b"back"] if delivery == "exactly_once" else set(values) == {b"back"}
+        assert sink.partition_count(ground.output) == partitions
 
 
 def write_until_it_fails(sink: Sink, ground: Ground) -> None:
     for number in range(1, 100):
-        write(sink, [ground.message(number, partition=0)])
+        write(sink, [ground.message(number, partition=3)])
         time.sleep(0.1)
+
+
+def write_until_it_is_taken(sink: Sink, source: KafkaSource, ground: Ground) -> None:
+    """As the worker does: what failed is read again, and spread over what partitions there are."""
+    deadline, last = time.monotonic() + 120, ""
+    while time.monotonic() < deadline:
+        try:
+            partition = 3 % sink.partition_count(ground.output)
+            write(sink, [ground.message(1, b"back", partition=partition)])
+        except AbortableError as failed:
+            last = str(failed)
+            sink.abort()
+            # In here the topics are asked for again.
+            source.poll(1, 0.1)
+        else:
+            return
+    pytest.fail(f"it is not written: {last}")
 
 
 def test_a_worker_without_a_name_takes_the_lowest_free_number(ground: Ground) -> None:

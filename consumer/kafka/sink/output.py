@@ -212,7 +212,7 @@ class Output:
             topic, error = self._deliveries.failure
             if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
                 raise AbortableError(f"a message is too large for the topic {topic}")
-            raise self.judge(f"the topic {topic} cannot be written", error)
+            raise self._unwritable(topic, error)
 
     def _raise_if_stranded(self) -> None:
         """Raise AbortableError: after the abort a new producer finds the brokers again."""
@@ -294,7 +294,13 @@ class Output:
         if self.watch.fatal is not None:
             error = self.watch.fatal
         # Without a fatal error this is a transaction that has failed already; the abort shows.
-        return self.judge(f"the topic {message.topic} cannot be written", error)
+        return self._unwritable(message.topic, error)
+
+    def _unwritable(self, topic: str, error: KafkaError) -> Exception:
+        if error.code() == KafkaError._UNKNOWN_PARTITION:
+            # It may have been made again with fewer; what follows the abort is spread over those.
+            self._partition_counts.forget(topic)
+        return self.judge(f"the topic {topic} cannot be written", error)
 
     def _delivered(
         self, deliveries: Deliveries, message: Outgoing, error: KafkaError | None, _: object

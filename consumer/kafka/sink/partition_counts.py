@@ -55,3 +55,7 @@ class PartitionCounts:
             raise AbortableError(f"the topic {topic} is gone")
         self._known[topic] = (count, self._clock())
         return count
+
+    def forget(self, topic: str) -> None:
+        """Ask anew next time: the topic does not have what the last answer said."""
+        self._known.pop(topic, None)

@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError
 from consumer.contracts.errors import KafkaProblem
 from consumer.contracts.messages import RawMessage, TopicPartition
 from consumer.kafka.client import ClientWatch
-from consumer.kafka.errors import PERMANENT, UNKNOWN_TOPIC, problem
+from consumer.kafka.errors import ABSENT, PERMANENT, problem
 from consumer.kafka.messages import raw_message
 from consumer.kafka.source.assigned import AssignedPartitions
 from consumer.kafka.source.outside import Outside
@@ -23,10 +23,9 @@ _OUTSIDE = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError._LOG_TRUNCATION}
 
 #: A topic may be gone, or be another one; brokers that have just started know nothing of their
 #: topics for a moment, too.
-_OTHER_TOPIC = UNKNOWN_TOPIC | {
+_OTHER_TOPIC = ABSENT | {
     KafkaError.UNKNOWN_TOPIC_ID,
     KafkaError.INCONSISTENT_TOPIC_ID,
-    KafkaError._UNKNOWN_PARTITION,
 }
 
 

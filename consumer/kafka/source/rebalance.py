@@ -8,16 +8,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import confluent_kafka
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaException
 
 from consumer.contracts.choices import JumpReason
 from consumer.contracts.messages import TopicPartition
-from consumer.kafka.errors import PERMANENT, UNKNOWN_TOPIC, error_of, problem
+from consumer.kafka.errors import ABSENT, PERMANENT, error_of, problem
 from consumer.kafka.source.assigned import AssignedPartitions
 
 #: Errors that another try does not help against. A topic that is not known is not among them: it
 #: was just created, or is being deleted, and then the group will hear of that.
-_FOR_GOOD = PERMANENT - UNKNOWN_TOPIC - {KafkaError._UNKNOWN_PARTITION}
+_FOR_GOOD = PERMANENT - ABSENT
 
 #: Seconds until partitions whose first position could not be fixed are tried again.
 _AGAIN_S = 1.0

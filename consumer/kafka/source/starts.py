@@ -8,13 +8,13 @@ from contextlib import closing
 from typing import Any
 
 import confluent_kafka
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException
 
 from consumer.contracts.choices import JumpReason, OffsetReset
 from consumer.contracts.errors import KafkaProblem
 from consumer.contracts.messages import TopicPartition
 from consumer.kafka.client import ClientWatch, make_client, passing
-from consumer.kafka.errors import UNKNOWN_TOPIC
+from consumer.kafka.errors import ABSENT
 from consumer.kafka.security.access import group_refusal
 from consumer.kafka.source.properties import consumer_properties
 from consumer.kafka.source.stamps import stamped
@@ -22,9 +22,6 @@ from consumer.settings.schema import Settings
 
 #: Longest wait, in seconds, for one answer during a rebalance, and before the group is joined.
 _ANSWER_S, _LOOK_S = 5.0, 1.0
-
-#: What is said of a partition that is not there.
-_ABSENT = UNKNOWN_TOPIC | {KafkaError._UNKNOWN_PARTITION}
 
 _log = logging.getLogger(__name__)
 
@@ -197,7 +194,7 @@ def _offsets(answers: Sequence[Any]) -> dict[TopicPartition, int]:
 
 
 def _is_absent(answer: Any) -> bool:
-    return answer.error is not None and answer.error.code() in _ABSENT
+    return answer.error is not None and answer.error.code() in ABSENT
 
 
 def _whole(answers: Sequence[Any]) -> Sequence[Any]:

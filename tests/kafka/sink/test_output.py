@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from confluent_kafka import KafkaError, KafkaException
 from consumer.contracts.errors import AbortableError, KafkaProblem
 from consumer.contracts.messages import Outgoing, Position, TopicPartition
 from consumer.kafka.client import ClientWatch
-from consumer.kafka.errors import raised_by
+from consumer.kafka.errors import ABSENT, raised_by
 from consumer.kafka.sink.output import Output
 from consumer.settings.schema import Settings
 
@@ -103,9 +104,46 @@ def test_a_producer_that_has_forgotten_all_brokers_is_not_waited_for() -> None:
     assert producer.taken == 1
 
 
-def test_a_topic_that_is_gone_is_waited_for_and_one_that_is_forbidden_is_not() -> None:
+@pytest.mark.parametrize("code", sorted(ABSENT))
+def test_a_topic_that_is_gone_is_waited_for(code: int) -> None:
+    """The client says any of these, by what it hears of first."""
     output = Output(Settings(), {})
-    for code in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC):
-        assert isinstance(output.judge("it cannot be written", KafkaError(code)), AbortableError)
+    assert isinstance(output.judge("it cannot be written", KafkaError(code)), AbortableError)
+
+
+def test_a_topic_that_is_forbidden_is_not_waited_for() -> None:
+    output = Output(Settings(), {})
     forbidden = output.judge("it cannot be", KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))
     assert isinstance(forbidden, KafkaProblem)
+
+
+class Smaller:
+    """A producer whose topic was made again with two partitions instead of four."""
+
+    partitions = 4
+
+    def list_topics(self, topic: str, timeout: float) -> Any:
+        assert timeout > 0
+        there = SimpleNamespace(error=None, partitions=dict.fromkeys(range(self.partitions)))
+        return SimpleNamespace(topics={topic: there})
+
+    def poll(self, _: float) -> int:
+        return 0
+
+    def produce(self, *message: Any, **_: Any) -> None:
+        assert message[3] >= 2
+        raise KafkaException(KafkaError(KafkaError._UNKNOWN_PARTITION))
+
+
+def test_a_partition_that_is_not_there_has_the_partitions_counted_anew() -> None:
+    output = Output(Settings(), {})
+    output._producer = Smaller()
+    assert output.partition_count("articles-tagged") == 4
+    output._producer.partitions = 2
+    assert output.partition_count("articles-tagged") == 4
+    message = Outgoing(
+        "articles-tagged", None, b"{}", (), None, 3, Position(TopicPartition("articles", 3), 1)
+    )
+    with pytest.raises(AbortableError, match="articles-tagged cannot be written"):
+        output.send(message, 1.0)
+    assert output.partition_count("articles-tagged") == 2
