@@ -24,7 +24,12 @@ from consumer.tagging.model.device import loaded_as
 from consumer.tagging.model.folder import ModelFolder
 from consumer.tagging.model.labels import Labels, read_labels
 from consumer.tagging.model.memory import free_host_memory
-from consumer.tagging.model.network import load_config, load_network
+from consumer.tagging.model.network import (
+    check_padding,
+    first_position_of,
+    load_config,
+    load_network,
+)
 from consumer.tagging.model.tokenizer_check import (
     SAMPLE,
     check_answers,
@@ -162,7 +167,8 @@ def load_from_folder(
         # A padding token of the tokenizer alone has no embedding. Any token will do, since what it
         # fills is not read.
         pad_id = pad_id if pad_id < embeddings else 0
-    first_position = _first_position(network)
+    check_padding(name, network, fast_tokenizer.pad_token_id)
+    first_position = first_position_of(network)
     max_tokens = _max_tokens(fast_tokenizer, network.config, first_position)
     if max_tokens <= len(prefix_ids) + len(suffix_ids):
         raise ModelError(
@@ -241,14 +247,6 @@ def _special_ids(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
         if text:
             return tuple(ids[: text[0]]), tuple(ids[text[-1] + 1 :])
     return (), ()
-
-
-def _first_position(network: Any) -> int:
-    """RoBERTa and its kin number positions from padding_idx + 1, and their table says so."""
-    for path, module in network.named_modules():
-        if path.endswith("position_embeddings") and isinstance(module, torch.nn.Embedding):
-            return 0 if module.padding_idx is None else module.padding_idx + 1
-    return 0
 
 
 def _max_tokens(tokenizer: Any, config: Any, first_position: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from consumer.tagging.model.weights import ModelWeights
 
 #: Characters of a library's error that ours repeats.
 _SHOWN_CHARACTERS = 300
+
+_log = logging.getLogger(__name__)
 
 
 def load_config(name: str, folder: Path, said: Mapping[str, Any]) -> Any:
@@ -131,6 +134,46 @@ def _check_positions(name: str, network: torch.nn.Module) -> None:
                 "count positions from it; write the number that its tokenizer has for the padding "
                 "token, 1 in most"
             )
+
+
+def first_position_of(network: torch.nn.Module) -> int:
+    """RoBERTa and its kin number positions from padding_idx + 1, and their table says so."""
+    table = _positions(network)
+    return 0 if table is None or table.padding_idx is None else table.padding_idx + 1
+
+
+def check_padding(name: str, network: torch.nn.Module, pad_id: int | None) -> None:
+    """Refuse a configuration that counts positions from another token than its model was trained
+    with; say where it counts from another one than the tokenizer pads with.
+
+    The row that padding has in the table of positions is drawn as zeros, and no training moves it.
+
+    Args:
+        pad_id: the tokenizer's; None where it has none.
+
+    Raises:
+        ModelError: the weights say which one it is, and it is not the configuration's.
+    """
+    table = _positions(network)
+    if table is None or table.padding_idx is None or pad_id is None:
+        return
+    if pad_id == table.padding_idx:
+        return
+    told = (
+        f"model {name}: its config.json says pad_token_id {table.padding_idx}, from which models "
+        f"of its family count positions, and its tokenizer has {pad_id}"
+    )
+    rows = table.weight
+    if pad_id < len(rows) and not rows[pad_id].any() and rows[table.padding_idx].any():
+        raise ModelError(f"{told}, as the weights do; write {pad_id} in config.json")
+    _log.warning("%s; its entities are right only if it was trained like that", told)
+
+
+def _positions(network: torch.nn.Module) -> torch.nn.Embedding | None:
+    for path, module in network.named_modules():
+        if path.endswith("position_embeddings") and isinstance(module, torch.nn.Embedding):
+            return module
+    return None
 
 
 def _planned(config: Any) -> torch.nn.Module | None:

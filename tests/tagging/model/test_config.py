@@ -182,3 +182,36 @@ def test_a_missing_padding_token_that_positions_are_counted_from_is_named(
     without = make("bert-cased")
     change(without, pad_token_id=None)
     assert load(without).pad_id == 0
+
+
+def write_padding_row(folder: Path, value: float) -> None:
+    """The row of the table of positions that padding has."""
+    weights = load_file(folder / "model.safetensors")
+    weights["roberta.embeddings.position_embeddings.weight"][1] = value
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+
+
+@pytest.mark.parametrize("family", ["roberta", "xlm-roberta"])
+@pytest.mark.parametrize("said", [0, 7])
+def test_a_padding_token_that_the_model_was_not_trained_with_is_named(
+    make: Callable[..., Path], family: str, said: int
+) -> None:
+    folder = make(family)
+    # Drawn as zeros, and never trained.
+    write_padding_row(folder, 0.0)
+    assert load(folder).first_position == 2
+    change(folder, pad_token_id=said)
+    assert refusal(folder) == (
+        f"its config.json says pad_token_id {said}, from which models of its family count "
+        "positions, and its tokenizer has 1, as the weights do; write 1 in config.json"
+    )
+
+
+def test_a_model_may_be_trained_with_another_padding_token_than_its_tokenizer_has(
+    make: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = make("roberta")
+    write_padding_row(folder, 0.5)
+    change(folder, pad_token_id=0)
+    assert load(folder).first_position == 1
+    assert "right only if it was trained like that" in caplog.text
