@@ -291,7 +291,8 @@ def test_an_output_topic_that_vanishes_is_written_when_it_is_back(
         write(sink, [ground.message(0, partition=sink.partition_count(ground.output) - 1)])
         helpers.delete_topics(ground.bootstrap, [ground.output])
         told = f"the topic {ground.output} cannot be written"
-        with pytest.raises(AbortableError, match=told):
+        # On a busy machine the client may be too late to tell.
+        with pytest.raises(AbortableError, match=f"{told}|were not acknowledged"):
             write_until_it_fails(sink, ground)
         sink.abort()
         helpers.create_topic(ground.bootstrap, ground.output, partitions)

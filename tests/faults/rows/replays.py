@@ -90,7 +90,7 @@ def killed(scene: ReplayScene) -> None:
 def interrupted(scene: ReplayScene) -> None:
     """SIGTERM and SIGINT: it ends at once, and says how much is left."""
     for number in (signal.SIGTERM, signal.SIGINT):
-        replay = scene.start(None, "--rate=300")
+        replay = scene.start(None, _SLOW)
         scene.wait_sent()
         replay.send_signal(number)
         assert scene.wait_dead(replay) == 128 + number, scene.logs()
@@ -101,9 +101,9 @@ def interrupted(scene: ReplayScene) -> None:
 def two_at_once(scene: ReplayScene) -> None:
     """A second replay begins while the first one sends: it takes over, and the first ends."""
     for _ in range(3):
-        first = scene.start(None, "--rate=300")
+        first = scene.start(None, _SLOW)
         scene.wait_sent()
-        second = scene.start(None, "--rate=300")
+        second = scene.start(None, _SLOW)
         scene.fault()
         # What was sent may be what the brokers ended of the one that was killed before; then the
         # first may begin as late as the second, and be the one that takes over.
