@@ -138,7 +138,7 @@ def _peer(
         Load(settings, news_articles(2_000, 1, asked.article_bytes)).fill(asked.count)
         done = subprocess.run(
             [
-                *(python, str(ROOT / "bench" / "peers" / script), bootstrap),
+                *(python, str(ROOT / "benchmarks" / "peers" / script), bootstrap),
                 *(*topics, str(asked.count), *arguments),
             ],
             stdout=subprocess.PIPE,

@@ -19,9 +19,9 @@ from typing import Any
 from tests.integration.servers.kafka_server import KafkaServer
 
 ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "bench" / "results"
+RESULTS = ROOT / "benchmarks" / "results"
 
-#: Takes the place of the model's name: a folder that `bench.random_model` writes.
+#: Takes the place of the model's name: a folder that `save_random_model` writes.
 BERT_BASE = "bert-base"
 
 #: Segments of the size that Kafka has by default, so that none is rolled in the midst of a run.

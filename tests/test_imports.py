@@ -100,3 +100,44 @@ def test_a_module_that_is_gone_is_not_there() -> None:
     assert not is_there("tests.conftest.nobody_has_this_name")
     assert not is_there("tests.light_workers")
     assert not is_there("tests.faults.light_workers.main")
+
+
+#: What is made on a machine and not kept in the repository.
+_MADE = ("build",)
+
+
+def paths_in(source: str) -> Iterator[str]:
+    """Every path of the repository that a module spells out: `ROOT / "docs" / "notes"`."""
+
+    def spelled(node: ast.expr) -> list[str] | None:
+        if isinstance(node, ast.Name):
+            return [] if node.id == "ROOT" else None
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+            before = spelled(node.left)
+            if before is not None and isinstance(node.right, ast.Constant):
+                return [*before, str(node.right.value)]
+        return None
+
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.BinOp) and (parts := spelled(node)):
+            yield "/".join(parts)
+
+
+def test_a_path_that_a_benchmark_or_a_test_spells_out_is_there() -> None:
+    """A module that is moved may be found, and look for its files where it was."""
+    files = [file for room in ("tests", "benchmarks") for file in ROOT.glob(f"{room}/**/*.py")]
+    spelled = {
+        (str(file.relative_to(ROOT)), path)
+        for file in files
+        for path in paths_in(file.read_text("utf-8"))
+        if not path.startswith((".", *_MADE))
+    }
+    assert len(spelled) > 40
+    assert [(file, path) for file, path in sorted(spelled) if not (ROOT / path).exists()] == []
+
+
+def test_a_path_is_found_that_goes_on_behind_what_is_spelled_out() -> None:
+    assert list(paths_in("RESULTS = ROOT / 'bench' / 'results' / name")) == [
+        "bench/results",
+        "bench",
+    ]
