@@ -103,16 +103,18 @@ def test_labels_and_entities_are_those_of_onnx_runtime(source: Path, folder: Pat
     kept: list[str] = []
     expected: list[list[tuple[str, int, int]]] = []
     compared = 0
-    for text in texts():
+    for number, text in enumerate(texts()):
         encoding = model.tokenizer.encode(text, add_special_tokens=False)
         ids = [*model.prefix_ids, *encoding.ids, *model.suffix_ids]
         if len(ids) > model.max_tokens:
             continue
         theirs = makers.logits(ids)
-        ours = model.network(torch.tensor([ids])).logits[0].numpy()
-        np.testing.assert_allclose(ours, theirs, atol=2e-3)
         labels = theirs.argmax(axis=1)
-        assert np.array_equal(ours.argmax(axis=1), labels), text
+        # What the tagger says of each text is compared below; what its network computes, of some.
+        if number % 3 == 0:
+            ours = model.network(torch.tensor([ids])).logits[0].numpy()
+            np.testing.assert_allclose(ours, theirs, atol=2e-3)
+            assert np.array_equal(ours.argmax(axis=1), labels), text
         compared += len(ids)
         kept.append(text)
         expected.append(_tokens_with_a_type(encoding.offsets, labels, model))

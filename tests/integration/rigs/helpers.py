@@ -6,7 +6,7 @@ Everything here blocks until it is done or raises; nothing uses the code under t
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVar
@@ -325,13 +325,33 @@ def wait_for_records(
     isolation: str = "read_committed",
 ) -> list[Record]:
     """`read_all` again and again until there are at least `count`; fails after `timeout_s`."""
+    return wait_for_records_of(bootstrap, (topic,), count, timeout_s, isolation)
+
+
+def wait_for_records_of(
+    bootstrap: str,
+    topics: Sequence[str],
+    count: int,
+    timeout_s: float = 180.0,
+    isolation: str = "read_committed",
+    every_s: float = 0.2,
+) -> list[Record]:
+    """The same, of all these topics together; asks every so many seconds."""
     deadline = time.monotonic() + timeout_s
     while True:
-        records = read_all(bootstrap, topic, isolation)
-        if len(records) >= count:
-            return records
-        assert time.monotonic() < deadline, f"{topic} has {len(records)} records, not {count}"
-        time.sleep(0.2)
+        ends = [end_offsets(bootstrap, topic, isolation) for topic in topics]
+        places = sum(sum(one.values()) for one in ends)
+        # Of which some may be markers. Asked for first, since all would be read every time.
+        if places >= count:
+            records = [
+                record
+                for topic, one in zip(topics, ends, strict=True)
+                for record in _read(bootstrap, topic, isolation, timeout_s, one)
+            ]
+            if len(records) >= count:
+                return records
+        assert time.monotonic() < deadline, f"{topics} have at most {places} records, not {count}"
+        time.sleep(every_s)
 
 
 def group_reader(bootstrap: str, group: str, isolation: str = "read_committed") -> Consumer:

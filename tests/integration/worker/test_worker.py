@@ -56,14 +56,8 @@ class Run:
 
     def outcomes(self, count: int, timeout_s: float = 300.0) -> list[Record]:
         """Outputs and dead letters, once there are `count` of them in all."""
-        deadline = time.monotonic() + timeout_s
-        while True:
-            records = helpers.read_all(self.bootstrap, self.output)
-            records += helpers.read_all(self.bootstrap, self.dead_letters)
-            if len(records) >= count:
-                return records
-            assert time.monotonic() < deadline, f"{len(records)} outcomes, not {count}"
-            time.sleep(0.3)
+        topics = (self.output, self.dead_letters)
+        return helpers.wait_for_records_of(self.bootstrap, topics, count, timeout_s)
 
 
 @pytest.fixture
@@ -104,10 +98,7 @@ def assert_all_committed(run: Run) -> None:
 
 def wait_for_some(run: Run, at_least: int, at_most: int) -> None:
     """Until some outputs are there, while others are not yet."""
-    deadline = time.monotonic() + 300
-    while len(helpers.read_all(run.bootstrap, run.output)) < at_least:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    helpers.wait_for_records_of(run.bootstrap, (run.output,), at_least, 300, every_s=0.02)
     assert len(helpers.read_all(run.bootstrap, run.output)) < at_most, (
         "the worker was too fast for this test; make the run longer"
     )
