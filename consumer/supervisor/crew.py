@@ -96,10 +96,11 @@ class Crew:
                 del self.members[number]
 
     def begun(self, number: int, now: float) -> None:
-        """It has a process."""
+        """It has a process. On a busy machine it may have said before that it works."""
         member = self.members[number]
-        member.state, member.heard_at, member.unwell_since = WorkerState.STARTING, now, None
-        member.is_killed = False
+        if member.state is not WorkerState.WORKING:
+            member.state = WorkerState.STARTING
+        member.heard_at, member.unwell_since, member.is_killed = now, None, False
         if self.stops:
             self._acts.append((Act.STOP, number))
 

@@ -53,6 +53,20 @@ def test_the_first_shows_that_a_worker_can_start_before_the_others_do() -> None:
     assert one.due(10.0) == []
 
 
+def test_a_worker_may_work_before_it_is_told_that_it_has_a_process() -> None:
+    """The two come by different pipes, from different processes."""
+    one = crew(1)
+    one.due(0.0)
+    one.works(1, 1.0)
+    one.begun(1, 1.1)
+    states = [one.members[1].state]
+    one.ended(1, -9, "", 2.0)
+    assert one.due(2.0 + BACKOFF_S) == [(Act.START, 1)]
+    one.begun(1, 4.0)
+    states.append(one.members[1].state)
+    assert states == [WorkerState.WORKING, WorkerState.STARTING]
+
+
 @pytest.mark.parametrize(("code", "exit_code"), [(1, 1), (2, 2), (-9, 1)])
 def test_what_keeps_the_first_from_starting_is_told_once(code: int, exit_code: int) -> None:
     one = crew()
