@@ -131,15 +131,15 @@ class WorkerProcess:
         Raises:
             EndedEarly: the process ended before, with its log.
         """
-        deadline = time.monotonic() + PATIENCE_S
+        deadline, body = time.monotonic() + PATIENCE_S, ""
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 raise EndedEarly(f"ended early:\n{self.log.read_text()}")
-            status, _ = self.get("/readyz")
+            status, body = self.get("/readyz")
             if status == 200:
                 return self
             time.sleep(0.1)
-        raise AssertionError(f"not ready in {PATIENCE_S} s:\n{self.log.read_text()}")
+        raise AssertionError(f"not ready in {PATIENCE_S} s: {body}\n{self.log.read_text()}")
 
     def wait_until(self, holds: Callable[[], object], what: str = "it") -> None:
         """Until something holds that this process brings about; a failure shows its metrics and
