@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 import structlog
 
 from consumer import __version__
+from consumer.contracts.choices import Delivery
 from consumer.contracts.errors import ShutdownTimeout, StageStalled
 from consumer.contracts.messages import Batch, ModelInfo, Outcome, RawMessage
 from consumer.contracts.observer import Observer
@@ -109,6 +110,7 @@ class Worker:
             wall_clock=wall_clock,
             tracer=tracer,
             run_ended=self._end_run,
+            confirms_offsets=settings.delivery == Delivery.AT_LEAST_ONCE,
         )
         self._prepare = PrepareStage(
             incoming=incoming,

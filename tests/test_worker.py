@@ -187,6 +187,22 @@ def test_working_is_logged_when_it_works_and_until_then_what_is_waited_for(
     rig.drain()
 
 
+def test_an_offset_that_a_late_commit_has_taken_back_is_committed_once_more(rigs: Rigs) -> None:
+    clock = ManualClock()
+    rig = rigs(clock, delivery="at_least_once")
+    rig.broker.feed(b"Ada")
+    rig.start()
+    rig.committed(p0=1)
+    rig.broker.committed[P0] = 0
+
+    def is_back() -> bool:
+        clock.advance(1)
+        return rig.broker.committed[P0] == 1
+
+    eventually(is_back, "it is committed again")
+    rig.drain()
+
+
 def test_a_publisher_that_waits_for_brokers_turns_health_red_and_goes_on(rigs: Rigs) -> None:
     clock = ManualClock()
     rig = rigs(clock, stall_timeout_s=60)

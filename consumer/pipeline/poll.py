@@ -69,6 +69,7 @@ class PollStage(Stage):
         tracer: begins the spans of messages; None traces none.
         run_ended: called once each partition of a bounded run is committed to its end, by whichever
             worker; then nothing is left to read.
+        confirms_offsets: as for `IdleOffsets`.
 
     Attributes:
         run: how far the bounded run is; None where there is none, or before that is known.
@@ -90,6 +91,7 @@ class PollStage(Stage):
         wall_clock: Callable[[], float],
         tracer: Tracer | None = None,
         run_ended: Callable[[], object] = lambda: None,
+        confirms_offsets: bool = False,
     ) -> None:
         super().__init__(Step.POLL.value, clock)
         self._source = source
@@ -104,7 +106,7 @@ class PollStage(Stage):
         self._wall_clock = wall_clock
         self._tracer = tracer
         self._run_ended = run_ended
-        self._idle_offsets = IdleOffsets()
+        self._idle_offsets = IdleOffsets(confirms=confirms_offsets)
         self._run_pace = RunPace()
         self._run_due_at = 0.0
         self.run: RunProgress | None = None

@@ -265,7 +265,8 @@ OFFSET_MOVES = _counter(
     "nerstream_offset_moves_total",
     "commits",
     "Commits of offsets alone, in partitions where nothing waits: past markers of transactions "
-    "and messages of aborted ones, which no message shows, so that other tools see no lag there.",
+    "and messages of aborted ones, which no message shows, so that other tools see no lag there; "
+    "without transactions the last one of an idle partition once more.",
     "It moves faster than every 5 s, which is its bound for each worker.",
 )
 REBALANCES = _counter(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from consumer.pipeline.bookkeeping.idle_offsets import INTERVAL_S, IdleOffsets
+from consumer.pipeline.bookkeeping.idle_offsets import CONFIRM_S, INTERVAL_S, IdleOffsets
 from consumer.pipeline.bookkeeping.ownership import Finished
 from tests.support.fakes import P0, P1
 
@@ -73,6 +73,48 @@ def test_all_that_is_due_goes_together_and_not_sooner_than_the_interval() -> Non
             assert due == finished
             moves.append(now)
     assert len(moves) == seconds / INTERVAL_S
+
+
+def moves_of(
+    offsets: IdleOffsets, finished: Finished, committed: int, begun_at: int = 0
+) -> list[int]:
+    """When something is committed, of a partition that stands for ten minutes."""
+    return [
+        now - begun_at
+        for now in range(begun_at, begun_at + 600)
+        if offsets.due({P0: finished}, {P0: 9}, {P0: committed}, float(now))
+    ]
+
+
+def test_what_an_earlier_commit_may_have_taken_back_is_committed_once_more() -> None:
+    assert moves_of(IdleOffsets(confirms=True), Finished(9, 1), 9) == [CONFIRM_S]
+    # In a transaction the earlier one is fenced.
+    assert moves_of(IdleOffsets(), Finished(9, 1), 9) == []
+
+
+def test_what_was_confirmed_is_confirmed_again_after_messages_came_or_a_rebalance() -> None:
+    offsets = IdleOffsets(confirms=True)
+    assert moves_of(offsets, Finished(9, 1), 9) == [CONFIRM_S]
+    assert moves_of(offsets, Finished(9, 2), 9, 1_000) == [CONFIRM_S]
+    # Something is in flight.
+    assert offsets.due({}, {P0: 9}, {P0: 9}, 1_999.0) == {}
+    assert moves_of(offsets, Finished(9, 2), 9, 2_000) == [CONFIRM_S]
+
+
+def test_where_the_group_stands_elsewhere_nothing_is_confirmed() -> None:
+    assert moves_of(IdleOffsets(confirms=True), Finished(9, 1), 12) == []
+    assert moves_of(IdleOffsets(confirms=True), Finished(11, 1), 5) == []
+
+
+def test_what_is_confirmed_waits_for_the_interval() -> None:
+    offsets = IdleOffsets(confirms=True)
+    finished, ends = {P0: Finished(9, 1), P1: Finished(3, 1)}, {P0: 9, P1: 3}
+    assert offsets.due(finished, ends, {P0: 9, P1: 3}, 0.0) == {}
+    moved = {**finished, P1: Finished(4, 1)}
+    assert offsets.due(moved, {P0: 9, P1: 4}, {P0: 9, P1: 3}, CONFIRM_S - 1) != {}
+    assert offsets.due(finished, ends, {P0: 9, P1: 4}, CONFIRM_S) == {}
+    due = offsets.due(finished, ends, {P0: 9, P1: 4}, CONFIRM_S - 1 + INTERVAL_S)
+    assert due == {P0: Finished(9, 1)}
 
 
 def test_what_was_not_committed_is_asked_for_again() -> None:
