@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Sequence
+from functools import partial
 
 from tests.integration.rigs.worker_process import WorkerProcess
 
@@ -36,7 +37,7 @@ def unaccounted(workers: Sequence[WorkerProcess]) -> list[str]:
     """Violations of consumed = published + rejected + released + in flight, in each worker."""
     problems = []
     for worker in workers:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         # A last transaction may be in its end while its outcomes are readable already.
         while (left := _unresolved(worker)) and time.monotonic() < deadline:
             time.sleep(0.1)
@@ -53,6 +54,8 @@ def drained(workers: Sequence[WorkerProcess], supervised: bool = False) -> list[
     """SIGTERM them all; those that did not end with 0. Where they are supervised, one may just have
     ended itself to be started again."""
     for worker in workers:
+        # Before it begins, a signal may find Python still importing, and end it as it does.
+        worker.wait_until(partial(_has_begun, worker), "its begin")
         worker.process.send_signal(signal.SIGTERM)
     codes = {
         worker.log.name: worker.wait()
@@ -60,6 +63,11 @@ def drained(workers: Sequence[WorkerProcess], supervised: bool = False) -> list[
         if not (supervised and worker.wait() == 1 and RESTARTED in worker.log.read_text())
     }
     return [f"exit code: {name} ended with {code}" for name, code in codes.items() if code]
+
+
+def _has_begun(worker: WorkerProcess) -> bool:
+    said = any(one["event"] == "starting" for one in worker.events())
+    return said or worker.process.poll() is not None
 
 
 def logs(workers: Sequence[WorkerProcess]) -> str:
