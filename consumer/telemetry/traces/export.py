@@ -33,6 +33,9 @@ _NOISY = (
     "opentelemetry.sdk.trace.export",
 )
 
+#: What the SDK says where no time is left for another try.
+_LAST_TRY = ("due to timeout", "timeout cannot be set to a value less than or equal to 0")
+
 log = structlog.get_logger(__name__)
 
 
@@ -153,7 +156,8 @@ class _Reasons(logging.Handler):
         if record.exc_info and record.exc_info[1] is not None:
             text = f"{text} {record.exc_info[1]!r}"
         # The last line of a failure is only that it was the last try; the one before says why.
-        if "due to timeout" not in text or not self._report.reason:
+        is_last_try = any(one in text for one in _LAST_TRY)
+        if not is_last_try or not self._report.reason:
             self._report.reason = text
 
 

@@ -267,16 +267,17 @@ def produce(bootstrap: str, topic: str, records: Iterable[Record | bytes]) -> No
 def end_offsets(bootstrap: str, topic: str, isolation: str = "read_committed") -> dict[int, int]:
     """End offset of each partition; under read_committed the last stable offset."""
     client = admin(bootstrap)
-    found = _metadata(bootstrap, topic)[topic]
-    if found.error is not None:
-        raise KafkaException(found.error)
     level = {
         "read_committed": IsolationLevel.READ_COMMITTED,
         "read_uncommitted": IsolationLevel.READ_UNCOMMITTED,
     }[isolation]
-    asked = {TopicPartition(topic, part): OffsetSpec.latest() for part in found.partitions}
 
     def ask() -> dict[int, int]:
+        # Each time, since the client learns of new leaders by it and not by what they refuse.
+        found = _metadata(bootstrap, topic)[topic]
+        if found.error is not None:
+            raise KafkaException(found.error)
+        asked = {TopicPartition(topic, part): OffsetSpec.latest() for part in found.partitions}
         answers = client.list_offsets(asked, isolation_level=level, request_timeout=CALL_TIMEOUT_S)
         return {part.partition: one.result(CALL_TIMEOUT_S).offset for part, one in answers.items()}
 

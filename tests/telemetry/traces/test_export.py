@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import Counter
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from consumer.telemetry.traces.export import (
     BoundedProcessor,
     CountingExporter,
     LossReport,
+    take_reasons,
 )
 from tests.support.fakes import PATIENCE_S, ManualClock, eventually
 
@@ -128,3 +130,23 @@ def test_losses_are_told_once_a_minute_and_none_is_left_out() -> None:
         report.note(SpanFate.FAILED, 1)
         report.note(SpanFate.FAILED, 1)
     assert [line["spans"] for line in lines] == [5, 11]
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        "Failed to export spans batch due to timeout, max retries or shutdown.",
+        "Failed to export spans batch code: None, reason: Attempted to set connect timeout to 0.0, "
+        "but the timeout cannot be set to a value less than or equal to 0.",
+    ],
+)
+def test_the_last_try_does_not_hide_what_was_wrong_with_the_one_before(last: str) -> None:
+    """On a busy machine no time may be left for it."""
+    report = LossReport()
+    take_reasons(report)
+    logger = logging.getLogger("opentelemetry.exporter.otlp.proto.http.trace_exporter")
+    logger.warning(last)
+    assert report.reason == last
+    logger.warning("Transient error connection refused, retrying")
+    logger.warning(last)
+    assert report.reason == "Transient error connection refused, retrying"
