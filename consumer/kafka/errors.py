@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import OFFSET_INVALID, KafkaError, KafkaException
 
 from consumer.contracts.errors import AbortableError, KafkaProblem
 
@@ -79,6 +80,17 @@ PERMANENT = FENCED | {
     code for code in _REMEDIES if code not in (KafkaError._SSL, KafkaError.MSG_SIZE_TOO_LARGE)
 }
 
+#: A partition is not led where the client looks for it. A client that only asks for offsets learns
+#: of the new leader after a quarter of an hour.
+LEADER_MOVED = frozenset(
+    {
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.FENCED_LEADER_EPOCH,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
+    }
+)
+
 #: The brokers' errors for a topic that does not exist, or not yet.
 UNKNOWN_TOPIC = frozenset({KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC})
 
@@ -145,3 +157,19 @@ def fenced(transactional_id: str, error: KafkaError) -> KafkaProblem:
         "worker has the same instance, or this one was silent for longer than "
         "transaction_timeout_ms; give each worker its own instance, then start it again"
     )
+
+
+def offset_of(answer: Any) -> int:
+    """The offset in an answer to ListOffsets, for one partition; for a time, -1 says that nothing
+    is so new.
+
+    librdkafka (2.16) gives neither an error nor an offset for a partition whose leader does not
+    answer.
+
+    Raises:
+        KafkaException: code LEADER_NOT_AVAILABLE, which another try may help against.
+    """
+    offset: int = answer.offset
+    if offset == OFFSET_INVALID:
+        raise KafkaException(KafkaError(KafkaError.LEADER_NOT_AVAILABLE))
+    return offset

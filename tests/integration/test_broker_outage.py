@@ -121,8 +121,11 @@ def test_what_is_not_acknowledged_in_time_is_not_committed(
     assert ground.committed() == 3
 
 
-def test_a_broker_that_is_down_costs_no_processor_time(server: KafkaServer) -> None:
-    """With the client's own defaults the question for the lag took nine tenths of a core."""
+def test_a_broker_that_is_down_costs_no_processor_time_and_the_lag_is_known_again(
+    server: KafkaServer,
+) -> None:
+    """With the client's own defaults the question for the lag took nine tenths of a core. And the
+    client that asks looked for the leaders where they had been, until that broker was back."""
     assert server.running  # where there is no Apache Kafka, this is skipped with the others
     with running_cluster() as cluster:
         ground = Ground(cluster.direct, f"input-{uuid.uuid4().hex[:8]}", "group")
@@ -135,6 +138,11 @@ def test_a_broker_that_is_down_costs_no_processor_time(server: KafkaServer) -> N
             before_s = time.process_time()
             poll_for(source, 3.0)
             assert time.process_time() - before_s < 1.0
+            records = [Record(b"{}", partition=part) for part in range(6)]
+            helpers.produce(ground.bootstrap, ground.topic, records)
+            ends = dict.fromkeys(source.assignments(), 1)
+            assert len(ends) == 6
+            poll_until(lambda: source.last_stable() == ends == source.end_offsets(), source)
 
 
 def poll_for(source: KafkaSource, seconds: float) -> None:

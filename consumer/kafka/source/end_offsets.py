@@ -14,6 +14,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from consumer.contracts.messages import TopicPartition
 from consumer.kafka.client import ClientWatch
+from consumer.kafka.errors import LEADER_MOVED, error_of, offset_of
 
 #: For each end, the isolation level of a reader who gets that far.
 _LEVELS = (IsolationLevel.READ_COMMITTED, IsolationLevel.READ_UNCOMMITTED)
@@ -39,6 +40,10 @@ class EndOffsets:
     #: Seconds after which a question without an answer is given up.
     REQUEST_TIMEOUT_S = 10.0
 
+    #: Seconds between two clients, where partitions are not led where the client looks for them.
+    #: Only a new one looks anew; the other is kept until what it was asked is answered.
+    RENEW_S = 10.0
+
     def __init__(
         self,
         make: Callable[[ClientWatch], AdminClient],
@@ -48,6 +53,9 @@ class EndOffsets:
         self._watch = ClientWatch()
         self._admin = make(self._watch)
         self._clock = clock
+        self._is_misled = False
+        self._renew_at = 0.0
+        self._retired: list[tuple[AdminClient, float]] = []
         self._asked_at: float | None = None
         self._asked: frozenset[TopicPartition] = frozenset()
         self._pending: dict[tuple[IsolationLevel, TopicPartition], Future[Any]] = {}
@@ -57,6 +65,8 @@ class EndOffsets:
 
     def refresh(self, partitions: Collection[TopicPartition]) -> None:
         """Take the answers that have come, and ask again when it is time. Never blocks."""
+        now = self._clock()
+        self._retired = [one for one in self._retired if now - one[1] < self.REQUEST_TIMEOUT_S]
         # Serves the client's callbacks.
         self._admin.poll(0)
         self._watch.renew(self._admin)
@@ -64,13 +74,11 @@ class EndOffsets:
             self._take(*question, self._pending.pop(question))
         if self._pending:
             return
-        if self._watch.is_stranded:
-            # Only without a question under way: its answer would come to a client that is gone.
-            self._watch = ClientWatch()
-            self._admin = self._make(self._watch)
+        # Only without a question under way: its answer would come to a client that is gone.
+        if self._watch.is_stranded or (self._is_misled and now >= self._renew_at):
+            self._renew(now)
         if not partitions:
             return
-        now = self._clock()
         new = not self._asked.issuperset(partitions)
         if self._asked_at is None or new or now - self._asked_at >= self.INTERVAL_S:
             self._asked_at = now
@@ -79,7 +87,7 @@ class EndOffsets:
 
     @property
     def client(self) -> AdminClient:
-        """What asks now; another one after a loss of all brokers."""
+        """What asks now; another one after a loss of all brokers, or where leaders have moved."""
         return self._admin
 
     def last_stable(self) -> Mapping[TopicPartition, int]:
@@ -92,6 +100,13 @@ class EndOffsets:
         high = self._known[IsolationLevel.READ_UNCOMMITTED]
         # Two questions are answered at two moments, between which a transaction may end.
         return {one: max(offset, stable.get(one, 0)) for one, offset in high.items()}
+
+    def _renew(self, now: float) -> None:
+        # Others ask by it too.
+        self._retired.append((self._admin, now))
+        self._watch = ClientWatch()
+        self._admin = self._make(self._watch)
+        self._is_misled, self._renew_at, self._asked_at = False, now + self.RENEW_S, None
 
     def _ask(self, partitions: Collection[TopicPartition]) -> None:
         # The last stable offset first: by the answer for the other it can only have risen.
@@ -109,6 +124,7 @@ class EndOffsets:
 
     def _take(self, level: IsolationLevel, partition: TopicPartition, answer: Future[Any]) -> None:
         try:
-            self._known[level][partition] = answer.result().offset
+            self._known[level][partition] = offset_of(answer.result())
         except KafkaException as failed:
+            self._is_misled |= error_of(failed).code() in LEADER_MOVED
             _log.debug("the end of %s is not known: %s", partition, failed)

@@ -12,6 +12,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from consumer.contracts.cluster import Bounds
 from consumer.contracts.messages import RawMessage, TopicPartition
 from consumer.kafka.client import ClientWatch, make_client
+from consumer.kafka.errors import offset_of
 from consumer.kafka.messages import raw_message
 from consumer.kafka.source.properties import FETCH_BYTES
 from consumer.kafka.survey.asking import ANSWER_S
@@ -40,7 +41,7 @@ def offsets_at(
     found = {}
     for one, answer in answers.items():
         try:
-            found[TopicPartition(one.topic, one.partition)] = answer.result().offset
+            found[TopicPartition(one.topic, one.partition)] = offset_of(answer.result())
         except KafkaException:
             continue
     return found

@@ -21,7 +21,7 @@ from consumer.kafka.client import (
     make_client,
 )
 from consumer.kafka.closing import Closing
-from consumer.kafka.errors import UNKNOWN_TOPIC, problem
+from consumer.kafka.errors import UNKNOWN_TOPIC, offset_of, problem
 from consumer.kafka.messages import raw_message
 from consumer.kafka.source.properties import (
     FETCH_BYTES,
@@ -197,12 +197,18 @@ class BoundedReader(Closing):
         self, parts: Iterable[int], which: OffsetSpec, level: IsolationLevel
     ) -> dict[int, int]:
         asked = {KafkaTopicPartition(self._topic, part): which for part in parts}
+        is_again = False
 
         def ask(left_s: float) -> dict[int, int]:
+            nonlocal is_again
+            if is_again:
+                # By this the client learns who leads the partitions now.
+                self._admin.list_topics(self._topic, timeout=left_s)
+            is_again = True
             answers = self._admin.list_offsets(
                 asked, isolation_level=level, request_timeout=max(left_s, 1.0)
             )
-            return {one.partition: found.result().offset for one, found in answers.items()}
+            return {one.partition: offset_of(found.result()) for one, found in answers.items()}
 
         return answered(
             ask,

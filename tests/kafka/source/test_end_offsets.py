@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from confluent_kafka import IsolationLevel, KafkaError, KafkaException
+import pytest
+from confluent_kafka import OFFSET_INVALID, IsolationLevel, KafkaError, KafkaException
 
 from consumer.contracts.messages import TopicPartition
 from consumer.kafka.client import ClientWatch
+from consumer.kafka.errors import LEADER_MOVED
 from consumer.kafka.source.end_offsets import EndOffsets
 
 ONE, TWO = TopicPartition("articles", 1), TopicPartition("articles", 2)
@@ -151,3 +155,76 @@ def test_the_high_watermark_is_told_beside_the_last_stable_offset() -> None:
     admin.questions[1][ONE].set_result(Answer(151))
     ends.refresh([ONE])
     assert (ends.last_stable(), ends.high_watermarks()) == ({ONE: 151}, {ONE: 151})
+
+
+@pytest.mark.parametrize("code", sorted(LEADER_MOVED))
+def test_a_client_that_looks_for_leaders_where_they_were_is_replaced_at_times(code: int) -> None:
+    admins: list[Admin] = []
+
+    def make(_: ClientWatch) -> Any:
+        admins.append(Admin())
+        return admins[-1]
+
+    clock = Clock()
+    ends = EndOffsets(make, clock)
+    ends.refresh([ONE])
+    admins[0].questions[0][ONE].set_result(Answer(7))
+    for now in range(1, 21):
+        clock.now = float(now)
+        ends.refresh([ONE])
+        for question in admins[-1].questions:
+            if not question[ONE].done():
+                question[ONE].set_exception(KafkaException(KafkaError(code)))
+    # Asked by the first at 5 s; by another at once, which is wrong too; and then every 10 s.
+    assert len(admins) == 3
+    assert ends.client is admins[-1]
+    assert ends.last_stable() == {ONE: 7}
+
+
+def test_an_answer_without_an_offset_is_none() -> None:
+    """librdkafka gives no error where the leader of a partition does not answer."""
+    admins: list[Admin] = []
+
+    def make(_: ClientWatch) -> Any:
+        admins.append(Admin())
+        return admins[-1]
+
+    ends = EndOffsets(make, Clock())
+    ends.refresh([ONE])
+    admins[0].questions[0][ONE].set_result(Answer(OFFSET_INVALID))
+    ends.refresh([ONE])
+    assert ends.last_stable() == {}
+    assert len(admins) == 2
+    admins[1].questions[0][ONE].set_result(Answer(9))
+    ends.refresh([ONE])
+    assert ends.last_stable() == {ONE: 9}
+
+
+def test_a_client_that_is_replaced_lives_until_what_it_was_asked_is_answered() -> None:
+    admins: list[weakref.ref[Admin]] = []
+
+    def make(_: ClientWatch) -> Any:
+        admin = Admin()
+        admins.append(weakref.ref(admin))
+        return admin
+
+    clock = Clock()
+    ends = EndOffsets(make, clock)
+    ends.refresh([ONE])
+    first = admins[0]()
+    assert first
+    first.questions[0][ONE].set_exception(
+        KafkaException(KafkaError(KafkaError.LEADER_NOT_AVAILABLE))
+    )
+    del first
+
+    def lives() -> bool:
+        gc.collect()
+        return admins[0]() is not None
+
+    ends.refresh([ONE])
+    assert len(admins) == 2
+    assert lives()
+    clock.now += EndOffsets.REQUEST_TIMEOUT_S
+    ends.refresh([ONE])
+    assert not lives()

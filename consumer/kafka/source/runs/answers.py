@@ -12,6 +12,7 @@ from confluent_kafka import IsolationLevel, KafkaError, KafkaException
 from confluent_kafka.admin import OffsetSpec
 
 from consumer.contracts.messages import TopicPartition
+from consumer.kafka.errors import offset_of
 from consumer.kafka.source.runs.plan import Found
 from consumer.settings.run_bounds import EARLIEST, END, LATEST, time_ms
 
@@ -39,7 +40,7 @@ def places(
         asked = {confluent_kafka.TopicPartition(*one): spec for one in partitions}
         futures = client.list_offsets(asked, isolation_level=isolation, request_timeout=timeout_s)
         return {
-            TopicPartition(one.topic, one.partition): result_of(future, timeout_s).offset
+            TopicPartition(one.topic, one.partition): offset_of(result_of(future, timeout_s))
             for one, future in futures.items()
         }
 
