@@ -144,7 +144,7 @@ def _await_metadata(bootstrap: str, holds: Callable[[Mapping[str, Any]], bool], 
 
 
 def alter_topic(bootstrap: str, name: str, config: Mapping[str, str]) -> None:
-    """Set these properties of a topic; they hold when this returns."""
+    """Set these properties of a topic, and wait until the broker shows them."""
     entries = [
         ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET)
         for key, value in config.items()
@@ -152,6 +152,15 @@ def alter_topic(bootstrap: str, name: str, config: Mapping[str, str]) -> None:
     topic = ConfigResource(ResourceType.TOPIC, name, incremental_configs=entries)
     client = admin(bootstrap)
     client.incremental_alter_configs([topic])[topic].result(CALL_TIMEOUT_S)
+    # The controller knows them by then. The broker follows.
+    asked = ConfigResource(ResourceType.TOPIC, name)
+    deadline = time.monotonic() + CALL_TIMEOUT_S
+    while True:
+        shown = client.describe_configs([asked])[asked].result(CALL_TIMEOUT_S)
+        if all(shown[key].value == value for key, value in config.items()):
+            return
+        assert time.monotonic() < deadline, f"the broker does not show {config} of {name}"
+        time.sleep(0.02)
 
 
 def add_partitions(bootstrap: str, name: str, total: int) -> None:
