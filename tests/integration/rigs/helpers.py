@@ -32,6 +32,8 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
+from consumer.kafka.errors import offset_of
+
 T = TypeVar("T")
 
 Headers = tuple[tuple[str, bytes | None], ...]
@@ -288,7 +290,8 @@ def end_offsets(bootstrap: str, topic: str, isolation: str = "read_committed") -
             raise KafkaException(found.error)
         asked = {TopicPartition(topic, part): OffsetSpec.latest() for part in found.partitions}
         answers = client.list_offsets(asked, isolation_level=level, request_timeout=CALL_TIMEOUT_S)
-        return {part.partition: one.result(CALL_TIMEOUT_S).offset for part, one in answers.items()}
+        found = {part.partition: one.result(CALL_TIMEOUT_S) for part, one in answers.items()}
+        return {part: offset_of(one) for part, one in found.items()}
 
     return patiently(ask)
 
