@@ -72,7 +72,7 @@ class KafkaSink(ABC):
     def commit(
         self, offsets: Mapping[TopicPartition, int], still_owned: Callable[[], bool]
     ) -> None:
-        self._ready.flush(self._timeout_s)
+        self._ready.flush(self._timeout_s, self._why_doomed)
         # In this order: a partition that is revoked after the question has changed the generation
         # that the membership names, and the coordinator refuses the offsets.
         membership = self._membership()
@@ -83,6 +83,17 @@ class KafkaSink(ABC):
         self._commit(offsets, vouching, membership)
         self._open = False
         self._ready.settle(offsets, self._source.assignments())
+
+    def _why_doomed(self) -> str:
+        """Why nothing of what was sent may be committed; the question at the commit would say so
+        too. A client whose topic was made again may wait for it for as long as it is let."""
+        now = self._source.output_ids()
+        others = [
+            one
+            for one, known in self._output_ids.items()
+            if one in self._written and now.get(one, known) != known
+        ]
+        return f"the topic {', '.join(others)} was deleted and made again" if others else ""
 
     def abort(self) -> None:
         if not self._open:

@@ -176,8 +176,11 @@ class Output:
                     self.serve()
                 return
 
-    def flush(self, timeout_s: float) -> None:
+    def flush(self, timeout_s: float, doomed: Callable[[], str] = lambda: "") -> None:
         """Wait until the broker has acknowledged everything that was sent.
+
+        Args:
+            doomed: asked at times why it would all be for nothing; empty where it would not.
 
         Raises:
             AbortableError, KafkaProblem: a message failed, or not all are acknowledged in time.
@@ -190,6 +193,8 @@ class Output:
             if waiting == 0:
                 return
             self._raise_if_stranded()
+            if why := doomed():
+                raise AbortableError(why)
             if left_s <= 0:
                 raise AbortableError(
                     f"{waiting} messages were not acknowledged in {timeout_s:.0f} s"

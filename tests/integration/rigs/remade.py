@@ -20,7 +20,7 @@ from tests.integration.rigs.worker_process import WorkerProcess
 COMMAND = ("-m", "tests.faults.workers.light_worker")
 
 #: Longest wait for outcomes; a reading that has stopped is found out by it.
-OUTCOMES_S = 40.0
+OUTCOMES_S = 240.0
 
 
 @dataclass(frozen=True)

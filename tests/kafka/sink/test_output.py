@@ -104,6 +104,17 @@ def test_a_producer_that_has_forgotten_all_brokers_is_not_waited_for() -> None:
     assert producer.taken == 1
 
 
+def test_what_is_for_nothing_is_not_waited_for() -> None:
+    output = Output(Settings(), {})
+    output._producer = producer = Idle(output.watch)
+    producer.taken = 1
+    producer.poll = lambda _: 0  # type: ignore[method-assign]
+    answers = iter(["", "", "the topic out was deleted and made again"])
+    with pytest.raises(AbortableError, match="made again"):
+        output.flush(60.0, lambda: next(answers))
+    assert next(answers, None) is None
+
+
 @pytest.mark.parametrize("code", sorted(ABSENT))
 def test_a_topic_that_is_gone_is_waited_for(code: int) -> None:
     """The client says any of these, by what it hears of first."""

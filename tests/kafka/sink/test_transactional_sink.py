@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -63,8 +64,9 @@ class Output:
         self.producer = Producer()
         self.lost = False
 
-    def flush(self, _: float) -> None:
-        pass
+    def flush(self, timeout_s: float, doomed: Callable[[], str]) -> None:
+        assert timeout_s > 0
+        assert doomed() == ""
 
 
 def test_a_new_producer_without_an_answer_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,3 +245,31 @@ def test_the_output_topics_that_were_written_are_vouched_for() -> None:
             sink.send(Outgoing("out", None, b"", (), None, None, Position(partition, 6)))
         sink.commit({partition: 7}, lambda: True)
     assert asked == [{"out": "A"}, {}]
+
+
+def test_what_is_written_to_a_topic_that_is_made_again_meanwhile_is_given_up_at_once() -> None:
+    """The client may wait for it for as long as it is let."""
+    output: Any = Output()
+    output.watch = SimpleNamespace(count=0)
+    output.send = lambda *_: None
+    ids = {"out": "A", "dead": "B"}
+    doomed: list[str] = []
+
+    def flush(_: float, why_doomed: Callable[[], str]) -> None:
+        # One that is gone, and another one to which nothing was sent.
+        turns: tuple[Mapping[str, str], ...] = ({}, {"out": "A", "dead": "D"}, {"out": "C"})
+        for changed in turns:
+            ids.clear()
+            ids.update(changed)
+            doomed.append(why_doomed())
+        raise AbortableError(doomed[-1])
+
+    output.flush = flush
+    source: Any = SimpleNamespace(output_ids=lambda: dict(ids))
+    sink = TransactionalSink(Settings(), source=source)
+    sink._output = output
+    sink.begin()
+    sink.send(Outgoing("out", None, b"", (), None, None, Position(TopicPartition("in", 0), 6)))
+    with pytest.raises(AbortableError, match="the topic out was deleted and made again"):
+        sink.commit({TopicPartition("in", 0): 7}, lambda: True)
+    assert doomed[:2] == ["", ""]
