@@ -200,23 +200,34 @@ class AdminServer:
                 await asyncio.sleep(_FLOOD_WAIT_S if meter.is_short() else 0)
 
     async def _newcomers(self) -> list[tuple[socket.socket, str]]:
-        """The connections that wait, one at least and some at most, with their clients."""
+        """The connections that wait, some at most, with their clients. Where there is none, none
+        comes back once there is one."""
         newcomers: list[tuple[socket.socket, str]] = []
+        # Not by `sock_accept`, which loses what it accepts in the moment in which it is cancelled.
         try:
-            opened, address = await asyncio.get_running_loop().sock_accept(self._listener)
-            while True:
-                newcomers.append((opened, client_of(address[0])))
-                if len(newcomers) == _ACCEPTED_AT_ONCE:
-                    break
+            while len(newcomers) < _ACCEPTED_AT_ONCE:
                 opened, address = self._listener.accept()
+                newcomers.append((opened, client_of(address[0])))
         except BlockingIOError:
-            pass
+            if not newcomers:
+                await self._somebody()
         except OSError as error:
-            # The client is gone again; or there is no file or memory left, for now.
-            if error.errno not in _GONE:
+            # The client is gone again; or there is no file or memory left, for now. Where others
+            # have come before, the next call meets that too.
+            if error.errno not in _GONE and not newcomers:
                 log.error("the admin port cannot accept a connection: %s", error)
                 await asyncio.sleep(_NO_FILE_WAIT_S)
         return newcomers
+
+    async def _somebody(self) -> None:
+        """Until a connection waits to be accepted."""
+        loop = asyncio.get_running_loop()
+        here = asyncio.Event()
+        loop.add_reader(self._listener, here.set)
+        try:
+            await here.wait()
+        finally:
+            loop.remove_reader(self._listener)
 
     def _refused(self) -> None:
         """Log wrong credentials, rarely: the one who sends them decides how often."""

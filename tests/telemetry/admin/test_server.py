@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import gc
 import http.client
 import json
 import socket
 import sys
 import threading
+import warnings
 from collections.abc import Iterable, Iterator
 
 import pytest
@@ -309,3 +312,24 @@ def test_a_crowd_is_not_heard_while_time_is_short(
         # Its system asks until it is heard, and then it is closed as well.
         assert another().recv(1) == b""
         assert rig.ask("/healthz").status == 200
+
+
+def test_a_connection_that_comes_as_the_server_ends_is_closed() -> None:
+    server = AdminServer("127.0.0.1", 0, CollectorRegistry(), lambda: GOOD)
+
+    async def end_in_that_moment() -> None:
+        loop = asyncio.get_running_loop()
+        accepting = loop.create_task(server._accept())
+        await asyncio.sleep(0.05)
+        with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_S):
+            # In the turn in which the loop hears of the connection, before who waits for it.
+            loop.call_soon(loop.call_soon, accepting.cancel)
+            with pytest.raises(asyncio.CancelledError):
+                await accepting
+
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        asyncio.run(end_in_that_moment())
+        server.close()
+        gc.collect()
+    assert [str(one.message) for one in told if one.category is ResourceWarning] == []
