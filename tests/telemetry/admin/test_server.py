@@ -323,7 +323,7 @@ def test_a_connection_that_comes_as_the_server_ends_is_closed() -> None:
         await asyncio.sleep(0.05)
         with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_S):
             # In the turn in which the loop hears of the connection, before who waits for it.
-            loop.call_soon(loop.call_soon, accepting.cancel)
+            loop.call_soon(lambda: loop.call_soon(accepting.cancel))
             with pytest.raises(asyncio.CancelledError):
                 await accepting
 
