@@ -94,6 +94,9 @@ class TopicWriter(Closing):
                         f"the message of {len(value):,} bytes is larger than message.max.bytes;"
                         " raise it with --kafka message.max.bytes=N, and on the topic",
                     ) from refused
+                # Of a fatal error it says only that there was one; the callbacks say which.
+                self._serve()
+                self._raise_failure()
                 raise problem(self._doing(), error_of(refused)) from refused
             self._serve()
             return

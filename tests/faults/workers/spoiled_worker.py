@@ -108,7 +108,8 @@ LETTER_SPOILS: Mapping[str, Callable[[Outgoing], list[Outgoing]]] = {
 
 
 def _leak_memory(_: Outgoing) -> None:
-    _kept.append(bytearray(os.urandom(1_024)) * 20)
+    # In all twice what a worker has, by which the test is sure of it on every machine.
+    _kept.append(bytearray(os.urandom(1_024)) * 60)
 
 
 def _leak_thread(message: Outgoing) -> None:
