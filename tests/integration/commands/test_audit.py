@@ -311,6 +311,8 @@ def test_an_outcome_of_an_input_that_is_not_there_is_told(site: Site, topics: To
     upstream.begin_transaction()
     helpers.put(upstream, site.inputs[0], records())
     upstream.commit_transaction(60)
+    # The commit is answered before its markers are written.
+    helpers.settled_ends(site.bootstrap, site.inputs[0])
     helpers.produce(site.bootstrap, site.inputs[0], records())
     site.work(2 * COUNT)
     marker = Position(TopicPartition(site.inputs[0], 0), COUNT // PARTITIONS)
