@@ -76,23 +76,22 @@ class KafkaSink(ABC):
         # In this order: a partition that is revoked after the question has changed the generation
         # that the membership names, and the coordinator refuses the offsets.
         membership = self._membership()
-        ids = {one: known for one, known in self._output_ids.items() if one in self._written}
-        vouching = self._source.vouch(offsets, ids)
+        vouching = self._source.vouch(offsets, self._written_ids())
         if not still_owned():
             raise GroupMoved("a partition was revoked before its offsets were committed")
         self._commit(offsets, vouching, membership)
         self._open = False
         self._ready.settle(offsets, self._source.assignments())
 
+    def _written_ids(self) -> Mapping[str, str]:
+        """The ids, at the last `begin`, of the topics to which something was sent since."""
+        return {one: known for one, known in self._output_ids.items() if one in self._written}
+
     def _why_doomed(self) -> str:
         """Why nothing of what was sent may be committed; the question at the commit would say so
         too. A client whose topic was made again may wait for it for as long as it is let."""
         now = self._source.output_ids()
-        others = [
-            one
-            for one, known in self._output_ids.items()
-            if one in self._written and now.get(one, known) != known
-        ]
+        others = [one for one, known in self._written_ids().items() if now.get(one, known) != known]
         return f"the topic {', '.join(others)} was deleted and made again" if others else ""
 
     def abort(self) -> None:

@@ -66,8 +66,7 @@ def drained(workers: Sequence[WorkerProcess], supervised: bool = False) -> list[
 
 
 def _has_begun(worker: WorkerProcess) -> bool:
-    said = any(one["event"] == "starting" for one in worker.events())
-    return said or worker.process.poll() is not None
+    return worker.has_said("starting") or worker.process.poll() is not None
 
 
 def logs(workers: Sequence[WorkerProcess]) -> str:

@@ -114,10 +114,6 @@ def waits(worker: WorkerProcess) -> bool:
     return status == 503 and "schema registry" in body and worker.get("/healthz")[0] == 200
 
 
-def said(worker: WorkerProcess, event: str) -> bool:
-    return any(one["event"] == event for one in worker.events())
-
-
 @pytest.mark.parametrize("delivery", ["exactly_once", "at_least_once"])
 def test_articles_tombstones_keys_and_headers(ground: Ground, delivery: str) -> None:
     schema_id = ground.client.register_schema(
@@ -178,7 +174,7 @@ def test_a_registry_that_is_away_at_the_start_is_waited_for(ground: Ground) -> N
     ground.put("a", "b")
     with ground.worker({"url": proxy.url}) as worker:
         worker.wait_until(lambda: waits(worker), "it waits")
-        worker.wait_until(lambda: said(worker, "waiting for the schema registry"), "it says so")
+        worker.wait_until(lambda: worker.has_said("waiting for the schema registry"), "it says so")
         with proxy:
             assert [one["id"] for one in ground.articles(2)] == ["a", "b"]
             worker.wait_ready()

@@ -125,6 +125,10 @@ class WorkerProcess:
                 continue
         return [event for event in events if isinstance(event, dict)]
 
+    def has_said(self, event: str) -> bool:
+        """Whether the log has this line so far."""
+        return any(one["event"] == event for one in self.events())
+
     def wait_ready(self) -> Self:
         """Until `/readyz` is green.
 

@@ -91,7 +91,7 @@ def waits(worker: WorkerProcess) -> list[str]:
 
 
 def works(worker: WorkerProcess) -> bool:
-    return any(event["event"] == "working" for event in worker.events())
+    return worker.has_said("working")
 
 
 @pytest.mark.parametrize("group_protocol", ["classic", "consumer"])
