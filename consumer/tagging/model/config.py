@@ -83,7 +83,7 @@ def adapter_alone(name: str, folder: Path) -> str:
 
 
 def labels_in(name: str, config: Mapping[str, Any]) -> dict[int, str]:
-    """The label of each output.
+    """The label of each output: as `id2label` says, or `label2id` where only that has names.
 
     Raises:
         ModelError: the configuration has them in another form, or not all.
@@ -117,7 +117,23 @@ def labels_in(name: str, config: Mapping[str, Any]) -> dict[int, str]:
             f"{key} names {len(labels)} labels, num_labels says {json.dumps(count)}; remove "
             "num_labels, or correct the one that is wrong"
         )
-    return labels
+    return _named_by_label2id(labels, config.get("label2id")) or labels
+
+
+def _named_by_label2id(labels: Mapping[int, str], label2id: Any) -> dict[int, str] | None:
+    """The labels turned round from `label2id`, None where they are not to be had from there.
+
+    Whoever gives transformers `label2id` alone trains with those names, and the library writes its
+    own `LABEL_0` and so on under `id2label`.
+    """
+    if any(label != f"LABEL_{number}" for number, label in labels.items()):
+        return None
+    if not isinstance(label2id, dict):
+        return None
+    turned = {number: label for label, number in label2id.items() if type(number) is int}
+    if len(turned) != len(label2id) or sorted(turned) != sorted(labels):
+        return None
+    return turned
 
 
 def read_tokenizer_config(name: str, folder: Path) -> Mapping[str, Any]:

@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from consumer.contracts.errors import ModelError
 from consumer.tagging.model import folder as model_folder
 from consumer.tagging.model.folder import find_model_folder
+from consumer.tagging.model.labels import Labels
 from consumer.tagging.model.loaded_model import LoadedModel
 from consumer.tagging.select import load_model
 from tests.support.models.tiny_models import FAMILIES, save_tiny_model, tiny_folder
@@ -205,7 +206,16 @@ def with_a_tokenizer_of_another_model(folder: Path) -> None:
 def with_nameless_labels(folder: Path) -> None:
     path = folder / "config.json"
     config = json.loads(path.read_text())
-    config["id2label"] = {str(index): f"LABEL_{index}" for index in range(9)}
+    nameless = [f"LABEL_{index}" for index in range(9)]
+    config["id2label"] = {str(index): label for index, label in enumerate(nameless)}
+    path.write_text(json.dumps(config))
+
+
+def with_names_nowhere(folder: Path) -> None:
+    with_nameless_labels(folder)
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    config["label2id"] = {label: int(index) for index, label in config["id2label"].items()}
     path.write_text(json.dumps(config))
 
 
@@ -232,6 +242,25 @@ def as_another_kind(folder: Path) -> None:
     transformers.ViTConfig(id2label=labels).save_pretrained(folder)
 
 
+def meaning(labels: Labels) -> tuple[object, ...]:
+    return labels.types, labels.scheme, labels.type_ids.tolist(), labels.begins.tolist()
+
+
+def test_names_that_only_label2id_has_are_those_of_the_outputs(folder: Path) -> None:
+    """As the library saves a model that was trained with `label2id` alone."""
+    before = meaning(load(folder).labels)
+    with_nameless_labels(folder)
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    assert config["label2id"]["B-PER"] > 0
+    assert meaning(load(folder).labels) == before
+    # One output would have two names, or none.
+    for wrong in ({**config["label2id"], "B-PER": 0}, {"O": 0}, {"O": "0"}, [], None):
+        path.write_text(json.dumps({**config, "label2id": wrong}))
+        with pytest.raises(ModelError, match="its labels have no names"):
+            load(folder)
+
+
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
@@ -243,7 +272,7 @@ def as_another_kind(folder: Path) -> None:
             "is read from tokenizer.json or vocab.txt, and it has no tokenizer files",
         ),
         (with_a_tokenizer_of_another_model, "its tokenizer counts to token .* put the tokenizer"),
-        (with_nameless_labels, r"its labels have no names \(LABEL_0, ...\); name them"),
+        (with_names_nowhere, r"its labels have no names \(LABEL_0, ...\); name them"),
         (with_a_broken_config, "its config.json is cut off in line 1; copy or download it again"),
         (without_a_config, "it has no config.json; name the folder that save_pretrained has"),
         (with_cut_weights, "its model.safetensors is cut off: it has .* and should have at least"),
