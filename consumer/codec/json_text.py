@@ -77,7 +77,8 @@ def with_members(value: bytes, members: bytes, replacing: frozenset[str] = froze
     if not replacing:
         # Only an empty object ends with its brace and white space.
         comma = b"" if value[end - 1] in b"{ \t\r\n" and _is_empty(value, end) else b","
-        return b"".join((view[:end], comma, members, view[end:]))
+        # What stands behind it is short, so that a copy takes less than a view.
+        return b"".join((view[:end], comma, members, value[end:]))
     start = value.index(b"{") + 1
     kept = [view[first:last] for name, first, last in _members(value) if name not in replacing]
     comma = b"," if kept else b""

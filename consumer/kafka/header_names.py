@@ -48,10 +48,26 @@ def carried(message: Any) -> Headers | None:
 
     Ask before the message's own `headers`, which releases those of librdkafka.
     """
-    if type(message) is not Message or not _is_laid_out(message):
+    if type(message) is not Message:
         return None
     address = _Layout.from_address(id(message)).client_headers
+    # Most messages have none. To look over the layout of each of those would take half as long as
+    # all else that is read from it, so that the layout is looked over until it was seen once.
+    if address is None and _layout.is_seen:
+        return None
+    if not _is_laid_out(message):
+        return None
+    _layout.is_seen = message.value() is not None
     return None if address is None else _carried(address)
+
+
+class _Seen:
+    """Whether the layout was looked over, in a message that has something to tell by."""
+
+    is_seen = False
+
+
+_layout = _Seen()
 
 
 def _is_laid_out(message: Message) -> bool:

@@ -35,6 +35,10 @@ _REFUSALS: Mapping[RejectCode, str] = {
     ),
 }
 
+#: What gets `entities` and `tagging`. By its name, since a union that is written out is made anew
+#: for every message, which takes longer than to ask.
+_ENCODED = (TaggedArticle, Untagged)
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
@@ -117,7 +121,7 @@ class Dispatcher:
     def _enriched(self, outcome: TaggedArticle | Untagged | Unchanged | Tombstone) -> Outgoing:
         raw = outcome.raw
         value = raw.value
-        if not isinstance(outcome, Tombstone | Unchanged):
+        if isinstance(outcome, _ENCODED):
             value = self._serializer.encode(outcome, int(self._wall_clock() * 1000))
         topic = self._route.output_topic
         partition = None if raw.key is not None else self._partition(raw, topic)

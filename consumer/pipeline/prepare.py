@@ -10,7 +10,13 @@ import structlog
 
 from consumer.contracts.choices import Queue, Step
 from consumer.contracts.errors import RegistryUnavailable
-from consumer.contracts.messages import Batch, BatchItem, PreparedArticle, RawMessage
+from consumer.contracts.messages import (
+    ArticleTrace,
+    Batch,
+    BatchItem,
+    PreparedArticle,
+    RawMessage,
+)
 from consumer.contracts.observer import Observer
 from consumer.contracts.ports import Deserializer, Tagger
 from consumer.pipeline.batching import BatchBuilder
@@ -65,8 +71,10 @@ class PrepareStage(Stage):
         self._incoming = incoming
         self._batches = batches
         self._preparer = ChunkPreparer(deserializer, tagger)
-        #: With the clock reading at which each has begun.
-        self._chunks: deque[tuple[float, Callable[[], list[BatchItem]]]] = deque()
+        #: With the clock reading at which each has begun, and the traces of its messages.
+        self._chunks: deque[tuple[float, Sequence[ArticleTrace], Callable[[], list[BatchItem]]]] = (
+            deque()
+        )
         self._builder = builder
         self._observer = observer
         self._ended = False
@@ -138,13 +146,11 @@ class PrepareStage(Stage):
 
     def _take_chunk(self) -> list[BatchItem]:
         """What the oldest chunk gives; waits for it."""
-        began, finish = self._chunks.popleft()
+        began, traces, finish = self._chunks.popleft()
         items = finish()
         seconds = self._clock() - began
-        for item in items:
-            trace = item.raw.trace
-            if trace is not None:
-                trace.prepared(seconds)
+        for trace in traces:
+            trace.prepared(seconds)
         return items
 
     def _next(self) -> Sequence[RawMessage]:
@@ -183,7 +189,8 @@ class PrepareStage(Stage):
                 self._is_open = True
             if messages:
                 began = self._clock()
-                self._chunks.append((began, self._preparer.begin(messages)))
+                traces = [raw.trace for raw in messages if raw.trace is not None]
+                self._chunks.append((began, traces, self._preparer.begin(messages)))
         except RegistryUnavailable as reason:
             self._held = messages
             self._obstacle = str(reason)

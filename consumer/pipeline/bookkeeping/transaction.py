@@ -54,9 +54,10 @@ class Transaction:
 
     def sent(self, outcome: Outcome) -> None:
         """Note that a message which joined was sent with this outcome."""
-        trace = outcome.raw.trace
-        if trace is not None:
-            trace.resolved(outcome)
+        if self.traced:
+            trace = outcome.raw.trace
+            if trace is not None:
+                trace.resolved(outcome)
         if isinstance(outcome, TaggedArticle):
             self.published += 1
             for entity in outcome.entities:

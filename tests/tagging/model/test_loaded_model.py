@@ -255,7 +255,8 @@ def test_names_that_only_label2id_has_are_those_of_the_outputs(folder: Path) -> 
     assert config["label2id"]["B-PER"] > 0
     assert meaning(load(folder).labels) == before
     # One output would have two names, or none.
-    for wrong in ({**config["label2id"], "B-PER": 0}, {"O": 0}, {"O": "0"}, [], None):
+    wrongs: list[Any] = [{**config["label2id"], "B-PER": 0}, {"O": 0}, {"O": "0"}, [], None]
+    for wrong in wrongs:
         path.write_text(json.dumps({**config, "label2id": wrong}))
         with pytest.raises(ModelError, match="its labels have no names"):
             load(folder)
