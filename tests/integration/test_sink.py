@@ -289,7 +289,7 @@ def test_an_output_topic_that_vanishes_is_written_when_it_is_back(
     }
     with opened(ground.settings(delivery=delivery, kafka=quick)) as (sink, source):
         write(sink, [ground.message(0, partition=sink.partition_count(ground.output) - 1)])
-        helpers.delete_topics(ground.bootstrap, [ground.output])
+        helpers.remove_topics(ground.bootstrap, [ground.output])
         told = f"the topic {ground.output} cannot be written"
         # On a busy machine the client may be too late to tell.
         with pytest.raises(AbortableError, match=f"{told}|were not acknowledged"):

@@ -357,7 +357,7 @@ def test_a_topic_deleted_while_it_is_read_is_named(kafka: str, group: str) -> No
     with opened(settings(kafka, topic, group, kafka=quick)) as (source, _):
         read(source, 1)
         assert source.troubles() == []
-        helpers.delete_topics(kafka, [topic])
+        helpers.remove_topics(kafka, [topic])
         poll_until(lambda: bool(source.troubles()), source)
         (trouble,) = source.troubles()
         assert trouble.startswith(f"the topic {topic} (input_topics) is gone; create it")

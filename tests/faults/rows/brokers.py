@@ -149,7 +149,7 @@ def dead_letters_missing(scene: Scene) -> None:
     """The dead-letter topic is gone when the first message is rejected: it is waited for, and
     nothing passes over it."""
     worker = scene.start_worker()
-    helpers.delete_topics(scene.broker.direct, [scene.letters])
+    helpers.remove_topics(scene.broker.direct, [scene.letters])
     scene.fault()
     scene.feeder.start()
     gone = f"the topic {scene.letters} (dead_letter_topic) is gone"
@@ -170,7 +170,7 @@ def remade(scene: Scene, times: int = 2) -> None:
     scene.start(3)
     for _ in range(times):
         scene.fault()
-        helpers.delete_topics(scene.broker.direct, scene.feed.topics)
+        helpers.remove_topics(scene.broker.direct, scene.feed.topics)
         # What was acknowledged by now went with the topic, unless it was read before.
         scene.wait_for(scene.feeder.is_held_up, "the feeder has no topic")
         scene.may_skip = frozenset(scene.feeder.positions)

@@ -234,7 +234,7 @@ def test_outcomes_of_an_earlier_topic_of_the_same_name_are_passed_over(site: Sit
         for name in (site.output, site.dead)
         for partition, end in helpers.end_offsets(site.bootstrap, name).items()
     )
-    helpers.delete_topics(site.bootstrap, [topic])
+    helpers.remove_topics(site.bootstrap, [topic])
     helpers.create_topic(site.bootstrap, topic, PARTITIONS)
     helpers.produce(site.bootstrap, topic, records(COUNT))
     site.work(2 * COUNT)

@@ -289,7 +289,7 @@ def test_topics_that_are_not_there(ground: Ground, capsys: pytest.CaptureFixture
             "nerstream: error: the topic not-there (dead_letter_topic) cannot be used: "
         )
     ground.put(2)
-    helpers.delete_topics(ground.kafka, [ground.input])
+    helpers.remove_topics(ground.kafka, [ground.input])
     _, err = ground.run("replay", code=1)
     assert f"there is no topic {ground.input}, to which 2 dead letters would go" in err
     assert read_all(ground.kafka, ground.dead)[-1].headers[0][0] != REPLAY_MARK

@@ -204,6 +204,15 @@ def delete_topics(bootstrap: str, names: Iterable[str]) -> None:
                 raise
 
 
+def remove_topics(bootstrap: str, names: Iterable[str]) -> None:
+    """The same, and wait until the broker takes no more for them: what is written between its
+    answer and that goes with the topic, although it is acknowledged."""
+    wanted = list(names)
+    delete_topics(bootstrap, wanted)
+    for name in wanted:
+        await_gone(bootstrap, name)
+
+
 def await_gone(bootstrap: str, name: str) -> None:
     """Until the broker shows a deleted topic no more, which is some time after its answer."""
     _await_metadata(bootstrap, lambda topics: name not in topics, f"topics without {name}")

@@ -64,7 +64,7 @@ class Remade:
 
     def make_again(self, partitions: int = 1) -> None:
         """Delete the input topic and make another one of its name."""
-        helpers.delete_topics(self.bootstrap, [self.input])
+        helpers.remove_topics(self.bootstrap, [self.input])
         self.make(partitions)
 
     def make(self, partitions: int = 1) -> None:

@@ -161,7 +161,7 @@ def test_a_topic_that_is_gone_is_named_and_waited_for(
     ground.feed(first)
     with ground.worker(tmp_path, group_protocol=protocol) as worker:
         ground.wait_for(first)
-        helpers.delete_topics(ground.bootstrap, [ground.input])
+        helpers.remove_topics(ground.bootstrap, [ground.input])
         gone = f"the topic {ground.input} (input_topics) is gone"
         ground.wait_until(lambda: gone in worker.get("/readyz")[1])
         assert worker.get("/readyz")[0] == 503
@@ -218,7 +218,7 @@ def test_an_output_topic_that_is_made_again_gets_what_comes_next(
     ground.feed(first)
     with ground.worker(tmp_path, delivery=delivery) as worker:
         ground.wait_for(first)
-        helpers.delete_topics(ground.bootstrap, [ground.output])
+        helpers.remove_topics(ground.bootstrap, [ground.output])
         helpers.create_topic(ground.bootstrap, ground.output, 1)
         ground.feed(second)
         seen = ground.wait_for(second)
@@ -244,7 +244,7 @@ def test_a_topic_to_write_to_that_is_gone_is_named_and_waited_for(
             # Else the worker has written no dead letter yet, and does not know the topic.
             helpers.produce(ground.bootstrap, ground.input, [b"no article"])
             helpers.wait_for_records(ground.bootstrap, ground.dead_letters, 1)
-        helpers.delete_topics(ground.bootstrap, [topic])
+        helpers.remove_topics(ground.bootstrap, [topic])
         helpers.produce(ground.bootstrap, ground.input, [b"no article either"])
         ground.feed(second)
         gone = f"the topic {topic} ({setting}) is gone"

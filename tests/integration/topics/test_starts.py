@@ -304,7 +304,7 @@ def test_a_topic_that_is_made_again_before_it_is_assigned_is_read_from_its_begin
     put(kafka, topic, 0, b"old")
     asked = latest(kafka, topic if by == "name" else f"^{topic}$", group, protocol)
     with opened(asked) as (source, _):
-        helpers.delete_topics(kafka, [topic])
+        helpers.remove_topics(kafka, [topic])
         helpers.create_topic(kafka, topic, 1)
         put(kafka, topic, 0, b"new", b"newer")
         assert values(read(source, 2)) == [b"new", b"newer"]

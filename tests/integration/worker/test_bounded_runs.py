@@ -308,7 +308,7 @@ def test_a_topic_that_is_made_again_ends_the_run_with_a_reason(
     settings = slow(ground)
     with WorkerProcess(settings, tmp_path, "killed", COMMAND) as worker:
         caught(ground, worker, 100, 2_900)
-        helpers.delete_topics(ground.bootstrap, [ground.input])
+        helpers.remove_topics(ground.bootstrap, [ground.input])
         helpers.create_topic(ground.bootstrap, ground.input, partitions=PARTITIONS)
         helpers.produce(ground.bootstrap, ground.input, articles(["other"] * 6_000))
         assert worker.wait() == 1, worker.log.read_text()
