@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from consumer.codec.article_codec import Codec
@@ -70,10 +72,24 @@ def tagger_from(settings: Settings) -> Tagger:
         ModelError: the model cannot be loaded.
         SettingsError: `window_tokens` leaves no room for text.
     """
-    # Imported here: torch takes seconds, which `--help` and a wrong setting should not.
-    from consumer.tagging.tagger import load_tagger
+    with _no_collections():
+        # Imported here: torch takes seconds, which `--help` and a wrong setting should not.
+        from consumer.tagging.tagger import load_tagger
 
-    return load_tagger(**{name: getattr(settings, name) for name in TAGGER_SETTINGS})
+        return load_tagger(**{name: getattr(settings, name) for name in TAGGER_SETTINGS})
+
+
+@contextmanager
+def _no_collections() -> Iterator[None]:
+    """Look for no garbage meanwhile. A million objects come with torch, and stay: to look through
+    them while they become more is a tenth of the time until a model is loaded."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def checksums_of(settings: Settings) -> tuple[str, ...]:
@@ -98,10 +114,11 @@ def taggers_from(settings: Settings) -> ports.Tagger:
     tagger. Blocks."""
     if not settings.models:
         return tagger_from(settings)
-    from consumer.tagging.together import load_taggers
+    with _no_collections():
+        from consumer.tagging.together import load_taggers
 
-    names = [name for name in TAGGER_SETTINGS if name not in ("model", "revision")]
-    return load_taggers(settings.models, **{name: getattr(settings, name) for name in names})
+        names = [name for name in TAGGER_SETTINGS if name not in ("model", "revision")]
+        return load_taggers(settings.models, **{name: getattr(settings, name) for name in names})
 
 
 def codec_from(settings: Settings) -> Codec:

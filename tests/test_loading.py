@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import orjson
 import pytest
 
 from consumer.contracts.choices import SkipReason, Switch
+from consumer.contracts.errors import ModelError
 from consumer.contracts.messages import Article, Untagged
-from consumer.loading import codec_from
+from consumer.loading import codec_from, tagger_from, taggers_from
 from consumer.settings.schema import Settings
 from tests.support.fakes import raw
 
@@ -58,3 +60,23 @@ def test_without_a_model_for_a_language_nobody_asks_for_it() -> None:
         assert codec_from(settings)._language is None
     asked = Settings(models={"en": "a", "*": "b"}, language_detection=Switch.OFF)
     assert codec_from(asked)._language is not None
+
+
+@pytest.mark.parametrize("models", [{}, {"en": "a"}])
+def test_garbage_is_looked_for_again_once_a_model_is_loaded(
+    monkeypatch: pytest.MonkeyPatch, models: dict[str, str]
+) -> None:
+    seen: list[bool] = []
+
+    def load(*_: object, **__: object) -> None:
+        seen.append(gc.isenabled())
+        raise ModelError("none")
+
+    monkeypatch.setattr("consumer.tagging.tagger.load_tagger", load)
+    monkeypatch.setattr("consumer.tagging.together.load_taggers", load)
+    for named in (tagger_from, taggers_from) if not models else (taggers_from,):
+        with pytest.raises(ModelError):
+            named(Settings(models=models))
+    assert seen
+    assert not any(seen)
+    assert gc.isenabled()

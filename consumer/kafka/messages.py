@@ -6,7 +6,7 @@ from typing import Any
 
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE
 
-from consumer.contracts.messages import Headers, Position, RawMessage, TopicPartition
+from consumer.contracts.messages import Headers, Position, RawMessage, TopicPartition, made
 from consumer.kafka import header_names
 
 #: The timestamp, in Kafka's protocol, of a record that has none.
@@ -27,14 +27,19 @@ def raw_message(
     kind, timestamp_ms = message.timestamp()
     carried = header_names.carried(message)
     headers = _headers(message) if carried is None else carried
-    return RawMessage(
-        Position(partition, message.offset()),
-        message.key(),
-        message.value(),
-        headers or (),
-        None if kind == TIMESTAMP_NOT_AVAILABLE or timestamp_ms == NO_TIMESTAMP else timestamp_ms,
-        assignment,
-        headers is None or carried is not None,
+    has_none = kind == TIMESTAMP_NOT_AVAILABLE or timestamp_ms == NO_TIMESTAMP
+    return made(
+        RawMessage,
+        (
+            made(Position, (partition, message.offset())),
+            message.key(),
+            message.value(),
+            headers or (),
+            None if has_none else timestamp_ms,
+            assignment,
+            headers is None or carried is not None,
+            None,
+        ),
     )
 
 

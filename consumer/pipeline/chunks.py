@@ -20,6 +20,7 @@ from consumer.contracts.messages import (
     Tombstone,
     Unchanged,
     Untagged,
+    made,
 )
 from consumer.contracts.ports import Deserializer, Tagger
 from consumer.pipeline.log_context import log_context, spelled
@@ -115,4 +116,4 @@ def _prepared(article: Article, encoding: Encoding | Exception) -> BatchItem:
     if isinstance(encoding, Exception):
         message = f"the tokenizer failed on this text: {encoding!r}"
         return Rejected(article.raw, RejectCode.TOKENIZATION_FAILED, message, RejectStage.PREPARE)
-    return PreparedArticle(article, encoding)
+    return made(PreparedArticle, (article, encoding))

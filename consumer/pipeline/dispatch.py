@@ -16,6 +16,7 @@ from consumer.contracts.messages import (
     Tombstone,
     Unchanged,
     Untagged,
+    made,
 )
 from consumer.contracts.ports import Serializer, Sink
 from consumer.pipeline.dead_letters import dead_letter
@@ -126,8 +127,9 @@ class Dispatcher:
         topic = self._route.output_topic
         partition = None if raw.key is not None else self._partition(raw, topic)
         headers = raw.headers if raw.trace is None else raw.trace.sending(topic, raw.headers)
-        # By place: names cost a third more, and there is one of these a message.
-        return Outgoing(topic, raw.key, value, headers, raw.timestamp_ms, partition, raw.position)
+        return made(
+            Outgoing, (topic, raw.key, value, headers, raw.timestamp_ms, partition, raw.position)
+        )
 
     def _partition(self, raw: RawMessage, topic: str) -> int | None:
         """Without a key the input's partition decides, so that its order holds."""

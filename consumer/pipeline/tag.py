@@ -19,6 +19,7 @@ from consumer.contracts.messages import (
     TaggedArticle,
     TaggedBatch,
     TaggingResult,
+    made,
 )
 from consumer.contracts.observer import Observer
 from consumer.contracts.ports import Shadow, Tagger
@@ -168,4 +169,5 @@ class _UnderWay:
 def _outcome(item: PreparedArticle, answer: Answer, model: ModelInfo) -> Outcome:
     if isinstance(answer, RejectedMessage):
         return Rejected(item.raw, RejectCode(answer.code), answer.message, RejectStage.TAG)
-    return TaggedArticle(item.article, answer, item.encoding.tokens, model)
+    article, encoding = item
+    return made(TaggedArticle, (article, answer, encoding.tokens, model))

@@ -13,10 +13,7 @@ from consumer.codec.fields.located import ReadField
 from consumer.codec.output_place import OutputPlace
 from consumer.contracts.choices import NoText, RejectCode, SkipReason
 from consumer.contracts.errors import RejectedMessage
-from consumer.contracts.messages import Article, RawMessage, TextField, Untagged
-
-#: Makes named tuples: by their own way, which fills in defaults, it would take twice as long.
-_made = tuple.__new__
+from consumer.contracts.messages import Article, RawMessage, TextField, Untagged, made
 
 
 def article_schema(
@@ -92,12 +89,12 @@ class NamesReader:
             for name in self._text_fields:
                 text = document.get(name)
                 if text:
-                    fields.append(_made(TextField, (name, text, None)))
+                    fields.append(made(TextField, (name, text, None)))
         is_taken = not self._is_free(document)
         id = document[self._id_field] if self._id_field else ""
         if type(id) is not str:
             id = str(id)
-        article = _made(Article, (raw, id, tuple(fields), is_taken, "", None))
+        article = made(Article, (raw, id, tuple(fields), is_taken, "", None))
         if fields:
             return article
         if self._no_text is NoText.REJECT:
@@ -114,7 +111,7 @@ class NamesReader:
             if not text:
                 continue
             if reader is None:
-                fields.append(_made(TextField, (name, text, None)))
+                fields.append(made(TextField, (name, text, None)))
             elif (field := reader(name, text, document)) is not None:
                 fields.append(field)
         return fields

@@ -19,7 +19,7 @@ from consumer.codec.output_place import OutputPlace
 from consumer.contracts.choices import NoText, RejectCode, SkipReason
 from consumer.contracts.errors import RejectedMessage
 from consumer.contracts.json_pointer import escaped
-from consumer.contracts.messages import Article, RawMessage, TextField, Untagged
+from consumer.contracts.messages import Article, RawMessage, TextField, Untagged, made
 from consumer.settings.paths import Node, is_path, leading_names, parsed
 
 #: Paths of which an error says what the message has there instead.
@@ -27,9 +27,6 @@ _EXPLAINED_PATHS = 3
 
 #: What `way_to` says between a path and where it ends.
 _ENDS = " finds nothing: "
-
-#: As in `consumer.codec.fields.names`.
-_made = tuple.__new__
 
 
 class _Finder(NamedTuple):
@@ -91,7 +88,7 @@ class PathsReader:
                     if not text:
                         continue
                     if reader is None:
-                        fields.append(_made(TextField, (name, text, None)))
+                        fields.append(made(TextField, (name, text, None)))
                     elif (read := reader(name, text, document)) is not None:
                         fields.append(read)
                     else:
@@ -106,7 +103,7 @@ class PathsReader:
                     pointer = "/" + escaped(pointer)
                 first.setdefault(pointer, field)
             fields = list(first.values())
-        article = _made(Article, (raw, id, tuple(fields), is_taken, "", None))
+        article = made(Article, (raw, id, tuple(fields), is_taken, "", None))
         if fields:
             return article
         if self._no_text is NoText.PASS:
