@@ -56,26 +56,24 @@ class Intake:
         """
         # A plain pair equals a `TopicPartition`, and is found by it.
         readable, ends = self._assigned.readable(), self._assigned.ends
-        read: dict[TopicPartition, tuple[int, Any]] = {}
+        newest: dict[TopicPartition, Any] = {}
         for event in events:
             if (error := event.error()) is not None:
                 partition = TopicPartition(event.topic(), event.partition())
-                if (before := read.pop(partition, None)) is not None:
-                    self._passed(partition, *before)
+                if (before := newest.pop(partition, None)) is not None:
+                    self._passed(partition, before)
                 self._heed(event, error)
                 continue
             found = readable.get((event.topic(), event.partition()))
             if found is not None:
                 partition, number = found
+                newest[partition] = event
                 if ends and event.offset() >= ends[partition]:
-                    read[partition] = ends[partition], event
                     self.over.add(partition)
                     continue
-                raw = raw_message(event, number, partition)
-                read[partition] = raw.position.offset + 1, event
-                taken.append(raw)
-        for partition, (offset, newest) in read.items():
-            self._passed(partition, offset, newest)
+                taken.append(raw_message(event, number, partition))
+        for partition, event in newest.items():
+            self._passed(partition, event)
 
     def take_hint(self) -> bool:
         """Whether, since the last call, something looked as if a topic had been replaced."""
@@ -92,8 +90,10 @@ class Intake:
             error = KafkaError(KafkaError.FENCED_INSTANCE_ID, error.str())
         return problem("the consumer cannot go on", error)
 
-    def _passed(self, partition: TopicPartition, offset: int, newest: Any) -> None:
-        self._assigned.passed(partition, offset, newest.leader_epoch())
+    def _passed(self, partition: TopicPartition, newest: Any) -> None:
+        offset = newest.offset() + 1
+        end = self._assigned.ends.get(partition, offset)
+        self._assigned.passed(partition, min(offset, end), newest.leader_epoch())
 
     def _heed(self, message: Any, error: KafkaError) -> None:
         """Decide what an event in the place of a message means."""
