@@ -56,6 +56,7 @@ class BoundedReader(Closing):
         self._ends: dict[int, int] = {}
         #: Of each partition that is not read to its end: the next offset.
         self._places: dict[int, int] = {}
+        self._paused: set[int] = set()
         no_creation = {"allow.auto.create.topics": False}
         self._admin_watch = ClientWatch()
         self._admin: AdminClient = make_client(
@@ -122,9 +123,12 @@ class BoundedReader(Closing):
         self._ends = {part: end for part, (begin, end) in spans.items() if begin < end}
         self._places = {part: spans[part][0] for part in self._ends}
         wanted = [KafkaTopicPartition(self._topic, part, at) for part, at in self._places.items()]
+        # A pause outlives the assignment. It is ended before, and never behind: where the client
+        # takes up a partition in the same moment, it may throw away all that it reads from then on.
+        if self._paused:
+            self._consumer.resume([KafkaTopicPartition(self._topic, one) for one in self._paused])
+            self._paused.clear()
         self._consumer.assign(wanted)
-        # A pause outlives the assignment.
-        self._consumer.resume(wanted)
 
     @property
     def places(self) -> Mapping[int, int]:
@@ -173,6 +177,7 @@ class BoundedReader(Closing):
             return False
         if following >= end:
             del self._places[part]
+            self._paused.add(part)
             self._consumer.pause([KafkaTopicPartition(self._topic, part)])
         else:
             self._places[part] = following
