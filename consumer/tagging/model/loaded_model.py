@@ -22,6 +22,7 @@ from consumer.contracts.messages import ModelInfo
 from consumer.tagging.model.config import labels_in, read_config, read_tokenizer_config
 from consumer.tagging.model.device import loaded_as
 from consumer.tagging.model.folder import ModelFolder
+from consumer.tagging.model.guard.panics import refused_where_it_breaks
 from consumer.tagging.model.labels import Labels, read_labels
 from consumer.tagging.model.memory import free_host_memory
 from consumer.tagging.model.network import (
@@ -32,6 +33,7 @@ from consumer.tagging.model.network import (
 )
 from consumer.tagging.model.tokenizer_check import (
     SAMPLE,
+    check_added_tokens,
     check_answers,
     check_case,
     check_special_tokens,
@@ -151,10 +153,12 @@ def load_from_folder(
     tokenizer.no_padding()
     # An article that says "[SEP]" means the letters.
     tokenizer.encode_special_tokens = True
+    check_added_tokens(name, tokenizer)
     is_odd = check_answers(name, tokenizer, fast_tokenizer.unk_token_id)
     is_odd = is_odd or not is_of_family(tokenizer, said)
-    check_case(name, tokenizer, fast_tokenizer.unk_token_id)
-    prefix_ids, suffix_ids = _special_ids(fast_tokenizer)
+    with refused_where_it_breaks(name):
+        check_case(name, tokenizer, fast_tokenizer.unk_token_id)
+        prefix_ids, suffix_ids = _special_ids(fast_tokenizer)
     pieces = own_vocabulary(folder.path)
     if pieces is not None:
         named = fast_tokenizer.special_tokens_map

@@ -12,7 +12,8 @@ from collections.abc import Collection, Mapping, Sequence
 
 from tokenizers import Tokenizer
 
-from consumer.contracts.errors import ModelError, first_line
+from consumer.contracts.errors import ModelError
+from consumer.tagging.model.guard.panics import refused_where_it_breaks
 
 #: A sentence in each of many languages; a tokenizer that can read any text reads one of them.
 SAMPLE = (
@@ -144,14 +145,10 @@ def check_answers(name: str, tokenizer: Tokenizer, unknown_id: int | None) -> bo
         ModelError: see above, or it cannot read at all.
     """
     belongs = "put the tokenizer that belongs to the model beside it, whole"
-    try:
+    with refused_where_it_breaks(name):
         sample = tokenizer.encode_batch(list(SAMPLE), add_special_tokens=False)
         least = min(_unknown_share(encoding.ids, unknown_id) for encoding in sample)
         made = [(piece, _made_of(tokenizer, piece)) for piece in _pieces_of(tokenizer)]
-    except Exception as error:  # tokenizers raises this class itself
-        raise ModelError(
-            f"model {name}: its tokenizer cannot read text ({first_line(error)}); {belongs}"
-        ) from error
     if least > _MAX_UNKNOWN:
         raise ModelError(
             f"model {name}: to its tokenizer {least:.0%} of a text are unknown, in the language of "
@@ -166,6 +163,33 @@ def check_answers(name: str, tokenizer: Tokenizer, unknown_id: int | None) -> bo
             f"missing: of {piece!r}, which is one, it makes {made_of}; {belongs}"
         )
     return least > _ODD_UNKNOWN
+
+
+def check_added_tokens(name: str, tokenizer: Tokenizer) -> None:
+    """Refuse an added token of which normalizing leaves nothing. It is then found between any two
+    letters: every word falls apart, and some texts break the tokenizer.
+
+    Args:
+        name: the model, for errors.
+
+    Raises:
+        ModelError: see above.
+    """
+    normalizer = tokenizer.normalizer
+    if normalizer is None:
+        return
+    for token in tokenizer.get_added_tokens_decoder().values():
+        if not token.normalized:
+            continue
+        with refused_where_it_breaks(name):
+            left = normalizer.normalize_str(token.content)
+        if not left:
+            raise ModelError(
+                f"model {name}: its tokenizer has the added token {token.content[:40]!r}, of which "
+                "its normalizer leaves nothing, so that it is found everywhere and every word "
+                "falls into letters; set normalized to false for it under added_tokens in "
+                "tokenizer.json, and under added_tokens_decoder in tokenizer_config.json"
+            )
 
 
 def check_special_tokens(

@@ -22,12 +22,10 @@ from consumer.tagging.model.config import TOKENIZER_CONFIG
 from consumer.tagging.model.files import json_kind, read_bytes, read_json
 from consumer.tagging.model.folder import BUNDLED_FOLDER
 from consumer.tagging.model.guard.checksum import sha256_of
+from consumer.tagging.model.guard.panics import is_panic
 from consumer.tagging.model.guard.tokenizer import check_tokenizer, has_expressions
 from consumer.tagging.model.guard.trial import try_expressions
 from consumer.tagging.model.tokenizer_check import CASED_SHARE
-
-#: The class of what Rust raises where it has no error for it; it cannot be imported.
-PANIC = "PanicException"
 
 #: The one file that holds a whole tokenizer.
 TOKENIZER = "tokenizer.json"
@@ -64,7 +62,7 @@ def load_tokenizer(
             folder, config=read, trust_remote_code=False, local_files_only=True, **options
         )
     except BaseException as error:  # what it raises depends on the tokenizer's class
-        if not isinstance(error, Exception) and type(error).__name__ != PANIC:
+        if not isinstance(error, Exception) and not is_panic(error):
             raise
         if (contradicts := _contradiction(name, folder, tokenizer_config)) is not None:
             raise ModelError(contradicts) from error

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
+from consumer.tagging.model.guard.panics import is_panic
 from consumer.tagging.tokenize.segments import Segment, cut_segments
 from consumer.tagging.tokenize.windows import END, START, cut_windows
 from consumer.tagging.tokenize.words import (
@@ -23,9 +24,6 @@ from consumer.tagging.tokenize.words import (
 
 #: Characters that one call of the tokenizer takes; bounds its memory, some hundred bytes a token.
 CALL_CHARACTERS = 524_288
-
-#: The class of what Rust raises where it has no error for it; it cannot be imported.
-_PANIC = "PanicException"
 
 #: Stands between two texts that are looked at together. Its class is that of the end of a text.
 _BETWEEN = "x"
@@ -124,7 +122,7 @@ class TextTokenizer:
             # Rust's panics are not derived from `Exception`, so that nobody handles them by
             # accident. Here one text is to blame, for which a regular expression took too much: the
             # worker must go on.
-            if type(panic).__name__ != _PANIC:
+            if not is_panic(panic):
                 raise
             raise RuntimeError(f"the tokenizer broke: {panic}") from panic
         return found

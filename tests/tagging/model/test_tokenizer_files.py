@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 import transformers
+from tokenizers import AddedToken
 
+from consumer.tagging.model import loaded_model
 from consumer.tagging.model.loaded_model import LoadedModel
 from tests.support.models.spoiled_folders import (
     BROKEN,
@@ -299,3 +301,53 @@ def test_a_document_that_the_library_panics_at_is_named(make: Callable[..., Path
     empty = {"type": "Precompiled", "precompiled_charsmap": ""}
     change(folder, "tokenizer.json", normalizer=empty)
     assert refusal(folder).startswith("its tokenizer cannot be made from tokenizer.json (Precompi")
+
+
+def add_token(folder: Path, content: str, *, normalized: bool) -> None:
+    """Add a token with weights of its own, as a person does who trains with it."""
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_tokens([AddedToken(content, normalized=normalized)])
+    tokenizer.save_pretrained(folder)
+    model = transformers.AutoModelForTokenClassification.from_pretrained(folder)
+    model.resize_token_embeddings(len(tokenizer))
+    model.save_pretrained(folder)
+
+
+@pytest.mark.parametrize("token", ["\n", " \t"])
+def test_an_added_token_that_the_normalizer_removes_is_named(
+    make: Callable[..., Path], token: str
+) -> None:
+    folder = make("deberta-v3")
+    add_token(folder, token, normalized=True)
+    assert refusal(folder).startswith(f"its tokenizer has the added token {token!r}, of which its")
+    # The remedy that it names.
+    added = json.loads((folder / "tokenizer.json").read_text())["added_tokens"]
+    decoder = json.loads((folder / "tokenizer_config.json").read_text()).get(
+        "added_tokens_decoder", {}
+    )
+    for one in (*added, *decoder.values()):
+        one["normalized"] = False
+    change(folder, "tokenizer.json", added_tokens=added)
+    change(folder, "tokenizer_config.json", added_tokens_decoder=decoder or ...)
+    assert tokens(load(folder), "Marta")[0] == "▁Ma"
+
+
+def test_an_added_token_of_white_space_that_stays_is_fine(make: Callable[..., Path]) -> None:
+    folder = make("bert-cased")
+    add_token(folder, "\n", normalized=True)
+    assert tokens(load(folder), "Marta of") == ["Mar", "##ta", " ", "of"]
+
+
+class PanicException(BaseException):
+    """As Rust's, which cannot be imported."""
+
+
+@pytest.mark.parametrize("call", ["check_case", "_special_ids"])
+def test_a_tokenizer_that_breaks_later_is_refused(
+    monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    def broken(*_: object) -> None:
+        raise PanicException("bad split")
+
+    monkeypatch.setattr(loaded_model, call, broken)
+    assert refusal(tiny_folder()).startswith("its tokenizer cannot read text (bad split); put the")
