@@ -26,6 +26,7 @@ from consumer.tagging.model.guard.panics import is_panic
 from consumer.tagging.model.guard.tokenizer import check_tokenizer, has_expressions
 from consumer.tagging.model.guard.trial import try_expressions
 from consumer.tagging.model.tokenizer_check import CASED_SHARE
+from consumer.tagging.model.tokenizer_document import as_document_says
 
 #: The one file that holds a whole tokenizer.
 TOKENIZER = "tokenizer.json"
@@ -56,7 +57,8 @@ def load_tokenizer(
     Raises:
         ModelError: it has none, or a file that it is made from is missing or not what it should be.
     """
-    options = tokenizer_options(name, folder, config, tokenizer_config)
+    document = _document(name, folder)
+    options = _options(name, folder, config, tokenizer_config, document)
     try:
         tokenizer = AutoTokenizer.from_pretrained(
             folder, config=read, trust_remote_code=False, local_files_only=True, **options
@@ -75,7 +77,9 @@ def load_tokenizer(
             f"model {name}: it has no fast tokenizer, which exact offsets need (only a slow one, "
             f"{type(tokenizer).__name__}); add a {TOKENIZER} to it"
         )
-    return tokenizer
+    if document is None:
+        return tokenizer
+    return as_document_says(name, tokenizer, document, tokenizer_config)
 
 
 def _contradiction(name: str, folder: Path, tokenizer_config: Mapping[str, Any]) -> str | None:
@@ -109,6 +113,20 @@ def tokenizer_options(
     Raises:
         ModelError: a file is missing or not what it should be.
     """
+    return _options(name, folder, config, tokenizer_config, _document(name, folder))
+
+
+def _document(name: str, folder: Path) -> Mapping[str, Any] | None:
+    return read_json(name, folder / TOKENIZER) if (folder / TOKENIZER).exists() else None
+
+
+def _options(
+    name: str,
+    folder: Path,
+    config: Mapping[str, Any],
+    tokenizer_config: Mapping[str, Any],
+    document: Mapping[str, Any] | None,
+) -> dict[str, Any]:
     _check_roles(name, TOKENIZER_CONFIG, tokenizer_config)
     for file in _BESIDE:
         if (folder / file).exists():
@@ -116,8 +134,7 @@ def tokenizer_options(
             _check_roles(name, file, beside)
             if file == _ADDED:
                 _check_added(name, beside)
-    if (folder / TOKENIZER).exists():
-        document = read_json(name, folder / TOKENIZER)
+    if document is not None:
         check_tokenizer(name, TOKENIZER, document)
         if has_expressions(document) and not _is_ours(name, folder / TOKENIZER):
             try_expressions(name, folder / TOKENIZER)
