@@ -67,6 +67,16 @@ _BEGIN_OR_INSIDE = tuple(
     )
 )
 
+#: The letters as words. Alone they are of every type, as letters alone are.
+_WORDS = {
+    **dict.fromkeys(("BEG", "BEGIN", "BEGINNING"), "B"),
+    **dict.fromkeys(("IN", "INSIDE"), "I"),
+    **{"MIDDLE": "M", "END": "E", "LAST": "L", "SINGLE": "S", "UNIT": "U", "WHOLE": "W"},
+    **{letter: letter for letter in LETTERS},
+}
+#: Those of them that are hardly ever a type, so that beside others they are in doubt.
+_NO_TYPES = frozenset(word for word, letter in _WORDS.items() if letter in "BI")
+
 #: Quotes around a label, with what Python writes in front of bytes.
 _QUOTED = re.compile(r"[bu]?(['\"`])(?P<label>.*)\1")
 
@@ -206,11 +216,19 @@ def _check_names(labels: Sequence[str], names: Sequence[str], model: str) -> Non
             f"model {model}: its labels have no names ({unnamed[0]}, ...); name them under "
             "id2label in its config.json: O, B-PER, I-PER and so on"
         )
+    has_outside = any(label not in names for label in labels)
     for number, label in enumerate(labels):
         if label in names and (_LETTER_ALONE.fullmatch(label) or not _plain(label)):
+            # A mark alone is a usual way to write nothing.
+            is_mark = bool(label) and not _plain(label) and not has_outside
+            remedy = (
+                "if it is for words in no entity, name it O under id2label in its config.json, "
+                "else give it a type there, such as B-PER or PER"
+                if is_mark
+                else "give it one under id2label in its config.json, such as B-PER or PER"
+            )
             raise ModelError(
-                f"model {model}: its label {number}, {label!r}, names no type; give it one under "
-                "id2label in its config.json, such as B-PER or PER"
+                f"model {model}: its label {number}, {label!r}, names no type; {remedy}"
             )
         if any(unicodedata.category(character) in ("Cc", "Cs") for character in label):
             raise ModelError(
@@ -221,12 +239,12 @@ def _check_names(labels: Sequence[str], names: Sequence[str], model: str) -> Non
 
 def _read(names: Sequence[str], model: str) -> list[_Read]:
     """Letter and type of each of the labels that are not outside, of which there is one."""
-    letters = {name.upper() for name in names}
-    if letters <= LETTERS and letters & {"B", "I"}:
-        return [_Read(UNNAMED_TYPE, name.upper()) for name in names]
+    letters = [_WORDS.get(name.upper()) for name in names]
+    if None not in letters and {"B", "I"} & {*letters}:
+        return [_Read(UNNAMED_TYPE, letter) for letter in letters if letter is not None]
     for name in names:
-        if name.upper() in ("B", "I"):
-            raise _ambiguous(name, model)
+        if name.upper() in _NO_TYPES:
+            raise _alone(name, model)
     for pattern in (_PREFIXED, _SUFFIXED):
         matches = [pattern.fullmatch(name) for name in names]
         sure = _sure_types(matches, in_front=pattern is _PREFIXED)
@@ -273,6 +291,8 @@ def _with_letters(
     used = {m["letter"].upper() for m in filter(None, matches) if m["type"] in sure} | {"B", "I"}
     read: list[_Read] = []
     for name, match in zip(names, matches, strict=True):
+        if name.upper() in LETTERS:
+            raise _alone(name, model)
         letter = match["letter"].upper() if match else ""
         if match and letter not in used:
             raise _ambiguous(name, model)
@@ -285,6 +305,14 @@ def _ambiguous(name: str, model: str) -> ModelError:
         f"model {model}: its label {name!r} may be a type, or a type with a letter of IOB, BIOES "
         "or BILOU, and its other labels do not say which; name it under id2label in its "
         "config.json as B-TYPE, I-TYPE, or a TYPE without such a letter"
+    )
+
+
+def _alone(name: str, model: str) -> ModelError:
+    return ModelError(
+        f"model {model}: its label {name!r} may be a type, or a part of an entity of any type, and "
+        "its other labels do not say which; name it under id2label in its config.json as B-TYPE, "
+        "I-TYPE, or a TYPE that is no such letter or word"
     )
 
 
