@@ -69,10 +69,10 @@ _BEGIN_OR_INSIDE = tuple(
 
 #: The letters as words. Alone they are of every type, as letters alone are.
 _WORDS = {
+    **{letter: letter for letter in LETTERS},
     **dict.fromkeys(("BEG", "BEGIN", "BEGINNING"), "B"),
     **dict.fromkeys(("IN", "INSIDE"), "I"),
-    **{"MIDDLE": "M", "END": "E", "LAST": "L", "SINGLE": "S", "UNIT": "U", "WHOLE": "W"},
-    **{letter: letter for letter in LETTERS},
+    **{word: word[0] for word in ("MIDDLE", "END", "LAST", "SINGLE", "UNIT", "WHOLE")},
 }
 #: Those of them that are hardly ever a type, so that beside others they are in doubt.
 _NO_TYPES = frozenset(word for word, letter in _WORDS.items() if letter in "BI")

@@ -25,8 +25,9 @@ from consumer.tagging.model.guard.checksum import sha256_of
 from consumer.tagging.model.guard.panics import is_panic
 from consumer.tagging.model.guard.tokenizer import check_tokenizer, has_expressions
 from consumer.tagging.model.guard.trial import try_expressions
+from consumer.tagging.model.guard.unreadable import why_unreadable
 from consumer.tagging.model.tokenizer_check import CASED_SHARE
-from consumer.tagging.model.tokenizer_document import as_document_says
+from consumer.tagging.model.tokenizer_document import AS_IT_IS, CLASS_KEY, as_document_says
 
 #: The one file that holds a whole tokenizer.
 TOKENIZER = "tokenizer.json"
@@ -66,13 +67,14 @@ def load_tokenizer(
     except BaseException as error:  # what it raises depends on the tokenizer's class
         if not isinstance(error, Exception) and not is_panic(error):
             raise
-        if (contradicts := _contradiction(name, folder, tokenizer_config)) is not None:
-            raise ModelError(contradicts) from error
-        raise ModelError(
-            f"model {name}: its tokenizer cannot be made from {_shown(folder)} "
-            f"({first_line(error)}); put a {TOKENIZER} that belongs to the model beside its weights"
-        ) from error
+        why = _why_not_made(folder, config, tokenizer_config, document, first_line(error))
+        raise ModelError(f"model {name}: {why}") from error
     if not tokenizer.is_fast:
+        if document is not None:
+            kind = type(tokenizer).__name__
+            raise ModelError(
+                f"model {name}: {_not_by_class(kind, 'it is a slow one, without exact offsets')}"
+            )
         raise ModelError(
             f"model {name}: it has no fast tokenizer, which exact offsets need (only a slow one, "
             f"{type(tokenizer).__name__}); add a {TOKENIZER} to it"
@@ -82,19 +84,67 @@ def load_tokenizer(
     return as_document_says(name, tokenizer, document, tokenizer_config)
 
 
-def _contradiction(name: str, folder: Path, tokenizer_config: Mapping[str, Any]) -> str | None:
+def _why_not_made(
+    folder: Path,
+    config: Mapping[str, Any],
+    tokenizer_config: Mapping[str, Any],
+    document: Mapping[str, Any] | None,
+    reason: str,
+) -> str:
+    """What is to blame that the library could make no tokenizer: the document, an object of the
+    configuration, or the class. To follow the model's name.
+
+    Args:
+        reason: what the library said.
+    """
+    belongs = f"put a {TOKENIZER} that belongs to the model beside its weights"
+    if document is None:
+        return f"its tokenizer cannot be made from {_shown(folder)} ({reason}); {belongs}"
+    if (unreadable := why_unreadable(TOKENIZER, document)) is not None:
+        return unreadable
+    for role, token in tokenizer_config.items():
+        if role.endswith("_token") and isinstance(token, dict) and "__type" not in token:
+            return (
+                f'{role} in its {TOKENIZER_CONFIG} is an object without "__type": "AddedToken"; '
+                "add that to it, or write the token's text alone"
+            )
+    if (contradicts := _contradiction(document, tokenizer_config)) is not None:
+        return contradicts
+    kind, _ = _needed_files(config, tokenizer_config)
+    if kind and _is_made_as_it_is(folder):
+        return _not_by_class(kind, reason)
+    return (
+        f"its tokenizer cannot be made from {TOKENIZER} and {TOKENIZER_CONFIG} ({reason}); copy or "
+        f"download both again, or {belongs}"
+    )
+
+
+def _is_made_as_it_is(folder: Path) -> bool:
+    try:
+        PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
+    except Exception:  # what it raises depends on the files
+        return False
+    return True
+
+
+def _not_by_class(kind: str, reason: str) -> str:
+    return (
+        f"the class of its tokenizer, {kind} ({CLASS_KEY}), cannot be used here ({reason}); write "
+        f'"{CLASS_KEY}": "{AS_IT_IS}" in its {TOKENIZER_CONFIG}, which reads {TOKENIZER} as it is'
+    )
+
+
+def _contradiction(document: Mapping[str, Any], tokenizer_config: Mapping[str, Any]) -> str | None:
     """What to say where the class that the configuration names makes its pieces in another way than
     the tokenizer's own document; None where it does not, as far as known."""
-    if not (folder / TOKENIZER).exists():
-        return None
-    kind = tokenizer_config.get("tokenizer_class")
+    kind = tokenizer_config.get(CLASS_KEY)
     usual = getattr(tokenizer_class_from_name(kind), "model", None) if kind else None
-    model = read_json(name, folder / TOKENIZER).get("model")
+    model = document.get("model")
     has = model.get("type") if isinstance(model, dict) else None
     if usual is None or not isinstance(has, str) or has == usual.__name__:
         return None
     return (
-        f"model {name}: its {TOKENIZER_CONFIG} names the class {kind}, which makes pieces by "
+        f"its {TOKENIZER_CONFIG} names the class {kind}, which makes pieces by "
         f"{usual.__name__}, and its {TOKENIZER} makes them by {has[:40]}; put both files of the "
         "same tokenizer beside the weights, or write PreTrainedTokenizerFast as tokenizer_class"
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tokenizers
 import transformers
 from tokenizers import AddedToken
 
@@ -300,7 +301,74 @@ def test_a_document_that_the_library_panics_at_is_named(make: Callable[..., Path
     folder = make("xlm-roberta")
     empty = {"type": "Precompiled", "precompiled_charsmap": ""}
     change(folder, "tokenizer.json", normalizer=empty)
-    assert refusal(folder).startswith("its tokenizer cannot be made from tokenizer.json (Precompi")
+    assert refusal(folder).startswith(
+        f"tokenizers {tokenizers.__version__} cannot read normalizer in its tokenizer.json, which "
+        "names Precompiled (Precompi"
+    )
+
+
+@pytest.mark.parametrize(
+    ("family", "kind"),
+    [
+        ("bert-cased", "RoFormerTokenizer"),
+        ("bert-cased", "BertJapaneseTokenizer"),
+        ("roberta", "MarkupLMTokenizer"),
+    ],
+)
+def test_a_class_that_needs_more_than_the_document_is_named(
+    make: Callable[..., Path], family: str, kind: str
+) -> None:
+    folder = make(family)
+    expected = tokens(load(folder), "Marta of Zürich")
+    change(folder, "tokenizer_config.json", tokenizer_class=kind)
+    says = refusal(folder)
+    assert says.startswith(f"the class of its tokenizer, {kind} (tokenizer_class), cannot be used")
+    assert says.endswith(
+        'write "tokenizer_class": "PreTrainedTokenizerFast" in its tokenizer_config.json, which '
+        "reads tokenizer.json as it is"
+    )
+    change(folder, "tokenizer_config.json", tokenizer_class="PreTrainedTokenizerFast")
+    assert tokens(load(folder), "Marta of Zürich") == expected
+
+
+def test_a_family_whose_class_cannot_be_used_is_told_the_same(make: Callable[..., Path]) -> None:
+    folder = make()
+    change(folder, "tokenizer_config.json", tokenizer_class=...)
+    config = transformers.RoFormerConfig(
+        vocab_size=553, hidden_size=32, num_hidden_layers=1, num_attention_heads=4,
+        intermediate_size=64, max_position_embeddings=64, pad_token_id=0,
+        id2label=dict(enumerate(LABELS)), label2id={},
+    )  # fmt: skip
+    transformers.RoFormerForTokenClassification(config).save_pretrained(folder)
+    assert refusal(folder).startswith("the class of its tokenizer, RoFormerTokenizer (tokenizer_cl")
+    change(folder, "tokenizer_config.json", tokenizer_class="PreTrainedTokenizerFast")
+    assert load(folder).unknown_id == 1
+
+
+def test_a_special_token_that_is_an_object_without_its_type_is_named(
+    make: Callable[..., Path],
+) -> None:
+    folder = make()
+    token = {"content": "[MASK]", "lstrip": True, "normalized": False, "special": True}
+    change(folder, "tokenizer_config.json", mask_token=token)
+    assert refusal(folder) == (
+        'mask_token in its tokenizer_config.json is an object without "__type": "AddedToken"; add '
+        "that to it, or write the token's text alone"
+    )
+    change(folder, "tokenizer_config.json", mask_token={**token, "__type": "AddedToken"})
+    assert load(folder).unknown_id == 1
+    change(folder, "tokenizer_config.json", mask_token="[MASK]")
+    assert load(folder).unknown_id == 1
+
+
+def test_a_configuration_that_no_class_can_be_made_of_is_told_with_its_reason(
+    make: Callable[..., Path],
+) -> None:
+    folder = make()
+    change(folder, "tokenizer_config.json", extra_special_tokens=5)
+    says = refusal(folder)
+    assert says.startswith("its tokenizer cannot be made from tokenizer.json and tokenizer_config.")
+    assert "; copy or download both again, or put a tokenizer.json that" in says
 
 
 def add_token(folder: Path, content: str, *, normalized: bool) -> None:

@@ -55,7 +55,7 @@ def try_expressions(name: str, file: Path) -> None:
         file: its tokenizer.
 
     Raises:
-        ModelError: see above; or the tokenizer breaks on a text.
+        ModelError: see above; or the tokenizer breaks on a text, or its file cannot be read.
     """
     checksum = sha256_of(name, file)
     if checksum in _passed:
@@ -76,6 +76,8 @@ def try_expressions(name: str, file: Path) -> None:
         return
     if said and said[-1].startswith("{"):
         found = json.loads(said[-1])
+        if "unread" in found:
+            raise ModelError(f"model {name}: {found['unread']}")
         what = f"took {found['seconds']:.1f} s of a processor for {LETTERS:,} letters"
         raise ModelError(_refused(name, file, f"{what}, such as {found['text']!r} repeated"))
     if done.returncode < 0:
@@ -95,13 +97,24 @@ def _refused(name: str, file: Path, what: str) -> str:
 
 
 def main(file: str) -> None:
-    """Read all texts; say `ok`, or the text that takes too long."""
+    """Read all texts; say `ok`, the text that takes too long, or why the file cannot be read."""
     resource.setrlimit(resource.RLIMIT_CPU, (_CPU_S, _CPU_S))
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     from tokenizers import Tokenizer
 
-    tokenizer = Tokenizer.from_file(file)
+    from consumer.tagging.model.guard.unreadable import why_unreadable
+
+    try:
+        tokenizer = Tokenizer.from_file(file)
+    except BaseException:
+        # Of a newer form, or with an expression that is none: no text is to blame.
+        if (
+            why := why_unreadable(Path(file).name, json.loads(Path(file).read_text("utf-8")))
+        ) is None:
+            raise
+        _say(json.dumps({"unread": why}))
+        return
     own = _own_letters(Path(file))
     ends = [*_ENDS, *("!" + letter for letter in own[-_OWN_ENDS:])]
     for repeated in dict.fromkeys((*_REPEATED, *own[:_OWN_REPEATED])):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import resource
 import sys
 import time
@@ -56,6 +58,35 @@ def test_what_takes_too_long_is_named_with_its_text(
     monkeypatch.setattr(resource, "setrlimit", lambda *_: None)
     trial.main(str(saved(tmp_path, "(a)")))
     assert capsys.readouterr().out.splitlines()[-1] == '{"seconds": 1.0, "text": "a"}'
+
+
+@pytest.mark.parametrize(
+    ("expression", "step", "says"),
+    [
+        (
+            "(a)",
+            "New",
+            "cannot read pre_tokenizer in its tokenizer.json, which names New (data did not match",
+        ),
+        (
+            "(a",
+            "Whitespace",
+            "its tokenizer.json has a regular expression under pre_tokenizer that is none (Onigur",
+        ),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_not_told_to_break_on_a_text(
+    tmp_path: Path, expression: str, step: str, says: str
+) -> None:
+    file = saved(tmp_path, "(a)")
+    document = json.loads(file.read_text())
+    split = document["pre_tokenizer"] | {"pattern": {"Regex": expression}}
+    document["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [split, {"type": step}]}
+    file.write_text(json.dumps(document))
+    with pytest.raises(ModelError, match=re.escape(says)) as raised:
+        try_expressions("M", file)
+    assert str(raised.value).startswith("model M: ")
+    assert "strangers" not in str(raised.value)
 
 
 @pytest.fixture
