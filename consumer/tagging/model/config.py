@@ -15,6 +15,10 @@ CONFIG = "config.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
 ADAPTER_CONFIG = "adapter_config.json"
 
+#: Keys that old versions of transformers wrote, which today's cannot take. How a network's answers
+#: are handed over is no matter of the model's.
+_NOT_READ = ("use_return_dict",)
+
 _HEAD = "ForTokenClassification"
 
 #: Digits of the number of an output.
@@ -37,7 +41,8 @@ def read_config(name: str, folder: Path) -> Mapping[str, Any]:
         raise ModelError(
             f"model {name}: it has no {CONFIG}; name the folder that save_pretrained has written"
         )
-    config = read_json(name, folder / CONFIG)
+    found = read_json(name, folder / CONFIG)
+    config = {key: value for key, value in found.items() if key not in _NOT_READ}
     if not isinstance(config.get("model_type"), str):
         raise ModelError(
             f"model {name}: {CONFIG} must name the family of the model under model_type, such as "

@@ -135,8 +135,9 @@ def load_from_folder(
     id2label = labels_in(name, said)
     check_outputs(name, weights, len(id2label))
     labels = read_labels(id2label, name)
-    # Its warnings are about training, or name what is checked and said better here.
-    transformers.logging.set_verbosity_error()
+    # Its warnings are about training, or name what is checked and said better here. Its errors are
+    # raised, too, and shown would be a whole configuration.
+    transformers.logging.set_verbosity(logging.CRITICAL)
     transformers.logging.disable_progress_bar()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

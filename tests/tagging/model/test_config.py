@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,48 @@ def test_an_attention_that_is_no_name_is_left_to_the_library(make: Callable[...,
     assert entities_of(tagger_of(folder), SENTENCES[0]) == entities_of(
         tagger_of(tiny_folder()), SENTENCES[0]
     )
+
+
+@pytest.mark.parametrize("family", ["bert-cased", "roberta"])
+@pytest.mark.parametrize("value", [False, True, None])
+def test_a_key_of_old_versions_is_not_read(
+    make: Callable[..., Path], family: str, value: Any
+) -> None:
+    folder = make(family)
+    change(folder, use_return_dict=value)
+    assert entities_of(tagger_of(folder), SENTENCES[0]) == entities_of(
+        tiny_tagger(family), SENTENCES[0]
+    )
+
+
+class Kept(logging.Handler):
+    """Keeps what is logged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+
+
+@pytest.fixture
+def of_transformers() -> Iterator[list[logging.LogRecord]]:
+    """What transformers logs."""
+    handler = Kept()
+    logger = transformers.logging.get_logger("transformers")
+    logger.addHandler(handler)
+    yield handler.records
+    logger.removeHandler(handler)
+
+
+def test_a_key_that_cannot_be_set_is_named_and_no_configuration_is_shown(
+    make: Callable[..., Path], of_transformers: list[logging.LogRecord]
+) -> None:
+    folder = make()
+    change(folder, is_heterogeneous=False)
+    assert "config.json cannot be used (property 'is_heterogeneous' of" in refusal(folder)
+    assert not of_transformers
 
 
 @pytest.mark.parametrize("family", ["bert-cased", "xlm-roberta"])
