@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import warnings
 from dataclasses import dataclass
+from inspect import signature
 from math import prod
 from typing import Any
 
@@ -37,6 +38,7 @@ from consumer.tagging.model.tokenizer_check import (
     check_answers,
     check_case,
     check_special_tokens,
+    check_token_types,
     check_vocabulary,
 )
 from consumer.tagging.model.tokenizer_files import is_of_family, load_tokenizer, own_vocabulary
@@ -160,6 +162,9 @@ def load_from_folder(
     with refused_where_it_breaks(name):
         check_case(name, tokenizer, fast_tokenizer.unk_token_id)
         prefix_ids, suffix_ids = _special_ids(fast_tokenizer)
+        if _is_given_types(network, fast_tokenizer):
+            read = fast_tokenizer(SAMPLE[0], return_special_tokens_mask=True)
+            check_token_types(name, read["token_type_ids"], read["special_tokens_mask"])
     pieces = own_vocabulary(folder.path)
     if pieces is not None:
         named = fast_tokenizer.special_tokens_map
@@ -252,6 +257,16 @@ def _special_ids(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
         if text:
             return tuple(ids[: text[0]]), tuple(ids[text[-1] + 1 :])
     return (), ()
+
+
+def _is_given_types(network: Any, tokenizer: Any) -> bool:
+    """Whether transformers would give the network a type of each token."""
+    if "token_type_ids" not in tokenizer.model_input_names:
+        return False
+    known = getattr(network.config, "type_vocab_size", None)
+    if isinstance(known, int):
+        return known > 1
+    return "token_type_ids" in signature(network.forward).parameters
 
 
 def _max_tokens(tokenizer: Any, config: Any, first_position: int) -> int:

@@ -227,6 +227,36 @@ def check_special_tokens(
         )
 
 
+def check_token_types(name: str, types: Sequence[int], is_special: Sequence[int]) -> None:
+    """Refuse a tokenizer that gives the tokens of a text another type than 0, which all are
+    computed as. Say in the log where special tokens alone have another.
+
+    Args:
+        name: the model, for errors.
+        types: of each token of a text, that its network would be given.
+        is_special: for each, whether it is a special token.
+
+    Raises:
+        ModelError: see above.
+    """
+    of_text = {one for one, special in zip(types, is_special, strict=True) if one and not special}
+    of_special = {one for one, special in zip(types, is_special, strict=True) if one and special}
+    if not of_text and not of_special:
+        return
+    found = ", ".join(map(str, sorted(of_text or of_special)))
+    whose = "the tokens of a text" if of_text else "special tokens"
+    told = (
+        f"model {name}: its tokenizer gives {whose} the type {found} (type_id under post_processor "
+        "in its tokenizer.json), and no types are computed here but 0"
+    )
+    if of_text:
+        raise ModelError(
+            f"{told}; choose another model, or, if this one was trained without types, remove "
+            "token_type_ids from model_input_names in its tokenizer_config.json"
+        )
+    _log.warning("%s; its scores may differ from those of transformers' pipeline", told)
+
+
 def check_case(name: str, tokenizer: Tokenizer, unknown_id: int | None) -> None:
     """Say in the log where a tokenizer's vocabulary is of another case than what it makes of text.
 

@@ -252,3 +252,45 @@ def test_vocabularies_of_their_own_case_are_not_told(caplog: pytest.LogCaptureFi
     # Of another script: what it makes of these letters says nothing.
     check_case("m", word_piece(SAMPLE[10].split()), 1)
     assert caplog.text == ""
+
+
+def type_tokens(folder: Path, text: int, special: int) -> None:
+    """Have the tokenizer give types, and pass them on."""
+    processor = json.loads((folder / "tokenizer.json").read_text())["post_processor"]
+    for step in processor["single"]:
+        for kind, part in step.items():
+            part["type_id"] = text if kind == "Sequence" else special
+    change(folder, "tokenizer.json", post_processor=processor)
+    passed = ["input_ids", "token_type_ids", "attention_mask"]
+    change(folder, "tokenizer_config.json", model_input_names=passed)
+
+
+def test_types_of_a_text_that_are_not_computed_are_refused(folder: Path) -> None:
+    type_tokens(folder, 1, 0)
+    assert refused(folder) == (
+        "its tokenizer gives the tokens of a text the type 1 (type_id under post_processor in its "
+        "tokenizer.json), and no types are computed here but 0; choose another model, or, if this "
+        "one was trained without types, remove token_type_ids from model_input_names in its "
+        "tokenizer_config.json"
+    )
+    change(folder, "tokenizer_config.json", model_input_names=["input_ids", "attention_mask"])
+    loaded(folder)
+
+
+@pytest.mark.parametrize("special", [0, 1])
+def test_types_of_special_tokens_are_told(
+    folder: Path, caplog: pytest.LogCaptureFixture, special: int
+) -> None:
+    type_tokens(folder, 0, special)
+    loaded(folder)
+    assert ("gives special tokens the type 1 (type_id under" in caplog.text) == bool(special)
+
+
+def test_types_that_a_network_has_no_place_for_are_not_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for family in ("distilbert", "xlm-roberta"):
+        folder = Path(shutil.copytree(tiny_folder(family), tmp_path / family))
+        type_tokens(folder, 1, 1)
+        loaded(folder)
+    assert "type_id" not in caplog.text
