@@ -146,8 +146,10 @@ def _overruled(document: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str
     steps = json.loads(json.dumps(steps))
     for step in _objects(steps):
         for key, field in _OVERRULED.get(str(step.get("type")), {}).items():
-            if key in said:
-                step[field] = said[key]
+            value = said.get(key)
+            # For accents null means something: as the case has it.
+            if type(value) is bool or (value is None and key in said and key == "strip_accents"):
+                step[field] = value
     return {**document, **steps}
 
 

@@ -17,6 +17,10 @@ from tests.support.models.charsmap import precompiled_charsmap
 from tests.support.models.spoiled_folders import change, load, refusal
 from tests.support.models.tiny_models import SENTENCES
 
+CASED = {
+    "type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True,
+    "strip_accents": True, "lowercase": False,
+}  # fmt: skip
 BYTES = {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True}
 
 
@@ -100,6 +104,7 @@ def test_another_mark_of_pieces_that_continue_a_word_is_kept(make: Callable[...,
         ("roberta", "RobertaTokenizer", {}, {"add_prefix_space": True}),
         ("roberta", "RobertaTokenizer", {"pre_tokenizer": BYTES}, {"add_prefix_space": False}),
         ("bert-cased", "BertTokenizer", {}, {"strip_accents": True}),
+        ("bert-cased", "BertTokenizer", {"normalizer": CASED}, {"strip_accents": None}),
     ],
 )
 def test_nothing_is_told_where_both_read_alike_and_no_piece_is_read_for_it(
