@@ -15,15 +15,16 @@ from typing import TypeVar
 import torch
 
 from consumer.contracts.choices import Dtype
-from consumer.contracts.errors import ModelError
+from consumer.contracts.errors import ModelError, first_line
 from consumer.tagging.engine.cpu.layers.this_processor import this_processor
 from consumer.tagging.engine.cpu.offers import CPU_OFFERS
 from consumer.tagging.engine.cuda.offers import CUDA_OFFERS
-from consumer.tagging.engine.engine import Engine
-from consumer.tagging.engine.offer import Auto, Machine, Models, Offer
+from consumer.tagging.engine.engine import Engine, is_out_of_memory
+from consumer.tagging.engine.offer import Auto, Machine, Made, Models, Offer
 from consumer.tagging.engine.packed_attention import can_pack
 from consumer.tagging.engine.padded_company import DoesNotRunInPrecision
 from consumer.tagging.engine.plain_offers import PACKED_OFFERS, PADDED_OFFERS
+from consumer.tagging.model.attention_functions import attention_of, use_attention
 from consumer.tagging.model.device import find_device, loaded_as
 from consumer.tagging.model.faithful_dtypes import read_faithful_dtypes
 from consumer.tagging.model.folder import find_model_folder
@@ -189,23 +190,58 @@ def select_engine(model: LoadedModel, with_probabilities: bool) -> Selection:
     """
     name = model.info.name
     packs = can_pack(model)
+    failed: Exception | None = None
     for offer in _candidates(model):
         if offer.models is not Models.ANY and not packs:
             continue
         computed = replace(model, info=replace(model.info, dtype=offer.dtype.value))
-        made = offer.make(computed, with_probabilities)
+        made, error = _made_by(offer, computed, with_probabilities)
+        failed = error or failed
         if made is None:
             _log.debug("model %s: not by %s in %s", name, offer.name, offer.dtype)
             continue
         _log.info("model %s: %s, %s", name, offer.dtype, made.how)
         return Selection(computed, made.engine)
     dtype = model.info.dtype
+    if failed is not None:
+        raise ModelError(f"model {name}: it does not run in {dtype} ({_shown(failed)})") from failed
     raise ModelError(
         f"model {name}: its layers cannot be computed in {dtype}; use --dtype auto"
         if packs
         else f"model {name}: it does not run in {dtype}, since its attention cannot be packed; use "
         "--dtype auto"
     )
+
+
+def _made_by(
+    offer: Offer, model: LoadedModel, with_probabilities: bool
+) -> tuple[Made | None, Exception | None]:
+    """The engine that an offer makes for a model; None where it is not one of the offer's, with the
+    error where the model, or the engine, ran into one.
+
+    Raises:
+        DoesNotRunInPrecision: that was an engine that changes layers, which may be half done.
+    """
+    name, plain_attention = model.info.name, attention_of(model.network)
+    try:
+        return offer.make(model, with_probabilities), None
+    except ModelError:
+        raise
+    except Exception as error:  # whatever a network does that an engine does not foresee
+        if isinstance(error, RuntimeError) and is_out_of_memory(error):
+            raise
+        if offer.models is Models.ENCODERS:
+            raise DoesNotRunInPrecision(
+                f"model {name}: it does not run by {offer.name} in {offer.dtype} "
+                f"({_shown(error)}); use --dtype float32"
+            ) from error
+        _log.warning("model %s: not by %s in %s (%s)", name, offer.name, offer.dtype, _shown(error))
+        use_attention(model.network, plain_attention)
+        return None, error
+
+
+def _shown(error: Exception) -> str:
+    return f"{type(error).__name__}: {first_line(error)}"
 
 
 def _candidates(model: LoadedModel) -> Iterator[Offer]:

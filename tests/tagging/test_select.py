@@ -243,6 +243,42 @@ def test_a_model_that_cannot_be_packed_is_offered_to_engines_for_any_model(
     assert made == ["any"]
 
 
+def test_an_engine_that_a_model_breaks_is_not_for_it(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The next one is taken; after the last there is a sentence, and never a traceback."""
+    made: list[str] = []
+    broken = offer_of("broken", 1.0, made, fault=AttributeError("no attribute 'output'"))
+    use(monkeypatch, [broken, offer_of("second", 2.0, made)])
+    select.select_engine(replace(load(tiny_folder()), asked_dtype="auto"), False)
+    assert made == ["broken", "second"]
+    assert "not by broken in float32 (AttributeError: no attribute 'output')" in caplog.text
+    use(monkeypatch, [broken])
+    with pytest.raises(ModelError, match=r"does not run in float32 \(AttributeError: no attribute"):
+        select.select_engine(replace(load(tiny_folder()), asked_dtype="auto"), False)
+    full = offer_of("full", 1.0, made, fault=RuntimeError("DefaultCPUAllocator: not enough memory"))
+    use(monkeypatch, [full, offer_of("second", 2.0, made)])
+    with pytest.raises(RuntimeError, match="not enough memory"):
+        select.select_engine(replace(load(tiny_folder()), asked_dtype="auto"), False)
+
+
+def test_a_model_that_breaks_an_engine_of_other_layers_is_read_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its layers may be replaced by half."""
+    made: list[str] = []
+    broken = offer_of("fused", 0.5, made, models=Models.ENCODERS, fault=IndexError("out of range"))
+    own = offer_of("own", 1.0, made, is_plain=True)
+    use(monkeypatch, [broken, own])
+
+    def attempt(dtype: str) -> str:
+        model = replace(load(tiny_folder()), asked_dtype=dtype)
+        return select.select_engine(model, False).model.info.dtype
+
+    assert select.with_fallback("auto", attempt) == "float32"
+    assert made == ["fused", "own"]
+
+
 @pytest.mark.parametrize("dtype", [Dtype.INT16, Dtype.INT8])
 def test_auto_falls_back_to_float32_where_no_integers_take_the_model(
     monkeypatch: pytest.MonkeyPatch, dtype: Dtype
@@ -307,11 +343,14 @@ def offer_of(
     dtype: Dtype = Dtype.FLOAT32,
     models: Models = Models.PACKED,
     is_plain: bool = False,
+    fault: Exception | None = None,
 ) -> Offer:
     """An offer that writes down that it was taken."""
 
     def make(model: LoadedModel, with_probabilities: bool) -> Made | None:
         made.append(name)
+        if fault is not None:
+            raise fault
         return Made(PackedEngine(model, with_probabilities), f"by {name}") if takes else None
 
     return Offer(

@@ -45,12 +45,15 @@ class LayerWeights:
 
 
 def find_layers(network: Any) -> torch.nn.ModuleList | None:
-    """The list that holds the encoder's layers, if there is one and each can be read."""
+    """The list that holds the encoder's layers, if there is one, not empty, and each can be
+    read."""
     base = getattr(network, network.base_model_prefix, None)
     for name in ("encoder", "transformer"):
         layers = getattr(getattr(base, name, None), "layer", None)
-        if isinstance(layers, torch.nn.ModuleList) and all(read_layer(one) for one in layers):
-            return layers
+        is_list = isinstance(layers, torch.nn.ModuleList) and len(layers) > 0
+        if is_list and all(read_layer(one) for one in layers):
+            found: torch.nn.ModuleList = layers
+            return found
     return None
 
 

@@ -1,4 +1,5 @@
-"""Tiny, random models of families that cannot be packed, of transformers' own classes."""
+"""Tiny, random models of families that cannot be packed, and of a few others, of transformers' own
+classes."""
 
 from __future__ import annotations
 
@@ -44,6 +45,14 @@ CONFIGURATIONS: Mapping[str, Mapping[str, Any]] = {
     "XLNet": {"d_model": 32, "n_layer": 2, "n_head": 4, "d_inner": 64},
 }
 
+#: The same of other families, each for what is odd in it.
+OTHERS: Mapping[str, Mapping[str, Any]] = {
+    "GPT2": {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 256},
+    "NomicBert": {**_SIZE},
+    "Phi3": {**_SIZE, "num_key_value_heads": 2},
+    "Xmod": {**_SIZE, "languages": ["en_XX"], "default_language": "en_XX"},
+}
+
 
 @cache
 def folder_of(family: str, **changes: Any) -> Path:
@@ -55,7 +64,8 @@ def folder_of(family: str, **changes: Any) -> Path:
         pad_token_id=0,
         id2label=dict(enumerate(LABELS)),
         label2id={label: index for index, label in enumerate(LABELS)},
-        **{**CONFIGURATIONS[family], **changes},
+        **{**CONFIGURATIONS, **OTHERS}[family],
+        **changes,
     )
     torch.manual_seed(7)
     model = getattr(transformers, f"{family}ForTokenClassification")(config)

@@ -12,7 +12,12 @@ from consumer.tagging.engine.cpu.engine import make_cpu_engine
 from consumer.tagging.engine.cpu.layers.calibration import quantize_layers
 from consumer.tagging.engine.cpu.layers.fused_layer import fused
 from consumer.tagging.engine.cpu.layers.int16_layer import TOLERANCE, in_16_bits
-from consumer.tagging.engine.cpu.layers.packed_layer import LayerMaker, can_fuse, fuse_layers
+from consumer.tagging.engine.cpu.layers.packed_layer import (
+    LayerMaker,
+    can_fuse,
+    fuse_layers,
+    takes_layers,
+)
 from consumer.tagging.engine.cpu.native_attention import Kernel, load_kernel
 from consumer.tagging.engine.encoder_layers import find_layers, read_layer
 from consumer.tagging.engine.offer import Auto, Machine, Made, Models, Offer
@@ -74,6 +79,8 @@ def _put(model: LoadedModel, make: LayerMaker) -> _Replace:
 
 def _fused(model: LoadedModel, with_probabilities: bool, find: _Find, how: str) -> Made | None:
     keep_freed_memory()
+    if not takes_layers(model.network, model.first_position):
+        return None
     replace = find(model)
     if replace is None:
         return None

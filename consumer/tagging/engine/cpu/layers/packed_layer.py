@@ -11,7 +11,7 @@ import torch
 
 from consumer.tagging.engine.cpu.layers.row_blocks import WHOLE, RowBlocks, RowProbes
 from consumer.tagging.engine.encoder_layers import LayerWeights, find_layers, read_layer
-from consumer.tagging.engine.packed_attention import PACKED, CannotPack
+from consumer.tagging.engine.packed_attention import PACKED, CannotPack, packed_logits
 from consumer.tagging.model.attention_functions import attention_of, use_attention
 
 #: Tokens of the two windows that a layer is tried on.
@@ -107,6 +107,41 @@ def can_fuse(network: Any, make: LayerMaker, tolerance: float = PROBE_TOLERANCE)
     except Exception:  # whatever a layer does that is not called as it is used to
         return False
     finally:
+        use_attention(network, plain_attention)
+    return True
+
+
+class _SameLayer(PackedLayer):
+    """Gives what it is given."""
+
+    def compute(
+        self, hidden: torch.Tensor, window_lengths: Sequence[int], kept: torch.Tensor | None
+    ) -> torch.Tensor:
+        return hidden
+
+
+@torch.inference_mode()
+def takes_layers(network: Any, first_position: int) -> bool:
+    """Whether a network runs with packed layers in the place of its own: one may look into its
+    layers instead of calling them (X-MOD). Leaves the network as it was.
+
+    Args:
+        first_position: position of a window's first token.
+    """
+    layers = find_layers(network)
+    if layers is None:
+        return False
+    own, plain_attention = list(layers), attention_of(network)
+    try:
+        use_attention(network, PACKED)
+        for index in range(len(own)):
+            layers[index] = _SameLayer()
+        packed_logits(network, torch.zeros(2, dtype=torch.long), (1, 1), first_position)
+    except Exception:  # whatever a network does that wants layers of its own
+        return False
+    finally:
+        for index, layer in enumerate(own):
+            layers[index] = layer
         use_attention(network, plain_attention)
     return True
 
