@@ -103,24 +103,30 @@ class PaddedEngine:
     Args:
         with_probabilities: whether answers hold all probabilities.
         company: which windows run together.
+        switches: lengths on either side of which windows run apart, see `group`.
     """
 
     skips_unread = False
     is_exact = False
 
     def __init__(
-        self, model: LoadedModel, with_probabilities: bool, company: Company = Company.ANY
+        self,
+        model: LoadedModel,
+        with_probabilities: bool,
+        company: Company = Company.ANY,
+        switches: Sequence[int] = (),
     ) -> None:
         self._model = model
         self._with_probabilities = with_probabilities
         self._company = company
+        self._switches = switches
         self.pads = company is Company.ANY
 
     @torch.inference_mode()
     def run(
         self, windows: Sequence[NDArray[np.int32]], _is_read: NDArray[np.bool_] | None = None
     ) -> Answer:
-        groups = group(windows, self._company)
+        groups = group(windows, self._company, self._switches)
         found: list[torch.Tensor] = [torch.empty(0)] * len(windows)
         for indices in groups:
             own = [windows[index] for index in indices]

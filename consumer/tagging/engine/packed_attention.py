@@ -8,7 +8,6 @@ finds out by trying.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +15,8 @@ import numpy as np
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
-from consumer.tagging.engine.probe_windows import probe_windows
+from consumer.tagging.engine.length_switch import length_switches
+from consumer.tagging.engine.probe_windows import in_float32, probe_windows
 from consumer.tagging.model.attention_functions import (
     attention_of,
     register_attention,
@@ -120,11 +120,12 @@ def can_pack(model: LoadedModel) -> bool:
     """Whether two windows give the same logits packed and one by one, in float32 on their device.
 
     Tried on the model at hand rather than looked up by its name, so that a model of a new kind is
-    never packed wrongly. Leaves the model as it was.
+    never packed wrongly. One that computes longer windows otherwise is not: windows that are packed
+    run beside each other in several threads. Leaves the model as it was.
     """
-    network = model.network
-    if network.dtype != torch.float32:
-        network = copy.deepcopy(network).float()
+    if length_switches(model):
+        return False
+    network = in_float32(model.network)
     plain_attention = attention_of(network)
     windows = probe_windows(model, _PROBE_TOKENS)
     lengths = [len(window) for window in windows]

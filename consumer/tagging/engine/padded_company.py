@@ -3,12 +3,12 @@
 Side by side, the shorter of two windows is filled up, and a mask tells the model so. Not every
 model heeds it. Convolutions reach across (ConvBERT, MobileBERT), and tokens are pooled (Funnel) or
 mixed without a mask (FNet). A long neighbour may switch to another attention (BigBird). Such
-windows run one length at a time, or alone.
+windows run one length at a time, or alone. Windows that are longer than a length at which the model
+says that it computes otherwise are not tried: they never run beside others.
 """
 
 from __future__ import annotations
 
-import copy
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from consumer.contracts.errors import ModelError, first_line
 from consumer.tagging.engine.engine import is_out_of_memory, padded_logits
-from consumer.tagging.engine.probe_windows import probe_windows
+from consumer.tagging.engine.length_switch import length_switches
+from consumer.tagging.engine.probe_windows import in_float32, probe_windows
 from consumer.tagging.engine.window_company import Company
 from consumer.tagging.model.loaded_model import LoadedModel
 
@@ -47,14 +48,13 @@ def find_company(model: LoadedModel) -> Company:
         RuntimeError: the device has no memory for it, see `is_out_of_memory`.
     """
     name, dtype = model.info.name, model.info.dtype
-    in_float32 = model
-    if model.network.dtype != torch.float32:
-        in_float32 = replace(model, network=copy.deepcopy(model.network).float())
+    exact = replace(model, network=in_float32(model.network))
     longest = _LONGER if model.max_tokens >= _LONGER else min(_LONG, model.max_tokens)
+    longest = min((longest, *length_switches(model)))
     short, other, long = probe_windows(model, (min(_SHORT, max(1, longest // 2)),) * 2 + (longest,))
     try:
-        expected = padded_logits(in_float32, [short])
-        again = padded_logits(in_float32, [short])
+        expected = padded_logits(exact, [short])
+        again = padded_logits(exact, [short])
     except Exception as error:  # whatever a model does that wants other inputs
         _let_through(error)
         raise ModelError(
@@ -67,7 +67,7 @@ def find_company(model: LoadedModel) -> Company:
     def keeps(*windows: NDArray[np.int32]) -> bool:
         """Whether the last window has the same answer."""
         try:
-            found = padded_logits(in_float32, windows)[-len(expected) :]
+            found = padded_logits(exact, windows)[-len(expected) :]
         except Exception as error:  # whatever a model does with more than one
             _let_through(error)
             return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from enum import Enum
 
@@ -17,13 +18,20 @@ class Company(Enum):
     NONE = "each window alone"
 
 
-def group(windows: Sequence[NDArray[np.int32]], company: Company) -> list[list[int]]:
-    """Indices of the windows, in groups that run together."""
-    if company is Company.ANY:
-        return [list(range(len(windows)))]
+def group(
+    windows: Sequence[NDArray[np.int32]], company: Company, switches: Sequence[int] = ()
+) -> list[list[int]]:
+    """Indices of the windows, in groups that run together.
+
+    Args:
+        switches: lengths, ascending; longer windows do not run beside those of so many tokens, see
+            `consumer.tagging.engine.length_switch`.
+    """
     if company is Company.NONE:
         return [[index] for index in range(len(windows))]
-    by_length: dict[int, list[int]] = {}
+    groups: dict[int, list[int]] = {}
     for index, window in enumerate(windows):
-        by_length.setdefault(len(window), []).append(index)
-    return list(by_length.values())
+        length = len(window)
+        kind = length if company is Company.EQUAL else bisect_left(switches, length)
+        groups.setdefault(kind, []).append(index)
+    return list(groups.values())

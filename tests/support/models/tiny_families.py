@@ -64,8 +64,7 @@ def folder_of(family: str, **changes: Any) -> Path:
         pad_token_id=0,
         id2label=dict(enumerate(LABELS)),
         label2id={label: index for index, label in enumerate(LABELS)},
-        **{**CONFIGURATIONS, **OTHERS}[family],
-        **changes,
+        **{**{**CONFIGURATIONS, **OTHERS}[family], **changes},
     )
     torch.manual_seed(7)
     model = getattr(transformers, f"{family}ForTokenClassification")(config)

@@ -86,6 +86,8 @@ def test_windows_run_together_by_their_company() -> None:
     assert group(windows, Company.ANY) == [[0, 1, 2, 3, 4]]
     assert group(windows, Company.EQUAL) == [[0, 2], [1, 4], [3]]
     assert group(windows, Company.NONE) == [[0], [1], [2], [3], [4]]
+    assert group(windows, Company.ANY, (3, 4)) == [[0, 2], [1, 4], [3]]
+    assert group(windows, Company.ANY, (3,)) == [[0, 2], [1, 3, 4]]
 
 
 class Dependent(torch.nn.Module):
@@ -141,16 +143,18 @@ def test_memory_that_runs_out_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -
         tagger_of("SqueezeBert")
 
 
+@pytest.mark.parametrize("family", ["FNet", "XLNet"])
 def test_a_precision_that_a_model_does_not_run_in_is_named(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, family: str
 ) -> None:
-    """FNet's transform has no bfloat16 on a CPU. `auto` is then what it runs in."""
+    """FNet's transform has no bfloat16 on a CPU, and of XLNet transformers leaves some weights in
+    float32. `auto` is then what it runs in."""
     with pytest.raises(ModelError, match=r"does not run in bfloat16 \(.*\); use --dtype float32"):
-        tagger_of("FNet", dtype="bfloat16")
+        tagger_of(family, dtype="bfloat16")
     monkeypatch.setattr(
         "consumer.tagging.select.this_processor",
         lambda: Processor(has_bfloat16=True, has_int8=False, has_amx=False),
     )
-    tagger = tagger_of("FNet", dtype="auto")
+    tagger = tagger_of(family, dtype="auto")
     assert tagger.info.dtype == "float32"
     assert "does not run in bfloat16" in caplog.text

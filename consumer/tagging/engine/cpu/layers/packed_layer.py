@@ -115,7 +115,7 @@ class _SameLayer(PackedLayer):
     """Gives what it is given."""
 
     def compute(
-        self, hidden: torch.Tensor, window_lengths: Sequence[int], kept: torch.Tensor | None
+        self, hidden: torch.Tensor, _lengths: Sequence[int], _kept: torch.Tensor | None
     ) -> torch.Tensor:
         return hidden
 
