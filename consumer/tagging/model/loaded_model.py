@@ -144,7 +144,7 @@ def load_from_folder(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         config = load_config(name, folder.path, said)
-        check_layers(name, weights, getattr(config, "num_hidden_layers", None))
+        check_layers(name, weights, config)
         fast_tokenizer = load_tokenizer(name, folder.path, said, tokenizer_said, config)
         network = load_network(
             name, folder.path, config, weights, loaded_as(dtype), modules_of_transformers

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,16 @@ from transformers import CONFIG_MAPPING
 from consumer.contracts.errors import ModelError, first_line
 from consumer.tagging.model.bert import load_bert
 from consumer.tagging.model.guard.sizes import check_network
-from consumer.tagging.model.weights import ModelWeights
+from consumer.tagging.model.weights import ModelWeights, check_unused
+
+#: What a configuration does not decide here: the precision of the file, since the setting does; the
+#: attention, which the engine chooses; and the form of the library's answers.
+_NOT_READ = (
+    *("dtype", "torch_dtype", "return_dict", "attn_implementation"),
+    *("_attn_implementation", "_attn_implementation_internal", "_attn_implementation_autoset"),
+)
+
+_HEAD = "ForTokenClassification"
 
 #: Characters of a library's error that ours repeats.
 _SHOWN_CHARACTERS = 300
@@ -39,10 +48,11 @@ def load_config(name: str, folder: Path, said: Mapping[str, Any]) -> Any:
             f"model_type, which transformers {transformers.__version__} does not know, and no code "
             "of a model's own is run; choose a model of a family that it knows"
         )
+    _tell_architecture(name, said)
     try:
-        # The precision of the file says nothing here: the setting does. The library would refuse
-        # one that torch has no name for, such as "auto".
-        kept = {key: value for key, value in said.items() if key not in ("dtype", "torch_dtype")}
+        # The library would refuse a precision that torch has no name for, such as "auto", and an
+        # attention that is not installed.
+        kept = {key: value for key, value in said.items() if key not in _NOT_READ}
         config = CONFIG_MAPPING[said["model_type"]].from_dict(kept)
         config.name_or_path = str(folder)
         return config
@@ -51,6 +61,22 @@ def load_config(name: str, folder: Path, said: Mapping[str, Any]) -> Any:
             f"model {name}: its config.json cannot be used ({_one_line(error)}); correct it, or "
             "copy or download it again"
         ) from error
+
+
+def _tell_architecture(name: str, said: Mapping[str, Any]) -> None:
+    """Say if the architecture is a class of somebody's own, which may compute more."""
+    named = said.get("architectures") or []
+    heads = [one for one in ([named] if isinstance(named, str) else named) if one.endswith(_HEAD)]
+    if heads and not any(one in transformers.__all__ for one in heads):
+        _log.warning(
+            "model %s: its config.json names the architecture %s, which transformers %s does not "
+            "have; it is run as a token classifier of the family %s, and if its own class computes "
+            "anything else, its entities are others",
+            name,
+            heads[0],
+            transformers.__version__,
+            said["model_type"],
+        )
 
 
 def load_network(
@@ -81,6 +107,8 @@ def load_network(
     try:
         own = None if modules_of_transformers else load_bert(folder, config, dtype, weights.renamed)
         if own is not None:
+            used = own.state_dict().keys()
+            check_unused(name, config, weights.shapes.keys() - used, used)
             _check_finite(name, own)
             return own
         planned = _planned(config)
@@ -93,6 +121,8 @@ def load_network(
     except Exception as error:  # what it raises depends on the file that is wrong
         if "Unrecognized configuration class" in str(error):
             raise ModelError(no_head) from error
+        if "Padding_idx must be within" in str(error):
+            raise ModelError(_beyond_tables(name, config)) from error
         if isinstance(error, KeyError):
             # It looks up by name what a configuration chooses, such as `hidden_act`.
             raise ModelError(
@@ -109,19 +139,48 @@ def load_network(
     missing = sorted(report["missing_keys"])
     if missing:
         # The library draws what is missing at random and goes on.
-        is_head = all(not key.startswith(f"{network.base_model_prefix}.") for key in missing)
-        raise ModelError(
-            no_head
-            if is_head
-            else f"model {name}: its weights lack {len(missing)} tensors, {missing[0]} for one; "
-            "save it again with save_pretrained"
-        )
+        raise ModelError(_told_missing(name, network, weights, missing, no_head))
+    check_unused(name, config, report["unexpected_keys"], network.state_dict().keys())
     for weight in network.parameters():
         # A weight in the file's own precision is still a part of the file, which may change under a
         # worker. How it lies there may change the last bit of a matmul.
         weight.data = weight.data.clone()
     _check_finite(name, network)
     return network
+
+
+def _beyond_tables(name: str, config: Any) -> str:
+    """Why a padding token that is no row of a table cannot be."""
+    key = "pad_index" if hasattr(config, "pad_index") else "pad_token_id"
+    sizes = ("vocab_size", "max_position_embeddings")
+    rows = [f"{getattr(config, size)} by {size}" for size in sizes if hasattr(config, size)]
+    return (
+        f"model {name}: its config.json says {key} {getattr(config, key)}, which is no row of a "
+        f"table of its weights ({', '.join(rows)}); write the number that its tokenizer has for "
+        "the padding token"
+    )
+
+
+def _told_missing(
+    name: str, network: Any, weights: ModelWeights, missing: Sequence[str], no_head: str
+) -> str:
+    """What is wrong with weights that are not all there."""
+    base = f"{network.base_model_prefix}."
+    again = "save it again with save_pretrained"
+    if all(not key.startswith(base) for key in missing):
+        head = [key for key in network.state_dict() if not key.startswith(base)]
+        if all(key in missing for key in head):
+            return no_head
+        return f"model {name}: its weights lack a part of the head, {missing[0]}; {again}"
+    for other in sorted({key.split(".")[0] + "." for key in weights.shapes}):
+        moved = [other + key.removeprefix(base) for key in missing if key.startswith(base)]
+        if other != base and all(key in weights.shapes for key in moved):
+            return (
+                f"model {name}: its weights have under {other} what transformers has under {base}, "
+                f"{moved[0]} for one; rename them, or put the model with its head into a "
+                f"{type(network).__name__} and save that with save_pretrained"
+            )
+    return f"model {name}: its weights lack {len(missing)} tensors, {missing[0]} for one; {again}"
 
 
 def _check_positions(name: str, network: torch.nn.Module) -> None:
@@ -137,9 +196,9 @@ def _check_positions(name: str, network: torch.nn.Module) -> None:
 
 
 def first_position_of(network: torch.nn.Module) -> int:
-    """RoBERTa and its kin number positions from padding_idx + 1, and their table says so."""
-    table = _positions(network)
-    return 0 if table is None or table.padding_idx is None else table.padding_idx + 1
+    """RoBERTa and its kin number positions from the padding token's number + 1."""
+    found = _positions(network)
+    return 0 if found is None else found[1] + 1
 
 
 def check_padding(name: str, network: torch.nn.Module, pad_id: int | None) -> None:
@@ -154,26 +213,32 @@ def check_padding(name: str, network: torch.nn.Module, pad_id: int | None) -> No
     Raises:
         ModelError: the weights say which one it is, and it is not the configuration's.
     """
-    table = _positions(network)
-    if table is None or table.padding_idx is None or pad_id is None:
+    found = _positions(network)
+    if found is None or pad_id is None or pad_id == found[1]:
         return
-    if pad_id == table.padding_idx:
-        return
+    rows, counted_from = found[0].weight, found[1]
     told = (
-        f"model {name}: its config.json says pad_token_id {table.padding_idx}, from which models "
+        f"model {name}: its config.json says pad_token_id {counted_from}, from which models "
         f"of its family count positions, and its tokenizer has {pad_id}"
     )
-    rows = table.weight
-    if pad_id < len(rows) and not rows[pad_id].any() and rows[table.padding_idx].any():
+    if pad_id < len(rows) and not rows[pad_id].any() and rows[counted_from].any():
         raise ModelError(f"{told}, as the weights do; write {pad_id} in config.json")
     _log.warning("%s; its entities are right only if it was trained like that", told)
 
 
-def _positions(network: torch.nn.Module) -> torch.nn.Embedding | None:
-    for path, module in network.named_modules():
-        if path.endswith("position_embeddings") and isinstance(module, torch.nn.Embedding):
-            return module
-    return None
+def _positions(network: torch.nn.Module) -> tuple[torch.nn.Embedding, int] | None:
+    """The table of positions, and the number of the padding token from which they are counted. The
+    table has it too, but a number below 0 counted from its end."""
+    tables = (
+        (path, module)
+        for path, module in network.named_modules()
+        if path.endswith("position_embeddings") and isinstance(module, torch.nn.Embedding)
+    )
+    path, table = next(tables, ("", None))
+    if table is None or table.padding_idx is None:
+        return None
+    said = getattr(network.get_submodule(path.rpartition(".")[0]), "padding_idx", None)
+    return table, table.padding_idx if said is None else int(said)
 
 
 def _planned(config: Any) -> torch.nn.Module | None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file
@@ -45,6 +47,25 @@ _ADAPTER = re.compile(r"\.(lora_[A-Za-z]+|base_layer|modules_to_save|ia3_l)(\.|$
 
 #: The name of a weight of a layer of the encoder.
 _LAYER = re.compile(r"(?:[^.]+\.)?(?:encoder|transformer|model)\.layers?\.(\d+)\.")
+
+#: What a model keeps of the heads that it had before, of a training, or of what its library counts
+#: by itself today. No tagger computes with it.
+_LEFTOVERS = re.compile(
+    r"(^|\.)pooler\."
+    r"|^(cls|lm_head|lm_loss|lm_predictions|mask_predictions|predictions|sop_classifier|qa_outputs"
+    r"|(generator|discriminator|entity)_predictions|generator_lm_head|multiple_choice_head"
+    r"|vocab_(transform|layer_norm|projector)|embed_out|pred_layer|output_projection|contact_head"
+    r"|nsp_head|mlm_head)\."
+    r"|^decoder\.(weight|bias)$"
+    r"|(^|\.)(position_ids|token_type_ids|inv_freq|num_batches_tracked)$"
+    r"|\.\d+\.(attn\.)?att\w*\.(masked_)?bias$"
+    r"|(^|\.)(loss\w*|criterion|class_weights?)(\.|$)"
+)
+
+#: Names that a line of the log repeats.
+_SHOWN_NAMES = 3
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +116,21 @@ def read_weights(name: str, folder: Path) -> ModelWeights:
         if all(key.startswith(wrapper) for key in shapes):
             shapes = {key.removeprefix(wrapper): shape for key, shape in shapes.items()}
             wrappers += wrapper
+    around = _around_head(shapes)
+    shapes = {key.removeprefix(around): shape for key, shape in shapes.items()}
+    wrappers += around
     return ModelWeights(files, shapes, wrappers, is_wrapped=shapes.keys() != found.keys())
+
+
+def _around_head(shapes: Collection[str]) -> str:
+    """What stands in front of all names, the head's too, which has nothing there in transformers:
+    a module of one's own around the model, whatever it is called."""
+    for head in _HEADS:
+        for key in shapes:
+            around = key.removesuffix(head)
+            if around != key and all(other.startswith(around) for other in shapes):
+                return around
+    return ""
 
 
 def check_kind(name: str, weights: ModelWeights) -> None:
@@ -126,22 +161,67 @@ def check_kind(name: str, weights: ModelWeights) -> None:
         )
 
 
-def check_layers(name: str, weights: ModelWeights, layers: object) -> None:
+def check_layers(name: str, weights: ModelWeights, config: Any) -> None:
     """Refuse weights of more layers than the configuration has, which would be left out.
 
     Args:
-        layers: what the configuration says.
+        config: transformers' configuration.
 
     Raises:
         ModelError: see above.
     """
     found = [int(match[1]) + 1 for match in map(_LAYER.match, weights.shapes) if match]
+    layers = getattr(config, "num_hidden_layers", None)
     if found and type(layers) is int and max(found) > layers:
-        raise ModelError(
-            f"model {name}: its config.json is of another model than its weights: it says "
-            f"{layers} layers (num_hidden_layers), and they are {max(found)}; put the config.json "
-            "that belongs to the weights beside them"
+        raise ModelError(_more_layers(name, config, layers, max(found)))
+
+
+def check_unused(name: str, config: Any, unused: Collection[str], used: Collection[str]) -> None:
+    """Refuse further layers of the encoder, by whatever name they go. Say which other weights are
+    not used, but for what models have left over from before.
+
+    Args:
+        config: transformers' configuration.
+        unused: names of weights that the network has no place for.
+        used: those that it has.
+
+    Raises:
+        ModelError: see above.
+    """
+    layers = getattr(config, "num_hidden_layers", None)
+    if type(layers) is int:
+        found = max((_layer_beyond(key, used, layers) for key in unused), default=0)
+        if found:
+            raise ModelError(_more_layers(name, config, layers, found))
+    others = sorted(key for key in unused if not _LEFTOVERS.search(key))
+    if others:
+        more = len(others) - _SHOWN_NAMES
+        _log.warning(
+            "model %s: its weights have parts that no token classifier of its family has, and that "
+            "are not used: %s%s; if it was trained to tag by them, its entities are others",
+            name,
+            ", ".join(others[:_SHOWN_NAMES]),
+            f" and {more} more" if more > 0 else "",
         )
+
+
+def _layer_beyond(key: str, used: Collection[str], layers: int) -> int:
+    """How many layers there are at least, if a weight is of one behind the last; else 0."""
+    parts = key.split(".")
+    place = next((place for place, part in enumerate(parts) if part.isdecimal()), None)
+    if place is None or int(parts[place]) < layers:
+        return 0
+    of_last = ".".join([*parts[:place], str(layers - 1), *parts[place + 1 :]])
+    return int(parts[place]) + 1 if of_last in used else 0
+
+
+def _more_layers(name: str, config: Any, layers: int, found: int) -> str:
+    key = getattr(config, "attribute_map", {}).get("num_hidden_layers", "num_hidden_layers")
+    return (
+        f"model {name}: its config.json is of another model than its weights: it says "
+        f"{layers} layers ({key}), and they are {found}; put the config.json that belongs to the "
+        "weights beside them"
+    )
 
 
 def check_outputs(name: str, weights: ModelWeights, labels: int) -> None:

@@ -50,6 +50,7 @@ OTHERS: Mapping[str, Mapping[str, Any]] = {
     "GPT2": {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 256},
     "NomicBert": {**_SIZE},
     "Phi3": {**_SIZE, "num_key_value_heads": 2},
+    "XLM": {"emb_dim": 32, "n_layers": 2, "n_heads": 4},
     "Xmod": {**_SIZE, "languages": ["en_XX"], "default_language": "en_XX"},
 }
 
