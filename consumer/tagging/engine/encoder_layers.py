@@ -50,10 +50,10 @@ def find_layers(network: Any) -> torch.nn.ModuleList | None:
     base = getattr(network, network.base_model_prefix, None)
     for name in ("encoder", "transformer"):
         layers = getattr(getattr(base, name, None), "layer", None)
-        is_list = isinstance(layers, torch.nn.ModuleList) and len(layers) > 0
-        if is_list and all(read_layer(one) for one in layers):
-            found: torch.nn.ModuleList = layers
-            return found
+        if not isinstance(layers, torch.nn.ModuleList) or len(layers) == 0:
+            continue
+        if all(read_layer(one) for one in layers):
+            return layers
     return None
 
 

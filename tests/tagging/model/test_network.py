@@ -90,7 +90,8 @@ def test_fewer_layers_than_the_weights_have_are_refused(
     """By whatever name the family has for a layer."""
     folder = tmp_path / family
     shutil.copytree(folder_of(family), folder)
-    change(folder, **{key: 1})
+    values: dict[str, Any] = {key: 1}
+    change(folder, **values)
     assert refusal(folder) == (
         f"its config.json is of another model than its weights: it says 1 layers ({key}), and they "
         "are 2; put the config.json that belongs to the weights beside them"
