@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from consumer.tagging.engine.length_switch import use_attention_of
 from consumer.tagging.engine.packed_attention import PACKED, packed_logits
 from consumer.tagging.engine.window_company import Company, group
 from consumer.tagging.model.attention_functions import use_attention
@@ -143,6 +144,7 @@ def padded_logits(model: LoadedModel, windows: Sequence[NDArray[np.int32]]) -> t
     ids = np.full(is_text.shape, model.pad_id, dtype=np.int64)
     ids[is_text] = np.concatenate(windows)
     mask = torch.from_numpy(is_text).to(model.device)
+    use_attention_of(model.network, is_text.shape[1])
     logits: torch.Tensor = model.network(
         input_ids=torch.from_numpy(ids).to(model.device), attention_mask=mask.long()
     ).logits

@@ -2,9 +2,9 @@
 
 Side by side, the shorter of two windows is filled up, and a mask tells the model so. Not every
 model heeds it. Convolutions reach across (ConvBERT, MobileBERT), and tokens are pooled (Funnel) or
-mixed without a mask (FNet). A long neighbour may switch to another attention (BigBird). Such
-windows run one length at a time, or alone. Windows that are longer than a length at which the model
-says that it computes otherwise are not tried: they never run beside others.
+mixed without a mask (FNet). Such windows run one length at a time, or alone. What a model computes
+otherwise from some length on is known, see `consumer.tagging.engine.length_switch`, and not tried:
+it never runs beside shorter windows.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from consumer.contracts.errors import ModelError, first_line
 from consumer.tagging.engine.engine import is_out_of_memory, padded_logits
-from consumer.tagging.engine.length_switch import length_switches
+from consumer.tagging.engine.length_switch import length_switches, sparse_beyond
 from consumer.tagging.engine.probe_windows import in_float32, probe_windows
 from consumer.tagging.engine.window_company import Company
 from consumer.tagging.model.loaded_model import LoadedModel
@@ -25,8 +25,8 @@ from consumer.tagging.model.loaded_model import LoadedModel
 #: Tokens of the shorter windows that are tried.
 _SHORT = 23
 
-#: Tokens of the longer one, for models of 512 tokens and for longer ones. The latter may look at
-#: text of more than 704 tokens otherwise (BigBird).
+#: Tokens of the longer one, for models of 512 tokens and for longer ones, which may look at long
+#: text otherwise.
 _LONG, _LONGER = 200, 736
 
 #: Largest difference of logits in float32 that rounding explains, relative to the largest logit.
@@ -50,15 +50,21 @@ def find_company(model: LoadedModel) -> Company:
     name, dtype = model.info.name, model.info.dtype
     exact = replace(model, network=in_float32(model.network))
     longest = _LONGER if model.max_tokens >= _LONGER else min(_LONG, model.max_tokens)
-    longest = min((longest, *length_switches(model)))
+    switches, sparse = length_switches(model), sparse_beyond(model.network.config)
+    longest = min((longest, *switches[:1]))
+    # What is computed by other code is run too.
+    others = probe_windows(model, (sparse + 1,)) if switches and sparse else []
     short, other, long = probe_windows(model, (min(_SHORT, max(1, longest // 2)),) * 2 + (longest,))
+    tried = short
     try:
         expected = padded_logits(exact, [short])
         again = padded_logits(exact, [short])
+        for tried in others:
+            padded_logits(exact, [tried])
     except Exception as error:  # whatever a model does that wants other inputs
         _let_through(error)
         raise ModelError(
-            f"model {name}: it does not run on a text of {len(short)} tokens alone "
+            f"model {name}: it does not run on a text of {len(tried)} tokens alone "
             f"({type(error).__name__}: {first_line(error)}); choose a model that takes text of any "
             "length, and nothing beside it"
         ) from error
@@ -81,7 +87,8 @@ def find_company(model: LoadedModel) -> Company:
         )
     if dtype != "float32":
         try:
-            padded_logits(model, [short])
+            for one in (short, *others):
+                padded_logits(model, [one])
         except Exception as error:  # what no kernel has in that precision
             _let_through(error)
             raise DoesNotRunInPrecision(

@@ -6,7 +6,7 @@ from functools import partial
 
 from consumer.contracts.choices import Dtype
 from consumer.tagging.engine.engine import PackedEngine, PaddedEngine
-from consumer.tagging.engine.length_switch import length_switches
+from consumer.tagging.engine.length_switch import length_switches, told
 from consumer.tagging.engine.offer import Auto, Machine, Made, Make, Models, Offer
 from consumer.tagging.engine.padded_company import find_company
 from consumer.tagging.model.loaded_model import LoadedModel
@@ -50,9 +50,8 @@ def _packed(model: LoadedModel, with_probabilities: bool) -> Made:
 
 def _padded(model: LoadedModel, with_probabilities: bool) -> Made:
     company, switches = find_company(model), length_switches(model)
-    apart = [f"more than {length} tokens apart" for length in switches]
     engine = PaddedEngine(model, with_probabilities, company, switches)
-    return Made(engine, ", ".join([company.value, *apart]))
+    return Made(engine, ", ".join([company.value, *told(switches)]))
 
 
 #: Precisions that torch's modules compute on any device, most exact first.
