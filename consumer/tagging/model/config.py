@@ -15,10 +15,6 @@ CONFIG = "config.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
 ADAPTER_CONFIG = "adapter_config.json"
 
-#: Keys that old versions of transformers wrote, which today's cannot take. How a network's answers
-#: are handed over is no matter of the model's.
-_NOT_READ = ("use_return_dict",)
-
 _HEAD = "ForTokenClassification"
 
 #: Digits of the number of an output.
@@ -41,8 +37,7 @@ def read_config(name: str, folder: Path) -> Mapping[str, Any]:
         raise ModelError(
             f"model {name}: it has no {CONFIG}; name the folder that save_pretrained has written"
         )
-    found = read_json(name, folder / CONFIG)
-    config = {key: value for key, value in found.items() if key not in _NOT_READ}
+    config = read_json(name, folder / CONFIG)
     if not isinstance(config.get("model_type"), str):
         raise ModelError(
             f"model {name}: {CONFIG} must name the family of the model under model_type, such as "

@@ -17,9 +17,10 @@ from consumer.tagging.model.guard.sizes import check_network
 from consumer.tagging.model.weights import ModelWeights, check_unused
 
 #: What a configuration does not decide here: the precision of the file, since the setting does; the
-#: attention, which the engine chooses; and the form of the library's answers.
+#: attention, which the engine chooses; and the form of the library's answers, of which it cannot
+#: take the older key.
 _NOT_READ = (
-    *("dtype", "torch_dtype", "return_dict", "attn_implementation"),
+    *("dtype", "torch_dtype", "return_dict", "use_return_dict", "attn_implementation"),
     *("_attn_implementation", "_attn_implementation_internal", "_attn_implementation_autoset"),
 )
 
