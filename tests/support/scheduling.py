@@ -36,6 +36,8 @@ _ALONE = (
 _FIRST = (
     # Waits for two minutes, whatever else goes on.
     "tests/deploy/test_alerts.py",
+    # A second model gives way to everything else, so that it is loaded for minutes.
+    "tests/shadow/test_loading.py",
     "tests/tagging/test_instruction_sets.py",
     "tests/faults/",
     "tests/integration/",
