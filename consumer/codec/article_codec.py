@@ -85,8 +85,6 @@ class Codec:
         self._write = self._format.write
         # Hundreds of messages leave within a millisecond; the same object for all of one model.
         self._tagging: dict[int | tuple[int, str], tuple[ModelInfo | SkipReason, int, Any]] = {}
-        # The last of them, since most workers have one model: source, language, when, `tagging`.
-        self._latest: tuple[ModelInfo | SkipReason | None, str, int, Any] = (None, "", -1, None)
 
     def open(self) -> None:
         """Find out whether what messages are read with is there, as `Deserializer.open`."""
@@ -184,9 +182,6 @@ class Codec:
 
     def _tagging_of(self, source: ModelInfo | SkipReason, at_ms: int, language: str) -> Any:
         """What says which model tagged a message, or why none did, and when."""
-        latest, spoken, last_ms, tagging = self._latest
-        if latest is source and last_ms == at_ms and spoken == language:
-            return tagging
         # By identity: to hash its fields takes longer than to write them.
         key = (id(source), language) if language else id(source)
         _, last_ms, tagging = self._tagging.get(key, (source, -1, None))
@@ -196,7 +191,6 @@ class Codec:
                 self._tagging.clear()
             tagging = self._format.shared(_tagging(source, at_ms, language))
             self._tagging[key] = (source, at_ms, tagging)
-        self._latest = (source, language, at_ms, tagging)
         return tagging
 
 

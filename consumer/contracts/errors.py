@@ -166,3 +166,8 @@ class RejectedMessage(NerstreamError):
 def first_line(error: BaseException) -> str:
     """What an error of a library says in one line, for the text of one of ours."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def class_and_line(error: BaseException) -> str:
+    """The same behind the name of its class, for errors that nobody foresees."""
+    return f"{type(error).__name__}: {first_line(error)}"

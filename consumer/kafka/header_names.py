@@ -13,7 +13,7 @@ from __future__ import annotations
 import ctypes
 import logging
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import confluent_kafka
 from confluent_kafka import Message
@@ -32,6 +32,9 @@ _by_name.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p, *(ctypes
 
 class _Layout(ctypes.Structure):
     """The first fields of confluent-kafka's message, all pointers."""
+
+    #: Whether a message that has something to tell by was seen to be laid out so.
+    is_seen: ClassVar[bool] = False
 
     _fields_ = (
         ("object", ctypes.c_char * object.__basicsize__),
@@ -53,21 +56,13 @@ def carried(message: Any) -> Headers | None:
     address = _Layout.from_address(id(message)).client_headers
     # Most messages have none. To look over the layout of each of those would take half as long as
     # all else that is read from it, so that the layout is looked over until it was seen once.
-    if address is None and _layout.is_seen:
+    if address is None and _Layout.is_seen:
         return None
     if not _is_laid_out(message):
         return None
-    _layout.is_seen = message.value() is not None
+    if message.value() is not None:
+        _Layout.is_seen = True
     return None if address is None else _carried(address)
-
-
-class _Seen:
-    """Whether the layout was looked over, in a message that has something to tell by."""
-
-    is_seen = False
-
-
-_layout = _Seen()
 
 
 def _is_laid_out(message: Message) -> bool:

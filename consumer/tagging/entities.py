@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from consumer.contracts.choices import Aggregation
-from consumer.contracts.messages import Entity, TextField
+from consumer.contracts.messages import Entity, TextField, made
 from consumer.tagging.model.labels import Labels
 from consumer.tagging.tokenize.encoding import FieldEncoding
 from consumer.tagging.tokenize.words import BLANKS, whole_words
@@ -118,7 +118,6 @@ def _cut_out(
     name, text, _ = field
     # No normalizer takes an ASCII letter away or makes another of it.
     takes_words = takes_words and not text.isascii()
-    new = tuple.__new__
     entities: list[Entity] = []
     for start, end, type_id, score in found:
         # Looked at before the call, which takes longer: few words have anything but ASCII at their
@@ -134,8 +133,7 @@ def _cut_out(
         if stripped != surface:
             start += surface.index(stripped)
             end = start + len(stripped)
-        # As `Entity(...)`, without the function that a named tuple puts in between.
-        entities.append(new(Entity, (name, types[type_id], stripped, start, end, score)))
+        entities.append(made(Entity, (name, types[type_id], stripped, start, end, score)))
     return entities
 
 

@@ -15,7 +15,7 @@ from typing import TypeVar
 import torch
 
 from consumer.contracts.choices import Dtype
-from consumer.contracts.errors import ModelError, first_line
+from consumer.contracts.errors import ModelError, class_and_line
 from consumer.tagging.engine.cpu.layers.this_processor import this_processor
 from consumer.tagging.engine.cpu.offers import CPU_OFFERS
 from consumer.tagging.engine.cuda.offers import CUDA_OFFERS
@@ -204,7 +204,9 @@ def select_engine(model: LoadedModel, with_probabilities: bool) -> Selection:
         return Selection(computed, made.engine)
     dtype = model.info.dtype
     if failed is not None:
-        raise ModelError(f"model {name}: it does not run in {dtype} ({_shown(failed)})") from failed
+        raise ModelError(
+            f"model {name}: it does not run in {dtype} ({class_and_line(failed)})"
+        ) from failed
     raise ModelError(
         f"model {name}: its layers cannot be computed in {dtype}; use --dtype auto"
         if packs
@@ -228,20 +230,18 @@ def _made_by(
     except ModelError:
         raise
     except Exception as error:  # whatever a network does that an engine does not foresee
-        if isinstance(error, RuntimeError) and is_out_of_memory(error):
+        if is_out_of_memory(error):
             raise
         if offer.models is Models.ENCODERS:
             raise DoesNotRunInPrecision(
                 f"model {name}: it does not run by {offer.name} in {offer.dtype} "
-                f"({_shown(error)}); use --dtype float32"
+                f"({class_and_line(error)}); use --dtype float32"
             ) from error
-        _log.warning("model %s: not by %s in %s (%s)", name, offer.name, offer.dtype, _shown(error))
+        _log.warning(
+            "model %s: not by %s in %s (%s)", name, offer.name, offer.dtype, class_and_line(error)
+        )
         use_attention(model.network, plain_attention)
         return None, error
-
-
-def _shown(error: Exception) -> str:
-    return f"{type(error).__name__}: {first_line(error)}"
 
 
 def _candidates(model: LoadedModel) -> Iterator[Offer]:

@@ -15,7 +15,7 @@ from consumer.bench.model.exporting import calibration_windows
 from consumer.bench.model.hugging_face import HuggingFacePipeline
 from consumer.bench.model.padded import PaddedPeer
 from consumer.bench.model.peer import PEERS, Peer
-from consumer.contracts.errors import ModelError, first_line
+from consumer.contracts.errors import ModelError, class_and_line
 from consumer.contracts.messages import Article
 from consumer.tagging.model.folder import find_model_folder
 from consumer.tagging.model.loaded_model import LoadedModel
@@ -157,7 +157,7 @@ def _peer(
         engine = peer.make(model, threads)
     except Exception as error:  # a peer that cannot take this model is told, and left out
         _log.debug("%s", name, exc_info=True)
-        left_out[name] = f"{type(error).__name__}: {first_line(error)}"
+        left_out[name] = class_and_line(error)
         return None
     contestant = engine_contestant(
         peer.name, peer.precision, model, engine, entrant.options, entrant.articles, entrant.clock

@@ -151,10 +151,11 @@ def padded_logits(model: LoadedModel, windows: Sequence[NDArray[np.int32]]) -> t
     return logits[mask]
 
 
-def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether torch says that the device has no memory left."""
-    return isinstance(error, torch.OutOfMemoryError) or any(
-        fragment in str(error) for fragment in _OUT_OF_MEMORY
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether torch says that the device has no memory left, by whatever RuntimeError."""
+    return isinstance(error, torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError)
+        and any(fragment in str(error) for fragment in _OUT_OF_MEMORY)
     )
 
 

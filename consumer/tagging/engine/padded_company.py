@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from consumer.contracts.errors import ModelError, first_line
+from consumer.contracts.errors import ModelError, class_and_line, first_line
 from consumer.tagging.engine.engine import is_out_of_memory, padded_logits
 from consumer.tagging.engine.length_switch import length_switches, sparse_beyond
 from consumer.tagging.engine.probe_windows import in_float32, probe_windows
@@ -65,7 +65,7 @@ def find_company(model: LoadedModel) -> Company:
         _let_through(error)
         raise ModelError(
             f"model {name}: it does not run on a text of {len(tried)} tokens alone "
-            f"({type(error).__name__}: {first_line(error)}); choose a model that takes text of any "
+            f"({class_and_line(error)}); choose a model that takes text of any "
             "length, and nothing beside it"
         ) from error
     tolerance = _TOLERANCE * float(expected.abs().max())
@@ -104,5 +104,5 @@ def find_company(model: LoadedModel) -> Company:
 
 def _let_through(error: Exception) -> None:
     """Memory that ran out says nothing about the model."""
-    if isinstance(error, RuntimeError) and is_out_of_memory(error):
+    if is_out_of_memory(error):
         raise error

@@ -15,7 +15,8 @@ CONFIG = "config.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
 ADAPTER_CONFIG = "adapter_config.json"
 
-_HEAD = "ForTokenClassification"
+#: How the names of architectures end that tag tokens.
+HEAD = "ForTokenClassification"
 
 #: Digits of the number of an output.
 _OUTPUT_DIGITS = 9
@@ -189,7 +190,7 @@ def _check_architecture(name: str, config: Mapping[str, Any]) -> None:
             'of one name, such as ["BertForTokenClassification"]'
         )
     # Without a name the head decides, see `consumer.tagging.model.weights`.
-    if names and not any(one.endswith(_HEAD) for one in names):
+    if names and not any(one.endswith(HEAD) for one in names):
         raise ModelError(not_a_tagger(name, names[0]))
 
 
@@ -197,7 +198,7 @@ def not_a_tagger(name: str, architecture: str) -> str:
     """What is wrong with a model of another kind."""
     return (
         f"model {name}: its {CONFIG} names the architecture {architecture}, which has no head that "
-        f"tags tokens, as one ...{_HEAD} has; choose a model that was fine-tuned to tag tokens, or "
+        f"tags tokens, as one ...{HEAD} has; choose a model that was fine-tuned to tag tokens, or "
         "fine-tune this one with nerstream train"
     )
 

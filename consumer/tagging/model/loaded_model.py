@@ -41,6 +41,7 @@ from consumer.tagging.model.tokenizer_check import (
     check_token_types,
     check_vocabulary,
 )
+from consumer.tagging.model.tokenizer_document import to_read_with
 from consumer.tagging.model.tokenizer_files import is_of_family, load_tokenizer, own_vocabulary
 from consumer.tagging.model.weights import (
     ModelWeights,
@@ -151,9 +152,7 @@ def load_from_folder(
         )
     if threads > 0:
         torch.set_num_threads(threads)
-    tokenizer = Tokenizer.from_str(fast_tokenizer.backend_tokenizer.to_str())
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
+    tokenizer = to_read_with(fast_tokenizer.backend_tokenizer.to_str())
     # An article that says "[SEP]" means the letters.
     tokenizer.encode_special_tokens = True
     check_added_tokens(name, tokenizer)

@@ -13,6 +13,7 @@ from transformers import CONFIG_MAPPING
 
 from consumer.contracts.errors import ModelError, first_line
 from consumer.tagging.model.bert import load_bert
+from consumer.tagging.model.config import HEAD
 from consumer.tagging.model.guard.sizes import check_network
 from consumer.tagging.model.weights import ModelWeights, check_unused
 
@@ -23,8 +24,6 @@ _NOT_READ = (
     *("dtype", "torch_dtype", "return_dict", "use_return_dict", "attn_implementation"),
     *("_attn_implementation", "_attn_implementation_internal", "_attn_implementation_autoset"),
 )
-
-_HEAD = "ForTokenClassification"
 
 #: Characters of a library's error that ours repeats.
 _SHOWN_CHARACTERS = 300
@@ -67,7 +66,7 @@ def load_config(name: str, folder: Path, said: Mapping[str, Any]) -> Any:
 def _tell_architecture(name: str, said: Mapping[str, Any]) -> None:
     """Say if the architecture is a class of somebody's own, which may compute more."""
     named = said.get("architectures") or []
-    heads = [one for one in ([named] if isinstance(named, str) else named) if one.endswith(_HEAD)]
+    heads = [one for one in ([named] if isinstance(named, str) else named) if one.endswith(HEAD)]
     if heads and not any(one in transformers.__all__ for one in heads):
         _log.warning(
             "model %s: its config.json names the architecture %s, which transformers %s does not "

@@ -98,8 +98,8 @@ def as_document_says(
     with refused_where_it_breaks(name):
         if _reads_alike(backend, document):
             return made
-        by_class = _copy(backend.to_str())
-        by_document = _copy(json.dumps(document))
+        by_class = to_read_with(backend.to_str())
+        by_document = to_read_with(json.dumps(document))
         difference = _difference(by_class, by_document)
         if difference is None:
             return made
@@ -171,7 +171,7 @@ def _reads_alike(made: Tokenizer, document: Mapping[str, Any]) -> bool:
     for key in _CUTTING:
         if key in model and (getattr(made.model, key, None) or None) != (model[key] or None):
             return False
-    steps = _copy(
+    steps = to_read_with(
         json.dumps(
             {
                 "version": "1.0",
@@ -193,8 +193,8 @@ def _parts(tokenizer: Tokenizer, text: str) -> list[str]:
     return [part for part, _ in tokenizer.pre_tokenizer.pre_tokenize_str(text)]
 
 
-def _copy(document: str) -> Tokenizer:
-    """The tokenizer of a document, to read text alone with."""
+def to_read_with(document: str) -> Tokenizer:
+    """The tokenizer of a document, which reads text of any length and fills nothing up."""
     tokenizer = Tokenizer.from_str(document)
     tokenizer.no_truncation()
     tokenizer.no_padding()

@@ -22,7 +22,7 @@ from consumer.tagging.model.config import TOKENIZER_CONFIG
 from consumer.tagging.model.files import json_kind, read_bytes, read_json
 from consumer.tagging.model.folder import BUNDLED_FOLDER
 from consumer.tagging.model.guard.checksum import sha256_of
-from consumer.tagging.model.guard.panics import is_panic
+from consumer.tagging.model.guard.panics import is_failure
 from consumer.tagging.model.guard.tokenizer import check_tokenizer, has_expressions
 from consumer.tagging.model.guard.trial import try_expressions
 from consumer.tagging.model.guard.unreadable import why_unreadable
@@ -65,7 +65,7 @@ def load_tokenizer(
             folder, config=read, trust_remote_code=False, local_files_only=True, **options
         )
     except BaseException as error:  # what it raises depends on the tokenizer's class
-        if not isinstance(error, Exception) and not is_panic(error):
+        if not is_failure(error):
             raise
         why = _why_not_made(folder, config, tokenizer_config, document, first_line(error))
         raise ModelError(f"model {name}: {why}") from error
@@ -122,7 +122,9 @@ def _why_not_made(
 def _is_made_as_it_is(folder: Path) -> bool:
     try:
         PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
-    except Exception:  # what it raises depends on the files
+    except BaseException as error:  # what it raises depends on the files
+        if not is_failure(error):
+            raise
         return False
     return True
 

@@ -9,10 +9,12 @@ import pytest
 
 from consumer.contracts.messages import Article, Entity
 from consumer.tagging.engine.cpu.layers.this_processor import this_processor
+from consumer.tagging.tagger import Tagger
 from tests.support.models.tiny_models import (
     PACKED_FAMILIES,
     SENTENCES,
     article,
+    tag,
 )
 
 TEXTS = (*SENTENCES, " ".join(SENTENCES), SENTENCES[0], "Lisbon", " \n", "e\u0301 " * 40)
@@ -47,3 +49,21 @@ def same(found: object, expected: object, apart: float = 1e-5) -> bool:
 
 def without_score(entity: Entity) -> tuple[object, ...]:
     return (entity.field, entity.type, entity.text, entity.start, entity.end)
+
+
+def alike_alone(tagger: Tagger, texts: Sequence[str], apart: float) -> int:
+    """How many entities articles of these texts have, which are the same together and alone but for
+    scores so far apart."""
+    articles = [article(number, text) for number, text in enumerate(texts)]
+    together = tag(tagger, articles).answers
+    found = 0
+    for one, answer in zip(articles, together, strict=True):
+        (alone,) = tag(tagger, [one]).answers
+        assert isinstance(alone, tuple)
+        assert isinstance(answer, tuple)
+        assert [(e.type, e.start, e.end) for e in alone] == [
+            (e.type, e.start, e.end) for e in answer
+        ]
+        assert [e.score for e in alone] == pytest.approx([e.score for e in answer], abs=apart)
+        found += len(alone)
+    return found

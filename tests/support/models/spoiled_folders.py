@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 from consumer.contracts.errors import ModelError
 from consumer.tagging.model.loaded_model import LoadedModel
@@ -51,6 +53,15 @@ def change(folder: Path, file: str = "config.json", **values: Any) -> None:
 
 def label(folder: Path, *labels: str) -> None:
     change(folder, id2label=dict(enumerate(labels)), label2id={})
+
+
+def rewrite(
+    folder: Path, change_weights: Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]]
+) -> None:
+    """Make other weights of those in a folder, by name."""
+    path = folder / "model.safetensors"
+    found = {key: weight.clone() for key, weight in load_file(path).items()}
+    save_file(change_weights(found), path, {"format": "pt"})
 
 
 def spoil(file: str, data: Callable[[bytes], bytes]) -> Callable[[Path], None]:

@@ -19,9 +19,10 @@ from consumer.contracts.errors import ModelError
 from consumer.tagging.engine.engine import PaddedEngine
 from consumer.tagging.engine.length_switch import length_switches
 from consumer.tagging.engine.window_company import Company
+from tests.support.models.compared_answers import alike_alone
 from tests.support.models.spoiled_folders import change, load, tagger_of
 from tests.support.models.tiny_families import folder_of, loaded
-from tests.support.models.tiny_models import SENTENCES, article, entities_of, tag
+from tests.support.models.tiny_models import SENTENCES, entities_of
 
 #: Most tokens of a window that has the frequencies of short ones; more than those of the windows
 #: that every model is tried on.
@@ -57,20 +58,7 @@ def test_a_short_article_has_the_same_answer_beside_a_long_one(
         )
     assert f"side by side, more than {ORIGINAL} tokens apart" in caplog.text
     texts = [" ".join(SENTENCES * 2), *SENTENCES, " ".join(SENTENCES[:4])]
-    articles = [article(number, text) for number, text in enumerate(texts)]
-    together = tag(tagger, articles).answers
-    found = 0
-    for one, answer in zip(articles, together, strict=True):
-        (alone,) = tag(tagger, [one]).answers
-        assert isinstance(alone, tuple)
-        assert isinstance(answer, tuple)
-        assert [(e.type, e.start, e.end) for e in alone] == [
-            (e.type, e.start, e.end) for e in answer
-        ]
-        apart = 1e-5 if dtype == "float32" else 1e-2
-        assert [e.score for e in alone] == pytest.approx([e.score for e in answer], abs=apart)
-        found += len(alone)
-    assert found > 10
+    assert alike_alone(tagger, texts, 1e-5 if dtype == "float32" else 1e-2) > 10
 
 
 def test_the_lengths_are_those_of_the_configuration(tmp_path: Path) -> None:

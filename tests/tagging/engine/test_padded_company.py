@@ -20,6 +20,7 @@ from consumer.tagging.engine.padded_company import find_company
 from consumer.tagging.engine.window_company import Company, group
 from consumer.tagging.model.processor import Processor
 from consumer.tagging.tagger import Tagger, load_tagger
+from tests.support.models.compared_answers import alike_alone
 from tests.support.models.tiny_families import CONFIGURATIONS, folder_of, loaded
 from tests.support.models.tiny_models import SENTENCES, article, tag
 
@@ -41,19 +42,7 @@ def tagger_of(family: str, dtype: str = "float32", **changes: Any) -> Tagger:
 def test_an_article_has_the_same_answer_alone_and_beside_longer_ones(family: str) -> None:
     tagger = tagger_of(family)
     texts = [*SENTENCES, " ".join(SENTENCES), "Marta Lindqvist of Nordbank", "Lisbon"]
-    articles = [article(number, text) for number, text in enumerate(texts)]
-    together = tag(tagger, articles).answers
-    found = 0
-    for one, answer in zip(articles, together, strict=True):
-        (alone,) = tag(tagger, [one]).answers
-        assert isinstance(alone, tuple)
-        assert isinstance(answer, tuple)
-        assert [(e.type, e.start, e.end) for e in alone] == [
-            (e.type, e.start, e.end) for e in answer
-        ]
-        assert [e.score for e in alone] == pytest.approx([e.score for e in answer], abs=1e-5)
-        found += len(alone)
-    assert found > 20
+    assert alike_alone(tagger, texts, 1e-5) > 20
 
 
 @pytest.mark.parametrize(

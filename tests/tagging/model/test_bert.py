@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 from transformers import BertConfig, BertForTokenClassification
 
 from consumer.contracts.errors import ModelError
@@ -19,6 +18,7 @@ from consumer.tagging.model.attention_functions import attention_of, use_attenti
 from consumer.tagging.model.bert import Bert, is_ordinary, load_bert
 from consumer.tagging.model.loaded_model import LoadedModel
 from consumer.tagging.select import load_model
+from tests.support.models.spoiled_folders import rewrite
 from tests.support.models.tiny_models import save_tiny_model, tiny_folder
 
 
@@ -132,11 +132,6 @@ def test_an_ordinary_configuration() -> None:
 )
 def test_what_is_left_to_transformers(changes: dict[str, Any]) -> None:
     assert not is_ordinary(config(**changes))
-
-
-def rewrite(folder: Path, change: Any) -> None:
-    weights = load_file(folder / "model.safetensors")
-    save_file(change(weights), folder / "model.safetensors", metadata={"format": "pt"})
 
 
 def old_names(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

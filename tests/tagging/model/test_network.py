@@ -9,23 +9,14 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 
-from tests.support.models.spoiled_folders import change, load, refusal, tagger_of
+from tests.support.models.spoiled_folders import change, load, refusal, rewrite, tagger_of
 from tests.support.models.tiny_families import folder_of
 from tests.support.models.tiny_models import SENTENCES, entities_of, tiny_folder
 
 TEXT = " ".join(SENTENCES[:2])
 
 Make = Callable[..., Path]
-
-
-def rewrite(
-    folder: Path, change_weights: Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]]
-) -> None:
-    path = folder / "model.safetensors"
-    found = {key: weight.clone() for key, weight in load_file(path).items()}
-    save_file(change_weights(found), path, {"format": "pt"})
 
 
 def rename(folder: Path, renamed: Callable[[str], str]) -> None:

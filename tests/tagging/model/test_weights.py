@@ -18,6 +18,7 @@ from tests.support.models.spoiled_folders import (
     change,
     load,
     refusal,
+    rewrite,
     spoil,
     tagger_of,
 )
@@ -110,14 +111,6 @@ def test_weights_that_are_no_weights_are_named(
     folder = make()
     spoil("model.safetensors", data)(folder)
     assert refusal(folder).startswith(f"its model.safetensors {says}")
-
-
-def rewrite(
-    folder: Path, change_weights: Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]]
-) -> None:
-    path = folder / "model.safetensors"
-    found = {key: weight.clone() for key, weight in load_file(path).items()}
-    save_file(change_weights(found), path, {"format": "pt"})
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from consumer.contracts.errors import first_line
+from consumer.contracts.errors import class_and_line
 from consumer.tagging.engine.cuda.capture_policy import CapturePolicy
 from consumer.tagging.engine.cuda.device import CudaDevice
 from consumer.tagging.engine.cuda.pass_layout import PassLayout
@@ -117,9 +117,9 @@ def try_way(model: LoadedModel, attention: str, fused: bool) -> str | None:
         logits = program.logits(torch.from_numpy(inputs).to(model.device), shape)[: len(expected)]
         apart = float((logits - expected).abs().max())
     except Exception as error:
-        if isinstance(error, RuntimeError) and is_out_of_memory(error):
+        if is_out_of_memory(error):
             raise
-        return f"{type(error).__name__}: {first_line(error)}"
+        return class_and_line(error)
     finally:
         program.restore()
     allowed = _PROBE_TOLERANCE[network.dtype] * float(expected.abs().max())

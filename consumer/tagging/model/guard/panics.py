@@ -19,6 +19,12 @@ def is_panic(error: BaseException) -> bool:
     return type(error).__name__ == _PANIC
 
 
+def is_failure(error: BaseException) -> bool:
+    """Whether a call of the tokenizers' library has failed: it raises Exception itself, and Rust's
+    panics. What ends the process is none."""
+    return isinstance(error, Exception) or is_panic(error)
+
+
 @contextmanager
 def refused_where_it_breaks(name: str) -> Iterator[None]:
     """Calls of a model's tokenizer, which may raise anything, as a reason to refuse the model.
@@ -33,8 +39,8 @@ def refused_where_it_breaks(name: str) -> Iterator[None]:
         yield
     except ModelError:
         raise
-    except BaseException as error:  # tokenizers raises Exception itself, and Rust's panics
-        if not isinstance(error, Exception) and not is_panic(error):
+    except BaseException as error:
+        if not is_failure(error):
             raise
         raise ModelError(
             f"model {name}: its tokenizer cannot read text ({first_line(error)}); put the "

@@ -12,7 +12,7 @@ from typing import Any
 import tokenizers
 
 from consumer.contracts.errors import first_line
-from consumer.tagging.model.guard.panics import is_panic
+from consumer.tagging.model.guard.panics import is_failure
 
 #: A document without steps, which any version reads.
 _EMPTY = {"version": "1.0", "model": {"type": "WordLevel", "vocab": {}, "unk_token": ""}}
@@ -66,8 +66,8 @@ def _unread(file: str, what: str, reason: str) -> str:
 def _reason(document: Mapping[str, Any]) -> str | None:
     try:
         tokenizers.Tokenizer.from_str(json.dumps(document))
-    except BaseException as error:  # tokenizers raises Exception itself, and Rust's panics
-        if not isinstance(error, Exception) and not is_panic(error):
+    except BaseException as error:
+        if not is_failure(error):
             raise
         return first_line(error)[:_SHOWN_REASON]
     return None
