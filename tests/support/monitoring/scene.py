@@ -134,6 +134,7 @@ class Scene:
         self.stack = ExitStack()
         self.workers: dict[str, Watched] = {}
         self.began_at = 0.0
+        self._prometheus: PrometheusServer | None = None
         self._producer = helpers.producer(kafka)
 
     def __enter__(self) -> Self:
@@ -239,7 +240,13 @@ class Scene:
         rules = shortened_rules()
         config["rule_files"] = [*rules]
         prometheus.load({"prometheus.yml": yaml.safe_dump(config), **rules})
+        self._prometheus = prometheus
         return prometheus
+
+    def missed(self, worker: Watched) -> bool:
+        """Whether Prometheus could not scrape a worker when it last tried."""
+        assert self._prometheus is not None
+        return bool(self._prometheus.query(f'up{{job="{worker.job}"}} == 0'))
 
     def put(self, worker: Watched, values: Iterable[bytes]) -> None:
         """Write messages to its input, without waiting."""

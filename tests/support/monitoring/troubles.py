@@ -174,8 +174,8 @@ _PUBLISHED = "nerstream_articles_published_total"
 
 
 class Frozen(Trouble):
-    """The machine stands still until the group has forgotten the worker; meanwhile retention takes
-    what it would have read."""
+    """The machine stands still until the group has forgotten the worker and a scrape has failed;
+    meanwhile retention takes what it would have read."""
 
     alerts = ("NerstreamPartitionsLost", "NerstreamPositionLost", "NerstreamMessagesMissed")
 
@@ -187,7 +187,8 @@ class Frozen(Trouble):
         self._thawed = False
 
     def keep(self) -> None:
-        if self._thawed or self._members():
+        # A group that forgot it for another moment would have it thawed before any scrape failed.
+        if self._thawed or self._members() or not self.scene.missed(self.worker):
             return
         self.scene.put(self.worker, articles(50))
         self.scene.written()
