@@ -192,7 +192,7 @@ def test_poison_goes_to_the_dead_letters_and_its_neighbours_do_not(
 def test_kill_in_mid_run_and_start_again(
     run: Run, tiny_model: Path, tmp_path: Path, delivery: str
 ) -> None:
-    count = 3000
+    count = 1500
     helpers.produce(run.bootstrap, run.input, articles(count, words=6))
     settings = run.settings(
         tiny_model,
