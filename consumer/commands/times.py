@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 
 from consumer.settings.run_bounds import time_ms
 
-_AGO = re.compile(r"([0-9]+)([smhd])")
+#: Any nine digits are before the epoch in days, and more would not fit into what Kafka takes.
+_AGO = re.compile(r"([0-9]{1,9})([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 FORMS = (
@@ -19,14 +20,14 @@ FORMS = (
 
 
 def moment(text: str) -> int:
-    """Milliseconds since the epoch, for argparse.
+    """Milliseconds since the epoch, for argparse; negative before it, and within 64 bits.
 
     Raises:
         argparse.ArgumentTypeError: it is no time.
     """
     ago = _AGO.fullmatch(text)
     if ago is not None:
-        return int((time.time() - int(ago[1]) * _SECONDS[ago[2]]) * 1000)
+        return int(time.time() * 1000) - int(ago[1]) * _SECONDS[ago[2]] * 1000
     found = time_ms(text)
     if found is None:
         raise argparse.ArgumentTypeError(f'"{text}" is no time; write {FORMS}')

@@ -10,8 +10,11 @@ from datetime import UTC, datetime
 #: The words beside times.
 EARLIEST, LATEST, END = "earliest", "latest", "end"
 
-#: Milliseconds since the epoch; fewer digits would be a year.
-_EPOCH_MS = re.compile(r"[0-9]{10,15}")
+#: Milliseconds since the epoch. Fewer digits are seconds, and would be a day of January 1970.
+_EPOCH_MS = re.compile(r"[0-9]{12,15}")
+
+#: Digits of another number, but for a date such as 20261129: `fromisoformat` finds a day in some.
+_OTHER_NUMBER = re.compile(r"[0-9]{1,7}|[0-9]{9,}")
 
 TIME_FORMS = (
     "2026-11-29T06:30 (UTC unless it says +01:00), 2026-11-29, or milliseconds since the epoch"
@@ -25,6 +28,8 @@ def time_ms(text: str) -> int | None:
     """
     if _EPOCH_MS.fullmatch(text):
         return int(text)
+    if _OTHER_NUMBER.fullmatch(text):
+        return None
     try:
         found = datetime.fromisoformat(text)
         if found.tzinfo is None:

@@ -32,8 +32,28 @@ def test_so_long_ago(text: str, seconds: int) -> None:
     assert before - 1 <= found <= time.time() + 1
 
 
+@pytest.mark.parametrize("text", ["99999d", "999999999d", "0001-01-01"])
+def test_what_is_before_the_epoch_is_a_number_that_kafka_takes(text: str) -> None:
+    assert -(2**63) <= moment(text) < 0
+
+
 @pytest.mark.parametrize(
-    "text", ["", "yesterday", "2026-13-01", "5", "5w", "-5m", "2026-11-29T", "9" * 40, "٣m"]
+    "text",
+    [
+        "",
+        "yesterday",
+        "2026-13-01",
+        "5",
+        "5w",
+        "-5m",
+        "2026-11-29T",
+        "9" * 40,
+        "٣m",
+        "99999999999999d",
+        "9" * 400 + "d",
+        "9" * 5_000 + "s",
+        "1700000000",
+    ],
 )
 def test_no_moment(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="is no time; write 2026-11-29T06:30"):

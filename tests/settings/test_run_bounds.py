@@ -27,7 +27,12 @@ def loaded(*flags: str) -> Settings:
         ("2026-11-29T06:30:00Z", 1_795_933_800_000),
         ("2026-11-29T07:30+01:00", 1_795_933_800_000),
         ("1795933800000", 1_795_933_800_000),
+        ("20261129", 1_795_910_400_000),
         ("yesterday", None),
+        # Seconds since the epoch would be a day of January 1970.
+        ("1700000000", None),
+        ("17000101006", None),
+        ("2026", None),
         # A start again would mean another run.
         ("2h", None),
         ("2026-13-01", None),

@@ -90,11 +90,12 @@ class Places(Closing):
         """The first offset of each whose message is not older; the end where there is none.
 
         Args:
-            time_ms: since the epoch.
+            time_ms: since the epoch; negative before it, where no message is older.
         """
         partitions = list(partitions)
         ends = self.ends(partitions)
-        found = self._offsets(partitions, time_ms)
+        # Times below 0 are words of the protocol: -1 asks for the end.
+        found = self._offsets(partitions, max(time_ms, 0))
         return {one: ends[one] if found[one] < 0 else found[one] for one in partitions}
 
     def committed(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:

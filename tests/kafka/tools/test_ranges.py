@@ -116,5 +116,8 @@ def test_places(kafka: str, topics: TopicFactory, group: str) -> None:
         assert places.ends([first, second]) == {first: 10, second: 0}
         assert places.at([first, second], 7_000) == {first: 6, second: 0}
         assert places.at([first], 60_000) == {first: 10}
+        # In the protocol -1 is the end, -2 the beginning and -3 the newest message.
+        for before_the_epoch in (-1, -2, -3, -315_619_200_000):
+            assert places.at([first], before_the_epoch) == {first: 3}
         assert places.committed([first]) == {}
         assert places.compacted({topic, compacted}) == {compacted}
