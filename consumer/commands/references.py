@@ -41,6 +41,10 @@ counts:
 2. as an environment variable, `NERSTREAM_BATCH_TOKENS=8192`,
 3. in the TOML file that `--config` or `NERSTREAM_CONFIG` names, `batch_tokens = 8192`.
 
+An empty flag or variable is refused where the setting is empty without it: a shell's variable that
+was not set (`--from "$SINCE"`) must not make another worker of it. In the file, `""` says what
+holds without it. `--id-field ""` is a value: the setting has another one by default.
+
 Lists are separated by commas in a flag or a variable. A table has entries, which add up: the flag
 is repeated for each, a variable has them with commas. A wrong value is named, with what would be
 right, before anything is started.

@@ -16,27 +16,35 @@ _EPOCH_MS = re.compile(r"[0-9]{12,15}")
 #: Digits of another number, but for a date such as 20261129: `fromisoformat` finds a day in some.
 _OTHER_NUMBER = re.compile(r"[0-9]{1,7}|[0-9]{9,}")
 
+#: The last moment that has a date, at the end of the year 9999.
+_LAST_MS = 253_402_300_799_999
+
 TIME_FORMS = (
     "2026-11-29T06:30 (UTC unless it says +01:00), 2026-11-29, or milliseconds since the epoch"
 )
 
 
 def time_ms(text: str) -> int | None:
-    """A time in milliseconds since the epoch; None where the text is none.
+    """A time in milliseconds since the epoch, at least 0; None where the text is none that has a
+    date.
 
-    No time is relative to now: a run that is started again must mean the same one.
+    No time is relative to now: a run that is started again must mean the same one. One before 1970
+    is 0: no message is older, and to Kafka numbers below 0 are no times but places of its own (-1
+    is the end of a partition).
     """
     if _EPOCH_MS.fullmatch(text):
-        return int(text)
-    if _OTHER_NUMBER.fullmatch(text):
+        at_ms = int(text)
+    elif _OTHER_NUMBER.fullmatch(text):
         return None
-    try:
-        found = datetime.fromisoformat(text)
-        if found.tzinfo is None:
-            found = found.replace(tzinfo=UTC)
-        return round(found.timestamp() * 1000)
-    except (ValueError, OverflowError):
-        return None
+    else:
+        try:
+            found = datetime.fromisoformat(text)
+            if found.tzinfo is None:
+                found = found.replace(tzinfo=UTC)
+            at_ms = round(found.timestamp() * 1000)
+        except (ValueError, OverflowError):
+            return None
+    return max(at_ms, 0) if at_ms <= _LAST_MS else None
 
 
 def run_group(group_id: str, begins: str, ends: str, request: Sequence[str]) -> str:

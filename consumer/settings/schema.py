@@ -207,8 +207,8 @@ class Settings(BaseModel):
     """Makes this a bounded run, which ends by itself, and says where it begins in each partition:
     `earliest`, `latest`, or a time such as `2026-11-29T06:30` (UTC unless it says `+01:00`) or
     `2026-11-29`: then at the first message of that time or later. The places of begin and end are
-    fixed once, by the first start; a start of the same run goes on. Empty is `earliest` where
-    `run_until` or `run_group` is given."""
+    fixed once, by the first start; a start of the same run goes on. A time before 1970 is that of
+    1970. Empty is `earliest` where `run_until` or `run_group` is given."""
     run_until: RunEnd = ""
     """Where a bounded run ends in each partition: `end`, behind all that is there when it is first
     started, or a time that is past: before the first message of that time or later. Empty is `end`

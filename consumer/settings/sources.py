@@ -134,6 +134,8 @@ def _from_flags(arguments: argparse.Namespace) -> Iterator[Given | SettingsError
                 yield SettingsError(
                     flag_name(setting), _SEEN_BY_ALL, f"set {variable_name(setting)}"
                 )
+            elif _says_nothing(setting, value):
+                yield SettingsError(flag_name(setting), "is empty", "give a value, or leave it out")
             else:
                 yield Given(setting, flag_name(setting), value)
             continue
@@ -151,6 +153,16 @@ def _from_flags(arguments: argparse.Namespace) -> Iterator[Given | SettingsError
                     f"{seen} is no {form}",
                     f"write {flag_name(setting)} {example}",
                 )
+
+
+def _says_nothing(setting: str, value: Any) -> bool:
+    """Whether an empty value was given for a setting that is empty where nobody gives it.
+
+    Who does so has left a variable of the shell unset, or a template unfilled. They want another
+    worker than they would get: `--from ""` would read on for ever, in the group of all others.
+    """
+    empty = Settings.model_fields[setting].get_default(call_default_factory=True) in ("", ())
+    return empty and isinstance(value, str) and not value.replace(",", "").strip()
 
 
 def _holds_secret(name: str, value: str) -> bool:
@@ -178,6 +190,8 @@ def _from_variables(environ: Mapping[str, str]) -> Iterator[Given | SettingsErro
             continue
         if name in known and is_table(known[name]):
             yield from _assignments(known[name], name, value)
+        elif name in known and _says_nothing(known[name], value):
+            yield SettingsError(name, "is empty", "give it a value, or unset it")
         elif name in known:
             yield Given(known[name], name, value)
         elif (table := _table_of(name)) is not None:

@@ -92,3 +92,35 @@ def test_what_is_no_run_is_told_with_what_would_be_right(flags: tuple[str, ...],
     with pytest.raises(SettingsError) as failed:
         loaded(*flags)
     assert str(failed.value).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("text", "at_ms"),
+    [
+        # Below 0 are places of Kafka's own: -1 is the end, -3 the newest message.
+        ("1969-12-31T23:59:59.999", 0),
+        ("1969-12-31T23:59:59.997Z", 0),
+        ("1960-01-01", 0),
+        ("0001-01-01T00:00+14:00", 0),
+        ("1970-01-01T00:00:00.001", 1),
+        ("9999-12-31T23:59:59.999", 253_402_300_799_999),
+        ("253402300799999", 253_402_300_799_999),
+        ("253402300800000", None),
+        ("999999999999999", None),
+        ("9999-12-31T23:59-14:00", None),
+    ],
+)
+def test_a_time_is_one_that_kafka_knows_and_that_has_a_date(text: str, at_ms: int | None) -> None:
+    assert time_ms(text) == at_ms
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00+14:00", "1960-01-01", "253402300799999"])
+def test_every_time_has_a_name_for_the_group(text: str) -> None:
+    assert loaded("--from", text).for_run().group_id.startswith("nerstream-run-")
+
+
+def test_a_run_that_ends_before_every_message_is_refused() -> None:
+    with pytest.raises(SettingsError) as failed:
+        loaded("--until", "1965-01-01", "--from", "1960-01-01")
+    said = "--until: is 1965-01-01, and no message is older than 1970-01-01; it must be later"
+    assert str(failed.value) == said

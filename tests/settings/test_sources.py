@@ -225,3 +225,27 @@ def test_a_file_that_is_not_utf8(tmp_path: Path) -> None:
     assert lines("--config", str(path), tmp_path=tmp_path) == [
         "--config: worker.toml is not UTF-8 (byte 9); a TOML file is UTF-8"
     ]
+
+
+#: Settings that are empty where nobody gives them.
+_EMPTY = [n for n in _OF_ONE_VALUE if Settings.model_fields[n].default in ("", ())]
+
+
+@pytest.mark.parametrize("name", _EMPTY)
+@pytest.mark.parametrize("empty", ["", " ", ","])
+def test_nothing_is_no_value_of_a_flag_or_a_variable(name: str, empty: str, tmp_path: Path) -> None:
+    flag, variable = flag_name(name), variable_name(name)
+    assert lines(flag, empty) == [f"{flag}: is empty; give a value, or leave it out"]
+    assert lines(env={variable: empty}) == [f"{variable}: is empty; give it a value, or unset it"]
+    # In a file it stands as a person wrote it, and says what holds without it.
+    written = '""' if Settings.model_fields[name].default == "" else "[]"
+    assert load(toml=f"{name} = {written}", tmp_path=tmp_path) == Settings()
+
+
+def test_the_bounds_of_a_run_are_among_them() -> None:
+    assert {"run_from", "run_until", "run_group", "revision", "model_sha256"} <= set(_EMPTY)
+
+
+def test_what_is_something_else_by_default_can_be_emptied() -> None:
+    assert load("--id-field", "").id_field == ""
+    assert load(env={"NERSTREAM_ID_FIELD": ""}).id_field == ""

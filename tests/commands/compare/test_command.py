@@ -241,7 +241,7 @@ def test_a_processor_that_has_only_float32_is_told_so(
         (("--dtypes", "int4"), "--dtypes: 'int4' is not one of them; name some of bfloat16, "),
         (("--dtypes", "float32"), "--dtypes: 'float32' is not one of them"),
         (("--dtypes", "bfloat16,bfloat16"), "--dtypes: bfloat16 twice"),
-        (("--dtypes", ""), "--dtypes: '' is not one of them"),
+        (("--dtypes", ""), "--dtypes: it is empty"),
         (("--differences", "-1"), "--differences: -1 is below 0; give 0 or more"),
     ],
 )

@@ -15,7 +15,7 @@ from consumer.contracts.errors import KafkaProblem
 from consumer.contracts.messages import TopicPartition
 from consumer.contracts.runs import RunState
 from consumer.kafka.client import ClientWatch, passing
-from consumer.kafka.errors import error_of
+from consumer.kafka.errors import error_of, problem
 from consumer.kafka.source.assigned import AssignedPartitions
 from consumer.kafka.source.member import Member
 from consumer.kafka.source.runs.answers import places, result_of
@@ -121,6 +121,11 @@ class BoundedRun(Starts):
         except KafkaException as failed:
             if error_of(failed).code() in _HAS_MEMBERS:
                 return False
+            if error_of(failed).code() == KafkaError._INVALID_ARG:
+                # The client itself refuses the question, and will each time.
+                raise problem(
+                    "the bounds of the run cannot be asked for", error_of(failed)
+                ) from None
             error = passing(failed, client, watch, self._settings)
             _log.debug("the bounds of the run are not known yet: %s", error)
             return False

@@ -1,0 +1,92 @@
+"""A bounded run: its plan, taken from the group's offsets and kept in them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from concurrent.futures import Future
+from types import SimpleNamespace
+from typing import Any
+
+import confluent_kafka
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import OffsetSpec
+
+from consumer.contracts.errors import KafkaProblem
+from consumer.contracts.messages import TopicPartition
+from consumer.kafka.client import ClientWatch
+from consumer.kafka.source.assigned import AssignedPartitions
+from consumer.kafka.source.runs.bounded_run import BoundedRun
+from consumer.settings.schema import Settings
+from tests.support.memory.fake_client import ONE, TWO
+
+
+class Group:
+    """A group's offsets, and the logs that they stand in: 0 to 100 of each partition."""
+
+    def __init__(self) -> None:
+        self.offsets: dict[TopicPartition, Any] = {}
+        #: What the client says to each question about the logs.
+        self.failure: KafkaError | None = None
+        self.asked: list[Any] = []
+
+    def ask(
+        self, partitions: Collection[TopicPartition], timeout_s: float
+    ) -> Future[Mapping[TopicPartition, Any]]:
+        assert timeout_s > 0
+        answer: Future[Mapping[TopicPartition, Any]] = Future()
+        answer.set_result({one: self.offsets[one] for one in partitions if one in self.offsets})
+        return answer
+
+    def commit(self, offsets: list[Any]) -> None:
+        self.offsets.update({TopicPartition(one.topic, one.partition): one for one in offsets})
+
+    def list_offsets(self, asked: Mapping[Any, Any], **options: Any) -> Mapping[Any, Future[Any]]:
+        assert options["request_timeout"] > 0
+        futures: dict[Any, Future[Any]] = {}
+        for one, spec in asked.items():
+            self.asked.append(spec)
+            futures[one] = Future()
+            if self.failure is not None:
+                futures[one].set_exception(KafkaException(self.failure))
+                continue
+            latest = type(spec) is type(OffsetSpec.latest())
+            futures[one].set_result(SimpleNamespace(offset=100 if latest else 0))
+        return futures
+
+
+@pytest.fixture
+def group(monkeypatch: pytest.MonkeyPatch) -> Group:
+    group = Group()
+    monkeypatch.setattr("consumer.kafka.source.runs.bounded_run.GroupOffsets", lambda _: group)
+    return group
+
+
+def run_of(group: Group, **settings: Any) -> BoundedRun:
+    """A run in a process of its own."""
+    asked = Settings(**{"run_from": "earliest", **settings}).for_run()
+    return BoundedRun(asked, AssignedPartitions(), lambda: group)
+
+
+def look(run: BoundedRun) -> bool:
+    return run.look([(ONE, TWO)], SimpleNamespace(poll=lambda _: 0), ClientWatch())
+
+
+def test_the_first_start_fixes_the_plan_and_the_next_one_takes_it(group: Group) -> None:
+    first, second = run_of(group), run_of(group)
+    assert look(first)
+    group.offsets[ONE] = confluent_kafka.TopicPartition(*ONE, 30, group.offsets[ONE].metadata)
+    assert look(second)
+    assert second.spans == first.spans
+    state = second.state()
+    assert state is not None
+    assert (state.done, state.total, state.is_complete) == (30, 200, False)
+
+
+def test_a_question_that_the_client_refuses_is_not_asked_for_ever(group: Group) -> None:
+    group.failure = KafkaError(KafkaError._INVALID_ARG, "Partition 0 has an invalid offset -7")
+    with pytest.raises(KafkaProblem, match=r"the bounds of the run .* has an invalid offset -7"):
+        look(run_of(group))
+    # An answer that did not come may come.
+    group.failure = KafkaError(KafkaError._TIMED_OUT)
+    assert not look(run_of(group))
