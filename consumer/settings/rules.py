@@ -130,7 +130,7 @@ def run_is_one(group_id: str, run_group: str, run_from: str, run_until: str) -> 
             ("run_group", "group_id"),
         )
     begins, ends = time_ms(run_from), time_ms(run_until)
-    if ends == 0:
+    if ends is not None and ends <= 0:
         raise WrongValue(
             f"is {run_until}, and no message is older than 1970-01-01",
             "it must be later",

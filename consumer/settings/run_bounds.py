@@ -16,8 +16,8 @@ _EPOCH_MS = re.compile(r"[0-9]{12,15}")
 #: Digits of another number, but for a date such as 20261129: `fromisoformat` finds a day in some.
 _OTHER_NUMBER = re.compile(r"[0-9]{1,7}|[0-9]{9,}")
 
-#: The last moment that has a date, at the end of the year 9999.
-_LAST_MS = 253_402_300_799_999
+#: The moments that have a date: the years 1 to 9999.
+_FIRST_MS, _LAST_MS = -62_135_596_800_000, 253_402_300_799_999
 
 TIME_FORMS = (
     "2026-11-29T06:30 (UTC unless it says +01:00), 2026-11-29, or milliseconds since the epoch"
@@ -25,12 +25,10 @@ TIME_FORMS = (
 
 
 def time_ms(text: str) -> int | None:
-    """A time in milliseconds since the epoch, at least 0; None where the text is none that has a
-    date.
+    """A time in milliseconds since the epoch, negative before it; None where the text is none that
+    has a date.
 
-    No time is relative to now: a run that is started again must mean the same one. One before 1970
-    is 0: no message is older, and to Kafka numbers below 0 are no times but places of its own (-1
-    is the end of a partition).
+    No time is relative to now: a run that is started again must mean the same one.
     """
     if _EPOCH_MS.fullmatch(text):
         at_ms = int(text)
@@ -44,7 +42,7 @@ def time_ms(text: str) -> int | None:
             at_ms = round(found.timestamp() * 1000)
         except (ValueError, OverflowError):
             return None
-    return max(at_ms, 0) if at_ms <= _LAST_MS else None
+    return at_ms if _FIRST_MS <= at_ms <= _LAST_MS else None
 
 
 def run_group(group_id: str, begins: str, ends: str, request: Sequence[str]) -> str:

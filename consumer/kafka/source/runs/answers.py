@@ -60,7 +60,9 @@ def places(
             return dict.fromkeys(partitions)
         at_ms = time_ms(text)
         assert at_ms is not None, "the settings are checked"
-        found = offsets(OffsetSpec.for_timestamp(at_ms), uncommitted)
+        # No message is older than 1970. Below 0 are places of Kafka's own: -1 is the end, -3 the
+        # newest message.
+        found = offsets(OffsetSpec.for_timestamp(max(at_ms, 0)), uncommitted)
         return {one: offset if offset >= 0 else None for one, offset in found.items()}
 
     first, last = bound(begins), bound(ends)

@@ -10,7 +10,7 @@ from typing import Any
 import confluent_kafka
 import pytest
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import OffsetSpec
+from confluent_kafka.admin._listoffsets import LatestSpec, TimestampSpec
 
 from consumer.contracts.errors import KafkaProblem
 from consumer.contracts.messages import TopicPartition
@@ -50,8 +50,8 @@ class Group:
             if self.failure is not None:
                 futures[one].set_exception(KafkaException(self.failure))
                 continue
-            latest = type(spec) is type(OffsetSpec.latest())
-            futures[one].set_result(SimpleNamespace(offset=100 if latest else 0))
+            end = isinstance(spec, LatestSpec)
+            futures[one].set_result(SimpleNamespace(offset=100 if end else 0))
         return futures
 
 
@@ -81,6 +81,13 @@ def test_the_first_start_fixes_the_plan_and_the_next_one_takes_it(group: Group) 
     state = second.state()
     assert state is not None
     assert (state.done, state.total, state.is_complete) == (30, 200, False)
+
+
+@pytest.mark.parametrize("before", ["0001-01-01", "1960-01-01", "1969-12-31T23:59:59.997"])
+def test_no_time_before_1970_is_asked_for(group: Group, before: str) -> None:
+    # To Kafka -1 is the end, -3 the newest message, and other numbers below 0 are nothing.
+    assert look(run_of(group, run_from=before))
+    assert {one.timestamp for one in group.asked if isinstance(one, TimestampSpec)} == {0}
 
 
 def test_a_question_that_the_client_refuses_is_not_asked_for_ever(group: Group) -> None:
