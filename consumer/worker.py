@@ -20,6 +20,7 @@ from consumer.pipeline.batching import BatchBuilder
 from consumer.pipeline.bookkeeping.commit_policy import CommitPolicy
 from consumer.pipeline.bookkeeping.in_flight import InFlight
 from consumer.pipeline.bookkeeping.ownership import Ownership
+from consumer.pipeline.bookkeeping.stale import Stale
 from consumer.pipeline.channel import Channel, wake
 from consumer.pipeline.dead_letters import DeadLetterLimit
 from consumer.pipeline.dispatch import Dispatcher, Route, WatchedDispatcher
@@ -120,6 +121,7 @@ class Worker:
             builder=BatchBuilder(
                 settings.batch_tokens, settings.batch_articles, settings.batch_wait_ms / 1000
             ),
+            stale=Stale(self._ownership, self._in_flight),
             let_go=lambda messages: tagged.put_urgent(LetGo(messages)),
             observer=observer,
             clock=clock,
@@ -128,6 +130,7 @@ class Worker:
             batches=batches,
             tagged=tagged,
             tagger=tagger,
+            stale=Stale(self._ownership, self._in_flight),
             observer=observer,
             clock=clock,
             tracer=tracer,

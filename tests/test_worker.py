@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -75,6 +76,29 @@ def test_a_busy_device_pauses_the_reading(rigs: Rigs) -> None:
     rig.committed(p0=30)
     assert rig.observer.pauses[:2] == [True, False]
     rig.drain()
+
+
+def test_after_an_abort_the_model_is_not_busy_with_what_is_read_again(rigs: Rigs) -> None:
+    rig = rigs(batch_articles=1)
+    rig.sink.commit_gate.clear()
+    rig.tagger.shut_after = 2
+    rig.sink.commit_failures.append(AbortableError("a broker went away"))
+    texts = [f"Ada {number}" for number in range(40)]
+    rig.broker.feed(*(text.encode() for text in texts))
+    rig.start()
+    assert rig.sink.committing.wait(PATIENCE_S)
+    # One is in the transaction, one behind it; all the others wait for the model.
+    eventually(lambda: rig.observer.consumed_messages == 40, "all are in flight")
+    rig.sink.commit_gate.set()
+    eventually(lambda: rig.observer.consumed_messages > 40, "they are read again")
+    rig.tagger.gate.set()
+    rig.committed(p0=40)
+    rig.drain()
+    tagged = Counter(text for batch in rig.tagger.batches for text in batch)
+    assert tagged.keys() == set(texts)
+    # Those that had begun, and the one that the model held.
+    assert tagged.total() <= 40 + 3
+    assert rig.observer.releases[ReleaseReason.REWOUND] == 40
 
 
 def test_aborted_transactions_are_read_again(rig: WorkerRig) -> None:

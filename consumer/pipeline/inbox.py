@@ -35,7 +35,8 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class LetGo:
-    """The worker ends before it tags these messages; nothing after them has an outcome."""
+    """These messages have no outcome: the worker ends before it tags them, and nothing after them
+    has one; or their assignment is over, and they are read again under another."""
 
     messages: tuple[RawMessage, ...]
 

@@ -20,6 +20,7 @@ from consumer.contracts.messages import (
 from consumer.contracts.observer import Observer
 from consumer.contracts.ports import Deserializer, Tagger
 from consumer.pipeline.batching import BatchBuilder
+from consumer.pipeline.bookkeeping.stale import Stale
 from consumer.pipeline.channel import Channel, ChannelAborted, ChannelClosed
 from consumer.pipeline.chunks import ChunkPreparer
 from consumer.pipeline.stage import Stage
@@ -50,6 +51,7 @@ class PrepareStage(Stage):
     flight.
 
     Args:
+        stale: finds what is not worth preparing any more; the publisher releases it.
         let_go: tells the publisher of messages that will have no outcome.
     """
 
@@ -61,6 +63,7 @@ class PrepareStage(Stage):
         deserializer: Deserializer,
         tagger: Tagger,
         builder: BatchBuilder,
+        stale: Stale,
         let_go: Callable[[tuple[RawMessage, ...]], None],
         observer: Observer,
         clock: Callable[[], float],
@@ -68,6 +71,7 @@ class PrepareStage(Stage):
         super().__init__(Step.PREPARE.value, clock)
         self._deserializer = deserializer
         self._let_go_of = let_go
+        self._stale = stale
         self._incoming = incoming
         self._batches = batches
         self._preparer = ChunkPreparer(deserializer, tagger)
@@ -162,12 +166,15 @@ class PrepareStage(Stage):
         if self._ended or len(self._chunks) >= self._preparer.most_under_way:
             return ()
         try:
-            return self._take()
+            messages, stale = self._stale.sift(self._take(), _itself)
         except ChannelAborted:
             raise
         except ChannelClosed:
             self._ended = True
             return ()
+        if stale:
+            self._let_go_of(stale)
+        return messages
 
     def _next_held(self) -> Sequence[RawMessage]:
         if self._incoming.aborted:
@@ -243,6 +250,10 @@ class PrepareStage(Stage):
         self._batches.put(batch)
         self.progress()
         self._observer.queue_depth(Queue.BATCHES, len(self._batches))
+
+
+def _itself(message: RawMessage) -> RawMessage:
+    return message
 
 
 def _text_bytes(message: RawMessage) -> int:

@@ -172,12 +172,11 @@ class PublishStage(Stage):
                 except AbortableError as reason:
                     self._abort(reason)
             else:
-                self._release(raw)
+                self._release(raw, self._tracker.release_reason(raw))
             self.progress()
         self._observer.stage_seconds(self.name, self._clock() - now)
 
-    def _release(self, raw: RawMessage) -> None:
-        reason = self._tracker.release_reason(raw)
+    def _release(self, raw: RawMessage, reason: ReleaseReason) -> None:
         if raw.trace is not None:
             raw.trace.released(reason)
         self._observer.released(reason, 1)
@@ -185,10 +184,10 @@ class PublishStage(Stage):
 
     def _let_go(self, messages: Sequence[RawMessage]) -> None:
         for raw in messages:
-            if raw.trace is not None:
-                raw.trace.released(ReleaseReason.STOPPED)
-        self._observer.released(ReleaseReason.STOPPED, len(messages))
-        self._in_flight.remove(len(messages), sum(raw.size_bytes for raw in messages))
+            if self._ownership.holds(raw):
+                self._release(raw, ReleaseReason.STOPPED)
+            else:
+                self._release(raw, self._tracker.release_reason(raw))
 
     def _publish(self, outcome: Outcome, raw: RawMessage) -> None:
         """Resolve the outcome, then send its message.

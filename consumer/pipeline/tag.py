@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from consumer.contracts.choices import Queue, RejectCode, RejectStage, Step
 from consumer.contracts.errors import RejectedMessage
 from consumer.contracts.messages import (
     Answer,
     Batch,
+    BatchItem,
     ModelInfo,
     Outcome,
     PreparedArticle,
+    RawMessage,
     Rejected,
     TaggedArticle,
     TaggedBatch,
@@ -24,6 +26,7 @@ from consumer.contracts.messages import (
 from consumer.contracts.observer import Observer
 from consumer.contracts.ports import Shadow, Tagger
 from consumer.contracts.traces import Tracer, UnitTrace
+from consumer.pipeline.bookkeeping.stale import Stale
 from consumer.pipeline.channel import Channel, ChannelAborted, ChannelClosed
 from consumer.pipeline.inbox import LetGo, PublishMessage
 from consumer.pipeline.log_context import log_context
@@ -42,6 +45,7 @@ class TagStage(Stage):
     is held back until another comes.
 
     Args:
+        stale: finds what is not worth tagging any more; the publisher releases it.
         tracer: begins the spans of batches; None traces none.
         shadow: is offered what was tagged; None is no second model.
 
@@ -55,6 +59,7 @@ class TagStage(Stage):
         batches: Channel[Batch],
         tagged: Channel[PublishMessage],
         tagger: Tagger,
+        stale: Stale,
         observer: Observer,
         clock: Callable[[], float],
         tracer: Tracer | None = None,
@@ -64,6 +69,7 @@ class TagStage(Stage):
         self._batches = batches
         self._tagged = tagged
         self._tagger = tagger
+        self._stale = stale
         self._observer = observer
         self._tracer = tracer
         self._shadow = shadow
@@ -85,9 +91,8 @@ class TagStage(Stage):
                 raise
             except ChannelClosed:
                 break
-            if batch is not None and self._lets_go.is_set():
-                self._tagged.put(LetGo(tuple(item.raw for item in batch.items)))
-                batch = None
+            if batch is not None:
+                batch = self._kept(batch)
             next_under_way = None if batch is None else self._begin(batch)
             if under_way is not None:
                 self._finish(under_way)
@@ -106,6 +111,22 @@ class TagStage(Stage):
         self._tagger.await_room()
         under_way.worked_s += self._clock() - started
         return self._batches.get_ready()
+
+    def _kept(self, batch: Batch) -> Batch | None:
+        """What of a batch is still to be tagged; the publisher is told of the rest."""
+        items: Sequence[BatchItem] = ()
+        if self._lets_go.is_set():
+            given_up = tuple(item.raw for item in batch.items)
+        else:
+            items, given_up = self._stale.sift(batch.items, _raw_of)
+        if not given_up:
+            return batch
+        self.idle()  # waiting for a busy publisher is not a stall of ours
+        self._tagged.put(LetGo(given_up))
+        if not items:
+            return None
+        tokens = sum(item.encoding.tokens for item in items if isinstance(item, PreparedArticle))
+        return replace(batch, items=tuple(items), tokens=tokens)
 
     def _begin(self, batch: Batch) -> _UnderWay:
         self._observer.queue_depth(Queue.BATCHES, len(self._batches))
@@ -164,6 +185,10 @@ class _UnderWay:
     answers: Callable[[], TaggingResult] | None
     worked_s: float
     trace: UnitTrace | None = None
+
+
+def _raw_of(item: BatchItem) -> RawMessage:
+    return item.raw
 
 
 def _outcome(item: PreparedArticle, answer: Answer, model: ModelInfo) -> Outcome:

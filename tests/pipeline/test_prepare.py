@@ -19,10 +19,14 @@ from consumer.contracts.messages import (
     Tombstone,
 )
 from consumer.pipeline.batching import BatchBuilder
+from consumer.pipeline.bookkeeping.in_flight import InFlight
+from consumer.pipeline.bookkeeping.ownership import Ownership
+from consumer.pipeline.bookkeeping.stale import Stale
 from consumer.pipeline.channel import Channel, ChannelAborted, ChannelClosed
 from consumer.pipeline.prepare import CHUNK_BYTES, CHUNK_MESSAGES, RETRY_S, PrepareStage
 from consumer.worker import BATCHES
 from tests.support.fakes import (
+    P0,
     PATIENCE_S,
     FakeCodec,
     FakeEncoding,
@@ -52,12 +56,16 @@ class Rig:
         self.batches: Channel[Batch] = Channel(BATCHES, on_demand=self.incoming.wake)
         self.codec = FakeCodec()
         self.let_go: list[int] = []
+        self.ownership = Ownership()
+        self.ownership.add({P0: 1})
+        self.in_flight = InFlight(1_000, 1_000_000)
         self.stage = PrepareStage(
             incoming=self.incoming,
             batches=self.batches,
             deserializer=self.codec,
             tagger=self.tagger,
             builder=BatchBuilder(max_tokens, max_articles, FOREVER_S),
+            stale=Stale(self.ownership, self.in_flight),
             let_go=lambda messages: self.let_go.extend(one.position.offset for one in messages),
             observer=self.observer,
             clock=self.clock,
@@ -97,6 +105,18 @@ def rig() -> Iterator[Rig]:
     one.incoming.abort()
     one.batches.abort()
     assert one.stage.join(PATIENCE_S)
+
+
+def test_what_is_read_again_is_not_prepared(rig: Rig) -> None:
+    rig.put(b"Ada", b"untokenizable", b"Grace")
+    rig.in_flight.add(3, 0)
+    rig.ownership.add({P0: 2})
+    rig.incoming.put(raw(0, b"Ada again", assignment=2))
+    rig.incoming.close()
+    rig.start()
+    assert rig.rest() == [[0]]
+    assert rig.let_go == [0, 1, 2]
+    assert rig.tagger.chunks == [["Ada again"]]
 
 
 def test_good_rejected_and_null_messages_keep_their_order(rig: Rig) -> None:

@@ -67,6 +67,25 @@ def test_what_the_worker_does_not_get_to_is_released_and_not_committed(
     rig.reconcile()
 
 
+def test_what_is_let_go_since_it_is_read_again_is_not_called_stopped(rig: PublishRig) -> None:
+    rewound, taken, stopped = tagged(0), tagged(1), tagged(5, partition=P1)
+    rig.read(rewound, taken, stopped)
+    rig.assign(p0=2)
+    rig.tagged.put(LetGo((rewound.raw, stopped.raw)))
+    done = threading.Event()
+    eventually(lambda: rig.observer.releases.total() == 2, "two are released")
+    rig.tagged.put_urgent(Revoked((P0,), done))
+    assert done.wait(PATIENCE_S)
+    rig.ownership.drop([P0])
+    rig.tagged.put(LetGo((taken.raw,)))
+    assert rig.finish() is None
+    assert rig.observer.releases == dict.fromkeys(
+        (ReleaseReason.REWOUND, ReleaseReason.STOPPED, ReleaseReason.REVOKED), 1
+    )
+    assert rig.broker.committed == {}
+    rig.reconcile()
+
+
 def test_a_revoke_with_nothing_open_is_done_at_once(rig: PublishRig) -> None:
     done = threading.Event()
     rig.tagged.put_urgent(Revoked((P0, P1), done))

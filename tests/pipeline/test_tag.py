@@ -20,11 +20,17 @@ from consumer.contracts.messages import (
     TaggingResult,
     TextField,
     Tombstone,
+    TopicPartition,
 )
+from consumer.pipeline.bookkeeping.in_flight import InFlight
+from consumer.pipeline.bookkeeping.ownership import Ownership
+from consumer.pipeline.bookkeeping.stale import Stale
 from consumer.pipeline.channel import Channel, ChannelAborted, ChannelClosed
 from consumer.pipeline.inbox import LetGo, PublishMessage
 from consumer.pipeline.tag import TagStage
 from tests.support.fakes import (
+    P0,
+    P1,
     PATIENCE_S,
     FakeEncoding,
     FakeTagger,
@@ -45,10 +51,14 @@ class Rig:
         self.observer = FakeObserver()
         self.batches: Channel[Batch] = Channel(None)
         self.tagged: Channel[PublishMessage] = Channel(None)
+        self.ownership = Ownership()
+        self.ownership.add({P0: 1, P1: 1})
+        self.in_flight = InFlight(1_000, 1_000_000)
         self.stage = TagStage(
             batches=self.batches,
             tagged=self.tagged,
             tagger=self.tagger,
+            stale=Stale(self.ownership, self.in_flight),
             observer=self.observer,
             clock=self.clock,
         )
@@ -65,9 +75,12 @@ class Rig:
         eventually(lambda: len(self.tagged) == count, f"{count} batches")
 
 
-def article(offset: int, text: str, tokens: int = 2) -> PreparedArticle:
+def article(
+    offset: int, text: str, tokens: int = 2, partition: TopicPartition = P0
+) -> PreparedArticle:
     return PreparedArticle(
-        Article(raw(offset), f"id-{offset}", (TextField("body", text),)), FakeEncoding(tokens)
+        Article(raw(offset, partition=partition), f"id-{offset}", (TextField("body", text),)),
+        FakeEncoding(tokens),
     )
 
 
@@ -122,6 +135,20 @@ def test_batches_that_have_not_begun_when_it_lets_go_are_told_untagged() -> None
     assert [outcome.raw for outcome in begun.outcomes] == [raw(0), raw(1)]
     assert rest == [LetGo((raw(2), raw(3))), LetGo((raw(4),))]
     assert rig.tagger.batches == [["a"]]
+
+
+def test_what_is_read_again_is_not_tagged_and_its_neighbours_are() -> None:
+    rig = Rig()
+    rig.in_flight.add(6, 0)
+    rig.ownership.add({P0: 2})
+    rejected = Rejected(raw(1), RejectCode.NO_TEXT, "no text", RejectStage.PREPARE)
+    mixed = (article(0, "Ada"), rejected, article(5, "Grace", tokens=7, partition=P1))
+    given_up, outcomes, all_given_up = rig.run(mixed, (article(2, "c"), article(3, "d")))
+    assert given_up == LetGo((raw(0), raw(1)))
+    assert isinstance(outcomes, TaggedBatch)
+    assert [one.raw.position.offset for one in outcomes.outcomes] == [5]
+    assert all_given_up == LetGo((raw(2), raw(3)))
+    assert rig.tagger.batches == [["Grace"]]
 
 
 def test_a_batch_without_articles_does_not_run_the_model() -> None:

@@ -28,6 +28,7 @@ class Ownership:
         self._assignments: dict[TopicPartition, int] = {}
         self._delivered: dict[TopicPartition, tuple[int, int] | None] = {}
         self._committed: dict[TopicPartition, int] = {}
+        self._changes = 0
         self._lock = threading.Lock()
 
     def add(self, assignments: Mapping[TopicPartition, int]) -> None:
@@ -37,6 +38,7 @@ class Ownership:
                 self._assignments[partition] = assignment
                 self._delivered[partition] = None
                 self._committed.pop(partition, None)
+            self._changes += 1
 
     def drop(self, partitions: Iterable[TopicPartition]) -> None:
         """These partitions are no longer ours."""
@@ -45,6 +47,17 @@ class Ownership:
                 self._assignments.pop(partition, None)
                 self._delivered.pop(partition, None)
                 self._committed.pop(partition, None)
+            self._changes += 1
+
+    @property
+    def changes(self) -> int:
+        """Grows whenever it changes what is ours, or under which number. Any thread."""
+        return self._changes
+
+    def holds(self, raw: RawMessage) -> bool:
+        """Whether a message's partition is ours, under the number that the message was read under.
+        Any thread. Where it is not, `owns` never says yes to that number again."""
+        return self._assignments.get(raw.position.topic_partition) == raw.assignment
 
     @property
     def count(self) -> int:

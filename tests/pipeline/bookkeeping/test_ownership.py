@@ -36,6 +36,24 @@ def test_a_partition_that_came_back_is_not_the_one_that_went() -> None:
     assert ownership.owns({P0: 2})
 
 
+def test_it_holds_what_was_read_under_the_number_of_now_and_tells_of_each_change() -> None:
+    ownership = Ownership()
+    before = ownership.changes
+    assert not ownership.holds(raw(0, assignment=1))
+    ownership.add({P0: 1})
+    assert ownership.changes != before
+    assert ownership.holds(raw(0, assignment=1))
+    before = ownership.changes
+    ownership.add({P0: 2})
+    assert ownership.changes != before
+    assert not ownership.holds(raw(0, assignment=1))
+    assert ownership.holds(raw(0, assignment=2))
+    before = ownership.changes
+    ownership.drop([P0])
+    assert ownership.changes != before
+    assert not ownership.holds(raw(0, assignment=2))
+
+
 def test_dropping_what_was_never_held_does_nothing() -> None:
     ownership = Ownership()
     ownership.drop([P0])
