@@ -17,7 +17,7 @@ from consumer.contracts.errors import (
 )
 from consumer.worker import BATCHES
 from tests.support.fakes import P0, PATIENCE_S, ManualClock, eventually, in_thread
-from tests.support.rigs.worker_rig import Rigs, WorkerRig, workers
+from tests.support.rigs.worker_rig import NO_TIMER, Rigs, WorkerRig, workers
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def test_a_second_signal_forces(rigs: Rigs) -> None:
 
 def test_a_drain_past_its_time_is_given_up_uncommitted(rigs: Rigs) -> None:
     clock = ManualClock()
-    rig = rigs(clock, shutdown_timeout_s=30, commit_interval_ms=1_000_000)
+    rig = rigs(clock, shutdown_timeout_s=30, **NO_TIMER)
     rig.broker.feed(b"Ada", b"Grace")
     rig.start()
     rig.committed(p0=2)
@@ -212,7 +212,7 @@ def test_a_model_that_hangs_ends_the_worker_uncommitted(
 ) -> None:
     monkeypatch.setattr(worker_module, "ABORT_S", 0.2)
     clock = ManualClock()
-    rig = rigs(clock, stall_timeout_s=60, batch_articles=1, commit_interval_ms=1_000_000)
+    rig = rigs(clock, stall_timeout_s=60, batch_articles=1, **NO_TIMER)
     rig.tagger.fuse.clear()
     rig.broker.feed(b"Ada", b"explode", b"Grace")
     rig.start()
@@ -286,7 +286,7 @@ def test_a_tagger_that_waits_for_a_busy_publisher_does_not_hang(rigs: Rigs) -> N
 
 
 def test_a_broken_device_ends_the_worker_with_its_cause(rigs: Rigs) -> None:
-    rig = rigs(batch_articles=1, commit_interval_ms=1_000_000)
+    rig = rigs(batch_articles=1, **NO_TIMER)
     rig.broker.feed(b"Ada", b"explode", b"Grace")
     rig.start()
     with pytest.raises(StageFailed, match="stage tag failed: ArithmeticError") as caught:
@@ -301,7 +301,7 @@ def test_a_broken_device_ends_the_worker_with_its_cause(rigs: Rigs) -> None:
 
 
 def test_an_open_transaction_is_aborted_when_another_stage_fails(rigs: Rigs) -> None:
-    rig = rigs(ManualClock(), batch_articles=1, commit_interval_ms=1_000_000)
+    rig = rigs(ManualClock(), batch_articles=1, **NO_TIMER)
     rig.tagger.fuse.clear()
     rig.broker.feed(b"Ada", b"explode")
     rig.start()

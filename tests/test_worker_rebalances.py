@@ -11,7 +11,7 @@ from consumer.contracts.errors import (
     AbortableError,
 )
 from tests.support.fakes import P0, P1, PATIENCE_S, ManualClock, eventually
-from tests.support.rigs.worker_rig import Rigs, WorkerRig, workers
+from tests.support.rigs.worker_rig import NO_TIMER, Rigs, WorkerRig, workers
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def rig(rigs: Rigs) -> WorkerRig:
 
 
 def test_a_revoke_commits_what_is_finished_and_never_what_is_not(rigs: Rigs) -> None:
-    rig = rigs(batch_articles=2, commit_interval_ms=1_000_000)
+    rig = rigs(batch_articles=2, **NO_TIMER)
     rig.broker.feed(b"Ada", b"Grace")
     rig.start()
     rig.committed(p0=2)
@@ -86,7 +86,7 @@ def test_a_late_commit_is_refused_though_the_partition_came_back(rigs: Rigs) -> 
 
 
 def test_lost_partitions_are_never_committed(rigs: Rigs) -> None:
-    rig = rigs(commit_interval_ms=1_000_000, batch_articles=1)
+    rig = rigs(**NO_TIMER, batch_articles=1)
     rig.tagger.gate.clear()
     rig.broker.feed(b"Ada", b"Grace")
     rig.start()

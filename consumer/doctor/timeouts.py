@@ -32,12 +32,6 @@ def transaction(facts: Facts) -> Finding | None:
             "worker that hangs is expelled before its transaction ends, and holds readers up",
             "lower transaction_timeout_ms, or raise kafka.max.poll.interval.ms",
         )
-    if settings.commit_interval_ms >= own_ms * _SHARE:
-        return red(
-            f"commit_interval_ms={settings.commit_interval_ms} leaves no room within "
-            f"transaction_timeout_ms={own_ms}",
-            "lower commit_interval_ms",
-        )
     bound = "" if most_ms is None else f", of {span(most_ms)} that the brokers allow"
     return green(f"{span(own_ms)}{bound}; polls come within {span(poll_ms)}")
 

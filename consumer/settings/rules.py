@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from consumer.contracts.choices import InputFormat, OutputFormat
+from consumer.contracts.choices import Delivery, InputFormat, OutputFormat
 from consumer.contracts.languages import ANY_LANGUAGE, primary_subtag, with_kin
 from consumer.settings.paths import leading_names, member_names
 from consumer.settings.run_bounds import time_ms
@@ -35,6 +35,20 @@ def topics_differ(input_topics: Sequence[str], output_topic: str, dead_letter_to
                     "the worker must not read what it writes",
                     ("input_topics", setting),
                 )
+
+
+def commits_fit(delivery: Delivery, commit_interval_ms: int, transaction_timeout_ms: int) -> None:
+    """The broker would abort each transaction of a worker that is busy, and it would never commit:
+    one that takes batches for the whole interval still has to be flushed and committed."""
+    most_ms = transaction_timeout_ms // 2
+    if delivery is Delivery.EXACTLY_ONCE and commit_interval_ms > most_ms:
+        raise WrongValue(
+            f"{commit_interval_ms} leaves no time to commit within "
+            f"transaction_timeout_ms={transaction_timeout_ms}",
+            f"it must be at most half of that, {most_ms}; lower it, or raise "
+            "transaction_timeout_ms",
+            ("commit_interval_ms", "transaction_timeout_ms"),
+        )
 
 
 def fields_differ(

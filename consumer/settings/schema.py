@@ -123,7 +123,8 @@ class Settings(BaseModel):
     """`exactly_once` commits outputs and offsets in one transaction; `at_least_once` commits
     offsets once the outputs are acknowledged."""
     commit_interval_ms: Milliseconds = 100
-    """Longest time, in milliseconds, that a transaction stays open to take further batches."""
+    """Longest time, in milliseconds, that a transaction stays open to take further batches. Under
+    `exactly_once` at most half of `transaction_timeout_ms`."""
     transaction_timeout_ms: Annotated[int, Field(ge=1_000, le=900_000)] = 30_000
     """Milliseconds after which the broker aborts a transaction of a worker that went silent."""
     dead_letter_max_ratio: Share = 0.5
@@ -351,6 +352,7 @@ class Settings(BaseModel):
     @model_validator(mode="after")
     def _go_together(self) -> Self:
         rules.topics_differ(self.input_topics, self.output_topic, self.dead_letter_topic)
+        rules.commits_fit(self.delivery, self.commit_interval_ms, self.transaction_timeout_ms)
         has_names = self.group_mentions is Switch.ON
         rules.fields_differ(self.text_fields, self.id_field, self.output_field, has_names=has_names)
         rules.formats_go_together(self.input_format, self.output_format, self.registry)

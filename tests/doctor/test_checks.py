@@ -433,12 +433,6 @@ SPOILT: dict[
         YELLOW,
         ("max.poll.interval.ms=30000",),
     ),
-    "commits that are too far apart": (
-        timeouts.transaction,
-        lambda: facts(commit_interval_ms=20_000),
-        RED,
-        ("commit_interval_ms=20000",),
-    ),
     "a session that brokers refuse": (
         timeouts.session,
         lambda: facts(cluster(limits=replace(sound.LIMITS, session_timeout_ms=5_000))),

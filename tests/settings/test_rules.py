@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from consumer.contracts.choices import Delivery
 from consumer.settings.schema import Settings
 from consumer.settings.values import (
     WrongValue,
@@ -109,3 +110,20 @@ def test_a_schema_is_not_made_up() -> None:
     assert lines("--output-format", "avro") == [
         "--output-format: avro cannot be made of input_format=json; it must be same, or json"
     ]
+
+
+def test_commits_leave_the_broker_time() -> None:
+    said = [
+        "--commit-interval-ms: 15001 leaves no time to commit within transaction_timeout_ms=30000;"
+        " it must be at most half of that, 15000; lower it, or raise transaction_timeout_ms"
+    ]
+    assert lines("--commit-interval-ms", "15001") == said
+    assert Settings(commit_interval_ms=15_000).commit_interval_ms == 15_000
+    assert lines("--commit-interval-ms", "600", "--transaction-timeout-ms", "1000") == [
+        said[0].replace("15001", "600").replace("30000", "1000").replace("15000", "500")
+    ]
+    # Without transactions nothing is aborted.
+    assert (
+        Settings(commit_interval_ms=15_001, delivery=Delivery.AT_LEAST_ONCE).commit_interval_ms
+        > 15_000
+    )

@@ -24,6 +24,9 @@ from tests.support.memory.fake_kafka import FakeBroker, FakeSource
 from tests.support.memory.fake_observer import FakeObserver
 from tests.support.memory.fake_sink import FakeSink
 
+#: Settings by which no timer commits in a test.
+NO_TIMER = {"commit_interval_ms": 450_000, "transaction_timeout_ms": 900_000}
+
 
 class WorkerRig:
     """A worker and everything around it."""
