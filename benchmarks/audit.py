@@ -85,7 +85,8 @@ def main() -> None:
     size = Range(0, asked.messages // PARTITIONS)
     inputs = {TopicPartition("in", part): size for part in range(PARTITIONS)}
     outcomes = {TopicPartition("out", part): size for part in range(PARTITIONS)}
-    plan = Plan(inputs, outcomes, {"out": Role.OUTPUT}, (), (), frozenset())
+    ends = {one: end for one, (_, end) in inputs.items()}
+    plan = Plan(inputs, outcomes, {"out": Role.OUTPUT}, (), (), frozenset(), ends)
     began, cpu = time.monotonic(), time.process_time()
     found = audited(plan, Settings(), MadeUp(), 20, lambda _: None)
     assert found.enriched == found.inputs == PARTITIONS * size.end

@@ -6,7 +6,7 @@ No thread, no clock, no broker: it is told of messages and says what is wrong. T
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from enum import Enum
 
 from consumer.audit.findings import Finding, Findings, Kind, Reason, Unsaid
@@ -44,6 +44,10 @@ class Audit:
             Kafka would not take must keep its place.
         compacted: topics of inputs that keep the newest message of a key only.
         most: findings of a kind that are kept; all are counted.
+        ends: where each partition of the topics of inputs ends, asked for when the outcomes were
+            there: an outcome of an input beyond is of none. Topics that are not in it are not
+            judged so.
+        tells_beyond: whether those are told of; of the parts of a longer audit one does.
     """
 
     def __init__(
@@ -54,12 +58,17 @@ class Audit:
         exactly_once: bool,
         compacted: Collection[str] = (),
         most: int = 20,
+        ends: Mapping[TopicPartition, int] | None = None,
+        tells_beyond: bool = True,
     ) -> None:
         self._ranges = ranges
         self._exactly_once = exactly_once
         self._compacted = frozenset(compacted)
         self._ledgers = {partition: Ledger(comparison) for partition in ranges}
         self._found = Findings(most)
+        self._ends = ends or {}
+        self._topics = frozenset(one.topic for one in self._ends)
+        self._tells_beyond = tells_beyond
         #: In each partition of outcomes, the highest offset of each partition of inputs.
         self._last: dict[TopicPartition, dict[TopicPartition, int]] = {}
         #: Of partitions of outcomes of which something is gone or names no input: for each
@@ -105,7 +114,17 @@ class Audit:
             elif told != source and contain(self._ranges, source):
                 self._add(Kind.ALTERED, source, raw, f"it names {_spelled(told)} as well")
         if source is None:
-            self._note_unnamed(raw.position)
+            if role is Role.DEAD_LETTERS:
+                # Each version says where a dead letter came from: none has written this one.
+                self._found.add_foreign(raw.position)
+            else:
+                self._note_unnamed(raw.position)
+            return
+        beyond = self._beyond(source)
+        if beyond:
+            # It says nothing of the order of others, nor of what is gone before it.
+            if self._tells_beyond:
+                self._add(Kind.INVENTED, source, raw, beyond)
             return
         partition, offset = source
         floors = self._floors.get(where)
@@ -177,6 +196,15 @@ class Audit:
             partition == source.topic_partition and removed.start <= source.offset < removed.end
             for partition, removed in self._removed_inputs
         )
+
+    def _beyond(self, source: Position) -> str:
+        """Why no input can stand there; empty where one can."""
+        partition, offset = source
+        end = self._ends.get(partition)
+        if end is None:
+            is_ours = partition.topic in self._topics
+            return "the topic has no such partition" if is_ours else ""
+        return "" if offset < end else f"the partition ends at offset {end}"
 
     def _note_unnamed(self, position: Position) -> None:
         self._floors[position.topic_partition] = {}

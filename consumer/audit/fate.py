@@ -18,6 +18,7 @@ from consumer.contracts.headers import (
     REPLAY_ATTEMPTS,
     is_replay_mark,
     source_in,
+    told_number,
     told_origin,
 )
 from consumer.contracts.messages import Headers, Position, RawMessage
@@ -193,7 +194,7 @@ class Fates:
         trace_id = None if parent is None else parent.trace_id
         if role is Role.DEAD_LETTERS:
             told = {name: (value or b"").decode("utf-8", "replace") for name, value in raw.headers}
-            attempts = told.get(REPLAY_ATTEMPTS, "")
+            attempts = told_number(dict(raw.headers).get(REPLAY_ATTEMPTS)) or 0
             return Outcome(
                 OutcomeKind.DEAD_LETTER,
                 raw.position,
@@ -202,7 +203,7 @@ class Fates:
                 code=told.get(f"{ERRORS}code", ""),
                 stage=told.get(f"{ERRORS}stage", ""),
                 reason=told.get(f"{ERRORS}message", ""),
-                attempts=int(attempts) if attempts.isascii() and attempts.isdigit() else 0,
+                attempts=max(attempts, 0),
             )
         if raw.value is None:
             return Outcome(OutcomeKind.TOMBSTONE, raw.position, at_ms, trace_id)

@@ -74,6 +74,8 @@ class Findings:
         counts: how many of each kind; kept: the first of each.
         unsaid: what cannot be said of whole stretches.
         unsaid_inputs: inputs without an outcome that may have had one where `unsaid` is.
+        foreign: messages among the dead letters that are no outcome, of another writer;
+            kept_foreign: where the first of them stand.
     """
 
     most: int
@@ -85,6 +87,8 @@ class Findings:
     kept: dict[Kind, list[Finding]] = field(default_factory=dict)
     unsaid: list[Unsaid] = field(default_factory=list)
     unsaid_inputs: int = 0
+    foreign: int = 0
+    kept_foreign: list[Position] = field(default_factory=list)
 
     def add(self, finding: Finding) -> None:
         """One more."""
@@ -92,6 +96,12 @@ class Findings:
         kept = self.kept.setdefault(finding.kind, [])
         if len(kept) < self.most:
             kept.append(finding)
+
+    def add_foreign(self, position: Position) -> None:
+        """One more message that is no outcome."""
+        self.foreign += 1
+        if len(self.kept_foreign) < self.most:
+            self.kept_foreign.append(position)
 
     def add_all(self, other: Findings) -> None:
         """Those of another part, which has read the same outcomes."""
@@ -105,6 +115,8 @@ class Findings:
             kept = self.kept.setdefault(kind, [])
             kept += found[: self.most - len(kept)]
         self.unsaid += [one for one in other.unsaid if one not in self.unsaid]
+        # Not of single inputs: each part finds all of them.
+        self.foreign, self.kept_foreign = other.foreign, other.kept_foreign
 
     def wrong(self, kinds: Sequence[Kind] = tuple(Kind)) -> bool:
         """Whether anything of these kinds was found."""

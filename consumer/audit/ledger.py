@@ -6,7 +6,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterator
 
-from consumer.contracts.headers import ERRORS, without_source
+from consumer.contracts.headers import ERRORS, told_number, without_source
 from consumer.contracts.messages import Headers, RawMessage
 from consumer.contracts.ports import Comparison
 from consumer.contracts.traces import traceparent_in, without_traceparent
@@ -136,7 +136,7 @@ class Ledger:
         if digest(raw.key) != self._keys[number]:
             changes.append("key")
         came = self._timestamps[number]
-        times = {digest(_told_time(raw.headers))}
+        times = {digest(told_number(dict(raw.headers).get(f"{ERRORS}timestamp")))}
         if has_own_time and raw.timestamp_ms is not None:
             times.add(digest(raw.timestamp_ms))
         if times != {came}:
@@ -152,8 +152,3 @@ class Ledger:
             except ValueError:
                 return
             yield self._offsets[start - 1]
-
-
-def _told_time(headers: Headers) -> int | None:
-    told = dict(headers).get(f"{ERRORS}timestamp") or b""
-    return int(told) if told.lstrip(b"-").isdigit() else None

@@ -62,6 +62,14 @@ def told_origin(headers: Headers) -> Position | None:
     return _position(b"/".join((topic, partition, offset)))
 
 
+def told_number(value: bytes | None) -> int | None:
+    """The whole number that a header holds, in decimal digits, as Kafka has them: of 64 bits or
+    hardly more. None where it holds none; another program may have written anything there."""
+    value = value or b""
+    digits = value.removeprefix(b"-")
+    return int(value) if digits.isdigit() and len(digits) <= _DIGITS else None
+
+
 def is_replay_mark(headers: Headers) -> bool:
     """Whether these are the headers of a mark: it has this one alone.
 

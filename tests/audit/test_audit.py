@@ -13,7 +13,7 @@ from consumer.audit.audit import Role
 from consumer.audit.findings import Kind, Reason, Unsaid
 from consumer.contracts.choices import RejectCode, RejectStage
 from consumer.contracts.headers import ERRORS, REPLAY_MARK, SOURCE, without_source
-from consumer.contracts.messages import Headers, RawMessage, TopicPartition
+from consumer.contracts.messages import Headers, Position, RawMessage, TopicPartition
 from consumer.contracts.traces import TraceParent, with_traceparent, without_traceparent
 from tests.support.memory.audited import DEAD, OUT, Log, article, given, letter_of, outcome_of
 
@@ -161,6 +161,38 @@ def test_an_outcome_of_no_input_is_found() -> None:
     assert log.found() == {}
 
 
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (given(12), "the partition ends at offset 12"),
+        (given(10**18), "the partition ends at offset 12"),
+        (given(0, partition=9), "the topic has no such partition"),
+        (given(0, topic="other"), ""),  # of another worker, which shares the output
+    ],
+)
+@pytest.mark.parametrize("role", list(Role))
+def test_an_outcome_of_an_input_that_cannot_be_is_found(
+    source: RawMessage, said: str, role: Role
+) -> None:
+    log = Log.of(inputs())
+    planted = letter_of(source) if role is Role.DEAD_LETTERS else outcome_of(source)[1]
+    # Before all others of its partition: it must not stand for their order.
+    log.outcomes.insert(0, (role, planted))
+    ends = {TopicPartition("news", 0): 12}
+    found = log.audited(ends=ends)
+    assert dict(found.counts) == ({Kind.INVENTED: 1} if said else {})
+    assert [one.said for one in found.kept.get(Kind.INVENTED, ())] == ([said] if said else [])
+    assert not log.audited(ends=ends, tells_beyond=False).counts
+
+
+def test_what_is_gone_is_not_told_by_the_outcome_of_an_input_that_cannot_be() -> None:
+    log = Log.of(inputs())
+    del log.outcomes[9]
+    log.outcomes.insert(0, outcome_of(given(500)))
+    found = log.audited([gap()], ends={TopicPartition("news", 0): 12})
+    assert dict(found.counts) == {Kind.INVENTED: 1, Kind.LOST: 1}
+
+
 def test_a_dead_letter_that_names_two_inputs_is_found() -> None:
     log = Log.of(inputs())
     headers = tuple(
@@ -201,6 +233,27 @@ def test_the_mark_of_a_replay_is_no_outcome() -> None:
     log.outcomes.append((Role.DEAD_LETTERS, mark))
     found = log.audited()
     assert (dict(found.counts), found.unsaid, found.dead_letters.total()) == ({}, [], 1)
+
+
+def test_a_message_among_the_dead_letters_that_names_nothing_is_no_outcome() -> None:
+    """Each version says where a dead letter came from. So this one hides no loss."""
+    log = Log.of(inputs())
+    del log.outcomes[9]
+    for offset in (3, 4):
+        log.outcomes.append((Role.DEAD_LETTERS, given(offset, topic=DEAD)))
+    found = log.audited(most=1)
+    assert (dict(found.counts), found.unsaid, found.unsaid_inputs) == ({Kind.LOST: 1}, [], 0)
+    assert found.dead_letters == {"invalid_json": 1}
+    assert (found.foreign, found.kept_foreign) == (2, [Position(TopicPartition(DEAD, 0), 3)])
+
+
+@pytest.mark.parametrize("told", [b"--5", b"1" * 5_000, b"-", b"\xd9\xa3", b""])
+def test_a_dead_letter_whose_time_is_no_number_is_altered(told: bytes) -> None:
+    log = Log([given(0)])
+    letter = letter_of(log.inputs[0])
+    headers = tuple((n, told if n == f"{ERRORS}timestamp" else v) for n, v in letter.headers)
+    log.outcomes = [(Role.DEAD_LETTERS, letter._replace(headers=headers))]
+    assert log.found() == {Kind.ALTERED: [0]}
 
 
 @pytest.mark.parametrize("timestamp_ms", [0, None, -5])

@@ -71,6 +71,13 @@ def test_a_dead_letter_says_why() -> None:
     assert fate.latency_ms(outcome) is None
 
 
+@pytest.mark.parametrize("attempts", [b"9" * 5_000, b"-3", b"two", None])
+def test_a_count_of_attempts_that_is_none_is_0(attempts: bytes | None) -> None:
+    raw = given(7, b"{", headers=((REPLAY_ATTEMPTS, attempts),))
+    (outcome,) = told(raw, (Role.DEAD_LETTERS, letter_of(raw))).outcomes
+    assert outcome.attempts == 0
+
+
 def test_a_dead_letter_of_an_older_version_names_its_input_in_its_reasons() -> None:
     raw = given(7, b"{")
     letter = letter_of(raw)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from consumer.audit.audit import Role
 from consumer.audit.findings import Findings, Kind, Reason, Unsaid
 from consumer.audit.ranges import parts
 from consumer.contracts.messages import TopicPartition
-from tests.support.memory.audited import OUT, Log, given
+from tests.support.memory.audited import DEAD, OUT, Log, given, outcome_of
 
 
 def test_the_parts_of_an_audit_find_what_the_whole_finds() -> None:
@@ -32,6 +33,19 @@ def test_what_cannot_be_said_is_told_once() -> None:
     for part in parts(log.ranges(), 1):
         added.add_all(log.audited([gap], part=part))
     assert added.unsaid == [gap]
+
+
+def test_what_is_of_no_single_input_is_counted_once() -> None:
+    log = Log.of([given(n) for n in range(4)])
+    log.outcomes.append((Role.DEAD_LETTERS, given(0, topic=DEAD)))
+    log.outcomes.append(outcome_of(given(500)))
+    ends = {TopicPartition("news", 0): 4}
+    whole = log.audited(ends=ends)
+    assert (whole.foreign, dict(whole.counts)) == (1, {Kind.INVENTED: 1})
+    added = Findings(20)
+    for number, part in enumerate(parts(log.ranges(), 1)):
+        added.add_all(log.audited(part=part, ends=ends, tells_beyond=number == 0))
+    assert added == whole
 
 
 def test_no_more_are_kept_than_were_asked_for() -> None:

@@ -93,17 +93,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="findings of each kind that are listed; all are counted [default: 20]",
     )
-    parser.add_argument(
+    unsaid = parser.add_mutually_exclusive_group()
+    unsaid.add_argument(
         "--strict",
         action="store_true",
-        help="exit with 1 also where something cannot be said, since it is gone for example",
+        help="exit with 1 also where anything cannot be said, since it is gone for example",
+    )
+    unsaid.add_argument(
+        "--allow-unsaid",
+        action="store_true",
+        help="exit with 0 also where inputs have no outcome and may have had one in what is gone "
+        "or cannot be told, as in a compacted output, or one whose retention is shorter",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     add_settings_arguments(parser, SETTINGS)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Audit; 0 when every input has its outcome, 1 when not.
+    """Audit; 0 when every input has its outcome, 1 when not, or when that cannot be said of some.
 
     Raises:
         SettingsError: a setting is wrong, or a point is not there.
@@ -126,7 +133,9 @@ def run(arguments: argparse.Namespace) -> int:
     if settings.delivery is Delivery.AT_LEAST_ONCE:
         allowed = frozenset({Kind.DOUBLED})
     is_good = not found.wrong([kind for kind in Kind if kind not in allowed])
-    if arguments.strict and (found.unsaid or found.unsaid_inputs):
+    if found.unsaid_inputs and not arguments.allow_unsaid:
+        is_good = False
+    if found.unsaid and arguments.strict:
         is_good = False
     if arguments.json:
         say_json(as_json(found, plan.inputs, is_good, time.monotonic() - began))
@@ -147,8 +156,9 @@ def audited(plan: Plan, settings: Settings, reader: Reader, most: int, move: Mov
     """
     found = Findings(most, unsaid=list(plan.gone_inputs))
     done = 0
-    for part in parts(plan.inputs, MOST_INPUTS):
-        found.add_all(_part(part, plan, settings, reader, most, _after(done, move)))
+    for number, part in enumerate(parts(plan.inputs, MOST_INPUTS)):
+        is_first = number == 0
+        found.add_all(_part(part, is_first, plan, settings, reader, most, _after(done, move)))
         done += size_of(part) + size_of(plan.outcomes)
     return found
 
@@ -158,7 +168,13 @@ def _part_count(plan: Plan) -> int:
 
 
 def _part(
-    part: Ranges, plan: Plan, settings: Settings, reader: Reader, most: int, move: Move
+    part: Ranges,
+    is_first: bool,
+    plan: Plan,
+    settings: Settings,
+    reader: Reader,
+    most: int,
+    move: Move,
 ) -> Findings:
     # Imported here, as the client library is.
     from consumer.loading import comparison_from
@@ -170,6 +186,8 @@ def _part(
             exactly_once=settings.delivery is Delivery.EXACTLY_ONCE,
             compacted=plan.compacted,
             most=most,
+            ends=plan.ends,
+            tells_beyond=is_first,
         )
         for taken in reader.read(part):
             for raw, _ in taken.messages:

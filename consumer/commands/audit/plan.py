@@ -29,6 +29,8 @@ class Plan:
         gone_inputs: what is gone of the inputs, or was never committed, before anything is read.
         gone_outcomes: what is gone of the outcomes.
         compacted: input topics that keep the newest message of a key only.
+        ends: where each partition of the input ends, asked for after the ends of the outcomes:
+            what an outcome is of was there before it.
     """
 
     inputs: Mapping[TopicPartition, Range]
@@ -37,6 +39,7 @@ class Plan:
     gone_inputs: Sequence[Unsaid]
     gone_outcomes: Sequence[Unsaid]
     compacted: frozenset[str]
+    ends: Mapping[TopicPartition, int]
 
 
 def plan_of(
@@ -82,7 +85,9 @@ def plan_of(
     ]
     outcomes, gone_outcomes = _outcomes(broker, settings, outcomes_from)
     roles = {settings.output_topic: Role.OUTPUT, settings.dead_letter_topic: Role.DEAD_LETTERS}
-    return Plan(ranges, outcomes, roles, gone, gone_outcomes, compacted)
+    # Partitions and topics of a pattern may have come meanwhile, and outcomes of theirs.
+    inputs = _partitions(broker.topics(settings.input_topics, "input_topics"))
+    return Plan(ranges, outcomes, roles, gone, gone_outcomes, compacted, broker.ends(inputs))
 
 
 def _outcomes(

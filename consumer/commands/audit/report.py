@@ -53,6 +53,10 @@ def as_json(
                 for one in found.unsaid
             ],
         },
+        "foreign": {
+            "count": found.foreign,
+            "first": [_position(one) for one in found.kept_foreign],
+        },
         "audited": [_stretch(one, *ranges[one]) for one in sorted(ranges)],
         "seconds": round(seconds, 3),
     }
@@ -66,11 +70,11 @@ def as_text(
     Args:
         allowed: kinds that the delivery mode allows.
     """
-    partitions = len(ranges)
+    letters = found.dead_letters.total()
     yield (
-        f"{found.inputs:,} inputs of {partitions} partition{'' if partitions == 1 else 's'}: "
-        f"{found.enriched:,} enriched, {found.tombstones:,} tombstones, "
-        f"{found.dead_letters.total():,} dead letters{_codes(found)}"
+        f"{_counted(found.inputs, 'input')} of {_counted(len(ranges), 'partition')}: "
+        f"{found.enriched:,} enriched, {_counted(found.tombstones, 'tombstone')}, "
+        f"{_counted(letters, 'dead letter')}{_codes(found)}"
     )
     yield ", ".join(f"{found.counts[kind]:,} {_SAID[kind]}" for kind in Kind)
     for kind in Kind:
@@ -87,26 +91,42 @@ def as_text(
         why = _WHY[gap.reason]
         yield f"cannot be said: {topic}[{partition}]: offsets {start} to {end - 1} {why}"
     if found.unsaid_inputs:
+        count = _counted(found.unsaid_inputs, "input")
+        theirs = "its own" if found.unsaid_inputs == 1 else "theirs"
+        yield f"cannot be said: whether {count} without an outcome had {theirs} there"
+    if found.foreign:
+        names = "is no outcome: it names" if found.foreign == 1 else "are no outcomes: they name"
+        first = "".join(f", the first at {_place(one)}" for one in found.kept_foreign[:1])
         yield (
-            f"cannot be said: whether {found.unsaid_inputs:,} inputs without an outcome had theirs "
-            "there"
+            f"{_counted(found.foreign, 'message')} among the dead letters {names} no input and no "
+            f"origin, so another writer's{first}"
         )
 
 
 def verdict(found: Findings, allowed: frozenset[Kind]) -> str:
     """The last line."""
     wrong = [kind for kind in Kind if found.counts[kind] and kind not in allowed]
+    unsaid = ""
+    if found.unsaid_inputs:
+        share = f"{found.unsaid_inputs:,} of {_counted(found.inputs, 'input')}"
+        had = "it had" if found.unsaid_inputs == 1 else "they had"
+        unsaid = f"of {share} nobody can say whether {had} an outcome"
     if wrong:
-        return "not every input has exactly one outcome, in order, with its own bytes"
+        said = "not every input has exactly one outcome, in order, with its own bytes"
+        return f"{said}; {unsaid}" if unsaid else said
     if not found.inputs:
         return "there was no input to audit"
     least = "at least one outcome" if allowed else "exactly one outcome"
     said = f"has {least}, in order, with its own bytes beside what is added"
-    return (
-        f"every input of which anything can be said {said}"
-        if found.unsaid
-        else (f"every input {said}")
-    )
+    if unsaid:
+        all_are = found.unsaid_inputs == found.inputs
+        return unsaid if all_are else f"{unsaid}; every other input {said}"
+    which = " of which anything can be said" if found.unsaid else ""
+    return f"every input{which} {said}"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _codes(found: Findings) -> str:

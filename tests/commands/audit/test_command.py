@@ -20,7 +20,7 @@ from consumer.contracts.messages import RawMessage, TopicPartition
 from consumer.kafka.tools import places
 from consumer.kafka.tools import ranges as reading
 from consumer.kafka.tools.ranges import Taken
-from tests.support.memory.audited import DEAD, OUT, Log, given
+from tests.support.memory.audited import DEAD, OUT, Log, given, outcome_of
 
 
 class Closed:
@@ -58,6 +58,7 @@ def audit(monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[by
 
     def run(log: Log, *arguments: str, gone: Sequence[Unsaid] = ()) -> tuple[int, str]:
         ends = log.ranges()
+        lengths = {one: end for one, (_, end) in ends.items()}
         outcomes: dict[TopicPartition, Range] = {}
         placed: list[tuple[Role, RawMessage]] = []
         for role, raw in log.outcomes:
@@ -67,7 +68,7 @@ def audit(monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[by
             outcomes[where] = Range(0, end + 1)
         log.outcomes = placed
         roles = {OUT: Role.OUTPUT, DEAD: Role.DEAD_LETTERS}
-        plan = Plan(ends, outcomes, roles, gone, [], frozenset())
+        plan = Plan(ends, outcomes, roles, gone, [], frozenset(), lengths)
         LogReader.log, LogReader.reads = log, []
         monkeypatch.setattr(command, "plan_of", lambda *_: plan)
         monkeypatch.setattr(places, "Places", Closed)
@@ -111,11 +112,15 @@ def test_more_inputs_than_are_held_at_once_are_audited_in_parts(
     monkeypatch.setattr(command, "MOST_INPUTS", 7)
     log = log_of()
     log.outcomes.append(log.outcomes[3])
+    log.outcomes.append(outcome_of(given(500)))
+    log.outcomes.append((Role.DEAD_LETTERS, given(0, topic=DEAD)))
     del log.outcomes[15]
     code, said = audit(log, "--json")
     found = json.loads(said)
     assert (code, found["inputs"]) == (1, 20)
     assert [found[kind]["count"] for kind in ("lost", "doubled", "reordered")] == [1, 1, 0]
+    # What is of no single part is told once.
+    assert (found["invented"]["count"], found["foreign"]["count"]) == (1, 1)
     # Each part of the inputs, and all outcomes with each.
     assert len(LogReader.reads) == 6
 
@@ -126,6 +131,41 @@ def test_what_cannot_be_said_is_a_fault_only_under_strict(audit: Any) -> None:
     code, said = audit(log_of(), "--strict", gone=gone)
     assert (code, "cannot be said: news[0]: offsets 0 to 3 are gone" in said) == (1, True)
     assert audit(log_of(), "--strict")[0] == 0
+
+
+@pytest.mark.parametrize("is_all", [False, True])
+def test_inputs_that_nobody_can_judge_are_no_good_end(audit: Any, is_all: bool) -> None:
+    log = log_of()
+    last, unnamed = log.outcomes[-1]
+    # Any that is not there may be this one.
+    kept = [] if is_all else log.outcomes[3:-1]
+    log.outcomes = [*kept, (last, unnamed._replace(headers=()))]
+    missing = 20 if is_all else 4
+    code, said = audit(log, "--json")
+    found = json.loads(said)
+    assert (code, found["good"], found["cannot_be_said"]["inputs"]) == (1, False, missing)
+    code, said = audit(log)
+    last_line = f"of {missing} of 20 inputs nobody can say whether they had an outcome"
+    if not is_all:
+        last_line += "; every other input has exactly one outcome, in order, with its own bytes "
+        last_line += "beside what is added"
+    assert (code, said.splitlines()[-1]) == (1, last_line)
+    # Asked for by name, and told all the same.
+    assert audit(log, "--allow-unsaid") == (0, said)
+    assert json.loads(audit(log, "--allow-unsaid", "--json")[1])["good"] is True
+
+
+def test_what_may_not_be_said_does_not_allow_what_is_wrong(audit: Any) -> None:
+    log = log_of()
+    role, unnamed = log.outcomes[3]
+    log.outcomes[3] = role, unnamed._replace(headers=())
+    log.outcomes.append(log.outcomes[5])
+    code, said = audit(log, "--allow-unsaid")
+    assert (code, said.splitlines()[-1]) == (
+        1,
+        "not every input has exactly one outcome, in order, with its own bytes; "
+        "of 1 of 20 inputs nobody can say whether it had an outcome",
+    )
 
 
 def test_no_input_is_no_fault(audit: Any) -> None:
@@ -160,6 +200,7 @@ def test_the_bar_is_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
         (["--output-topic", "a b"], "--output-topic"),
         (["--until"], "expected one argument"),
         (["--strickt"], "did you mean --strict?"),
+        (["--strict", "--allow-unsaid"], "not allowed with argument"),
     ],
 )
 def test_wrong_arguments_end_with_2(

@@ -74,7 +74,14 @@ def test_by_default_all_that_the_group_has_committed() -> None:
     assert found.roles == {OUT.topic: Role.OUTPUT, DEAD.topic: Role.DEAD_LETTERS}
     assert (found.gone_inputs, found.gone_outcomes) == ([], [])
     # What is committed has its outcomes in the log by then, and not the other way round.
-    assert broker.asked == ["ends of articles", "committed", "ends of articles-tagged"]
+    # And what an outcome is of was in the input before it.
+    assert broker.asked == [
+        "ends of articles",
+        "committed",
+        "ends of articles-tagged",
+        "ends of articles",
+    ]
+    assert found.ends == {A0: 100, A1: 50}
 
 
 @pytest.mark.parametrize(

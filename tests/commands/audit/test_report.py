@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import orjson
 
+from consumer.audit.audit import Role
 from consumer.audit.findings import Findings, Kind, Reason, Unsaid
 from consumer.audit.ranges import Range
 from consumer.commands.audit.report import as_json, as_text, verdict
 from consumer.contracts.messages import TopicPartition
-from tests.support.memory.audited import OUT, Log, given
+from tests.support.memory.audited import DEAD, OUT, Log, given
 
 NONE: frozenset[Kind] = frozenset()
 RANGES = {TopicPartition("news", 0): Range(0, 9)}
@@ -19,6 +20,7 @@ def faulty() -> Findings:
     log = Log.of([given(n, b"{" if n == 2 else None if n == 3 else b"") for n in range(9)])
     log.outcomes.append(log.outcomes[6])
     del log.outcomes[4]
+    log.outcomes.append((Role.DEAD_LETTERS, given(7, topic=DEAD)))
     found = log.audited()
     found.unsaid.append(Unsaid(Reason.REMOVED, TopicPartition(OUT, 1), 0, 5))
     found.unsaid_inputs = 2
@@ -27,12 +29,14 @@ def faulty() -> Findings:
 
 def test_a_person_reads_what_is_wrong_and_where() -> None:
     assert list(as_text(faulty(), RANGES, NONE)) == [
-        "9 inputs of 1 partition: 6 enriched, 1 tombstones, 1 dead letters (invalid_json 1)",
+        "9 inputs of 1 partition: 6 enriched, 1 tombstone, 1 dead letter (invalid_json 1)",
         "1 lost, 1 doubled, 0 out of order, 0 altered, 0 of no input",
         "lost: news[0]@4: it has no outcome",
         "doubled: news[0]@6, in out[0]@6: outcome number 2 of the same input",
         "cannot be said: out[1]: offsets 0 to 4 are gone, by retention or DeleteRecords",
         "cannot be said: whether 2 inputs without an outcome had theirs there",
+        "1 message among the dead letters is no outcome: it names no input and no origin, so "
+        "another writer's, the first at dead[0]@7",
     ]
     assert verdict(faulty(), NONE).startswith("not every input has exactly one outcome")
 
@@ -57,6 +61,10 @@ def test_a_program_reads_the_same() -> None:
     assert shown["cannot_be_said"] == {
         "inputs": 2,
         "because": [{"reason": "removed", "topic": "out", "partition": 1, "start": 0, "end": 5}],
+    }
+    assert shown["foreign"] == {
+        "count": 1,
+        "first": [{"topic": DEAD, "partition": 0, "offset": 7}],
     }
     assert shown["audited"] == [{"topic": "news", "partition": 0, "start": 0, "end": 9}]
     assert shown["seconds"] == 1.235

@@ -52,11 +52,27 @@ def violations(settings: Mapping[str, Any], *arguments: str) -> list[str]:
         )
     if not done.stdout:
         return [f"audit: ended with {done.returncode}: {done.stderr.strip()}"]
-    found = json.loads(done.stdout)
-    if done.returncode == 0:
-        return [] if found["inputs"] else ["audit: it has found no inputs"]
-    return [
+    return told(done.returncode, json.loads(done.stdout))
+
+
+def told(code: int, found: Mapping[str, Any]) -> list[str]:
+    """What is wrong by the audit's exit code and by what `--json` says.
+
+    Nothing is ever gone from the topics of a run, and nobody else writes to them.
+    """
+    unsaid, foreign = found["cannot_be_said"]["inputs"], found["foreign"]
+    lines = []
+    if not found["inputs"]:
+        lines.append("audit: it has found no inputs")
+    if unsaid:
+        lines.append(f"audit: of {unsaid} inputs it cannot say whether they had an outcome")
+    if foreign["count"]:
+        lines.append(f"audit: {foreign['count']} foreign, the first {foreign['first'][:1]}")
+    if code == 0:
+        return lines  # doubled may be allowed
+    lines += [
         f"audit: {found[kind]['count']} {kind}, the first {found[kind]['first'][:1]}"
         for kind in _KINDS
         if found[kind]["count"]
     ]
+    return lines or [f"audit: ended with {code}, and says nothing of why"]

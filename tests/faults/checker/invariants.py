@@ -104,6 +104,7 @@ def check(evidence: Evidence) -> Verdict:
     ]
     found |= {
         # Nothing is ever gone from these topics, and all that is in them names its input.
+        "foreign": [f"{_named(one.topic_partition)}@{one.offset}" for one in audited.kept_foreign],
         "cannot be said": [f"{one.reason} in {_named(one.partition)}" for one in audited.unsaid],
         "committed too far": list(_committed_too_far(evidence)),
         "wrong outcome": list(_wrong(evidence)),

@@ -164,7 +164,7 @@ def test_a_good_run_passes(shape: Shape, seed: int) -> None:
         (lambda good: _with(good, POISON, headers=inputs.record(POISON).headers), "that tells"),
         (
             lambda good: _with(good, POISON, headers=inputs.record(POISON).headers),
-            "cannot be said: unnamed",
+            "foreign: dl[4]@",
         ),
         (
             lambda good: _with(good, 17, headers=inputs.record(17).headers),

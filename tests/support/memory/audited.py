@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from consumer.audit.audit import Audit, Role
@@ -110,13 +110,20 @@ class Log:
         return {kind: [one.input.offset for one in many] for kind, many in found.items()}
 
     def audited(
-        self, gaps: Iterable[Unsaid] = (), most: int = 20, part: Ranges | None = None
+        self,
+        gaps: Iterable[Unsaid] = (),
+        most: int = 20,
+        part: Ranges | None = None,
+        ends: Mapping[TopicPartition, int] | None = None,
+        tells_beyond: bool = True,
     ) -> Findings:
         """What an audit finds.
 
         Args:
             gaps: at the beginning of their partitions.
             part: of the inputs; None takes all.
+            ends: of the partitions of inputs.
+            tells_beyond: whether outcomes of inputs beyond them are told of.
         """
         about = self.ranges() if part is None else part
         audit = Audit(
@@ -125,6 +132,8 @@ class Log:
             exactly_once=self.exactly_once,
             compacted=self.compacted,
             most=most,
+            ends=ends,
+            tells_beyond=tells_beyond,
         )
         for raw in self.inputs:
             if contain(about, raw.position):
