@@ -27,15 +27,13 @@ from consumer.contracts.messages import Outcome
 from consumer.contracts.ports import Codec, Shadow, Tagger
 from consumer.contracts.runs import RunProgress
 from consumer.contracts.traces import Tracer
-from consumer.kafka.client_check import check_clients
 from consumer.kafka.internal_topics import InternalTopics
 from consumer.kafka.sink.sink import make_sink
 from consumer.kafka.source.source import KafkaSource
 from consumer.loading import keeping_answers, refined, taggers_from, worker_codec_from
-from consumer.settings.flags import flag_name
-from consumer.settings.run_bounds import time_ms
 from consumer.settings.schema import Settings
 from consumer.shadow.loading import ShadowLoading
+from consumer.start_check import check_start
 from consumer.telemetry.endpoint import AdminPort, Endpoint
 from consumer.telemetry.health import Health
 from consumer.telemetry.logs import adopt_library_loggers
@@ -84,7 +82,6 @@ def serve(
         does not take it for done.
     """
     settings = settings.for_run()
-    check_run(settings)
     stopped = STOPPED if settings.is_bounded else 0
     started = time.monotonic()
     worker: Worker | None = None
@@ -102,9 +99,7 @@ def serve(
     try:
         if admin.port is not None:  # else a supervisor has said it, for all of its workers
             log.info("starting", version=__version__, admin_port=admin.port, **shown(settings))
-        # A wrong property must not be found after the model, which takes long.
-        check_clients(settings)
-        codec = worker_codec_from(settings)
+        codec = check_start(settings, os.environ)
         tracing = tracing_from(settings, os.environ, metrics)
         # Beside the model, since neither knows how long the other takes. Nobody waits for it: what
         # it finds may be over by then, and where it is not, the worker says it again.
@@ -176,23 +171,6 @@ def serve(
         if tracing is not None:
             tracing.close()
         admin.close()
-
-
-def check_run(settings: Settings) -> None:
-    """A time that is to come has no offset yet, so that the end could not be fixed.
-
-    Raises:
-        SettingsError: the bounded run ends or begins at such a time.
-    """
-    for name in ("run_from", "run_until"):
-        given = getattr(settings, name)
-        at_ms = time_ms(given)
-        if at_ms is not None and at_ms > time.time() * 1000:
-            raise SettingsError(
-                flag_name(name),
-                f"{given} is to come",
-                "a bounded run reads what is there when it begins; write a time that is past",
-            )
 
 
 def _look_at_brokers(settings: Settings) -> None:

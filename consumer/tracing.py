@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import structlog
 
-from consumer.contracts.choices import Switch
+from consumer.contracts.choices import SpanFate, Switch
 from consumer.contracts.errors import SettingsError
 from consumer.settings.schema import Settings
 from consumer.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
+    from consumer.telemetry.traces.sampling import Sampling
     from consumer.telemetry.traces.tracing import Tracing
 
 #: The standard's variables that say how spans are sent, the special one first.
@@ -33,13 +34,43 @@ def tracing_from(
     """
     if settings.traces is Switch.OFF:
         return None
+    turned_off = _turned_off(environ)
+    if turned_off:
+        log.info(f"no traces: {turned_off}")
+        return None
+    tracing, sampling = _made(settings, environ, metrics.spans)
+    log.info("tracing", share=sampling.share, follows_parent=sampling.follows_parent)
+    return tracing
+
+
+def check_tracing(settings: Settings, environ: Mapping[str, str]) -> None:
+    """Make what `tracing_from` would make, without a word, and let it go.
+
+    Raises:
+        SettingsError: as `tracing_from`.
+    """
+    if settings.traces is Switch.ON and not _turned_off(environ):
+        tracing, _ = _made(settings, environ, _uncounted)
+        tracing.close()
+
+
+def _uncounted(_: SpanFate, __: int) -> None:
+    """Nothing is sent."""
+
+
+def _turned_off(environ: Mapping[str, str]) -> str:
+    """Which variable of the standard turns tracing off; empty where none does."""
     if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
-        log.info("no traces: OTEL_SDK_DISABLED is true")
-        return None
+        return "OTEL_SDK_DISABLED is true"
+    if environ.get("OTEL_TRACES_EXPORTER", "").strip().lower() == "none":
+        return "OTEL_TRACES_EXPORTER is none"
+    return ""
+
+
+def _made(
+    settings: Settings, environ: Mapping[str, str], count: Callable[[SpanFate, int], None]
+) -> tuple[Tracing, Sampling]:
     exporter = environ.get("OTEL_TRACES_EXPORTER", "").strip().lower()
-    if exporter == "none":
-        log.info("no traces: OTEL_TRACES_EXPORTER is none")
-        return None
     if exporter not in ("", "otlp"):
         raise SettingsError(
             "OTEL_TRACES_EXPORTER", f'"{exporter}" is no exporter that is here', "use otlp or none"
@@ -65,7 +96,6 @@ def tracing_from(
         group=settings.group_id,
         endpoint=settings.traces_endpoint,
         environ=environ,
-        count=metrics.spans,
+        count=count,
     )
-    log.info("tracing", share=sampling.share, follows_parent=sampling.follows_parent)
-    return tracing
+    return tracing, sampling

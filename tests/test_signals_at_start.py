@@ -37,13 +37,13 @@ CHECKS_FOR_EVER = """
     from consumer import cli
     from consumer import app
 
-    def check(settings):
+    def check(settings, environ):
         print("checking", file=sys.stderr, flush=True)
         mutex = ctypes.create_string_buffer(64)
         for _ in range(2):
             ctypes.CDLL(None).pthread_mutex_lock(mutex)
 
-    app.check_clients = check
+    app.check_start = check
     sys.exit(cli.main())
 """
 

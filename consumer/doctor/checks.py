@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from consumer.doctor import brokers
 from consumer.doctor.access import ACCESS_CHECKS
+from consumer.doctor.admin import ADMIN_CHECKS
 from consumer.doctor.facts import Facts
 from consumer.doctor.finding import Finding, grey
 from consumer.doctor.model import MODEL_CHECKS
@@ -35,6 +36,7 @@ KAFKA_ROOMS: tuple[tuple[str, tuple[tuple[str, Check], ...]], ...] = (
 
 #: What is beside Kafka.
 REGISTRY_ROOMS = (("registry", REGISTRY_CHECKS),)
+ADMIN_ROOMS = (("admin port", ADMIN_CHECKS),)
 
 #: What needs the model, and what needs the sample.
 MODEL_ROOMS = (("model", MODEL_CHECKS),)

@@ -90,6 +90,7 @@ class Facts:
         workers: how many are planned; None where nobody said.
         cluster: what was found of Kafka.
         registry: None where messages need no schema registry.
+        admin_port_problem: that the port is in use; empty where it is free.
         model: None before it was looked at.
         sample: None where none was asked for.
     """
@@ -98,5 +99,6 @@ class Facts:
     cluster: Cluster
     workers: int | None = None
     registry: RegistryFacts | None = None
+    admin_port_problem: str = ""
     model: ModelFacts | Unknown | None = None
     sample: SampleFacts | None = None

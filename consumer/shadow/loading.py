@@ -60,18 +60,20 @@ class ShadowLoading:
             raise _refused(self._settings, str(failure)) from failure
         if isinstance(answer, Refused):
             raise _refused(self._settings, answer.message)
-        log.info(
-            "shadow model loaded",
-            model=answer.name,
-            revision=answer.revision,
-            dtype=answer.dtype,
-            share=self._settings.shadow_share,
-            seconds=round(time.monotonic() - self._began, 1),
-        )
         return answer
 
     def shadow(self, observer: ShadowObserver) -> Shadow:
         """What compares with the model, once it is loaded."""
+        loaded = self._answer.result()
+        assert not isinstance(loaded, Refused)  # `model` has said so
+        log.info(
+            "shadow model loaded",
+            model=loaded.name,
+            revision=loaded.revision,
+            dtype=loaded.dtype,
+            share=self._settings.shadow_share,
+            seconds=round(time.monotonic() - self._began, 1),
+        )
         return Shadow(
             self._child,
             Sample(self._settings.shadow_share),

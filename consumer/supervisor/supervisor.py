@@ -13,12 +13,11 @@ from multiprocessing.connection import Connection, wait
 import structlog
 
 from consumer import __version__
-from consumer.app import STOPPED, check_run, shown
+from consumer.app import STOPPED, shown
 from consumer.contracts.errors import NerstreamError
 from consumer.contracts.runs import RunProgress
-from consumer.kafka.client_check import check_clients
-from consumer.loading import worker_codec_from
 from consumer.settings.schema import Settings
+from consumer.start_check import check_start
 from consumer.supervisor.board import Board, Link
 from consumer.supervisor.crew import Act, Crew
 from consumer.supervisor.ground import ground_of
@@ -72,7 +71,6 @@ def run_workers(
             start, a worker ends too often, or one does not drain.
     """
     settings = settings.for_run()
-    check_run(settings)
     adopt_orphans()
     supervisor = Supervisor(settings, signals, load, show)
     try:
@@ -120,8 +118,7 @@ class Supervisor:
         self._admin.start()
         log.info("starting", version=__version__, admin_port=self._admin.port, **shown(settings))
         # What is wrong with the settings is told here, once, and before anything is loaded.
-        check_clients(settings)
-        worker_codec_from(settings)
+        check_start(settings, os.environ)
         self._template = Template(settings, self._load)
         self._template.look(settings.device)
         while self._crew is None or not self._crew.is_over:

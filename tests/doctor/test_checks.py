@@ -8,7 +8,17 @@ from dataclasses import replace
 import pytest
 
 from consumer.contracts.cluster import Arrivals, Broker, Clock, Cluster, Group, Listener, Unknown
-from consumer.doctor import access, brokers, checks, model, registry, sample, timeouts, topics
+from consumer.doctor import (
+    access,
+    admin,
+    brokers,
+    checks,
+    model,
+    registry,
+    sample,
+    timeouts,
+    topics,
+)
 from consumer.doctor.facts import Facts, ModelFacts, RegistryFacts, SampleFacts
 from consumer.doctor.finding import Finding, Status
 from tests.support.memory import cluster_facts as sound
@@ -17,6 +27,7 @@ from tests.support.memory.cluster_facts import DAY_MS, NOW_MS, cluster, facts, t
 ALL = (
     *checks.KAFKA_ROOMS,
     *checks.REGISTRY_ROOMS,
+    *checks.ADMIN_ROOMS,
     *checks.MODEL_ROOMS,
     *checks.SAMPLE_ROOMS,
 )
@@ -29,8 +40,8 @@ def test_a_sound_cluster_is_green_all_over() -> None:
     found = list(checks.judge(ALL, SOUND))
     assert {finding.status for _, _, finding in found} == {Status.GREEN}
     assert all(finding.text and not finding.remedy for _, _, finding in found)
-    # Each check but that of languages, which are not known here.
-    assert len(found) == sum(len(room) for _, room in ALL) - 1
+    # Each check but that of languages, which are not known here, and that of a port in use.
+    assert len(found) == sum(len(room) for _, room in ALL) - 2
 
 
 def test_without_brokers_one_line_says_so() -> None:
@@ -67,6 +78,12 @@ SPOILT: dict[
         ),
         RED,
         ("kafak:9092: does not resolve", "bootstrap_servers"),
+    ),
+    "an admin port that is in use": (
+        admin.port,
+        lambda: facts(admin_port_problem="port 9464 on 127.0.0.1 is already in use"),
+        YELLOW,
+        ("port 9464 on 127.0.0.1", "this worker, which runs already", "another admin_port"),
     ),
     "a certificate that has ended": (
         access.certificate,

@@ -71,21 +71,26 @@ def run(arguments: argparse.Namespace) -> int:
     # Imported here, so that `--help` and a wrong setting do not wait for the client library.
     from consumer.commands.doctor.registry_look import look_at_registry
     from consumer.doctor.checks import (
+        ADMIN_ROOMS,
         KAFKA_ROOMS,
         MODEL_ROOMS,
         REGISTRY_ROOMS,
         SAMPLE_ROOMS,
         judge,
     )
-    from consumer.kafka.client_check import check_clients
+    from consumer.start_check import check_start
+    from consumer.telemetry.admin.configured import check_admin
 
-    check_clients(settings)
+    # What `run` refuses of the settings, by the pieces that it refuses it with.
+    port_problem = check_admin(settings)
+    check_start(settings, os.environ)
     report = Report(as_json=arguments.json)
     with report.working("asking the brokers and what else a worker asks"):
         planned = planned_workers(arguments.planned_workers, settings)
         facts, articles = _look_at_kafka(settings, arguments.sample, planned)
-        facts = replace(facts, registry=look_at_registry(settings))
-    report.show(judge((*KAFKA_ROOMS, *REGISTRY_ROOMS), facts))
+        registry = look_at_registry(settings)
+    facts = replace(facts, registry=registry, admin_port_problem=port_problem)
+    report.show(judge((*KAFKA_ROOMS, *REGISTRY_ROOMS, *ADMIN_ROOMS), facts))
     if arguments.no_model:
         facts = replace(facts, model=Unknown("not looked at, since --no-model was given"))
     else:
@@ -117,9 +122,10 @@ def _look_at_kafka(
 
 
 def _look_at_model(facts: Facts, articles: list[Article]) -> Facts:
-    from consumer.commands.doctor.model_look import look_at_model
+    from consumer.commands.doctor.model_look import look_at_model, look_at_shadow
 
     model, tokens = look_at_model(facts.settings, articles)
+    look_at_shadow(facts.settings)
     sample = facts.sample
     if sample is not None:
         sample = replace(sample, tokens=tokens)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import time
@@ -23,9 +24,10 @@ from consumer.contracts.messages import (
 )
 from consumer.contracts.ports import Tagger
 from consumer.doctor.facts import ModelFacts
-from consumer.loading import checksums_of, taggers_from
+from consumer.loading import checksums_of, refined, taggers_from
 from consumer.pipeline.batching import BatchBuilder
 from consumer.settings.schema import Settings
+from consumer.shadow.loading import ShadowLoading
 
 #: Seconds of measuring, after the first batch; where one batch takes longer, one is all.
 MEASURE_S = 3.0
@@ -49,13 +51,14 @@ def look_at_model(
         What was found, and the tokens of each of these articles.
 
     Raises:
-        SettingsError: `window_tokens` leaves no room for text.
+        SettingsError: `window_tokens` leaves no room for text, or the settings name a type that no
+            model answers with.
     """
     began = time.monotonic()
     choices = _Choices()
     try:
         with choices:
-            tagger = taggers_from(settings)
+            tagger = refined(taggers_from(settings), settings)
         checksums = checksums_of(settings)
         load_s = time.monotonic() - began
         measured_on = f"{len(articles):,} articles of the sample"
@@ -87,6 +90,18 @@ def look_at_model(
         ),
         tokens,
     )
+
+
+def look_at_shadow(settings: Settings) -> None:
+    """Load the second model as the worker does, where the settings name one. Blocks.
+
+    Raises:
+        SettingsError: it cannot be loaded.
+    """
+    if not settings.shadow_model:
+        return
+    with contextlib.closing(ShadowLoading(settings)) as loading:
+        loading.model()
 
 
 def stand_ins(language: str = "") -> list[Article]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Callable, Mapping
 from ipaddress import ip_address
@@ -32,12 +33,48 @@ def admin_from(
     Raises:
         SettingsError: the address cannot be listened on, or a file cannot be used.
     """
+    server = _made(settings, registry, health, pages)
+    warning = exposure(
+        settings.admin_host,
+        has_tls=bool(settings.admin_tls_cert),
+        has_credentials=bool(settings.admin_credentials_file),
+    )
+    if warning is not None:
+        log.warning(warning)
+    return server
+
+
+def check_admin(settings: Settings) -> str:
+    """Make what `admin_from` would make, without a word, and let it go.
+
+    Returns:
+        What is wrong with a port that is in use, as it is where a worker runs already; empty where
+        it is free.
+
+    Raises:
+        SettingsError: as `admin_from`, but for a port that is in use.
+    """
+    try:
+        _made(settings, CollectorRegistry(), lambda: Health(alive=True, ready=False), None).close()
+    except SettingsError as error:
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EADDRINUSE:
+            return error.problem
+        raise
+    return ""
+
+
+def _made(
+    settings: Settings,
+    registry: CollectorRegistry,
+    health: Callable[[], Health],
+    pages: Mapping[str, Page] | None,
+) -> AdminServer:
     certificate, key = settings.admin_tls_cert, settings.admin_tls_key
     if bool(certificate) != bool(key):
         missing = "admin_tls_key" if certificate else "admin_tls_cert"
         raise SettingsError(missing, "is not given", "TLS needs the certificate and its key")
     credentials = settings.admin_credentials_file
-    server = AdminServer(
+    return AdminServer(
         settings.admin_host,
         settings.admin_port,
         registry,
@@ -46,12 +83,6 @@ def admin_from(
         tls=(Path(certificate), Path(key)) if certificate else None,
         credentials=Path(credentials) if credentials else None,
     )
-    warning = exposure(
-        settings.admin_host, has_tls=bool(certificate), has_credentials=bool(credentials)
-    )
-    if warning is not None:
-        log.warning(warning)
-    return server
 
 
 def exposure(host: str, *, has_tls: bool, has_credentials: bool) -> str | None:

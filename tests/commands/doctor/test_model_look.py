@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from consumer.commands.doctor import model_look
-from consumer.commands.doctor.model_look import look_at_model, stand_ins
+from consumer.commands.doctor.model_look import look_at_model, look_at_shadow, stand_ins
+from consumer.contracts.errors import SettingsError
 from consumer.settings.schema import Settings
 from tests.support.models.tiny_models import save_tiny_model
 
@@ -45,6 +46,18 @@ def test_articles_of_the_input_are_measured(tiny: Path) -> None:
 def test_a_model_that_is_not_there_is_a_finding(tmp_path: Path) -> None:
     facts, _ = look_at_model(Settings(model=str(tmp_path / "none")), [])
     assert "no such folder" in facts.problem
+
+
+def test_a_type_that_the_model_does_not_know_is_refused_as_by_run(tiny: Path) -> None:
+    with pytest.raises(SettingsError, match=r"types: .*GALAXY"):
+        look_at_model(Settings(model=str(tiny), device="cpu", types=("GALAXY",)), [])
+
+
+def test_a_shadow_that_cannot_be_loaded_is_refused_as_by_run(tiny: Path, tmp_path: Path) -> None:
+    look_at_shadow(Settings(model=str(tiny), device="cpu"))
+    absent = str(tmp_path / "none")
+    with pytest.raises(SettingsError, match=r"shadow_model: .* cannot be loaded"):
+        look_at_shadow(Settings(model=str(tiny), device="cpu", shadow_model=absent))
 
 
 def test_a_model_for_each_language_is_measured(tiny: Path) -> None:

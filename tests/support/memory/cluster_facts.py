@@ -124,10 +124,12 @@ def sample(**more: Any) -> SampleFacts:
     return replace(sound, **more)
 
 
+#: What is not found in settings and cluster.
+_OWN = ("workers", "model", "sample", "registry", "admin_port_problem")
+
+
 def facts(cluster_: Cluster | None = None, **more: Any) -> Facts:
     """All of it; settings by their names go into the settings."""
-    own = {
-        name: more.pop(name) for name in ("workers", "model", "sample", "registry") if name in more
-    }
+    own = {name: more.pop(name) for name in _OWN if name in more}
     settings = Settings(**{"revision": "a" * 40, **more})
     return Facts(settings, cluster() if cluster_ is None else cluster_, **own)
