@@ -13,7 +13,7 @@ import pytest
 
 from consumer.telemetry.declarations import ALL
 from tests.support.deploy import kustomized
-from tests.support.deploy.deploy_files import BASE, COMPONENTS, parsed
+from tests.support.deploy.deploy_files import BASE, COMPONENTS, DEPLOY, ROOT, parsed
 from tests.support.monitoring.programs import program_or_skip
 
 SCALED = parsed(COMPONENTS / "autoscale/scaled-object.yaml")["spec"]
@@ -116,6 +116,17 @@ def test_the_query_names_metrics_that_a_worker_has() -> None:
     assert TRIGGER["metadata"]["threshold"] == "1"
     assert str(RATE) in QUERY
     assert str(CATCH_UP_S) in QUERY
+
+
+def test_who_takes_it_is_told_of_the_namespace() -> None:
+    file = (COMPONENTS / "autoscale/scaled-object.yaml").read_text("utf-8")
+    head = file[: file.index("apiVersion:")]
+    assert 'namespace="nerstream", five times' in head
+    (row,) = re.findall(r"^\| `autoscale` .*$", (DEPLOY / "README.md").read_text("utf-8"), re.M)
+    page = (ROOT / "docs/operations/scaling.md").read_text("utf-8")
+    for text in (head, row, page[page.index("What to set:") :]):
+        assert "namespace" in text
+        assert "for ever" in text
 
 
 def test_it_scales_what_there_is() -> None:

@@ -14,6 +14,7 @@ from tests.support.monitoring.files import (
     TEST_FILES,
     answered,
     panel_queries,
+    parsed,
 )
 from tests.support.monitoring.programs import program_or_skip
 
@@ -27,6 +28,7 @@ def promtool() -> str:
     "command",
     [
         ("check", "config", "prometheus.yml"),
+        ("check", "config", "one-worker.yml"),
         ("check", "rules", *RULE_FILES),
         ("test", "rules", *TEST_FILES),
     ],
@@ -35,6 +37,14 @@ def promtool() -> str:
 def test_promtool_agrees(promtool: str, command: tuple[str, ...]) -> None:
     done = subprocess.run([promtool, *command], cwd=PROMETHEUS, capture_output=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_one_worker_is_scraped_with_the_same_rules() -> None:
+    """The dashboard asks for their records."""
+    loaded = [
+        parsed(PROMETHEUS / name)["rule_files"] for name in ("prometheus.yml", "one-worker.yml")
+    ]
+    assert loaded == [RULE_FILES, RULE_FILES]
 
 
 def test_promtool_reads_every_query_of_the_dashboard(promtool: str, tmp_path: Path) -> None:

@@ -46,6 +46,16 @@ def test_the_settings_are_right() -> None:
     assert load(given).instance == "news-1.example.org-0"
 
 
+def test_what_its_head_says_is_what_the_page_says() -> None:
+    head = UNIT.read_text("utf-8").partition("[Unit]")[0]
+    commands = re.findall(r"^#   (.+)$", head, re.MULTILINE)
+    assert len(commands) == 3
+    page = (DEPLOY / "README.md").read_text("utf-8").splitlines()
+    assert [one for one in commands if one not in page] == []
+    # Without -D it fails where the folder is missing, as on each new host.
+    assert any(one.startswith("install -D ") and "/etc/nerstream/" in one for one in commands)
+
+
 def test_workers_of_one_host_have_names_of_their_own() -> None:
     # A worker without a name takes the first number that no other holds in /tmp; here no worker
     # sees another's.

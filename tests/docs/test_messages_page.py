@@ -13,9 +13,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consumer.contracts.errors import RejectedMessage
+from consumer.contracts.messages import Position, RawMessage, TopicPartition
+from consumer.loading import codec_from
+from consumer.settings.schema import Settings
+
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "messages.md").read_text(
     encoding="utf-8"
 )
+
+
+YOUR_TOPIC = (Path(__file__).parents[2] / "docs/guides/your-topic.md").read_text("utf-8")
 
 
 def block(language: str) -> str:
@@ -26,6 +34,21 @@ def block(language: str) -> str:
 
 ARTICLE: dict[str, Any] = json.loads(block("json"))
 EXPECTED = [f"{entity['type']} {entity['text']}" for entity in ARTICLE["entities"]]
+
+
+@pytest.mark.parametrize("half", ["\\ud83d", "\\ude00"])
+def test_half_a_surrogate_pair_is_rejected_as_the_pages_say(half: str) -> None:
+    for page in (PAGE, YOUR_TOPIC):
+        (sentence,) = re.findall(r"[Hh]alf a surrogate pair[^.|]*", page)
+        assert "\\ud83d" in sentence
+    for value in (
+        f'{{"id": "1", "body": "a {half} b"}}',
+        f'{{"id": "1", "body": "a", "x": "{half}"}}',
+    ):
+        raw = RawMessage(Position(TopicPartition("a", 0), 0), None, value.encode(), (), None, 0)
+        with pytest.raises(RejectedMessage) as rejected:
+            codec_from(Settings()).decode(raw)
+        assert rejected.value.code == "invalid_json"
 
 
 def needs(program: str) -> str:

@@ -8,6 +8,7 @@ import json
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -101,6 +102,63 @@ def test_settings_and_their_defaults_are_those_of_the_code() -> None:
     assert f"`dead_letter_window_messages` ({defaults.dead_letter_window_messages})" in topic
     assert "`dead_letter_max_ratio` (half)" in topic
     assert defaults.dead_letter_max_ratio == 0.5
+
+
+def test_the_commands_that_reach_kafka_are_listed() -> None:
+    (listed,) = re.findall(
+        r"All commands that reach Kafka take the same: (.*?)\.", PAGES["behind-a-door"]
+    )
+    reaching = set()
+    for name in cli.COMMANDS:
+        parser = argparse.ArgumentParser(exit_on_error=False)
+        module = importlib.import_module(f"consumer.commands.{name.replace('-', '_')}")
+        module.add_arguments(parser)
+        # The demo brings its own broker; a benchmark is no work with the news of others.
+        if reaches_kafka(parser) and name not in ("demo", "bench"):
+            reaching.add(name)
+    assert set(re.findall(r"`([a-z-]+)`", listed)) == reaching
+
+
+def reaches_kafka(parser: argparse.ArgumentParser) -> bool:
+    """Whether it takes brokers, or a command of its own does."""
+    return any(
+        "--bootstrap-servers" in action.option_strings
+        or (
+            isinstance(action.choices, dict)
+            and any(
+                reaches_kafka(one)
+                for one in action.choices.values()
+                if isinstance(one, argparse.ArgumentParser)
+            )
+        )
+        for action in parser._actions
+    )
+
+
+def test_figures_are_those_of_recorded_runs() -> None:
+    four = recorded("gpu-worker-bert-base-four-workers")["throughput"]
+    assert f"[{four['tokens_per_s'] / 1e6:.1f} million tokens/s]" in README
+    assert f"{four['share_of_model_only']:.0%}".replace("%", " % of the model alone") in README
+    fast, plain = recorded("model-bundled"), recorded("model-bundled-plain")
+    for run, precision, form in ((fast, "bfloat16", "[{} times]"), (fast, "int8", "{} in int8")):
+        ours, peer = (rate(run, name, precision) for name in ("nerstream", "OpenVINO"))
+        assert form.format(f"{ours / peer:.2f}") in README
+    best = plain["models"][0]["ratio_to_best_peer"]["fast"]["ratio"]
+    assert f"[{best:.2f}](benchmarks/results/model-bundled-plain.json)" in README
+
+
+def recorded(name: str) -> Any:
+    return json.loads((ROOT / f"benchmarks/results/{name}.json").read_text("utf-8"))
+
+
+def rate(run: Any, engine: str, precision: str) -> float:
+    (model,) = run["models"]
+    (found,) = (
+        one["tokens_per_s"]
+        for one in model["engines"]
+        if (one["name"], one["precision"]) == (engine, precision)
+    )
+    return float(found)
 
 
 def test_metrics_are_those_of_the_code() -> None:

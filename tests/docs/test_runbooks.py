@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,18 @@ def test_only_scripts_of_kafka_that_are_known_are_named() -> None:
     for page in (*PAGES, *OPERATIONS):
         named = set(re.findall(r"\bkafka-[a-z-]+\.sh\b", page.read_text("utf-8")))
         assert named <= set(KAFKA_SCRIPTS), page
+
+
+def test_logs_are_asked_for_by_names_that_there_are() -> None:
+    (unit,) = (ROOT / "deploy/systemd").glob("*.service")
+    files = [*(ROOT / "docs").rglob("*.md"), *(ROOT / "deploy").rglob("*.*"), ROOT / "README.md"]
+    texts = [one.read_text("utf-8") for one in files if one.suffix in (".md", ".yaml", ".service")]
+    units = [name for text in texts for name in re.findall(r"journalctl -u '?([^'` ]+)", text)]
+    assert units
+    assert all(fnmatch(f"{unit.stem}0", name.removesuffix(".service")) for name in units), units
+    asked = [one for text in texts for one in re.findall(r"docker compose(?! config)(.{12})", text)]
+    assert len(asked) > 5
+    assert {one for one in asked if one != " -f deploy/c"} == set()
 
 
 def test_the_guide_lists_the_bounds_of_the_histogram() -> None:
