@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "run": "the worker: articles from Kafka, entities to Kafka",
     "doctor": "look before the first message: brokers, topics, access, timeouts, model, input",
+    "health": "ask a worker of this machine whether it is well, as a container's health check does",
     "demo": "the whole way on this machine: embedded broker, bundled model, sample articles",
     "tag": "tag text or JSON lines from a file or standard input, without Kafka",
     "produce": "send JSON lines to a topic",

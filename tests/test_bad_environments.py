@@ -125,6 +125,7 @@ ENVIRONMENTS = {
 EARLY = {
     "run": (["run", "--config", "{folder}"], 2),
     "doctor": (["doctor", "--config", "{folder}"], 2),
+    "health": (["health", "--config", "{folder}"], 2),
     "demo": (["demo", "{folder}"], 2),
     "tag": (["tag", "{folder}"], 2),
     "produce": (["produce", "{folder}", "--topic", "São"], 2),
@@ -325,6 +326,7 @@ def test_a_working_folder_that_is_gone_is_told(
 #: A call of each command, other than the worker, that goes on for longer than its start.
 WORK = {
     "doctor": ["doctor", "--no-model", "--bootstrap-servers", "{broker}"],
+    "health": ["health"],
     "demo": ["demo", "{articles}"],
     "tag": ["tag", "{text}"],
     "produce": ["produce", "-", "--topic", "x", "--bootstrap-servers", "{broker}"],

@@ -115,7 +115,6 @@ def test_every_port_is_the_admin_port() -> None:
     assert notes["prometheus.io/port"] == str(port)
     assert notes["prometheus.io/path"] == "/metrics"
     assert last("EXPOSE") == str(port)
-    assert f"'NERSTREAM_ADMIN_PORT', '{port}'" in last("HEALTHCHECK")
     port = load(compose_variables("worker")).admin_port
     assert [spec.rsplit(":", 1)[1] for spec in SERVICES["worker"]["ports"]] == [str(port)]
 

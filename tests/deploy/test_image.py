@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -29,22 +30,29 @@ from tests.support.deploy.deploy_files import (
     last,
     parsed,
 )
+from tests.support.processes.first_process import first_process
 
 
 @pytest.mark.parametrize(("alive", "code"), [(True, 0), (False, 1)])
-def test_the_health_check_of_the_image_works(alive: bool, code: int) -> None:
+def test_the_health_check_of_the_image_asks_by_the_worker_s_own_settings(
+    alive: bool, code: int, tmp_path: Path
+) -> None:
+    """The port stands in a file that a flag of the container's first process names."""
     command = json.loads(last("HEALTHCHECK").split("CMD ", 1)[1])
-    assert command[0] == "python"
+    assert command == ["nerstream", "health", "--of", "1"]
     server = AdminServer("127.0.0.1", 0, CollectorRegistry(), lambda: Health(alive, False))
     server.start()
+    (tmp_path / "worker.toml").write_text(f"admin_port = {server.port}\n")
     try:
-        done = subprocess.run(
-            [sys.executable, *command[1:]],
-            env={**os.environ, "NERSTREAM_ADMIN_PORT": str(server.port)},
-            capture_output=True,
-            timeout=60,
-            check=False,
-        )
+        with first_process(tmp_path, ["--config", str(tmp_path / "worker.toml")]) as process:
+            done = subprocess.run(
+                [sys.executable, "-m", "consumer", *command[1:-1], str(process.pid)],
+                cwd=ROOT,
+                env={**os.environ, "NERSTREAM_ADMIN_HOST": "0.0.0.0"},
+                capture_output=True,
+                timeout=240,
+                check=False,
+            )
     finally:
         server.close()
     assert done.returncode == code, done.stderr
