@@ -28,17 +28,24 @@ made = tuple.__new__
 
 
 class TopicPartition(NamedTuple):
-    """One partition of one topic."""
+    """One partition of one topic; in a sentence, `articles[3]`."""
 
     topic: str
     partition: int
 
+    def __str__(self) -> str:
+        return f"{self.topic}[{self.partition}]"
+
 
 class Position(NamedTuple):
-    """Where an input message stands: its partition and its offset in it."""
+    """Where an input message stands: its partition and its offset in it; in a sentence,
+    `articles[3]@1041`."""
 
     topic_partition: TopicPartition
     offset: int
+
+    def __str__(self) -> str:
+        return f"{self.topic_partition}@{self.offset}"
 
 
 class Trace(Protocol):

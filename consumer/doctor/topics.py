@@ -21,6 +21,10 @@ from consumer.doctor.finding import (
 #: Bytes of an answer beside the messages in it, as librdkafka reckons.
 _ANSWER_BYTES = 512
 
+#: Bytes that a dead letter may have more than its message: its headers, which say why. They quote
+#: from the message, but not much.
+_REASON_BYTES = 16 * 1024
+
 
 def inputs(facts: Facts) -> Finding:
     """Whether the input topics are there."""
@@ -124,6 +128,8 @@ def sizes(facts: Facts) -> Finding | None:
     largest = max(known)
     limits = cluster.limits
     faults, remedies = [], []
+    tight, room = [], []
+    with_reason = largest + _REASON_BYTES
     for setting, lost in (
         ("output_topic", "larger articles become dead letters (too_large)"),
         ("dead_letter_topic", "a larger message that is rejected stops the worker"),
@@ -132,20 +138,33 @@ def sizes(facts: Facts) -> Finding | None:
             most = _number(topic, "max.message.bytes")
             if most is not None and most < largest:
                 faults.append(f"{topic.name} takes {size(most)}: {lost}")
-                remedies.append(f"set max.message.bytes={largest} or more on {topic.name}")
+                needed = with_reason if setting == "dead_letter_topic" else largest
+                remedies.append(f"set max.message.bytes={needed} or more on {topic.name}")
+            elif most is not None and setting == "dead_letter_topic" and most < with_reason:
+                tight.append(f"{topic.name} takes {size(most)}")
+                room.append(f"set max.message.bytes={with_reason} or more on {topic.name}")
     if limits.message_max_bytes < largest:
         faults.append(f"the producer takes {size(limits.message_max_bytes)}")
-        remedies.append(f"set kafka.message.max.bytes to {largest} or more")
+        remedies.append(f"set kafka.message.max.bytes to {with_reason} or more")
+    elif limits.message_max_bytes < with_reason:
+        tight.append(f"the producer takes {size(limits.message_max_bytes)}")
+        room.append(f"set kafka.message.max.bytes to {with_reason} or more")
     if limits.receive_max_bytes < largest + _ANSWER_BYTES:
         faults.append(
             f"the consumer takes answers of {size(limits.receive_max_bytes)}: a partition with a "
             "larger message stands"
         )
         remedies.append(f"set kafka.receive.message.max.bytes to {largest + _ANSWER_BYTES} or more")
-    if faults:
-        return red(
-            f"the input takes messages of {size(largest)}; {'; '.join(faults)}",
-            "; ".join(remedies),
+    if tight:
+        tight.append(
+            "a dead letter is larger than its message by the headers that say why, and a message "
+            "of the largest size that is rejected stops the worker"
+        )
+    if faults or tight:
+        kind = red if faults else yellow
+        return kind(
+            f"the input takes messages of {size(largest)}; {'; '.join(faults + tight)}",
+            "; ".join(remedies + room),
         )
     return green(f"messages of up to {size(largest)} in, and no less out")
 

@@ -77,11 +77,7 @@ class DeadLetterLimit:
             recent.popleft()
         if rejected is not None:
             recent.append((self._seen, rejected.code))
-            position = rejected.raw.position
-            self._last = (
-                f"{position.topic_partition.topic}[{position.topic_partition.partition}]"
-                f"@{position.offset}: {rejected.message}"
-            )
+            self._last = f"{rejected.raw.position}: {rejected.message}"
         count = len(recent)
         if count > self._max_ratio * self._window and self._seen >= self._window:
             by_code = Counter(code for _, code in recent)

@@ -297,13 +297,53 @@ SPOILT: dict[
             with_topic(topic("dead", "dead_letter_topic", config={"max.message.bytes": "99"}))
         ),
         RED,
-        ("stops the worker",),
+        ("stops the worker", "max.message.bytes=1064972 or more on dead"),
+    ),
+    "dead letters that take no more than the input": (
+        topics.sizes,
+        lambda: facts(
+            with_topic(topic("dead", "dead_letter_topic", config={"max.message.bytes": "1048588"}))
+        ),
+        YELLOW,
+        (
+            "the input takes messages of 1 MiB; dead takes 1 MiB; ",
+            "a message of the largest size that is rejected stops the worker -> ",
+            "set max.message.bytes=1064972 or more on dead",
+        ),
+    ),
+    "dead letters that have no room for the reason": (
+        topics.sizes,
+        lambda: facts(
+            with_topic(topic("dead", "dead_letter_topic", config={"max.message.bytes": "1064971"}))
+        ),
+        YELLOW,
+        ("set max.message.bytes=1064972 or more on dead",),
+    ),
+    "a producer that has no room for the reason": (
+        topics.sizes,
+        lambda: facts(cluster(limits=replace(sound.LIMITS, message_max_bytes=1_048_588))),
+        YELLOW,
+        ("the producer takes 1 MiB", "set kafka.message.max.bytes to 1064972 or more"),
+    ),
+    "an output that takes less, beside dead letters that have no room": (
+        topics.sizes,
+        lambda: facts(
+            replace(
+                cluster(),
+                topics=tuple(
+                    topic(one.name, one.setting, config={"max.message.bytes": most})
+                    for one, most in zip(cluster().topics, ("200", "99", "200"), strict=True)
+                ),
+            )
+        ),
+        RED,
+        ("tagged takes 99 bytes", "takes 200 bytes", "16584 or more on articles-dead"),
     ),
     "a producer that takes less": (
         topics.sizes,
         lambda: facts(cluster(limits=replace(sound.LIMITS, message_max_bytes=1_000_000))),
         RED,
-        ("kafka.message.max.bytes to 1048588",),
+        ("kafka.message.max.bytes to 1064972",),
     ),
     "a consumer that takes less": (
         topics.sizes,

@@ -165,7 +165,7 @@ def test_a_dead_letter_that_is_too_large_stops_the_worker(desk: Desk) -> None:
     ) as caught:
         desk.send(rejected(3))
     assert "raise its max.message.bytes" in str(caught.value)
-    assert "offset=3" in str(caught.value)
+    assert "the message at articles[0]@3 (" in str(caught.value)
 
 
 def test_a_dead_letter_that_the_broker_refused_stops_the_worker(desk: Desk) -> None:

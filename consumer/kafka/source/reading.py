@@ -125,7 +125,7 @@ class Reading:
             after = self._assigned.numbers()
             unclear = [one for one, number in after.items() if before.get(one) != number]
             events = [one for one in events if (one.topic(), one.partition()) not in unclear]
-            _log.warning("read anew after two rebalances at once: %s", unclear)
+            _log.warning("read anew after two rebalances at once: %s", ", ".join(map(str, unclear)))
             self.member.rebalance.renew(self.member.consumer, unclear)
         self.member.intake.sort(events, taken)
 

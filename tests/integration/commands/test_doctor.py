@@ -24,6 +24,7 @@ from tests.conftest import TopicFactory, start_or_skip_with
 from tests.integration.rigs import helpers
 from tests.integration.rigs.helpers import Record
 from tests.integration.servers.kafka_server import KafkaServer
+from tests.support.memory.cluster_facts import ROOM
 
 pytestmark = pytest.mark.kafka
 
@@ -87,7 +88,7 @@ def doctor(
         kafka,
         input_topics=topics("in", 2),
         output_topic=topics("out", 2),
-        dead_letter_topic=topics("dead"),
+        dead_letter_topic=topics("dead", config=ROOM),
         group_id=group,
     )
 
@@ -102,8 +103,9 @@ def brokers(**config: str | int) -> Iterator[KafkaServer]:
 
 
 def made(server: KafkaServer, capsys: pytest.CaptureFixture[str], **more: str) -> Doctor:
-    for name in ("in", "out", "dead"):
+    for name in ("in", "out"):
         helpers.create_topic(server.bootstrap_servers, name)
+    helpers.create_topic(server.bootstrap_servers, "dead", config=ROOM)
     names = {"input_topics": "in", "output_topic": "out", "dead_letter_topic": "dead"}
     return Doctor(capsys, server.bootstrap_servers, **{**names, **more})
 
@@ -168,6 +170,16 @@ def test_an_output_that_takes_less_is_named(doctor: Doctor, kafka: str) -> None:
     assert code == 1
     assert statuses(found, "red") == {("topics", "message sizes")}
     assert "1000 bytes" in found["topics", "message sizes"]["text"]
+
+
+def test_dead_letters_without_room_for_the_reason_are_a_warning(
+    doctor: Doctor, topics: TopicFactory
+) -> None:
+    """As where each topic has the size that topics have by default."""
+    code, found = doctor.asks(dead_letter_topic=topics("default"))
+    assert (code, statuses(found, "red")) == (0, set())
+    assert statuses(found, "yellow") == {("topics", "message sizes")}
+    assert "set max.message.bytes=" in found["topics", "message sizes"]["remedy"]
 
 
 def test_a_compacted_output_and_messages_without_keys(doctor: Doctor, kafka: str) -> None:

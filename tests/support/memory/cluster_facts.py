@@ -40,6 +40,9 @@ TOPIC_CONFIG = {
     "retention.ms": str(7 * DAY_MS),
 }
 
+#: Of a dead-letter topic: the headers of a dead letter have room beside its message.
+ROOM = {"max.message.bytes": "33554432"}
+
 BROKER_CONFIG = {
     "auto.create.topics.enable": "false",
     "group.consumer.session.timeout.ms": "45000",
@@ -76,7 +79,7 @@ def cluster(**more: Any) -> Cluster:
         topics=(
             topic("articles", "input_topics"),
             topic("articles-tagged", "output_topic"),
-            topic("articles-dead-letters", "dead_letter_topic"),
+            topic("articles-dead-letters", "dead_letter_topic", config=ROOM),
         ),
         internal=(topic("__consumer_offsets", ""), topic("__transaction_state", "")),
         group=Group(operations=frozenset({"READ", "DESCRIBE"})),
