@@ -18,6 +18,7 @@ from consumer import __version__
 from consumer.contracts.errors import (
     DeviceFailed,
     KafkaProblem,
+    MessagesGone,
     ModelError,
     NerstreamError,
     RegistryProblem,
@@ -25,7 +26,7 @@ from consumer.contracts.errors import (
 )
 from consumer.contracts.messages import Outcome
 from consumer.contracts.ports import Codec, Shadow, Tagger
-from consumer.contracts.runs import RunProgress
+from consumer.contracts.runs import RunProgress, told_gone
 from consumer.contracts.traces import Tracer
 from consumer.kafka.internal_topics import InternalTopics
 from consumer.kafka.sink.sink import make_sink
@@ -80,6 +81,9 @@ def serve(
     Returns:
         0; or `STOPPED` where a bounded run was stopped before its end, so that whoever started it
         does not take it for done.
+
+    Raises:
+        MessagesGone: a bounded run is at its end, and some of it was gone before it was read.
     """
     settings = settings.for_run()
     stopped = STOPPED if settings.is_bounded else 0
@@ -144,13 +148,20 @@ def serve(
             _end(stopped)
         log.info("drained, left the group")
         run = worker.run
-        if not settings.is_bounded or (run is not None and run.state.is_complete):
+        if not settings.is_bounded:
+            return 0
+        if run is not None and run.state.is_complete:
+            if run.state.gone:
+                raise MessagesGone(told_gone(settings.group_id, run.state.gone))
             return 0
         log.warning("the run was stopped before its end; start it again to go on")
         return stopped
     except StoppedLoading:
         log.info("stopped while the model was being loaded")
         _end(stopped)
+    except MessagesGone as gone:
+        log.error("the run has ended", error=str(gone))
+        raise
     except NerstreamError as failure:
         # Where a setting, a broker or a model is to blame, the sentence says all. A trace would
         # only show where a library noticed it.

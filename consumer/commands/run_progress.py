@@ -28,12 +28,13 @@ _UNKNOWN = "-:--:--"
 
 def spoken(progress: RunProgress) -> str:
     """Articles, share, rate and time left, such as `1,204 of 9,000 articles, 13 %, 310/s,
-    0:00:25 left`."""
-    done, total, _ = progress.state
+    0:00:25 left`; and what was gone."""
+    done, total, _, gone = progress.state
     share = 100 * done // total if total else 100
     return (
         f"{done:,} of {total:,} articles, {share} %, {progress.rate:,.0f}/s, "
         f"{duration(progress.left_s)} left"
+        + (f", {sum(one.offsets for one in gone):,} gone before they were read" if gone else "")
     )
 
 

@@ -12,6 +12,7 @@
     ├── KafkaProblem             Kafka refused something, and the worker cannot go on
     ├── RegistryProblem          the schema registry refused something, and the worker cannot go on
     ├── RegistryUnavailable      the schema registry does not answer; the worker waits for it
+    ├── MessagesGone             a bounded run is at its end, and some of it was never there to read
     ├── DeadLetterLimitExceeded  too large a share of the input is being rejected
     ├── StageFailed              a pipeline thread ended with an unexpected exception
     ├── StageStalled             the model has made no progress for `stall_timeout_s`
@@ -103,6 +104,10 @@ class RegistryUnavailable(NerstreamError):
 
 class RenewalDue(AbortableError):
     """No transaction can begin before a new producer is there."""
+
+
+class MessagesGone(NerstreamError):
+    """A bounded run is at its end, but retention or DeleteRecords was faster than it."""
 
 
 class DeadLetterLimitExceeded(NerstreamError):

@@ -20,6 +20,9 @@ UNWELL_S = 30.0
 #: Seconds beyond its own bound after which a worker that was told to end is killed.
 GRACE_S = 20.0
 
+#: The exit code of a worker whose run is at its end with something gone; the supervisor's is 1.
+GONE = 4
+
 #: The exit code of a wrong setting, which no other start puts right.
 _WRONG_SETTINGS = 2
 
@@ -135,7 +138,7 @@ class Crew:
             if code == -15 and not member.has_worked:
                 member.code = 0  # it was ended before it could hear that it is to end
             return
-        if self._is_bounded and code == 0:
+        if self._is_bounded and code in (0, GONE):
             return
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
         because = f": {said}" if said else ""

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 
 from consumer.app import introduce, serve
-from consumer.contracts.errors import NerstreamError
+from consumer.contracts.errors import MessagesGone, NerstreamError
 from consumer.contracts.ports import Tagger
 from consumer.settings.schema import Settings
 from consumer.signals import EndSignals
+from consumer.supervisor.crew import GONE
 from consumer.supervisor.reporter import Reporter
 from consumer.telemetry.logs import configure_logging
 from consumer.telemetry.metrics import Metrics
@@ -40,6 +41,9 @@ def work(number: int, settings: Settings, pipe: Connection, tagger: Tagger | Non
                 endpoint=reporter.open,
                 working=works,
             )
+        except MessagesGone as gone:
+            reporter.failed(str(gone))
+            return GONE
         except NerstreamError as failure:
             reporter.failed(str(failure))
             return failure.exit_code

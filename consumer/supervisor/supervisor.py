@@ -19,7 +19,7 @@ from consumer.contracts.runs import RunProgress
 from consumer.settings.schema import Settings
 from consumer.start_check import check_start
 from consumer.supervisor.board import Board, Link
-from consumer.supervisor.crew import Act, Crew
+from consumer.supervisor.crew import GONE, Act, Crew
 from consumer.supervisor.ground import ground_of
 from consumer.supervisor.page import workers_page
 from consumer.supervisor.plan import Plan, planned, too_many
@@ -103,6 +103,7 @@ class Supervisor:
         self._is_loaded = False
         self._awaiting: list[int] = []
         self._unclaimed: dict[int, int] = {}
+        self._gone = ""
         self._own = new_registry()
         self._metrics = SupervisorMetrics(self._own)
         gathered = Gathered(self._own, self._board.families)
@@ -301,7 +302,9 @@ class Supervisor:
         member = self._crew.members[number]
         before = member.restarts
         self._crew.ended(number, code, link.said, now)
-        if code == 0 or self._crew.stops:
+        if code == GONE:
+            self._gone = link.said
+        if code in (0, GONE) or self._crew.stops:
             log.info("worker ended", worker=number, exit_code=code)
         else:
             log.warning(
@@ -368,6 +371,8 @@ class Supervisor:
         if all(code == 0 for code in codes.values()):
             log.info("all workers have ended")
             return 0
+        if self._gone and set(codes.values()) <= {0, GONE, STOPPED}:
+            raise WorkersFailed(self._gone)
         if self._settings.is_bounded and set(codes.values()) <= {0, STOPPED}:
             log.warning("the run was stopped before its end; start it again to go on")
             return STOPPED

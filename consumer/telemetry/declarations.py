@@ -309,7 +309,7 @@ RUN_OFFSETS = _gauge(
     "nerstream_run_offsets",
     "offsets",
     "Offsets between begin and end of a bounded run, over all its partitions; 0 where there is no "
-    "run. Transaction markers count.",
+    "run. Transaction markers count; what was gone before it was read does not.",
     "It is 0 although a run was started: its begin selects nothing.",
 )
 RUN_OFFSETS_DONE = _gauge(

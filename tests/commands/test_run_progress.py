@@ -10,8 +10,8 @@ import pytest
 from rich.console import Console
 
 from consumer.commands.run_progress import LINE_INTERVAL_S, Lines, shown_progress, spoken
-from consumer.contracts.runs import RunProgress, RunState
-from tests.support.fakes import ManualClock
+from consumer.contracts.runs import Gone, RunProgress, RunState
+from tests.support.fakes import P0, P1, ManualClock
 
 
 def progress(done: int, total: int, left_s: float | None = 25.4) -> RunProgress:
@@ -24,6 +24,10 @@ def progress(done: int, total: int, left_s: float | None = 25.4) -> RunProgress:
         (progress(1_204, 9_000), "1,204 of 9,000 articles, 13 %, 310/s, 0:00:25 left"),
         (progress(0, 9_000, None), "0 of 9,000 articles, 0 %, 310/s, -:--:-- left"),
         (progress(8_999, 9_000, 100_000.0), "8,999 of 9,000 articles, 99 %, 310/s, 27:46:40 left"),
+        (
+            RunProgress(RunState(100, 100, True, (Gone(P0, 2_900, 3_000), Gone(P1, 1, 9))), 3, 0),
+            "100 of 100 articles, 100 %, 3/s, 0:00:00 left, 2,901 gone before they were read",
+        ),
         (progress(0, 0, 0.0), "0 of 0 articles, 100 %, 310/s, 0:00:00 left"),
     ],
 )

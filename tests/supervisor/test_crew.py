@@ -7,6 +7,7 @@ import pytest
 from consumer.contracts.choices import WorkerState
 from consumer.supervisor.crew import (
     BACKOFF_S,
+    GONE,
     GRACE_S,
     MAX_BACKOFF_S,
     MOST_ENDS,
@@ -223,6 +224,15 @@ def test_the_workers_of_a_bounded_run_end_one_by_one() -> None:
     assert one.is_over
     assert one.failure is None
     assert set(one.codes().values()) == {0}
+
+
+def test_a_worker_that_ends_a_run_of_which_something_was_gone_is_not_started_again() -> None:
+    one = working(2, is_bounded=True)
+    one.ended(1, GONE, "2,900 were gone", 1.0)
+    one.ended(2, GONE, "2,900 were gone", 2.0)
+    assert one.is_over
+    assert one.failure is None
+    assert set(one.codes().values()) == {GONE}
 
 
 def test_a_run_that_is_complete_needs_the_first_worker_alone() -> None:

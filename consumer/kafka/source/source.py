@@ -184,13 +184,13 @@ class KafkaSource:
         """
         watch = self._watch
         if watch is None or not watch.works:
-            return Vouching(watch, offsets, {}, {}, spans=self._spans)
+            return Vouching(watch, offsets, {}, {}, spans=self._spans_at(offsets))
         if unknown := offsets.keys() & set(self._assigned.unvouched()):
             self._owner_calls.run(lambda: watch.look_up(self._joined, unknown))
             if unknown & set(self._assigned.unvouched()):
                 raise AbortableError("the group's offsets are not known")
         ids, epochs = self._assigned.topic_ids(), self._assigned.epochs_of(offsets)
-        return Vouching(watch, offsets, ids, epochs, output_ids, self._spans)
+        return Vouching(watch, offsets, ids, epochs, output_ids, self._spans_at(offsets))
 
     def commit(self, asked: list[Any]) -> None:
         """Commit offsets outside of a transaction. Any thread. Blocks until the answer, which comes
@@ -280,9 +280,8 @@ class KafkaSource:
         if self._run is not None:
             self._run.close()
 
-    @property
-    def _spans(self) -> Mapping[TopicPartition, Span]:
-        return self._run.spans if self._run is not None else {}
+    def _spans_at(self, offsets: Mapping[TopicPartition, int]) -> Mapping[TopicPartition, Span]:
+        return self._run.spans_at(offsets) if self._run is not None else {}
 
     def _run_of(self, settings: Settings) -> BoundedRun | None:
         if not settings.is_bounded:

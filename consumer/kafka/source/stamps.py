@@ -2,7 +2,7 @@
 
 Kafka keeps some text of the group's own with each offset. Ours names the topic's id. So a later
 worker can tell an offset of this topic from one of an earlier topic of the same name. In a bounded
-run the text also says where the run begins and ends.
+run the text also says where the run begins and ends, and what was gone before it was read.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from consumer.kafka.source.rebalance import NO_EPOCH
 _MARK = "nerstream"
 _ID = "topic-id="
 _SPAN = re.compile(r"run=(\d+)\.\.(\d+)/(\d+)/(\S+)")
+_GONE = re.compile(r"gone=(\d+)")
 
 
 class Span(NamedTuple):
@@ -30,25 +31,29 @@ class Span(NamedTuple):
         partitions: how many the run has in all, so that one whose offset is gone is missed.
         asked: the bounds that a person asked for, without blanks, so that a start with others is
             told apart.
+        gone: offsets from the start to the committed one that were removed before they were read.
     """
 
     start: int
     end: int
     partitions: int
     asked: str
+    gone: int = 0
 
     def written(self) -> str:
-        """As one word of the text that Kafka keeps with an offset."""
-        return f"run={self.start}..{self.end}/{self.partitions}/{self.asked}"
+        """As words of the text that Kafka keeps with an offset."""
+        span = f"run={self.start}..{self.end}/{self.partitions}/{self.asked}"
+        return f"{span} gone={self.gone}" if self.gone else span
 
     @classmethod
     def read(cls, words: list[str]) -> Span | None:
         """The span among the words of such a text."""
+        gone = sum(int(found[1]) for found in map(_GONE.fullmatch, words) if found)
         for word in words:
             found = _SPAN.fullmatch(word)
             if found is not None:
                 start, end, partitions, asked = found.groups()
-                return cls(int(start), int(end), int(partitions), asked)
+                return cls(int(start), int(end), int(partitions), asked, gone)
         return None
 
 

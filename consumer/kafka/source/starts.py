@@ -148,6 +148,10 @@ class Starts:
             return "set auto_offset_reset to earliest or latest, or move the group's offset"
         return None
 
+    def removed(self, partition: TopicPartition, start: int, end: int) -> None:
+        """Offsets from `start` to before `end` were gone before they were read."""
+        del partition, start, end
+
     def begin_anew(self, partitions: Iterable[TopicPartition]) -> None:
         """The topics of these were made again. The group's offsets are of topics that are gone, so
         the new ones are read from their beginning."""

@@ -21,6 +21,7 @@ from tests.integration.rigs.worker_process import WorkerProcess
 pytestmark = pytest.mark.kafka
 
 COMMAND = ("-m", "tests.faults.workers.light_worker")
+SUPERVISED = ("-m", "tests.faults.workers.light_workers")
 PARTITIONS = 3
 
 #: A session so short that the group forgets a killed worker within seconds.
@@ -272,8 +273,23 @@ def test_what_retention_took_is_told_and_the_rest_is_read(ground: Ground, tmp_pa
     # Of one partition a part is gone, of another one all of the run and more.
     helpers.produce(ground.bootstrap, ground.input, articles(["late"] * 30))
     helpers.delete_records(ground.bootstrap, ground.input, {0: 990, 1: 1_005})
-    worker = run(settings, tmp_path, "again")
-    assert "was removed before it was read" in worker.log.read_text()
+    before = ground.committed()
+    gone = f"removed {990 - before[0]:,} of 1,000 of {ground.input}[0], "
+    gone += f"{1_000 - before[1]:,} of 1,000 of {ground.input}[1] (offsets"
+    with WorkerProcess(settings, tmp_path, "again", COMMAND) as worker:
+        assert worker.wait() == 1, worker.log.read_text()
+        log = worker.log.read_text()
+    assert "was removed before it was read" in log
+    assert f"nerstream: error: the run {ground.group} is at its end, but not all" in log
+    assert gone in log
+    # Nothing is left to be found gone; the group's offsets still tell of it.
+    for name, command in (("alone", COMMAND), ("supervised", SUPERVISED)):
+        with WorkerProcess(settings, tmp_path, name, command) as worker:
+            assert worker.wait() == 1, worker.log.read_text()
+            log = worker.log.read_text()
+        assert "is complete already" in log
+        [last] = [line for line in log.splitlines() if line.startswith("nerstream: error: ")]
+        assert gone in last
     seen = Counter(ground.ids())
     assert set(seen.values()) == {1}
     assert {str(n) for n in range(3_000) if n % 3 == 2 or (n % 3 == 0 and n // 3 >= 990)} <= set(

@@ -21,6 +21,7 @@ from consumer.kafka.source.member import Member
 from consumer.kafka.source.runs.answers import places, result_of
 from consumer.kafka.source.runs.group_offsets import GroupOffsets
 from consumer.kafka.source.runs.plan import RunPlan
+from consumer.kafka.source.runs.removals import Removals
 from consumer.kafka.source.stamps import Span, span_in, stamped
 from consumer.kafka.source.starts import Starts
 from consumer.settings.run_bounds import plain
@@ -74,6 +75,7 @@ class BoundedRun(Starts):
         self._client = client
         self._clock = clock
         self._plan: RunPlan | None = None
+        self._removals = Removals()
         self._offsets = GroupOffsets(settings)
         self._pending: Future[Mapping[TopicPartition, Any]] | None = None
         self._asked = f"{plain(settings.run_from)}-to-{plain(settings.run_until)}"
@@ -92,8 +94,13 @@ class BoundedRun(Starts):
 
     @property
     def spans(self) -> Mapping[TopicPartition, Span]:
-        """What each commit repeats."""
+        """What the run reads."""
         return self._plan.spans if self._plan else {}
+
+    def spans_at(self, offsets: Mapping[TopicPartition, int]) -> Mapping[TopicPartition, Span]:
+        """What a commit of these offsets repeats. Any thread."""
+        plan = self._plan
+        return plan.spans_at(offsets) if plan else {}
 
     def state(self) -> RunState | None:
         """How far the run is; None before that is known."""
@@ -136,7 +143,7 @@ class BoundedRun(Starts):
             "bounded run %s: %d partitions, %d of %d offsets done",
             *(self._settings.group_id, len(self._plan.spans), state.done, state.total),
         )
-        if state.is_complete and state.total:
+        if state.is_complete and (state.total or state.gone):
             _log.warning(
                 "the run %s is complete already; to run the same again, give it another run_group",
                 self._settings.group_id,
@@ -159,6 +166,9 @@ class BoundedRun(Starts):
             "what the run was to read is gone; begin another run, with a run_group of its own, "
             "if there is anything left to read"
         )
+
+    def removed(self, partition: TopicPartition, start: int, end: int) -> None:
+        self._removals.note(partition, start, end)
 
     def refresh(self) -> None:
         """Ask, when it is time, what the group has committed, and take the answer. Never blocks.
@@ -191,7 +201,7 @@ class BoundedRun(Starts):
         self._finished_at.update(dict.fromkeys(due, now))
         ids = {one: known for one, known in self._assigned.topic_ids().items() if known}
         try:
-            member.commit(stamped(due, ids, self._assigned.epochs(), plan.spans))
+            member.commit(stamped(due, ids, self._assigned.epochs(), plan.spans_at(due)))
         except KafkaException as failed:
             _log.debug("the ends are not committed yet: %s", failed)
 
@@ -221,7 +231,7 @@ class BoundedRun(Starts):
                     "run_group of its own"
                 )
             spans[one] = span
-        plan = RunPlan(spans)
+        plan = RunPlan(spans, self._removals)
         if self._plan is not None or spans:
             gone = len(self._plan.spans.keys() - spans.keys()) if self._plan else 0
             if gone or plan.missing:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from consumer.contracts.messages import TopicPartition
-from consumer.contracts.runs import RunState
+from consumer.contracts.runs import Gone, RunState
+from consumer.kafka.source.runs.removals import Removals
 from consumer.kafka.source.stamps import Span
 
 
@@ -34,10 +35,18 @@ class Found:
 
 
 class RunPlan:
-    """The spans of a run, with what the group has committed. No clock, no thread, no broker."""
+    """The spans of a run, with what the group has committed. No clock, no thread, no broker.
 
-    def __init__(self, spans: Mapping[TopicPartition, Span]) -> None:
+    Args:
+        spans: as they were kept beside the offsets that `note` is told of.
+        removals: what this worker found gone.
+    """
+
+    def __init__(
+        self, spans: Mapping[TopicPartition, Span], removals: Removals | None = None
+    ) -> None:
         self.spans = dict(spans)
+        self._removals = Removals() if removals is None else removals
         self._committed: dict[TopicPartition, int] = {}
 
     @property
@@ -59,11 +68,29 @@ class RunPlan:
         span = self.spans.get(partition)
         return span is not None and self._committed.get(partition, -1) < span.end
 
+    def spans_at(self, offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, Span]:
+        """The spans to keep beside these offsets: each says what was gone before its offset.
+
+        So what is gone is told by whichever worker ends the run, however many were killed before.
+        """
+        found = {}
+        for one, offset in offsets.items():
+            if (span := self.spans.get(one)) is not None:
+                since = self._committed.get(one, span.start)
+                more = self._removals.between(one, since, min(offset, span.end))
+                found[one] = span._replace(gone=span.gone + more)
+        return found
+
     def state(self) -> RunState:
         """How far the run is."""
         done = sum(
-            min(max(self._committed.get(one, 0), span.start), span.end) - span.start
+            min(max(self._committed.get(one, 0), span.start), span.end) - span.start - span.gone
             for one, span in self.spans.items()
         )
-        total = sum(span.end - span.start for span in self.spans.values())
-        return RunState(done, total, not any(map(self.unfinished, self.spans)))
+        total = sum(span.end - span.start - span.gone for span in self.spans.values())
+        gone = tuple(
+            Gone(one, span.gone, span.end - span.start)
+            for one, span in sorted(self.spans.items())
+            if span.gone
+        )
+        return RunState(done, total, not any(map(self.unfinished, self.spans)), gone)

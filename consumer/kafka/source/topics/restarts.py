@@ -141,6 +141,8 @@ class Restarts:
         # What stands behind the end of a bounded run is no part of it.
         last = min(start, self._assigned.ends.get(partition, start))
         self._assigned.passed(partition, last)
+        if last > position:
+            self._starts.removed(partition, position, last)
         listener.on_jumped(reason, max(last - position, 0))
         return True
 

@@ -14,9 +14,11 @@ from confluent_kafka.admin._listoffsets import LatestSpec, TimestampSpec
 
 from consumer.contracts.errors import KafkaProblem
 from consumer.contracts.messages import TopicPartition
+from consumer.contracts.runs import Gone, RunState
 from consumer.kafka.client import ClientWatch
 from consumer.kafka.source.assigned import AssignedPartitions
 from consumer.kafka.source.runs.bounded_run import BoundedRun
+from consumer.kafka.source.stamps import stamped
 from consumer.settings.schema import Settings
 from tests.support.memory.fake_client import ONE, TWO
 
@@ -37,6 +39,11 @@ class Group:
         answer: Future[Mapping[TopicPartition, Any]] = Future()
         answer.set_result({one: self.offsets[one] for one in partitions if one in self.offsets})
         return answer
+
+    def read(self, run: BoundedRun, partition: TopicPartition, offset: int) -> None:
+        """A worker of this run commits that it has read so far."""
+        spans = run.spans_at({partition: offset})
+        self.commit(stamped({partition: offset}, {}, {}, spans))
 
     def commit(self, offsets: list[Any]) -> None:
         self.offsets.update({TopicPartition(one.topic, one.partition): one for one in offsets})
@@ -97,3 +104,55 @@ def test_a_question_that_the_client_refuses_is_not_asked_for_ever(group: Group) 
     # An answer that did not come may come.
     group.failure = KafkaError(KafkaError._TIMED_OUT)
     assert not look(run_of(group))
+
+
+def test_what_was_gone_is_told_by_whichever_worker_ends_the_run(group: Group) -> None:
+    first = run_of(group)
+    assert look(first)
+    # It has read to 40 when 40 to 70 are gone; what it commits next is from before that.
+    first.removed(ONE, 40, 70)
+    group.read(first, ONE, 30)
+    second = run_of(group)
+    assert look(second)
+    assert second.state() == RunState(30, 200, False)
+    # The first was killed: its successor finds gone what it would have read as well.
+    second.removed(ONE, 30, 70)
+    group.read(second, ONE, 80)
+    group.read(second, TWO, 100)
+    third = run_of(group)
+    assert look(third)
+    assert third.state() == RunState(140, 160, False, (Gone(ONE, 40, 100),))
+    # The end of the log was gone too, and no message moves the offset any more.
+    third.removed(ONE, 80, 100)
+    member: Any = SimpleNamespace(commit=group.commit)
+    third.finish(member, [ONE, TWO])
+    fourth = run_of(group)
+    assert look(fourth)
+    assert fourth.state() == RunState(140, 140, True, (Gone(ONE, 60, 100),))
+
+
+def test_what_was_gone_counts_once_however_often_it_is_committed(group: Group) -> None:
+    run = run_of(group)
+    assert look(run)
+    run.removed(TWO, 0, 10)
+    for offset in (20, 50, 60):
+        group.read(run, TWO, offset)
+        assert look(run)
+    assert run.state() == RunState(50, 190, False, (Gone(TWO, 10, 100),))
+    # Another worker of the run has the partition for a while, and finds nothing gone.
+    other = run_of(group)
+    assert look(other)
+    group.read(other, TWO, 100)
+    group.read(other, ONE, 100)
+    assert look(run)
+    assert run.state() == RunState(190, 190, True, (Gone(TWO, 10, 100),))
+
+
+def test_a_commit_that_is_told_between_two_looks_repeats_what_was_gone(group: Group) -> None:
+    run = run_of(group)
+    assert look(run)
+    run.removed(TWO, 0, 10)
+    for offset in (20, 50):  # no look between them
+        group.read(run, TWO, offset)
+    assert look(run)
+    assert run.state() == RunState(40, 190, False, (Gone(TWO, 10, 100),))

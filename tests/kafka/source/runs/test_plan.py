@@ -46,6 +46,14 @@ def test_a_commit_says_the_topic_and_the_span_and_each_is_found_again() -> None:
     assert [span_in(text) for text in texts] == [span, span, None, None]
 
 
+def test_a_commit_says_what_was_gone_and_an_older_one_says_nothing_of_it() -> None:
+    span = Span(4, 7, 2, "a-to-b", gone=2)
+    [text] = [one.metadata for one in stamped({A: 5}, {A: "id-of.it"}, {}, {A: span})]
+    assert text == "nerstream topic-id=id-of.it run=4..7/2/a-to-b gone=2"
+    assert (span_in(text), topic_id_in(text)) == (span, "id-of.it")
+    assert span_in("nerstream run=4..7/2/a-to-b") == span._replace(gone=0)
+
+
 @pytest.mark.parametrize(
     "text", [None, "", "other run=1..2/3/a", "nerstream run=1..x/3/a", "run=1..2/3/a"]
 )

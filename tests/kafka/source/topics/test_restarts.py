@@ -12,6 +12,7 @@ from confluent_kafka import OFFSET_BEGINNING, OFFSET_INVALID, KafkaError, KafkaE
 
 from consumer.contracts.choices import JumpReason, OffsetReset
 from consumer.contracts.errors import KafkaProblem
+from consumer.contracts.messages import TopicPartition
 from consumer.kafka.source.assigned import AssignedPartitions
 from consumer.kafka.source.outside import Outside
 from consumer.kafka.source.rebalance import Rebalance
@@ -99,6 +100,17 @@ def test_what_was_removed_is_counted_and_what_was_resolved_stands(
     assert "articles [0] cannot be read from offset 20, where group nerstream stands" in said
     assert "it now has 50 to 90; what stood there was removed before it was read" in said
     assert said.endswith("it is read on from offset 50")
+
+
+@pytest.mark.parametrize(("end", "gone"), [(200, [(P0, 20, 50)]), (40, [(P0, 20, 40)]), (20, [])])
+def test_a_bounded_run_is_told_what_of_it_was_removed(
+    end: int, gone: list[tuple[TopicPartition, int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig, told = Rig(), []
+    rig.assigned.bound({P0: end})
+    monkeypatch.setattr(rig.restarts._starts, "removed", lambda *what: told.append(what))
+    rig.goes_on(Outside(rig.number, 20, OUT_OF_RANGE))
+    assert told == gone
 
 
 @pytest.mark.parametrize("policy", ["earliest", "latest"])
