@@ -335,7 +335,8 @@ class Settings(BaseModel):
     admin_show_text: Switch = Switch.OFF
     """Whether the page at `/` shows excerpts of the latest articles, with their names in colour,
     and of the latest rejected messages, with the reason. `off`, since everybody who may ask the
-    port would read them, articles under embargo too; figures are shown in any case."""
+    port would read them, articles under embargo too; figures are shown in any case. It has an
+    effect with `workers=1` alone: the page of several adds up their figures and shows no text."""
     log_format: LogFormat = LogFormat.AUTO
     """`auto` is readable on a terminal and JSON elsewhere."""
     log_level: LogLevel = LogLevel.INFO

@@ -89,10 +89,10 @@ def _written(rows: Mapping[int, Row]) -> str:
 </tbody>
 <tfoot>{_line("td", foot)}</tfoot>
 </table></div>
-<p><a href="/">/</a>: all together, as it goes.
-<a href="/metrics">/metrics</a>: of each worker, by the label <code>worker</code>.
-<a href="/healthz">/healthz</a>: 200 while a worker makes progress.
-<a href="/readyz">/readyz</a>: 200 once all have started and one has partitions.</p>
+<p><a href="./">/</a>: all together, as it goes.
+<a href="metrics">/metrics</a>: of each worker, by the label <code>worker</code>.
+<a href="healthz">/healthz</a>: 200 while a worker makes progress.
+<a href="readyz">/readyz</a>: 200 once all have started and one has partitions.</p>
 </html>
 """
 

@@ -14,6 +14,7 @@ import structlog
 
 from consumer import __version__
 from consumer.app import STOPPED, shown
+from consumer.contracts.choices import Switch
 from consumer.contracts.errors import NerstreamError
 from consumer.contracts.runs import RunProgress
 from consumer.settings.schema import Settings
@@ -34,6 +35,11 @@ from consumer.telemetry.registry import gathered_registry, new_registry
 
 #: Seconds between two looks for signals and processes that have ended.
 _LOOK_S = 0.1
+
+_NO_TEXT = (
+    "admin_show_text=on shows no text with several workers: the page at / adds them up, and their "
+    "texts stay with them; it has an effect with workers=1 alone"
+)
 
 log = structlog.get_logger(__name__)
 
@@ -109,7 +115,7 @@ class Supervisor:
         gathered = Gathered(self._own, self._board.families)
         # The texts of the workers stay with them.
         self._live = Live(gathered.collect, self._board.health, facts_of(settings))
-        pages = {**live_pages(self._live), "/workers": workers_page(self._board.rows)}
+        pages = live_pages(self._live, {"/workers": workers_page(self._board.rows)})
         self._admin = admin_from(settings, gathered_registry(gathered), self._board.health, pages)
 
     def run(self) -> int:
@@ -118,6 +124,8 @@ class Supervisor:
         self._live.start()
         self._admin.start()
         log.info("starting", version=__version__, admin_port=self._admin.port, **shown(settings))
+        if settings.admin_show_text is Switch.ON:
+            log.warning(_NO_TEXT)
         # What is wrong with the settings is told here, once, and before anything is loaded.
         check_start(settings, os.environ)
         self._template = Template(settings, self._load)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from consumer.supervisor.page import Row, workers_page
 from consumer.telemetry.admin.messages import Request
 from consumer.telemetry.gathered import Family, Sample
@@ -28,6 +30,16 @@ def test_the_page_has_each_worker_and_the_sum() -> None:
     assert "it is &lt;awaited&gt;" in body
     assert "<script" not in body
     assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'")
+
+
+def test_its_links_hold_behind_a_path() -> None:
+    body = workers_page(dict)(Request("/workers")).body.decode()
+    assert re.findall(r'href="([^"]*)">([^<]*)<', body) == [
+        ("./", "/"),
+        ("metrics", "/metrics"),
+        ("healthz", "/healthz"),
+        ("readyz", "/readyz"),
+    ]
 
 
 def test_the_page_is_there_before_there_are_workers() -> None:

@@ -65,10 +65,11 @@ def feed(broker: str, first: int, count: int) -> None:
 def test_workers_share_the_input_and_one_that_is_killed_is_started_again(
     broker: str, tmp_path: Path
 ) -> None:
-    with supervised(broker, tmp_path) as process:
+    with supervised(broker, tmp_path, admin_show_text="on") as process:
         process.wait_ready()
         process.wait_until(lambda: len(workers_of(process)) == 2)
         before = workers_of(process)
+        assert '<a href="workers">/workers</a>' in process.get("/")[1]
         feed(broker, 0, 40)
         published = "nerstream_articles_published_total"
         process.wait_until(lambda: process.metric(published) == 40)
@@ -89,6 +90,8 @@ def test_workers_share_the_input_and_one_that_is_killed_is_started_again(
         process.wait_until(lambda: process.metric(published) >= 40)
         assert process.terminate() == 0, process.log.read_text()
     events = process.events()
+    (said,) = [one for one in events if one["event"].startswith("admin_show_text=on shows no text")]
+    assert said["level"] == "warning"
     ended = [one for one in events if one["event"] == "worker ended"]
     assert {(one["worker"], one["exit_code"]) for one in ended} == {(1, 0), (2, 0)}
     numbered = {one["worker"] for one in events if one["event"] == "producer ready"}

@@ -34,11 +34,11 @@ _INDEX = f"""<!doctype html>
 <style>{_STYLE}</style>
 <h1>nerstream</h1>
 <dl>
-<dt><a href="/metrics">/metrics</a></dt>
+<dt><a href="metrics">/metrics</a></dt>
 <dd>Metrics for Prometheus, as text or OpenMetrics.</dd>
-<dt><a href="/healthz">/healthz</a></dt>
+<dt><a href="healthz">/healthz</a></dt>
 <dd>200 while the worker makes progress, 503 with the reasons when it does not: restart it.</dd>
-<dt><a href="/readyz">/readyz</a></dt>
+<dt><a href="readyz">/readyz</a></dt>
 <dd>200 once partitions are assigned, the model is loaded and the producer is ready.</dd>
 </dl>
 </html>

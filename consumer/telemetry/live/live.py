@@ -181,6 +181,8 @@ def facts_of(settings: Settings) -> dict[str, Any]:
         "delivery": settings.delivery.value,
         "batch_tokens": settings.batch_tokens,
         "batch_articles": settings.batch_articles,
+        # The page of several workers shows none, and says why.
+        "text_wanted": settings.admin_show_text is Switch.ON,
     }
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from html import escape
 from pathlib import Path
 
 _FOLDER = Path(__file__).resolve().parent / "web"
@@ -37,8 +39,11 @@ class Document:
     policy: str
 
 
-def document() -> Document:
+def document(links: Sequence[str]) -> Document:
     """Put the page together.
+
+    Args:
+        links: paths that the page leads to, each with a slash before it.
 
     Raises:
         OSError: a file of `web/` is missing; the installation is incomplete.
@@ -46,6 +51,9 @@ def document() -> Document:
     style = _source("style.css")
     script = "\n".join(['"use strict";', "{", *map(_source, SCRIPTS), "}"])
     html = _source("index.html").replace("{{style}}", style).replace("{{script}}", script)
+    # Relative: a proxy may have all of them below a path.
+    anchors = [f'<a href="{escape(link.removeprefix("/"))}">{escape(link)}</a>' for link in links]
+    html = html.replace("{{links}}", "\n    ".join(anchors))
     policy = "; ".join(
         (
             "default-src 'none'",

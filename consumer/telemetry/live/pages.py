@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from http import HTTPStatus
 
 from consumer.telemetry.admin.messages import Answer, Page, Request, error_answer
@@ -10,13 +11,17 @@ from consumer.telemetry.live.live import Live
 from consumer.telemetry.live.page import document
 
 
-def live_pages(live: Live) -> dict[str, Page]:
+def live_pages(live: Live, others: Mapping[str, Page] | None = None) -> dict[str, Page]:
     """The pages by path, for `AdminServer`.
+
+    Args:
+        others: further pages by path, which the page links to.
 
     Raises:
         OSError: a file of the page is missing; the installation is incomplete.
     """
-    shown = document()
+    others = others or {}
+    shown = document([*others, "/metrics", "/healthz", "/readyz"])
     page = Answer(
         shown.body,
         "text/html; charset=utf-8",
@@ -38,4 +43,4 @@ def live_pages(live: Live) -> dict[str, Page]:
             )
         return Answer(live.answer(after, number, asked.get("boot", "")), "application/json")
 
-    return {"/": lambda _: page, "/live.json": changes}
+    return {"/": lambda _: page, "/live.json": changes, **others}

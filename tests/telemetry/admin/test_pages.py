@@ -21,6 +21,11 @@ def test_the_index_may_show_its_style_and_nothing_else() -> None:
     assert policy == f"default-src 'none'; style-src 'sha256-{digest}'"
 
 
+def test_the_links_of_the_index_hold_behind_a_path() -> None:
+    body = index_page(Request("/")).body.decode()
+    assert re.findall(r'href="([^"]*)"', body) == ["metrics", "healthz", "readyz"]
+
+
 def test_reasons_are_for_those_who_showed_credentials() -> None:
     page = health_page(lambda: Health(False, False, ("topic secret-plans is gone",)), "alive")
     answer = page(Request("/healthz", authenticated=False))

@@ -12,6 +12,7 @@ from hashlib import sha256
 import pytest
 
 from consumer.settings.schema import Settings
+from consumer.telemetry.admin.messages import Answer, Request
 from consumer.telemetry.admin.server import AdminServer
 from consumer.telemetry.health import Health
 from consumer.telemetry.live.live import live_from
@@ -69,9 +70,22 @@ def test_the_page_is_one_document_under_a_strict_policy(port: int) -> None:
 
 
 def test_the_page_is_made_of_its_sources() -> None:
-    assert document() == document()
+    assert document(()) == document(())
     # Also where another server hands it out.
-    assert "frame-ancestors 'none'" in document().policy
+    assert "frame-ancestors 'none'" in document(()).policy
+
+
+def test_the_page_links_to_the_others_that_are_there(port: int) -> None:
+    def links(body: bytes) -> list[str]:
+        (nav,) = re.findall(r"<nav.*?</nav>", body.decode(), re.DOTALL)
+        return re.findall(r'href="([^"]*)"', nav)
+
+    assert links(ask(port, "/")[2]) == ["metrics", "healthz", "readyz"]
+    registry = new_registry()
+    live = live_from(Settings(), registry, lambda: Health(True, True))
+    pages = live_pages(live, {"/workers": lambda _: Answer(b"all of them", "text/plain")})
+    assert pages["/workers"](Request("/workers")).body == b"all of them"
+    assert links(pages["/"](Request("/")).body) == ["workers", "metrics", "healthz", "readyz"]
 
 
 def test_changes_are_json(port: int) -> None:

@@ -49,7 +49,8 @@ function prepend(list, entries, make, fresh) {
 
 function showFeed(feed, isNew) {
   byId("feeds").hidden = feed === null;
-  byId("no-text").hidden = feed !== null;
+  byId("no-text").hidden = feed !== null || known.facts.text_wanted;
+  byId("no-text-of-many").hidden = feed !== null || !known.facts.text_wanted;
   if (feed === null) return;
   if (isNew) {
     byId("articles").replaceChildren();

@@ -138,6 +138,8 @@ async function keepAsking() {
   }
 }
 
+// A proxy may have the page at a path without a slash; what it asks and links to lies below that.
+if (!location.pathname.endsWith("/")) history.replaceState(null, "", `${location.pathname}/${location.search}${location.hash}`);
 byId("look").addEventListener("input", (event) => look(Number(event.target.value)));
 byId("figures").addEventListener("toggle", redraw);
 byId("pause").addEventListener("click", () => {
