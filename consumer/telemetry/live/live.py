@@ -7,7 +7,8 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -24,6 +25,7 @@ from consumer.telemetry.live.feed import Feed
 from consumer.telemetry.live.point import Point, between
 from consumer.telemetry.live.reading import Collect, Reading, needed_of, read
 from consumer.telemetry.live.state import state_of
+from consumer.telemetry.live.units import apart, busy_of, last_unit_s
 
 #: Seconds between two points of the charts.
 STEP_S = 5.0
@@ -97,7 +99,7 @@ class Live:
         reading = self._read()
         with self._lock:
             if self._readings:
-                self._points.append(between(self._readings[-1], reading))
+                self._points.append(self._between(self._readings[-1], reading))
             self._readings.append(reading)
 
     def answer(self, after: float = 0.0, number: int = 0, boot: str = "") -> bytes:
@@ -130,7 +132,7 @@ class Live:
             "colors": {name: color_of(name) for name in reading.by_label(declared.ENTITIES)},
             "state": {"kind": state.kind, "sentence": state.sentence, "reasons": state.reasons},
             "points": [point.as_json() for point in points if point.at > after + 0.01],
-            "latest": latest.as_json() | _only_now(latest) | _run(reading),
+            "latest": latest.as_json() | _only_now(latest, points) | _run(reading),
             "feed": None if self._feed is None else self._feed.after(number),
         }
         return orjson.dumps(answer)
@@ -143,8 +145,14 @@ class Live:
                 reading = read(self._collect, now)
                 earlier = [one for one in self._readings if now - one.at >= _LATEST_S]
                 before = earlier[-1] if earlier else next(iter(self._readings), Reading(now - 1))
-                self._latest = reading, between(before, reading)
+                self._latest = reading, self._between(before, reading)
             return self._latest
+
+    def _between(self, before: Reading, after: Reading) -> Point:
+        """What happened from one reading to the next; under the lock."""
+        point = between(before, after)
+        newest_first = apart(point, self._points)
+        return replace(point, busy={stage: busy_of(stage, newest_first) for stage in point.worked})
 
     def _read(self) -> Reading:
         return read(self._collect, self._clock() + self._epoch)
@@ -186,14 +194,16 @@ def facts_of(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _only_now(point: Point) -> dict[str, Any]:
+def _only_now(point: Point, points: Sequence[Point]) -> dict[str, Any]:
     """What no chart is drawn of."""
+    newest_first = apart(point, points)
+    units = {stage: last_unit_s(stage, newest_first) for stage in point.worked}
     return {
         "parts_all": point.partitions,
         "fly_bytes": point.in_flight_bytes,
         "paused": point.paused,
         "queues": dict(point.queues),
-        "unit": {stage: round(seconds, 6) for stage, seconds in point.unit_s.items()},
+        "unit": {stage: round(taken, 6) for stage, taken in units.items() if taken is not None},
         "blocked": point.blocked,
     }
 

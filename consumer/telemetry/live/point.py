@@ -29,8 +29,9 @@ class Point:
         entities: entities in it, by type.
         p50_s, p99_s: latencies; None where nothing was committed.
         batches: batches in it; batch_tokens, batch_articles: of one, on the average.
-        busy: share of the time that each stage worked, 1 for all of it; of several workers on the
-            average.
+        worked: seconds of the units that ended in it, by stage; a unit may have begun long before.
+            Of several workers on the average.
+        busy: share of the time that each stage works, 0 to 1, as `units.busy_of` has it.
         unit_s: seconds that a stage worked on one unit, on the average.
         lag: offsets behind the high watermark, over all partitions.
         age_s: seconds since the progress of the partition that has stood longest.
@@ -57,6 +58,7 @@ class Point:
     batches: int
     batch_tokens: float | None
     batch_articles: float | None
+    worked: Mapping[str, float]
     busy: Mapping[str, float]
     unit_s: Mapping[str, float]
     lag: int
@@ -95,6 +97,7 @@ class Point:
             "ok": self.committed,
             "ab": self.aborted,
             "s": round(self.seconds, 2),
+            "end": round(self.outcomes * self.seconds),
             "busy": {stage: round(share, 4) for stage, share in self.busy.items()},
             "rej": dict(self.rejected),
             "ent": dict(self.entities),
@@ -159,9 +162,9 @@ def between(before: Reading, after: Reading) -> Point:
         batches=int(batches),
         batch_tokens=tokens / batches if batches else None,
         batch_articles=articles / batches if batches else None,
-        busy={
-            stage: worked / seconds / max(1, after.workers) for stage, (worked, _) in stages.items()
-        },
+        worked={stage: worked / max(1, after.workers) for stage, (worked, _) in stages.items()},
+        # Only with the intervals before it; see `units.busy_of`.
+        busy={},
         unit_s={stage: worked / units for stage, (worked, units) in stages.items() if units},
         lag=int(sum(lags.values())),
         age_s=max((age for one, age in ages.items() if lags.get(one, 0) > 0), default=0.0),

@@ -8,10 +8,13 @@ from enum import StrEnum
 
 from consumer.telemetry.health import Health
 from consumer.telemetry.live.point import Point
+from consumer.telemetry.live.units import apart, longest_unit_s
 from consumer.telemetry.live.words import duration, rate, several
 
 #: Seconds without an outcome, with messages waiting, after which the worker stands.
 STANDS_S = 10.0
+#: The same where no batch has ended yet: how long one takes is not known.
+FIRST_STANDS_S = 60.0
 #: Seconds after which one partition stands, whatever the others do; as the alert has it.
 PARTITION_STANDS_S = 60.0
 #: Seconds of work that may wait before the worker is behind.
@@ -26,6 +29,7 @@ class StateKind(StrEnum):
     """What the page shows a colour and a shape for."""
 
     FLOWING = "flowing"
+    ARRIVING = "arriving"  # messages wait, and it is too early for one to have come out
     IDLE = "idle"  # nothing comes in, and nothing waits
     BEHIND = "behind"
     STANDING = "standing"  # messages wait, and none comes out
@@ -60,41 +64,52 @@ def state_of(health: Health, now: Point, points: Sequence[Point]) -> State:
     if not health.ready:
         first = health.reasons[0] if health.reasons else "it is not known for what"
         return State(StateKind.WAITING, f"Waiting: {_as_sentence(first, False)}", troubles[1:])
-    moved_at = _last(now, points)
-    quiet_s = None if moved_at is None else now.at - moved_at
-    if now.lag and not now.outcomes and (quiet_s is None or quiet_s >= _patience_s(points)):
-        for_s = now.age_s if quiet_s is None else quiet_s
+    seconds = apart(now, points)
+    patience_s = _patience_s(seconds)
+    quiet_s = _quiet_s(seconds)
+    # A worker that had nothing to do stands no longer than its messages wait.
+    waits_s = now.age_s if quiet_s is None else min(quiet_s, now.age_s)
+    told = _told(seconds)
+    if now.lag and waits_s >= patience_s:
         return State(
             StateKind.STANDING,
-            f"Standing for {duration(for_s)}: "
+            f"Standing for {duration(waits_s)}: "
             f"{several(now.lag, 'message waits', 'messages wait')}, and none comes out.",
-            (*_why_standing(now), *_told(points)),
+            (*_why_standing(now), *told),
         )
-    if now.outcomes and now.lag / now.outcomes > BEHIND_S:
+    pace = _pace(seconds, patience_s)
+    if pace and now.lag / pace > BEHIND_S:
         return State(
             StateKind.BEHIND,
-            f"Behind by {several(now.lag, 'message')}, {duration(now.lag / now.outcomes)} of work; "
-            f"{_trend(now, points)}.",
-            (*_bound(now), *_partitions(now), *_told(points)),
+            f"Behind by {several(now.lag, 'message')}, {duration(now.lag / pace)} of work; "
+            f"{_trend(seconds, patience_s)}.",
+            (*_bound(now), *_partitions(now), *told),
+        )
+    if now.lag and not pace:
+        return State(
+            StateKind.ARRIVING,
+            f"News is arriving: {several(now.lag, 'message waits', 'messages wait')}, and after "
+            f"{duration(waits_s)} none has come out yet.",
+            (*_partitions(now), *told),
         )
     standing = _partitions(now)
     if standing:
         return State(
             StateKind.STANDING,
             f"News is flowing, but not everywhere: {standing[0][0].lower()}{standing[0][1:]}",
-            (*standing[1:], *_told(points)),
+            (*standing[1:], *told),
         )
     if not now.outcomes and not now.lag:
         since = "yet" if quiet_s is None else f"for {duration(quiet_s)}"
         said = "Nothing has come in" if quiet_s is None else "All caught up: nothing has come in"
-        return State(StateKind.IDLE, f"{said} {since}.", _told(points))
+        return State(StateKind.IDLE, f"{said} {since}.", told)
     latency = ""
     if now.p50_s is not None:
         latency = f", half of them within {duration(now.p50_s)}"
     return State(
         StateKind.FLOWING,
-        f"News is flowing: {_messages(now.outcomes)} a second{latency}.",
-        _told(points),
+        f"News is flowing: {_messages(pace)} a second{latency}.",
+        told,
     )
 
 
@@ -103,31 +118,48 @@ def _messages(number: float) -> str:
     return f"{told} message" if told == "1" else f"{told} messages"
 
 
-def _patience_s(points: Sequence[Point]) -> float:
-    """A large model on a small device takes longer for a batch, and does not stand."""
-    batch_s = next((point.unit_s["tag"] for point in reversed(points) if "tag" in point.unit_s), 0)
+def _patience_s(seconds: Sequence[Point]) -> float:
+    """A large model on a small device takes longer for a batch, and does not stand.
+
+    Args:
+        seconds: as `apart` gives them; so everywhere below.
+    """
+    batch_s = longest_unit_s("tag", seconds)
+    if batch_s is None:
+        return FIRST_STANDS_S if seconds[0].in_flight else STANDS_S
     return max(STANDS_S, 3 * batch_s)
 
 
-def _last(now: Point, points: Sequence[Point]) -> float | None:
-    """When an outcome was last seen; None where none is known."""
-    if now.outcomes:
-        return now.at
-    return next((point.at for point in reversed(points) if point.outcomes), None)
+def _quiet_s(seconds: Sequence[Point]) -> float | None:
+    """Seconds since an outcome was last seen; None where none is known."""
+    now = seconds[0].at
+    return next((now - point.at for point in seconds if point.outcomes), None)
 
 
-def _trend(now: Point, points: Sequence[Point]) -> str:
-    earlier = now
-    for point in reversed(points):
+def _pace(seconds: Sequence[Point], least_s: float) -> float:
+    """Outcomes a second, over as many seconds at least as the worker may take for one; those from
+    when it had nothing to do say nothing of it."""
+    outcomes = over_s = 0.0
+    for number, point in enumerate(seconds):
+        if over_s >= least_s or (number and not point.lag):
+            break
+        outcomes += point.outcomes * point.seconds
+        over_s += point.seconds
+    return outcomes / over_s
+
+
+def _trend(seconds: Sequence[Point], least_s: float) -> str:
+    now = earlier = seconds[0]
+    for point in seconds:
         # Of other partitions, or of some that were not looked at yet, the lag is another one.
         known = (point.partitions, len(point.lags)) == (now.partitions, len(now.lags))
-        if not known or point.at < now.at - TREND_S:
+        if not known or point.at < now.at - max(TREND_S, 2 * least_s):
             break
         earlier = point
-    seconds = now.at - earlier.at
-    if seconds < STANDS_S:
+    over_s = now.at - earlier.at
+    if over_s < least_s:
         return "whether it catches up is not known yet"
-    shrinks = (earlier.lag - now.lag) / seconds
+    shrinks = (earlier.lag - now.lag) / over_s
     if shrinks > 0:
         return f"caught up in about {duration(now.lag / shrinks)} at this pace"
     if shrinks < 0:
@@ -152,7 +184,7 @@ def _bound(now: Point) -> tuple[str, ...]:
             else "it is the bottleneck"
         )
     )
-    return (f"The stage {stage} works {min(share, 1):.0%} of the time: {remedy}.",)
+    return (f"The stage {stage} works {share:.0%} of the time: {remedy}.",)
 
 
 def _why_standing(now: Point) -> tuple[str, ...]:
@@ -197,23 +229,24 @@ def _partitions(now: Point) -> tuple[str, ...]:
     )
 
 
-def _told(points: Sequence[Point]) -> tuple[str, ...]:
+def _told(seconds: Sequence[Point]) -> tuple[str, ...]:
     """What happened in the last quarter of an hour that is not as it should be."""
     told = []
-    if aborted := sum(point.aborted for point in points):
+    if aborted := sum(point.aborted for point in seconds):
         told.append(
             f"{several(aborted, 'transaction was', 'transactions were')} aborted and begun again "
             "in the last 15 minutes."
         )
-    if missed := sum(point.missed for point in points):
+    if missed := sum(point.missed for point in seconds):
         told.append(
             f"{several(missed, 'message was', 'messages were')} removed from an input topic before "
             f"{'it was' if missed == 1 else 'they were'} read."
         )
-    consumed = sum(point.consumed * point.seconds for point in points)
-    rejected = sum(sum(point.rejected.values()) for point in points)
-    if consumed and rejected / consumed > 0.01:
-        share = min(1.0, rejected / consumed)
+    # Of what came to its end: what was released is read again, and would count twice.
+    outcomes = sum(point.outcomes * point.seconds for point in seconds)
+    rejected = sum(sum(point.rejected.values()) for point in seconds)
+    if outcomes and rejected / outcomes > 0.01:
+        share = rejected / outcomes
         told.append(f"{share:.0%} of the messages of the last 15 minutes were rejected.")
     return tuple(told)
 

@@ -24,6 +24,7 @@ QUIET = Point(
     batches=0,
     batch_tokens=None,
     batch_articles=None,
+    worked={},
     busy={},
     unit_s={},
     lag=0,

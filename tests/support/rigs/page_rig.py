@@ -26,6 +26,7 @@ from consumer.contracts.messages import (
     TopicPartition,
 )
 from consumer.settings.schema import Settings
+from consumer.telemetry.admin.messages import Answer, Page
 from consumer.telemetry.admin.server import AdminServer
 from consumer.telemetry.health import Health
 from consumer.telemetry.live.feed import Feed
@@ -43,10 +44,17 @@ class PageRig:
 
     Args:
         port: to serve on; 0 takes a free one.
+        is_of_many: as the page of a supervisor, which shows no articles and links to `/workers`.
         settings: of the worker; articles are shown unless they say otherwise.
     """
 
-    def __init__(self, port: int = 0, types: tuple[str, ...] = TYPES, **settings: Any) -> None:
+    def __init__(
+        self,
+        port: int = 0,
+        types: tuple[str, ...] = TYPES,
+        is_of_many: bool = False,
+        **settings: Any,
+    ) -> None:
         self.health = Health(alive=True, ready=True)
         self._ahead_s = 0.0
         defaults: dict[str, Any] = {"admin_show_text": Switch.ON, "batch_tokens": 1_000}
@@ -55,13 +63,19 @@ class PageRig:
         self.model = ModelInfo("played", "r", "cpu", "int8", types)
         self.metrics = Metrics(registry, clock=lambda: time.time() + self._ahead_s)
         self.metrics.models_loaded([self.model])
-        self.feed = Feed(self._clock) if chosen.admin_show_text is Switch.ON else None
+        shows_text = chosen.admin_show_text is Switch.ON and not is_of_many
+        self.feed = Feed(self._clock) if shows_text else None
+        others: dict[str, Page] = {"/workers": lambda _: Answer(b"all of them", "text/plain")}
         self.live = Live(
             needed_of(registry), lambda: self.health, facts_of(chosen), self.feed, self._clock
         )
         self._offset = 0
         self._server = AdminServer(
-            "127.0.0.1", port, registry, lambda: self.health, live_pages(self.live)
+            "127.0.0.1",
+            port,
+            registry,
+            lambda: self.health,
+            live_pages(self.live, others if is_of_many else None),
         )
         self._server.start()
 
@@ -102,6 +116,17 @@ class PageRig:
             self.metrics.partitions_moved(places, time.time() + self._ahead_s)
             if step < steps:
                 self.live.sample()
+
+    def arrive(self, lag: int) -> None:
+        """So many messages have come in just now, at a worker that has done nothing yet."""
+        place = TopicPartition("articles", 0)
+        self.metrics.rebalanced(RebalanceEvent.ASSIGNED, 1)
+        # However long a browser takes to come.
+        self.metrics.partitions_moved([place], time.time() + 3_600)
+        self.live.sample()
+        self._ahead_s += 5.0
+        self.metrics.lag({place: lag})
+        self.live.sample()
 
     def article(self, title: str, body: str, entities: list[tuple[str, str, str]]) -> None:
         """One that was sent.

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Error
+from playwright.sync_api import Browser, Error, Route
 
 from consumer.telemetry.health import Health
 from tests.support.rigs.page_rig import PageRig
@@ -36,10 +36,14 @@ STOPS = [
 def look(chromium: Browser) -> Iterator[Look]:
     opened: list[Looked] = []
 
-    def open_page(rig: PageRig, **kwargs: object) -> Looked:
+    def open_page(rig: PageRig, proxied_at: str = "", **kwargs: object) -> Looked:
         looked = Looked(chromium, **kwargs)  # type: ignore[arg-type]
         opened.append(looked)
-        looked.page.goto(rig.address)
+        address = rig.address
+        if proxied_at:
+            address = address.rstrip("/") + proxied_at
+            looked.page.route("**/*", lambda route: proxied(route, proxied_at.rstrip("/")))
+        looked.page.goto(address)
         return looked
 
     yield open_page
@@ -52,6 +56,16 @@ def rig() -> Iterator[PageRig]:
     rig = PageRig()
     yield rig
     rig.close()
+
+
+def proxied(route: Route, at: str) -> None:
+    """As a proxy does that has the worker at a path, and nothing else beside it."""
+    asked = urlsplit(route.request.url)
+    if not f"{asked.path}/".startswith(f"{at}/"):
+        route.fulfill(status=404)
+        return
+    path = asked.path.removeprefix(at) or "/"
+    route.fulfill(response=route.fetch(url=asked._replace(path=path).geturl()))
 
 
 def violations(looked: Looked) -> list[str]:
@@ -114,6 +128,56 @@ def test_a_worker_at_work(rig: PageRig, look: Look) -> None:
     assert looked.text("#articles li:first-child .first") == "A second one"
     assert "after=0" not in looked.requests[-1]
     assert looked.complaints == []
+
+
+def test_sums_hold_each_second_once(rig: PageRig, look: Look) -> None:
+    """The latest seconds, which each answer has, are in the points too until they are over."""
+    rig.flow(steps=20)
+    looked = look(rig)
+    looked.state("flowing")
+    assert looked.text("#rejections tbody td.n") == "42"
+    assert looked.page.locator("#entities tbody td.n").all_inner_texts() == ["840"] * 4
+    assert looked.page.locator(".chart .value").nth(4).inner_text() == "42 in 15 min"
+    assert looked.page.locator(".chart .side").nth(4).inner_text() == "2.0 % of what came in"
+    looked.page.locator("#figures summary").click()
+    looked.page.wait_for_selector("#minutes tbody tr")
+    cells = looked.page.locator("#minutes tbody tr")
+    rejected = [int(one) for one in cells.locator("td:nth-of-type(7)").all_inner_texts()]
+    committed = [int(one) for one in cells.locator("td:nth-of-type(8)").all_inner_texts()]
+    assert (sum(rejected), sum(committed)) == (42, 21)
+
+
+@pytest.mark.parametrize("path", ["/ner", "/ner/"])
+def test_behind_a_proxy_with_a_path(rig: PageRig, look: Look, path: str) -> None:
+    rig.flow(steps=20)
+    looked = look(rig, path)
+    looked.state("flowing")
+    links = looked.page.locator("nav a").evaluate_all("links => links.map((link) => link.pathname)")
+    assert links == ["/ner/metrics", "/ner/healthz", "/ner/readyz"]
+    assert looked.complaints == []
+
+
+def test_of_several_workers(look: Look) -> None:
+    rig = PageRig(is_of_many=True)
+    rig.flow(steps=20)
+    looked = look(rig)
+    looked.state("flowing")
+    assert looked.page.locator("#feeds").is_hidden()
+    assert looked.page.locator("#no-text").is_hidden()
+    assert "with workers=1 alone" in looked.text("#no-text-of-many")
+    looked.page.locator("nav a").first.click()
+    looked.page.wait_for_url("**/workers")
+    assert looked.complaints == []
+    rig.close()
+
+
+def test_arriving_is_no_alarm(rig: PageRig, look: Look) -> None:
+    rig.arrive(5_000)
+    looked = look(rig)
+    looked.state("arriving")
+    assert looked.text("#kind") == "Arriving"
+    assert looked.text("#sentence").startswith("News is arriving: 5,000 messages wait, and after ")
+    assert violations(looked) == []
 
 
 def test_in_the_dark_on_a_phone(rig: PageRig, look: Look) -> None:
@@ -232,6 +296,7 @@ def test_the_worker_goes_and_another_comes(look: Look) -> None:
     assert looked.text("#sentence") == "Waiting: the model is being loaded."
     assert looked.page.locator("#feeds").is_hidden()
     assert "admin_show_text=on" in looked.text("#no-text")
+    assert looked.page.locator("#no-text-of-many").is_hidden()
     assert looked.text("#partitions-note").startswith("No partition is assigned")
     assert looked.text("#entities-note") == "None in the last 15 minutes."
     other.health = Health(False, True, ("tag stands for 130 s",))

@@ -28,6 +28,7 @@ class Rig:
 
     def __init__(self, **settings: Any) -> None:
         self.now = 0.0
+        self.last = 0.0
         self.health: Health | Exception = GOOD
         self.registry = new_registry()
         self.metrics = Metrics(self.registry, clock=lambda: 1_000 + self.now)
@@ -60,6 +61,7 @@ class Rig:
                 self.metrics.stage_seconds("tag", 1.0)
             self.metrics.lag({TopicPartition("in", 0): lag})
             self.live.sample()
+            self.last = self.now
 
     def ask(self, *args: Any) -> Any:
         return orjson.loads(self.live.answer(*args))
@@ -154,11 +156,49 @@ def test_the_thread_samples_and_ends() -> None:
     rig.live.close()
 
 
+def test_a_unit_longer_than_a_step_is_spread_over_its_seconds() -> None:
+    rig = Rig()
+    shares = []
+    for second in range(1, 121):
+        rig.now += 1
+        if second % 28 == 0:
+            rig.metrics.stage_seconds("tag", 28.0)
+        if second % 5 == 0:
+            rig.live.sample()
+        if second > 60:
+            latest = rig.ask()["latest"]
+            shares.append(latest["busy"]["tag"])
+            assert latest["unit"]["tag"] == 28.0
+    assert min(shares) > 0.8
+    assert max(shares) <= 1.0
+    assert max(point["busy"].get("tag", 0.0) for point in rig.ask()["points"]) <= 1.0
+
+
+def test_the_latest_seconds_begin_where_a_point_ends() -> None:
+    """So that a page can add up each second once; see `main.js`."""
+    rig = Rig()
+    rig.pass_time(10, articles=11)
+    for _ in range(30):
+        rig.now += 0.6
+        answer = rig.ask()
+        begins = answer["latest"]["t"] - answer["latest"]["s"]
+        once = [point for point in answer["points"] if point["t"] <= begins + 0.1]
+        assert once[-1]["t"] == pytest.approx(begins, abs=0.02)
+        for name in ("ok", "end"):
+            total = sum(point[name] for point in (*once, answer["latest"]))
+            assert total == {"ok": 10, "end": 110}[name]
+        if rig.now - rig.last >= STEP_S:
+            rig.last = rig.now
+            rig.live.sample()
+
+
 def test_text_is_shown_where_the_setting_says_so() -> None:
     for shows in Switch:
         live = live_from(Settings(admin_show_text=shows), new_registry(), lambda: GOOD)
         assert (live.sent is not None) is (shows is Switch.ON)
-        assert (orjson.loads(live.answer())["feed"] is not None) is (shows is Switch.ON)
+        answer = orjson.loads(live.answer())
+        assert (answer["feed"] is not None) is (shows is Switch.ON)
+        assert answer["facts"]["text_wanted"] is (shows is Switch.ON)
     assert Settings().admin_show_text is Switch.OFF
 
 

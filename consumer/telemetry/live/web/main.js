@@ -6,6 +6,7 @@ const GONE_S = 3;
 
 const KINDS = {
   flowing: ["Flowing", "M2 8.6 6.2 13 14 3.6 12.3 2.2 6.1 9.8 3.5 7z"],
+  arriving: ["Arriving", "M6.8 2h2.4v7l3.1-3.1L14 7.6l-6 6-6-6 1.7-1.7L6.8 9z"],
   idle: ["Idle", "M8 2a6 6 0 1 0 .01 0zm0 2a4 4 0 1 1-.01 0z"],
   behind: ["Behind", "M8 1.5 15 14H1z"],
   standing: ["Standing", "M3 3h10v10H3z"],
@@ -14,7 +15,7 @@ const KINDS = {
   gone: ["No answer", "M3.4 2 8 6.6 12.6 2 14 3.4 9.4 8 14 12.6 12.6 14 8 9.4 3.4 14 2 12.6 6.6 8 2 3.4z"],
   asking: ["Asking", "M8 2a6 6 0 1 0 .01 0z"],
 };
-const ICON_COLORS = { flowing: "0d6e4f", idle: "4f5b66", behind: "c77700", standing: "c4362d", waiting: "2a55a5", stuck: "c4362d", gone: "777777", asking: "777777" };
+const ICON_COLORS = { flowing: "0d6e4f", arriving: "0d6e4f", idle: "4f5b66", behind: "c77700", standing: "c4362d", waiting: "2a55a5", stuck: "c4362d", gone: "777777", asking: "777777" };
 
 function look(seconds) {
   known.looked = Math.max(-WINDOW_S, Math.min(0, seconds));
@@ -36,6 +37,9 @@ function redraw() {
   if (!known.latest) return;
   const now = known.latest.t;
   const points = [...known.points.filter((point) => point.t < now), known.latest];
+  // The latest seconds begin where a point ends, and the points after that hold some of them too.
+  const begins = now - known.latest.s + 0.1;
+  const once = points.filter((point) => point === known.latest || point.t <= begins);
   const shown = lookedAt(points, now);
   const isBack = shown !== known.latest;
   document.body.classList.toggle("looking", isBack);
@@ -43,9 +47,9 @@ function redraw() {
   say(byId("looked"), words);
   byId("look").setAttribute("aria-valuetext", words);
   if (document.activeElement !== byId("look") || !isBack) byId("look").value = String(known.looked);
-  showTiles(points, shown, now, isBack ? known.looked : 0);
-  showPanels(points, shown, known.latest, now, isBack ? known.looked : 0);
-  showMinutes(points, now);
+  showTiles(points, once, shown, now, isBack ? known.looked : 0);
+  showPanels(points, once, shown, known.latest, now, isBack ? known.looked : 0);
+  showMinutes(once, now);
 }
 
 function showState({ kind, sentence, reasons }) {

@@ -46,7 +46,7 @@ const stageRows = new Rows(
     return { node, fill, busy, unit };
   },
   (row, [busy, unit]) => {
-    row.fill.style.width = `${Math.min(100, busy * 100)}%`;
+    row.fill.style.width = `${busy * 100}%`;
     say(row.busy, share(busy));
     say(row.unit, unit === undefined ? NONE : duration(unit));
   },
@@ -89,7 +89,7 @@ function totals(points, pick) {
   return [...sums].sort((one, other) => other[1] - one[1] || (one[0] < other[0] ? -1 : 1));
 }
 
-function showPanels(points, shown, latest, now, looked) {
+function showPanels(points, once, shown, latest, now, looked) {
   const parts = Object.entries(shown.parts);
   // One scale for all, so that they can be compared, and none that makes much of a few messages.
   const floor = points.reduce((most, point) => Object.values(point.parts).reduce((max, [lag]) => Math.max(max, lag), most), 20);
@@ -99,21 +99,21 @@ function showPanels(points, shown, latest, now, looked) {
   say(byId("partitions-note"), !parts.length ? "No partition is assigned, or none has told its lag yet."
     : others > 0 ? `And ${several(others, "partition")} with less lag, in the total above.` : "");
   stageRows.show(STAGES.filter((stage) => stage in shown.busy).map((stage) => [stage, [shown.busy[stage], latest.unit[stage]]]));
-  showTransaction(points, latest, now);
-  const codes = totals(points, (point) => point.rej);
+  showTransaction(once, latest, now);
+  const codes = totals(once, (point) => point.rej);
   rejectionRows.show(codes.slice(0, 8).map(([code, total]) => [code, [total, points, now, looked]]));
   byId("rejections").hidden = !codes.length;
   say(byId("rejections-note"), codes.length ? (codes.length > 8 ? `And ${several(codes.length - 8, "code")} more in /metrics.` : "") : "None in the last 15 minutes.");
-  const types = totals(points, (point) => point.ent);
+  const types = totals(once, (point) => point.ent);
   entityRows.show(types.slice(0, 8).map(([type, total]) => [type, [total, types[0][1]]]));
   byId("entities").hidden = !types.length;
   say(byId("entities-note"), types.length ? (types.length > 8 ? `And ${several(types.length - 8, "type")} more in /metrics.` : "") : "None in the last 15 minutes.");
 }
 
 const transaction = new Map();
-function showTransaction(points, latest, now) {
-  const committed = latest.ok ? latest : [...points].reverse().find((point) => point.ok);
-  const aborted = points.reduce((sum, one) => sum + one.ab, 0);
+function showTransaction(once, latest, now) {
+  const committed = latest.ok ? latest : [...once].reverse().find((point) => point.ok);
+  const aborted = once.reduce((sum, one) => sum + one.ab, 0);
   const queues = Object.entries(latest.queues).map(([name, depth]) => `${name} ${count(depth)}`).join(" · ");
   const rows = [
     ["In flight", `${several(latest.fly, "message")}, ${bytes(latest.fly_bytes)}`],

@@ -3,7 +3,8 @@ const per = (point, number) => number / Math.max(point.s, 0.001);
 const rejectedIn = (point) => Object.values(point.rej).reduce((sum, one) => sum + one, 0);
 
 const rejectedOf = (points) => points.reduce((sum, one) => sum + rejectedIn(one), 0);
-const consumedOf = (points) => points.reduce((sum, one) => sum + one.in * one.s, 0);
+/** Messages that came to their end; of those that came in some were released and read again. */
+const endedOf = (points) => points.reduce((sum, one) => sum + one.end, 0);
 
 const TILES = [
   {
@@ -44,8 +45,8 @@ const TILES = [
     lines: [(p) => per(p, rejectedIn(p)) * 60],
     words: (value) => `${rate(value)} a minute`,
     axis: (top) => `${rate(top)}/min`,
-    value: (p, points, isBack) => (isBack ? [rate(per(p, rejectedIn(p)) * 60), "a minute"] : [count(rejectedOf(points)), "in 15 min"]),
-    side: (p, points) => [[null, `${share(rejectedOf(points) / Math.max(1, consumedOf(points)))} of what came in`]],
+    value: (p, once, isBack) => (isBack ? [rate(per(p, rejectedIn(p)) * 60), "a minute"] : [count(rejectedOf(once)), "in 15 min"]),
+    side: (p, once) => [[null, `${share(rejectedOf(once) / Math.max(1, endedOf(once)))} of what came in`]],
   },
   {
     title: "Commits",
@@ -53,7 +54,7 @@ const TILES = [
     words: (value) => `${rate(value)} a second`,
     axis: (top) => `${rate(top)}/s`,
     value: (p) => [rate(per(p, p.ok)), "a second"],
-    side: (p, points) => [["", "committed"], ["dashed", `aborted: ${count(points.reduce((sum, one) => sum + one.ab, 0))} in 15 minutes`]],
+    side: (p, once) => [["", "committed"], ["dashed", `aborted: ${count(once.reduce((sum, one) => sum + one.ab, 0))} in 15 minutes`]],
   },
 ];
 
@@ -78,19 +79,20 @@ const tiles = TILES.map((tile) => {
   return { tile, svg, top, value, side, plot: new Plot(svg, { floor: tile.floor ?? 0 }) };
 });
 
-function showTiles(points, shown, now, looked) {
+/** `points` are drawn; `once` are those that hold each second once, and are added up. */
+function showTiles(points, once, shown, now, looked) {
   for (const { tile, svg, top, value, side, plot } of tiles) {
     const lines = tile.lines.map((line) => points.map((point) => [point.t, line(point)]));
     const largest = plot.draw(now, lines, looked);
     if (largest) say(top, tile.axis(largest));
     set(svg, "aria-label", inWords(tile.title, lines[0], tile.words));
-    const [number, unit] = tile.value(shown, points, looked < 0);
+    const [number, unit] = tile.value(shown, once, looked < 0);
     const told = `${number} ${unit}`;
     if (value.dataset.told !== told) {
       value.dataset.told = told;
       value.replaceChildren(`${number} `, element("small", {}, unit));
     }
-    const words = tile.side(shown, points);
+    const words = tile.side(shown, once);
     const sides = JSON.stringify(words);
     if (side.dataset.told !== sides) {
       side.dataset.told = sides;
@@ -100,11 +102,11 @@ function showTiles(points, shown, now, looked) {
 }
 
 /** The table of minutes; made only while it is open. */
-function showMinutes(points, now) {
+function showMinutes(once, now) {
   if (!byId("figures").open) return;
   const minutes = [];
   for (let minute = 0; minute < 15; minute += 1) {
-    const inside = points.filter((point) => point.t <= now - minute * 60 && point.t > now - (minute + 1) * 60);
+    const inside = once.filter((point) => point.t <= now - minute * 60 && point.t > now - (minute + 1) * 60);
     if (!inside.length) continue;
     const seconds = inside.reduce((sum, one) => sum + one.s, 0);
     const mean = (pick) => inside.reduce((sum, one) => sum + pick(one) * one.s, 0) / seconds;
