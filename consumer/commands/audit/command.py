@@ -14,7 +14,7 @@ from consumer.audit.audit import Audit
 from consumer.audit.findings import Findings, Kind, Reason, Unsaid
 from consumer.audit.ranges import Ranges, parts, size_of
 from consumer.commands.audit.plan import EARLIEST, Plan, plan_of
-from consumer.commands.audit.points import Named, Point, outcome_point, point
+from consumer.commands.audit.points import Named, Point, begin_point, outcome_point, until_point
 from consumer.commands.audit.report import as_json, as_text, verdict
 from consumer.contracts.choices import Delivery
 from consumer.settings.flags import add_settings_arguments
@@ -63,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--from",
         dest="begin",
-        type=point,
+        type=begin_point,
         default=EARLIEST,
         metavar="POINT",
         help="first input: earliest, committed, a time (2026-11-29T06:30, 2h ago as 2h), or "
@@ -71,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--until",
-        type=point,
+        type=until_point,
         default=Point(named=Named.COMMITTED),
         metavar="POINT",
         help="end of the inputs, not included, in the same words, or latest; committed is what "

@@ -9,6 +9,7 @@ from consumer.audit.audit import Role
 from consumer.audit.findings import Reason, Unsaid
 from consumer.audit.ranges import Range
 from consumer.commands.audit.points import Named, Point
+from consumer.commands.times import written
 from consumer.commands.topic_places import TopicPlaces
 from consumer.contracts.errors import KafkaProblem, SettingsError
 from consumer.contracts.messages import TopicPartition
@@ -52,21 +53,18 @@ def plan_of(
     """Ask the brokers what there is.
 
     Raises:
-        SettingsError: a point names a partition or an offset that is not there.
+        SettingsError: a point names a partition or an offset that is not there, or the inputs end
+            before they begin.
         KafkaProblem: the group has committed nothing, or the brokers do not answer.
     """
+    _check_words(begin, until)
     inputs = _partitions(broker.topics(settings.input_topics, "input_topics"))
     starts, ends = broker.starts(inputs), broker.ends(inputs)
     gone: list[Unsaid] = []
-    firsts = _points(broker, begin, "--from", Named.EARLIEST, ends, "input")
+    group = settings.group_id
+    firsts = _points(broker, begin, "--from", Named.EARLIEST, ends, "input", group)
     # Before the ends of the outcomes: what was committed by then is in the log by then.
-    lasts = _points(broker, until, "--until", Named.COMMITTED, ends, "input")
-    if not lasts and any(ends[one] > starts[one] for one in inputs):
-        raise KafkaProblem(
-            f"the group {settings.group_id} has committed nothing in "
-            f"{', '.join(sorted({one.topic for one in inputs}))}; name the group of the workers "
-            "with --group-id, or an end with --until"
-        )
+    lasts = _points(broker, until, "--until", Named.COMMITTED, ends, "input", group)
     ranges = {}
     for one in inputs:
         first = firsts.get(one, starts[one])
@@ -77,6 +75,21 @@ def plan_of(
             gone.append(Unsaid(Reason.REMOVED, one, first, min(last, starts[one])))
         if max(first, starts[one]) < last:
             ranges[one] = Range(max(first, starts[one]), last)
+    upside_down = {
+        one: (firsts[one], last) for one, last in lasts.items() if firsts.get(one, 0) > last
+    }
+    if ranges:
+        # Of a time a group may be short in some partitions; what is named must be there to audit.
+        by_name = {*begin.offsets, *until.offsets}
+        upside_down = {one: span for one, span in upside_down.items() if one in by_name}
+    for one, (first, last) in sorted(upside_down.items()):
+        is_committed = until.named in (None, Named.COMMITTED) and until.time_ms is None
+        whose = f" of the group {group}" if is_committed and one not in until.offsets else ""
+        raise SettingsError(
+            "--from",
+            f"{one.topic}:{one.partition} begins at offset {first}, behind the end{whose}, {last}",
+            "write an earlier beginning, or a later end with --until",
+        )
     compacted = broker.compacted({one.topic for one in inputs})
     gone += [
         Unsaid(Reason.COMPACTED, one, start, end)
@@ -99,7 +112,8 @@ def _outcomes(
         partitions += _partitions(broker.topics((getattr(settings, setting),), setting))
     starts, ends = broker.starts(partitions), broker.ends(partitions)
     compacted = broker.compacted({one.topic for one in partitions})
-    firsts = _points(broker, begin, "--outcomes-from", Named.EARLIEST, ends, "output")
+    group = settings.group_id
+    firsts = _points(broker, begin, "--outcomes-from", Named.EARLIEST, ends, "output", group)
     for one in partitions:
         if one.topic in compacted and ends[one]:
             gone.append(Unsaid(Reason.COMPACTED, one, starts[one], ends[one]))
@@ -108,6 +122,22 @@ def _outcomes(
         if firsts[one] > starts[one]:
             gone.append(Unsaid(Reason.SKIPPED, one, starts[one], firsts[one]))
     return {one: Range(max(starts[one], firsts[one]), ends[one]) for one in partitions}, gone
+
+
+def _check_words(begin: Point, until: Point) -> None:
+    """What is the wrong way round whatever the topics hold."""
+    if Named.COMMITTED is begin.named is until.named:
+        raise SettingsError(
+            "--from",
+            "the inputs end at committed too, so there is nothing to audit",
+            "write an earlier beginning, or a later end with --until, as latest",
+        )
+    if begin.time_ms is not None and until.time_ms is not None and begin.time_ms >= until.time_ms:
+        raise SettingsError(
+            "--until",
+            f"{written(until.time_ms)} is not after --from, which is {written(begin.time_ms)}",
+            "it must be later",
+        )
 
 
 def _partitions(topics: Mapping[str, Sequence[int]]) -> list[TopicPartition]:
@@ -121,18 +151,12 @@ def _points(
     default: Named,
     ends: Mapping[TopicPartition, int],
     side: str,
+    group: str,
 ) -> dict[TopicPartition, int]:
     """The offset that a point is in each partition; `default` is for those that it leaves out. The
     beginning is 0, also where it is gone."""
     if point.time_ms is not None:
         return dict(broker.at(list(ends), point.time_ms))
-    match point.named or default:
-        case Named.EARLIEST:
-            found = dict.fromkeys(ends, 0)
-        case Named.LATEST:
-            found = dict(ends)
-        case Named.COMMITTED:
-            found = dict(broker.committed(list(ends)))
     for one, offset in point.offsets.items():
         name = f"{one.topic}:{one.partition}"
         if one not in ends:
@@ -147,5 +171,19 @@ def _points(
                 f"{name} ends at offset {ends[one]}, before {offset}",
                 f"write an offset up to {ends[one]}",
             )
-        found[one] = offset
-    return found
+    match point.named or default:
+        case Named.EARLIEST:
+            found = dict.fromkeys(ends, 0)
+        case Named.LATEST:
+            found = dict(ends)
+        case Named.COMMITTED:
+            found = dict(broker.committed(list(ends)))
+            # Where retention has taken all there was messages all the same.
+            if not found and any(end for one, end in ends.items() if one not in point.offsets):
+                which = "a beginning" if argument == "--from" else "an end"
+                raise KafkaProblem(
+                    f"the group {group} has committed nothing in "
+                    f"{', '.join(sorted({one.topic for one in ends}))}; name the group of the "
+                    f"workers with --group-id, or {which} with {argument}"
+                )
+    return {**found, **point.offsets}

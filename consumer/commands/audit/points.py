@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -36,6 +37,37 @@ class Point:
     named: Named | None = None
     time_ms: int | None = None
     offsets: Mapping[TopicPartition, int] = field(default_factory=dict)
+
+
+def begin_point(text: str) -> Point:
+    """Where the inputs begin, for argparse.
+
+    Raises:
+        argparse.ArgumentTypeError: it means nothing, or no input can come after it.
+    """
+    now_ms = int(time.time() * 1000)
+    found = point(text)
+    if found.named is Named.LATEST or (found.time_ms is not None and found.time_ms >= now_ms):
+        raise argparse.ArgumentTypeError(
+            f'"{text}" leaves nothing to audit, since no input comes after it; write earliest, '
+            "committed, a time that is past, or offsets"
+        )
+    return found
+
+
+def until_point(text: str) -> Point:
+    """Where the inputs end, for argparse.
+
+    Raises:
+        argparse.ArgumentTypeError: it means nothing, or no input can come before it.
+    """
+    found = point(text)
+    if found.named is Named.EARLIEST or (found.time_ms is not None and found.time_ms <= 0):
+        raise argparse.ArgumentTypeError(
+            f'"{text}" leaves nothing to audit, since no input comes before it; write committed, '
+            "latest, a time, or offsets"
+        )
+    return found
 
 
 def outcome_point(text: str) -> Point:

@@ -196,6 +196,8 @@ def test_the_bar_is_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
     ("arguments", "said"),
     [
         (["--from", "sometimes"], '"sometimes" is no point; write earliest'),
+        (["--from", "latest"], "no input comes after it"),
+        (["--until", "earliest"], "no input comes before it"),
         (["--max-findings", "-1"], '"-1" is not a whole number of at least 0'),
         (["--output-topic", "a b"], "--output-topic"),
         (["--until"], "expected one argument"),

@@ -91,7 +91,9 @@ def test_by_default_all_that_the_group_has_committed() -> None:
         ("committed", "latest", {A0: Range(90, 100)}),
         ("articles:0:10", "committed", {A0: Range(10, 90), A1: Range(0, 50)}),
         ("earliest", "articles:1:20", {A0: Range(0, 90), A1: Range(0, 20)}),
-        ("latest", "committed", {}),
+        # The same offset twice is a stretch of nothing: no message has come since.
+        ("articles:0:20", "articles:0:20", {A1: Range(0, 50)}),
+        ("committed", "articles:0:90", {}),
     ],
 )
 def test_points(begin: str, until: str, expected: dict[TopicPartition, Range]) -> None:
@@ -101,6 +103,45 @@ def test_points(begin: str, until: str, expected: dict[TopicPartition, Range]) -
 def test_times() -> None:
     found = plan_of(places(), Settings(), Point(time_ms=20_000), Point(time_ms=60_000))
     assert found.inputs == {A0: Range(20, 60), A1: Range(20, 50)}
+
+
+@pytest.mark.parametrize(
+    ("begin", "until", "said"),
+    [
+        (
+            "latest",
+            "committed",
+            "--from: articles:0 begins at offset 100, behind the end of the gr",
+        ),
+        ("latest", "earliest", "--from: articles:0 begins at offset 100, behind the end, 0; write"),
+        ("articles:0:15", "articles:0:5", "--from: articles:0 begins at offset 15, behind the end"),
+        ("committed", "articles:0:5", "--from: articles:0 begins at offset 90, behind the end, 5;"),
+        ("articles:0:95", "committed", "articles:0 begins at offset 95, behind the end of the gro"),
+        ("committed", "committed", "--from: the inputs end at committed too, so there is nothing"),
+        ("2026-11-29", "2026-11-28", "--until: 2026-11-28T00:00:00.000Z is not after --from, whi"),
+        ("2026-11-29", "2026-11-29T00:00", "is not after --from, which is 2026-11-29T00:00:00.00"),
+    ],
+)
+def test_inputs_that_end_before_they_begin_are_refused(begin: str, until: str, said: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        plan(places(), begin, until)
+    assert said in str(raised.value)
+
+
+def test_of_a_time_the_group_may_be_short_in_some_partitions_but_not_in_all() -> None:
+    broker = places()
+    found = plan_of(broker, Settings(), Point(time_ms=40_000), point("committed"))
+    broker.group[A0] = 30
+    assert found.inputs == {A0: Range(40, 90), A1: Range(40, 50)}
+    found = plan_of(broker, Settings(), Point(time_ms=40_000), point("committed"))
+    assert found.inputs == {A1: Range(40, 50)}
+    with pytest.raises(SettingsError, match="begins at offset 40, behind the end, 20;"):
+        plan_of(broker, Settings(), Point(time_ms=40_000), point("articles:0:20"))
+    broker.group[A1] = 40
+    with pytest.raises(
+        SettingsError, match="begins at offset 40, behind the end of the group nerst"
+    ):
+        plan_of(broker, Settings(), Point(time_ms=40_000), point("committed"))
 
 
 def test_the_group_is_not_asked_where_it_does_not_matter() -> None:
@@ -169,7 +210,18 @@ def test_a_group_that_has_committed_nothing_is_another_one() -> None:
     broker.group.clear()
     with pytest.raises(KafkaProblem, match="group nerstream has committed nothing in articles;"):
         plan(broker)
+    with pytest.raises(KafkaProblem, match="with --group-id, or a beginning with --from"):
+        plan(broker, begin="committed", until="latest")
+    # Those that are not named keep the default.
+    with pytest.raises(KafkaProblem, match="with --group-id, or an end with --until"):
+        plan(broker, until="articles:0:5")
+    assert plan(broker, until="articles:0:5,articles:1:6").inputs[A1] == Range(0, 6)
+    # Retention has taken all.
     broker.ranges.update({A0: (4, 4), A1: (0, 0)})
+    with pytest.raises(KafkaProblem, match="group nerstream has committed nothing in articles;"):
+        plan(broker)
+    # Nothing was ever written.
+    broker.ranges.update({A0: (0, 0)})
     assert plan(broker).inputs == {}
 
 
@@ -178,6 +230,13 @@ def test_points_that_are_not_there() -> None:
         plan(places(), until="articles:0:101")
     with pytest.raises(SettingsError, match=r"--from: else:0 is no partition of the input;"):
         plan(places(), begin="else:0:1")
+
+
+def test_a_wrong_argument_is_told_before_the_group_is_asked() -> None:
+    broker = places()
+    broker.group.clear()
+    with pytest.raises(SettingsError, match=r"--until: articles:0 ends at offset 100, before 101;"):
+        plan(broker, until="articles:0:101")
 
 
 def test_a_group_that_stands_behind_the_end_of_a_cut_log() -> None:

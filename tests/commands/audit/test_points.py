@@ -7,7 +7,14 @@ import time
 
 import pytest
 
-from consumer.commands.audit.points import Named, Point, outcome_point, point
+from consumer.commands.audit.points import (
+    Named,
+    Point,
+    begin_point,
+    outcome_point,
+    point,
+    until_point,
+)
 from consumer.contracts.messages import TopicPartition
 
 
@@ -48,6 +55,25 @@ def test_what_means_nothing_is_told_with_what_would(text: str, said: str) -> Non
     with pytest.raises(argparse.ArgumentTypeError) as raised:
         point(text)
     assert said in str(raised.value)
+
+
+@pytest.mark.parametrize("text", ["latest", "0s", "0d", "2126-01-01"])
+def test_no_input_comes_after_such_a_beginning(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="no input comes after it; write earliest"):
+        begin_point(text)
+    assert until_point(text) == point(text) or text.startswith("0")
+
+
+@pytest.mark.parametrize("text", ["earliest", "1970-01-01", "1960-01-01", "99999d"])
+def test_no_input_comes_before_such_an_end(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="no input comes before it; write commit"):
+        until_point(text)
+    begin_point(text)
+
+
+@pytest.mark.parametrize("text", ["committed", "1s", "2h", "2020-01-01", "news:0:12"])
+def test_other_points_may_be_either(text: str) -> None:
+    assert type(begin_point(text)) is type(until_point(text)) is Point
 
 
 def test_no_time_says_where_an_outcome_stands() -> None:
