@@ -40,8 +40,13 @@ class _Code:
         self.topics: Counter[str] = Counter()
 
     def note_time(self, timestamp_ms: int) -> None:
-        self.oldest_ms = min(timestamp_ms, self.oldest_ms or timestamp_ms)
-        self.newest_ms = max(timestamp_ms, self.newest_ms or timestamp_ms)
+        # 0 is a time like any other.
+        self.oldest_ms = min(_given(self.oldest_ms, timestamp_ms))
+        self.newest_ms = max(_given(self.newest_ms, timestamp_ms))
+
+
+def _given(*times_ms: int | None) -> list[int]:
+    return [one for one in times_ms if one is not None]
 
 
 class Counts:

@@ -7,6 +7,9 @@ from typing import NamedTuple
 from consumer.contracts.headers import ERRORS, REPLAY_ATTEMPTS, SOURCE
 from consumer.contracts.messages import Headers, Position, RawMessage, TopicPartition
 
+#: Of a signed number of 64 bits.
+_DIGITS = 19
+
 #: Beside the reasons.
 _OURS = frozenset({SOURCE, REPLAY_ATTEMPTS})
 
@@ -18,7 +21,8 @@ class DeadLetter(NamedTuple):
         raw: as it stands in the dead-letter topic; its key and value are the original ones.
         code, reason, stage: why it was rejected.
         origin: where it came from: topic, partition and offset.
-        timestamp_ms: its own, milliseconds since the epoch; None where it had none.
+        timestamp_ms: its own, milliseconds since the epoch; None where it had none. Where another
+            program wrote it, it may have more than the 64 bits of Kafka's.
         version: of the nerstream that rejected it.
         attempts: how often it had been sent back before this rejection.
     """
@@ -52,14 +56,13 @@ def read_letter(raw: RawMessage) -> DeadLetter | None:
     topic, partition, offset = (told.get(name, "") for name in ("topic", "partition", "offset"))
     if not (told.get("code") and topic and _is_number(partition) and _is_number(offset)):
         return None
-    timestamp = told.get("timestamp", "")
     return DeadLetter(
         raw=raw,
         code=told["code"],
         reason=told.get("message", ""),
         stage=told.get("stage", ""),
         origin=Position(TopicPartition(topic, int(partition)), int(offset)),
-        timestamp_ms=int(timestamp) if _is_number(timestamp.removeprefix("-")) else None,
+        timestamp_ms=_timestamp(told.get("timestamp", "")),
         version=told.get("version", ""),
         attempts=_attempts(raw.headers),
     )
@@ -71,6 +74,14 @@ def _attempts(headers: Headers) -> int:
     return int(text) if _is_number(text) else 0
 
 
+def _timestamp(text: str) -> int | None:
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit()):
+        return None
+    # Of a number that no message can have, it is enough to know that it is one.
+    return int(text) if len(digits) <= _DIGITS else int(text[: _DIGITS + 2])
+
+
 def _is_number(text: str) -> bool:
     # So many digits at most, since what another program wrote may have any number of them.
-    return text.isascii() and text.isdigit() and len(text) <= 19
+    return text.isascii() and text.isdigit() and len(text) <= _DIGITS

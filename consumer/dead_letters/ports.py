@@ -16,8 +16,9 @@ class Reader(Protocol):
     def bounds(self) -> Mapping[int, Bounds]:
         """What each partition holds now."""
 
-    def partition_count(self, topic: str) -> int:
-        """Partitions of any topic, 0 where there is none of this name."""
+    def partition_count(self, topic: str) -> int | None:
+        """Partitions of any topic, 0 where there is none of this name; None where this user may
+        not see it."""
 
     def start(self, spans: Mapping[int, tuple[int, int]]) -> None:
         """Read these partitions, each from an offset to another that is not included."""

@@ -17,9 +17,10 @@ from consumer.contracts.messages import Outgoing, Position, RawMessage, TopicPar
 from consumer.dead_letters.letter import DeadLetter, read_letter
 from consumer.dead_letters.marks import mark
 from consumer.dead_letters.offset_set import OffsetSet
-from consumer.dead_letters.plan import Plan, destinations
+from consumer.dead_letters.plan import Plan
 from consumer.dead_letters.ports import Progress, Reader, Writer
 from consumer.dead_letters.report import Report
+from consumer.dead_letters.routes import Obstacle
 from consumer.dead_letters.survey import MESSAGES, WAIT_S, Survey, read_on
 from consumer.dead_letters.waiting import Waiting
 
@@ -31,9 +32,6 @@ _PATIENCE_S = 300.0
 
 #: Longest sleep between two looks at whether to stop, and the wait before another try.
 _SLICE_S, _BACKOFF_S = 0.1, 1.0
-
-#: Refused letters that are named; the rest are counted.
-_NAMED = 20
 
 
 class Stopped(Exception):
@@ -96,7 +94,6 @@ class Replay:
         self._stop = stop
         self._wall_clock = wall_clock
         self._report = Report()
-        self._counts: dict[str, int] = {}
         self._read_to: dict[int, int] = {}
         self._refused: dict[int, OffsetSet] = {}
         self._pending: Mapping[int, OffsetSet] = {}
@@ -158,13 +155,10 @@ class Replay:
             }
         )
         waiting = Waiting(self._reader, self._plan.origin.topic, self._progress)
-
-        def each() -> None:
-            self._raise_if_stopped()
-            waiting.look()
-
         # What comes while it is sent is not meant: a letter that is rejected again would circle.
-        read_on(self._reader, self._survey.note if first else self._survey.note_sent, each)
+        note = self._survey.note if first else self._survey.note_sent
+        for raw in read_on(self._reader, waiting, self._raise_if_stopped):
+            note(raw)
         self._read_to = {part: one.end for part, one in bounds.items()}
         self._moved_at = time.monotonic()
         if not first:
@@ -172,7 +166,6 @@ class Replay:
         else:
             self._report.tally = self._survey.tally()
             self._report.has_begun = True
-            self._counts = destinations(self._reader, self._survey)
 
     def _count_sent(self) -> None:
         """By the marks: of a transaction whose end was not answered nothing else tells."""
@@ -222,24 +215,17 @@ class Replay:
 
     def _answer(self, letter: DeadLetter) -> None:
         """Send a letter, or say why not."""
-        position = letter.raw.position
-        to = self._plan.destination(letter)
-        origin = letter.origin.topic_partition
-        count = self._counts[to]
-        code = self._writer.refused(to, position)
-        if code is not None:
-            self._refuse(letter, str(code), f"the topic {to} does not take it")
-        elif to == origin.topic and origin.partition >= count:
-            self._refuse(
-                letter,
-                "no_partition",
-                f"the topic {to} has no partition {origin.partition} any more; name a topic with "
-                "--to",
-            )
+        to = self._plan.routes.destination(letter)
+        obstacle = self._plan.routes.obstacle(letter)
+        code = self._writer.refused(to, letter.raw.position)
+        if obstacle is None and code is not None:
+            obstacle = Obstacle(code, f"the topic {to} does not take it")
+        if obstacle is None:
+            self._send(letter, to)
         else:
-            self._send(letter, to, count)
+            self._refuse(letter, obstacle)
 
-    def _send(self, letter: DeadLetter, to: str, count: int) -> None:
+    def _send(self, letter: DeadLetter, to: str) -> None:
         self._await_turn()
         if not self._writer.is_open:
             self._writer.begin()
@@ -250,7 +236,7 @@ class Replay:
             partition = origin.partition
         elif raw.key is None:
             # As the worker does it, so that the order of what has no key holds.
-            partition = origin.partition % count
+            partition = origin.partition % self._plan.routes.partitions(to)
         attempts = str(letter.attempts + 1).encode()
         headers = (*letter.headers, (REPLAY_ATTEMPTS, attempts))
         message = Outgoing(
@@ -259,18 +245,16 @@ class Replay:
         try:
             self._writer.send(message)
         except RejectedMessage as refused:
-            self._refuse(letter, str(refused.code), refused.message)
+            self._refuse(letter, Obstacle(refused.code, refused.message))
             return
         self._transaction.add(raw.position, to, raw.size_bytes)
         if self._transaction.letters >= _LETTERS or self._transaction.bytes >= _BYTES:
             self._commit()
 
-    def _refuse(self, letter: DeadLetter, code: str, why: str) -> None:
+    def _refuse(self, letter: DeadLetter, obstacle: Obstacle) -> None:
         part, offset = letter.raw.position.topic_partition.partition, letter.raw.position.offset
         self._refused.setdefault(part, OffsetSet()).add(offset)
-        self._report.refused[code] += 1
-        if len(self._report.refusals) < _NAMED:
-            self._report.refusals.append(f"{part}/{offset} ({code}): {why}")
+        self._report.refusals.add(obstacle, (part, offset))
 
     def _commit_if_due(self) -> None:
         if self._writer.open_s >= _SECONDS:

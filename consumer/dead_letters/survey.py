@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from consumer.contracts.headers import is_replay_mark
 from consumer.contracts.messages import RawMessage
-from consumer.dead_letters.letter import DeadLetter, read_letter
+from consumer.dead_letters.letter import read_letter
 from consumer.dead_letters.letter_filter import LetterFilter
 from consumer.dead_letters.marks import Origin, Sent
 from consumer.dead_letters.offset_set import OffsetSet
 from consumer.dead_letters.ports import Reader
+from consumer.dead_letters.refusals import Refusals
+from consumer.dead_letters.routes import Obstacle, Routes
+from consumer.dead_letters.waiting import Waiting
 
 #: Messages taken from the client at once, and seconds that it is waited for some.
 MESSAGES, WAIT_S = 500, 0.2
@@ -23,11 +26,13 @@ class Sort(NamedTuple):
 
     Attributes:
         within_bound: whether they were sent back less often than is allowed.
+        obstacle: why they cannot be sent; None where they can.
     """
 
     code: str
     to: str
     within_bound: bool
+    obstacle: Obstacle | None
 
 
 @dataclass(slots=True)
@@ -36,15 +41,17 @@ class Tally:
 
     Attributes:
         to_send: by code and destination.
+        barred: those that cannot be sent.
         sent_before: by a replay.
         over_bound: sent back as often as is allowed, and rejected again.
         foreign: messages of the topic that are no dead letters of nerstream's.
     """
 
-    to_send: dict[tuple[str, str], int]
-    sent_before: int
-    over_bound: int
-    foreign: int
+    to_send: dict[tuple[str, str], int] = field(default_factory=dict)
+    barred: Refusals = field(default_factory=Refusals)
+    sent_before: int = 0
+    over_bound: int = 0
+    foreign: int = 0
 
 
 class Survey:
@@ -53,7 +60,7 @@ class Survey:
     Args:
         origin: the cluster and the dead-letter topic.
         wanted: which letters are meant.
-        destination: where a letter would go.
+        routes: where a letter would go.
         max_attempts: how often a letter may be sent back.
         again: topics that a letter may have been sent to before.
     """
@@ -62,13 +69,13 @@ class Survey:
         self,
         origin: Origin,
         wanted: LetterFilter,
-        destination: Callable[[DeadLetter], str],
+        routes: Routes,
         max_attempts: int,
         again: Collection[str] = (),
     ) -> None:
         self.sent = Sent(origin)
         self._wanted = wanted
-        self._destination = destination
+        self._routes = routes
         self._max_attempts = max_attempts
         self._again = again
         self._found: dict[Sort, dict[int, OffsetSet]] = {}
@@ -89,7 +96,8 @@ class Survey:
             self._foreign += 1
         elif self._wanted.takes_in(letter):
             within = letter.attempts < self._max_attempts
-            sort = Sort(letter.code, self._destination(letter), within)
+            obstacle = self._routes.obstacle(letter) if within else None
+            sort = Sort(letter.code, self._routes.destination(letter), within, obstacle)
             offsets = self._found.setdefault(sort, {}).setdefault(partition, OffsetSet())
             offsets.add(offset)
 
@@ -98,15 +106,8 @@ class Survey:
         if is_replay_mark(raw.headers):
             self.sent.read(raw)
 
-    def destinations(self) -> Mapping[str, int]:
-        """The topics that letters would go to now, each with their number."""
-        found: dict[str, int] = {}
-        for (_, to), count in self.tally().to_send.items():
-            found[to] = found.get(to, 0) + count
-        return found
-
     def pending(self) -> Mapping[int, OffsetSet]:
-        """What is to be sent, by partition."""
+        """What is to be sent, or to be refused, by partition."""
         found: dict[int, OffsetSet] = {}
         for sort, partition, offsets in self._by_sort():
             if sort.within_bound:
@@ -117,15 +118,20 @@ class Survey:
 
     def tally(self) -> Tally:
         """The same in numbers, as of now."""
-        tally = Tally({}, 0, 0, self._foreign)
+        tally = Tally(foreign=self._foreign)
         for sort, partition, offsets in self._by_sort():
-            left = len(offsets.without(self.sent.blocking(partition, sort.to, self._again)))
-            tally.sent_before += len(offsets) - left
+            left = offsets.without(self.sent.blocking(partition, sort.to, self._again))
+            count, first = len(left), left.first()
+            tally.sent_before += len(offsets) - count
             if not sort.within_bound:
-                tally.over_bound += left
-            elif left:
+                tally.over_bound += count
+            elif first is None:
+                continue
+            elif sort.obstacle is not None:
+                tally.barred.add(sort.obstacle, (partition, first), count)
+            else:
                 key = (sort.code, sort.to)
-                tally.to_send[key] = tally.to_send.get(key, 0) + left
+                tally.to_send[key] = tally.to_send.get(key, 0) + count
         return tally
 
     def _by_sort(self) -> Iterator[tuple[Sort, int, OffsetSet]]:
@@ -135,16 +141,18 @@ class Survey:
 
 
 def read_on(
-    reader: Reader,
-    note: Callable[[RawMessage], None],
-    each: Callable[[], None] = lambda: None,
-) -> None:
-    """Read to the ends that the reader was started with.
+    reader: Reader, waiting: Waiting, each: Callable[[], None] = lambda: None
+) -> Iterator[RawMessage]:
+    """All messages to the ends that the reader was started with.
 
     Args:
+        waiting: of this start.
         each: called after every look, also one that brought nothing; may raise to end it.
+
+    Raises:
+        KafkaProblem: reading cannot go on, or nothing comes any more.
     """
     while reader.places:
-        for raw in reader.poll(MESSAGES, WAIT_S):
-            note(raw)
+        yield from reader.poll(MESSAGES, WAIT_S)
         each()
+        waiting.look()

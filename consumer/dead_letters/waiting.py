@@ -11,36 +11,58 @@ from consumer.dead_letters.ports import Progress, Reader
 #: transaction is open for longer than 15 minutes, unless the brokers are set up otherwise.
 _TOLD_S, _HUNG_S = 3.0, 960.0
 
+#: The same where no transaction can hold it up, but only what was taken back, which is read and not
+#: shown.
+_SILENT_S = 300.0
+
 
 class Waiting:
-    """Tells of a reading that does not come to its end, and ends it in the end."""
+    """Tells of a reading that does not come to its end, and ends it in the end.
 
-    def __init__(self, reader: Reader, topic: str, progress: Progress) -> None:
+    Args:
+        reader: started.
+        topic: that it reads.
+        is_stable: whether it reads up to the last stable offset and no farther.
+    """
+
+    def __init__(
+        self, reader: Reader, topic: str, progress: Progress, *, is_stable: bool = False
+    ) -> None:
         self._reader = reader
         self._topic = topic
         self._progress = progress
+        self._is_stable = is_stable
         self._left = reader.left
         self._since = time.monotonic()
         self._is_told = False
 
     def look(self, quiet: bool = False) -> None:
-        """To be called after every poll."""
+        """To be called after every poll, and after what came of it is dealt with.
+
+        Raises:
+            KafkaProblem: nothing has come for too long.
+        """
         left, now = self._reader.left, time.monotonic()
         if left != self._left:
             self._left, self._since, self._is_told = left, now, False
         if not quiet:
             self._progress.reading(left)
         where = ", ".join(f"{self._topic}[{part}] at {at}" for part, at in self._parts())
-        if now - self._since > _HUNG_S:
+        silent_s = now - self._since
+        if self._is_stable and silent_s > _SILENT_S:
+            raise KafkaProblem(
+                f"nothing has come of {where} for {_SILENT_S:.0f} s: its broker does not answer; "
+                "see whether it is well, then give the same command again"
+            )
+        if silent_s > _HUNG_S:
             raise KafkaProblem(
                 f"cannot read on in {where} for {_HUNG_S:.0f} s: a transaction is open there that "
                 "nobody ends; kafka-transactions.sh find-hanging finds it, and abort ends it"
             )
-        if now - self._since > _TOLD_S and not self._is_told:
+        if silent_s > _TOLD_S and not self._is_told:
             self._is_told = True
-            self._progress.status(
-                f"waiting for {where}: a transaction is open there, or its broker does not answer"
-            )
+            why = "" if self._is_stable else "a transaction is open there, or "
+            self._progress.status(f"waiting for {where}: {why}its broker does not answer")
 
     def _parts(self) -> list[tuple[int, int]]:
         return sorted(self._reader.places.items())[:3]

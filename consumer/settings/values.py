@@ -77,10 +77,14 @@ def _group(name: str) -> str:
     return _name(name)
 
 
+def is_topic_name(name: str) -> bool:
+    """Whether a topic can have this name, by the rule of Apache Kafka's own `Topic.validate`."""
+    return _TOPIC.fullmatch(name) is not None and name not in (".", "..")
+
+
 def _topic(name: str) -> str:
-    """The rule of Apache Kafka's own `Topic.validate`."""
     _not_empty(name)
-    if not _TOPIC.fullmatch(name) or name in (".", ".."):
+    if not is_topic_name(name):
         raise WrongValue(
             f'"{name}" is no name of a topic',
             "it must be 1 to 249 letters, digits, dots, underscores or hyphens",

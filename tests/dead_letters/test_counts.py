@@ -31,3 +31,16 @@ def test_only_those_that_are_meant() -> None:
     counts = Counts(ORIGIN, LetterFilter(codes=frozenset({"no_text"})))
     counts.note(at(letter(original(1)), 0))
     assert counts.lines() == []
+
+
+def test_the_time_0_is_a_time() -> None:
+    counts = Counts(ORIGIN, LetterFilter())
+    for number, timestamp_ms in enumerate([0, 1_700_000_000_000, -5]):
+        counts.note(at(letter(original(number)._replace(timestamp_ms=timestamp_ms)), number))
+    (line,) = counts.lines()
+    assert (line.oldest_ms, line.newest_ms) == (-5, 1_700_000_000_000)
+    counts = Counts(ORIGIN, LetterFilter())
+    for number, timestamp_ms in enumerate([-5, 0]):
+        counts.note(at(letter(original(number)._replace(timestamp_ms=timestamp_ms)), number))
+    (line,) = counts.lines()
+    assert (line.oldest_ms, line.newest_ms) == (-5, 0)

@@ -35,7 +35,7 @@ def test_our_headers_are_taken_off_and_no_others() -> None:
     assert found.attempts == 2
 
 
-@pytest.mark.parametrize("timestamp_ms", [None, 0, -5])
+@pytest.mark.parametrize("timestamp_ms", [None, 0, -5, 2**63 - 1, -(2**63), 10**19 - 1])
 def test_the_timestamp_is_the_one_that_the_header_names(timestamp_ms: int | None) -> None:
     raw = original(0)._replace(timestamp_ms=timestamp_ms)
     found = read_letter(at(letter(raw)._replace(timestamp_ms=99), 0))
@@ -62,3 +62,22 @@ def test_an_origin_that_is_no_number_is_no_dead_letter(value: bytes | None) -> N
     written = letter(original(1))
     headers = (*written.headers, (f"{ERRORS}offset", value))
     assert read_letter(at(written._replace(headers=headers), 0)) is None
+
+
+@pytest.mark.parametrize("sign", ["", "-"])
+def test_a_timestamp_of_any_length_is_one_that_no_message_can_have(sign: str) -> None:
+    written = letter(original(1))
+    headers = (*written.headers, (f"{ERRORS}timestamp", f"{sign}{'9' * 5_000}".encode()))
+    found = read_letter(at(written._replace(headers=headers), 0))
+    assert found is not None
+    assert found.timestamp_ms is not None
+    assert abs(found.timestamp_ms) >= 2**64
+
+
+@pytest.mark.parametrize("value", [b"--5", b"-", b"1.5", b"", None, "²".encode()])
+def test_a_timestamp_that_is_no_number_is_none(value: bytes | None) -> None:
+    written = letter(original(1))
+    headers = (*written.headers, (f"{ERRORS}timestamp", value))
+    found = read_letter(at(written._replace(headers=headers), 0))
+    assert found is not None
+    assert found.timestamp_ms is None

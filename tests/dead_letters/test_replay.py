@@ -15,6 +15,7 @@ from consumer.dead_letters.marks import Origin, Sent
 from consumer.dead_letters.plan import Plan, transactional_id
 from consumer.dead_letters.replay import Replay
 from consumer.dead_letters.report import Report
+from consumer.dead_letters.routes import Routes
 from consumer.dead_letters.survey import Survey
 from tests.support.memory.fake_letters import FakeProgress, FakeReader, FakeTopics, FakeWriter
 from tests.support.memory.letters import DAY_MS, at, letter, original
@@ -60,10 +61,12 @@ def replay(
     stop: Any = lambda: False,
     progress: FakeProgress | None = None,
 ) -> Report:
-    plan = Plan(ORIGIN, to, None, "1.2.3")
-    survey = Survey(ORIGIN, wanted or LetterFilter(), plan.destination, max_attempts, again)
+    reader = reader or FakeReader(topics)
+    routes = Routes("dead", to, reader.partition_count)
+    plan = Plan(ORIGIN, routes, None, "1.2.3")
+    survey = Survey(ORIGIN, wanted or LetterFilter(), routes, max_attempts, again)
     return Replay(
-        reader or FakeReader(topics),
+        reader,
         writer or FakeWriter(topics),
         survey,
         plan,
@@ -73,12 +76,20 @@ def replay(
     ).run()
 
 
+def told(report: Report) -> dict[str, tuple[str, int, tuple[int, int]]]:
+    """Of each reason: the code, the number of letters, the place of the first."""
+    return {
+        obstacle.why: (str(obstacle.code), one.letters, one.first)
+        for obstacle, one in report.refusals.named.items()
+    }
+
+
 def test_each_goes_back_to_where_it_came_from_as_it_was() -> None:
     topics = filled(20)
     report = replay(topics)
     assert sorted(topics.by_number()) == list(range(20))
     assert report.sent == {"articles": 13, "news": 7}
-    assert (report.left, report.gone, report.refused.total()) == (0, 0, 0)
+    assert (report.left, report.gone, report.refusals.letters) == (0, 0, 0)
     for one in topics.sent:
         number = int(dict(one.headers)["n"] or b"")
         raw = original(number)
@@ -194,21 +205,66 @@ def test_a_letter_that_comes_back_too_often_stays_and_is_told() -> None:
     assert {dict(one.headers)[REPLAY_ATTEMPTS] for one in topics.sent} == {b"4"}
 
 
-def test_a_topic_that_is_gone_stops_before_anything_is_sent() -> None:
+def test_a_topic_that_is_gone_stops_no_letter_of_another() -> None:
     topics = filled(10)
     topics.counts["news"] = 0
-    with pytest.raises(KafkaProblem, match="no topic news, to which 4 dead letters would go"):
-        replay(topics)
-    assert topics.sent == []
-    assert replay(topics, LetterFilter(topics=("articles",))).sent.total() == 6
+    reader = FakeReader(topics)
+    report = replay(topics, reader=reader)
+    assert told(report) == {
+        "there is no topic news; create it, name another one with --to, or leave its letters out "
+        "with --topic": ("no_topic", 4, (0, 0))
+    }
+    assert (report.sent, report.left) == ({"articles": 6}, 0)
+    assert sorted(reader.asked) == ["articles", "news"]
+    # It is not marked, so that it is sent once the topic is there.
+    topics.counts["news"] = 4
+    assert replay(topics).sent == {"news": 4}
+
+
+def test_letters_that_cannot_be_sent_stop_no_other() -> None:
+    topics = filled(4)
+    topics.counts["gone"] = 0
+    for topic, timestamp_ms in (
+        ("a\0b", 7),
+        ("dead", 7),
+        ("gone", 7),
+        ("articles", 10**19 - 1),
+        ("articles", 0),
+    ):
+        bad = original(9, topic=topic)._replace(timestamp_ms=timestamp_ms)
+        topics.put(letter(bad)._replace(timestamp_ms=7))
+    put(topics, 5)
+    report = replay(topics)
+    assert sorted(topics.by_number()) == [0, 1, 2, 3, 5]
+    assert report.refusals.by_code == {"wrong_topic": 2, "no_topic": 1, "timestamp_refused": 2}
+    assert [one.first for one in report.refusals.named.values()] == [
+        (0, offset) for offset in range(2, 7)
+    ]
+    assert (report.sent.total(), report.left) == (5, 0)
+    # A wrong topic does not matter where all go to another one.
+    report = replay(topics, to="debug")
+    assert (report.sent, report.refusals.by_code) == ({"debug": 3}, {"timestamp_refused": 2})
+
+
+def test_letters_that_cannot_be_sent_are_told_once_whatever_becomes_of_the_others() -> None:
+    topics = filled(30)
+    topics.counts["news"] = 0
+    writer = FakeWriter(topics)
+    writer.fail.extend(["lose", "", "hide", "rough"])
+    report = replay(topics, writer=writer)
+    assert report.refusals.by_code == {"no_topic": 10}
+    assert (report.sent, report.left) == ({"articles": 20}, 0)
+    assert len(topics.sent) == 20
 
 
 def test_a_partition_that_is_gone_is_told() -> None:
     topics = filled(8)
     topics.counts["articles"] = 2
     report = replay(topics)
-    assert report.refused == {"no_partition": 2}
-    assert "has no partition 2 any more; name a topic with --to" in report.refusals[0]
+    assert told(report) == {
+        "the partition of articles where it came from is gone, there is only 0 to 1; name a topic "
+        "with --to": ("no_partition", 2, (0, 1))
+    }
     assert report.sent.total() == 6
     assert report.left == 0
 
@@ -221,8 +277,7 @@ def test_what_a_topic_does_not_take_stays_and_the_rest_is_sent() -> None:
     # After the first transaction everything is looked at anew; it is told once all the same.
     writer.fail.append("rough")
     report = replay(topics, writer=writer)
-    assert report.refused == {"too_large": 1}
-    assert report.refusals == ["0/2 (too_large): the topic articles does not take it"]
+    assert told(report) == {"the topic articles does not take it": ("too_large", 1, (0, 2))}
     assert sorted(topics.by_number()) == [0, 1, 2, 3, 5, 6, 7, 8, 9]
     # It is not marked, so that another try finds it.
     assert replay(topics).sent.total() == 1

@@ -46,3 +46,16 @@ def test_one_that_never_goes_on_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     waiting = Waiting(started(), "dead", FakeProgress())
     with pytest.raises(KafkaProblem, match=r"cannot read on in dead\[0\] at 0 .* find-hanging"):
         waiting.look()
+
+
+def test_where_no_transaction_can_hold_it_up_the_broker_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(waiting_module, "_TOLD_S", -1.0)
+    progress = FakeProgress()
+    waiting = Waiting(started(), "dead", progress, is_stable=True)
+    waiting.look()
+    assert progress.told == ["waiting for dead[0] at 0: its broker does not answer"]
+    monkeypatch.setattr(waiting_module, "_SILENT_S", -1.0)
+    with pytest.raises(KafkaProblem, match=r"nothing has come of dead\[0\] at 0 .* same command"):
+        waiting.look()

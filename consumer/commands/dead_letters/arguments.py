@@ -12,6 +12,7 @@ from consumer.dead_letters.letter_filter import LetterFilter
 from consumer.settings import topic_patterns
 from consumer.settings.flags import add_settings_arguments
 from consumer.settings.schema import Settings
+from consumer.settings.values import is_topic_name
 
 #: What it takes to reach the brokers and the topic.
 SETTINGS = ("bootstrap_servers", "dead_letter_topic", "kafka")
@@ -49,7 +50,10 @@ def add_filter_arguments(parser: argparse.ArgumentParser) -> None:
         help="the message's own timestamp is before this",
     )
     group.add_argument(
-        "--text", default="", metavar="TEXT", help="stands in the reason, in capitals or not"
+        "--text",
+        type=_text,
+        metavar="TEXT",
+        help="stands in the reason, in capitals or not",
     )
     group.add_argument(
         "--letter",
@@ -90,7 +94,7 @@ def filter_from(arguments: argparse.Namespace, settings: Settings) -> LetterFilt
         topics=topics,
         from_ms=arguments.from_ms,
         until_ms=arguments.until_ms,
-        text=arguments.text,
+        text=arguments.text or "",
         places=frozenset(arguments.letter or ()),
     )
 
@@ -125,6 +129,25 @@ def rate(text: str) -> float:
         if 0 < float(text) < float("inf"):
             return float(text)
     raise argparse.ArgumentTypeError(f'"{text}" is not a number above 0')
+
+
+def topic_name(text: str) -> str:
+    """The name of a topic, for argparse."""
+    if not is_topic_name(text):
+        raise argparse.ArgumentTypeError(
+            f'"{text}" is no name of a topic; it must be 1 to 249 letters, digits, dots, '
+            "underscores or hyphens"
+        )
+    return text
+
+
+def _text(text: str) -> str:
+    # As a variable of the shell that is not set; it would stand in each reason.
+    if not text.strip():
+        raise argparse.ArgumentTypeError(
+            "it is empty; write what stands in the reason, or leave --text out"
+        )
+    return text
 
 
 def _codes(text: str) -> tuple[str, ...]:

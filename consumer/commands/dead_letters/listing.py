@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from consumer.commands import times
@@ -24,7 +24,8 @@ from consumer.dead_letters.counts import Counts
 from consumer.dead_letters.letter import DeadLetter, read_letter
 from consumer.dead_letters.letter_filter import LetterFilter
 from consumer.dead_letters.marks import Origin, Sent
-from consumer.dead_letters.survey import MESSAGES, WAIT_S, read_on
+from consumer.dead_letters.survey import read_on
+from consumer.dead_letters.waiting import Waiting
 from consumer.settings.schema import Settings
 from consumer.settings.sources import load_settings
 from consumer.terminal import say, say_json, tell
@@ -39,10 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--unsent", action="store_true", help="only those that no replay has sent yet"
     )
-    parser.add_argument(
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument(
         "--counts", action="store_true", help="how many there are by code, instead of each"
     )
-    parser.add_argument("--limit", type=count, metavar="N", help="show so many at most")
+    form.add_argument("--limit", type=count, metavar="N", help="show so many at most")
     parser.add_argument(
         "--json", action="store_true", help="JSON lines: one object a dead letter, or a code"
     )
@@ -77,7 +79,7 @@ def _show_letters(
     screen = _JsonLines() if arguments.json else _Table()
     listed: Counter[str] = Counter()
     again = 0
-    for letter in _letters(reader, spans, wanted):
+    for letter in _letters(reader, settings, spans, wanted):
         position = letter.raw.position
         to = sent.destinations(position.topic_partition.partition, position.offset)
         if to and arguments.unsent:
@@ -92,37 +94,37 @@ def _show_letters(
 
 
 def _letters(
-    reader: BoundedReader, spans: dict[int, tuple[int, int]], wanted: LetterFilter
+    reader: BoundedReader,
+    settings: Settings,
+    spans: dict[int, tuple[int, int]],
+    wanted: LetterFilter,
 ) -> Iterable[DeadLetter]:
     """One partition after the other, each in its order."""
     for part in sorted(spans):
-        reader.start({part: spans[part]})
-        while reader.places:
-            for raw in reader.poll(MESSAGES, WAIT_S):
-                letter = read_letter(raw)
-                if letter is not None and wanted.takes_in(letter):
-                    yield letter
+        # Letters appear meanwhile, so that there is no bar.
+        for raw in _messages(reader, settings, {part: spans[part]}, Bar()):
+            letter = read_letter(raw)
+            if letter is not None and wanted.takes_in(letter):
+                yield letter
 
 
 def _read_marks(
     reader: BoundedReader, settings: Settings, spans: dict[int, tuple[int, int]]
 ) -> Sent:
     sent = Sent(Origin(reader.cluster_id(), settings.dead_letter_topic))
-
-    def note(raw: RawMessage) -> None:
-        if is_replay_mark(raw.headers):
-            sent.read(raw)
-
-    _read(reader, spans, note)
+    with Bar() as bar:
+        for raw in _messages(reader, settings, spans, bar):
+            if is_replay_mark(raw.headers):
+                sent.read(raw)
     return sent
 
 
-def _read(
-    reader: BoundedReader, spans: dict[int, tuple[int, int]], note: Callable[[RawMessage], None]
-) -> None:
+def _messages(
+    reader: BoundedReader, settings: Settings, spans: dict[int, tuple[int, int]], bar: Bar
+) -> Iterator[RawMessage]:
     reader.start(spans)
-    with Bar() as bar:
-        read_on(reader, note, lambda: bar.reading(reader.left))
+    waiting = Waiting(reader, settings.dead_letter_topic, bar, is_stable=True)
+    return read_on(reader, waiting)
 
 
 def _spans(reader: BoundedReader) -> dict[int, tuple[int, int]]:
@@ -134,7 +136,9 @@ def _show_counts(
     reader: BoundedReader, settings: Settings, wanted: LetterFilter, arguments: argparse.Namespace
 ) -> None:
     counts = Counts(Origin(reader.cluster_id(), settings.dead_letter_topic), wanted)
-    _read(reader, _spans(reader), counts.note)
+    with Bar() as bar:
+        for raw in _messages(reader, settings, _spans(reader), bar):
+            counts.note(raw)
     lines = [one for one in counts.lines() if one.unsent or not arguments.unsent]
     if arguments.json:
         for one in lines:
@@ -166,14 +170,14 @@ def _show_counts(
     table.flush()
     letters, unsent = (sum(one.letters for one in lines), sum(one.unsent for one in lines))
     say()
-    say(f"{letters:,} dead letters, {unsent:,} of them not sent back")
+    say(f"{written.counted(letters, 'dead letter')}, {unsent:,} of them not sent back")
 
 
 def _told(listed: Counter[str], again: int) -> str:
     if not listed:
         return "no dead letters"
     codes = ", ".join(f"{code} {number:,}" for code, number in listed.most_common())
-    letters = "1 dead letter" if listed.total() == 1 else f"{listed.total():,} dead letters"
+    letters = written.counted(listed.total(), "dead letter")
     sent = f"; {again:,} of them sent back" if again else ""
     return f"{letters}: {codes}{sent}"
 

@@ -9,21 +9,26 @@ import time
 from typing import TYPE_CHECKING
 
 from consumer import __version__
+from consumer.commands.dead_letters import written
 from consumer.commands.dead_letters.arguments import (
     add_connection_arguments,
     add_filter_arguments,
     count,
     filter_from,
     rate,
+    topic_name,
 )
 from consumer.commands.dead_letters.columns import Columns
 from consumer.commands.dead_letters.progress import Bar
 from consumer.contracts.errors import SettingsError
 from consumer.dead_letters.marks import Origin
-from consumer.dead_letters.plan import Plan, destinations, transactional_id
+from consumer.dead_letters.plan import Plan, transactional_id
+from consumer.dead_letters.refusals import Refusals
 from consumer.dead_letters.replay import Replay, Stopped
 from consumer.dead_letters.report import Report
+from consumer.dead_letters.routes import Routes
 from consumer.dead_letters.survey import Survey, Tally, read_on
+from consumer.dead_letters.waiting import Waiting
 from consumer.settings.schema import Settings
 from consumer.settings.sources import load_settings
 from consumer.signals import EndSignals
@@ -41,12 +46,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_filter_arguments(parser)
     parser.add_argument(
         "--to",
+        type=topic_name,
         metavar="TOPIC",
         help="send them there [default: each to the topic and partition where it came from]",
     )
     parser.add_argument(
         "--also-sent-to",
         action="append",
+        type=topic_name,
         default=[],
         metavar="TOPIC",
         help="also those that an earlier replay has sent to this topic, but not yet to where they "
@@ -71,8 +78,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Send them; 0 where all that was meant is sent, 1 where some cannot be, 128 and the signal's
-    number where a signal has ended it.
+    """Send them; 0 where all that was meant is sent, or would be, 1 where some cannot be, 128 and
+    the signal's number where a signal has ended it.
 
     Raises:
         SettingsError, KafkaProblem: as the command's `run`.
@@ -89,20 +96,24 @@ def run(arguments: argparse.Namespace) -> int:
         BoundedReader(settings, settings.dead_letter_topic, "dead_letter_topic") as reader,
     ):
         origin = Origin(reader.cluster_id(), settings.dead_letter_topic)
-        plan = Plan(origin, arguments.to, arguments.rate, __version__)
+        routes = Routes(settings.dead_letter_topic, arguments.to, reader.partition_count)
+        routes.require()
+        plan = Plan(origin, routes, arguments.rate, __version__)
         again = frozenset(arguments.also_sent_to)
-        survey = Survey(origin, wanted, plan.destination, arguments.max_attempts, again)
+        survey = Survey(origin, wanted, routes, arguments.max_attempts, again)
         with Bar() as bar:
             if arguments.dry_run:
-                _survey(reader, survey, bar, signals)
+                _survey(reader, survey, plan, bar, signals)
             else:
                 report = _replay(settings, reader, survey, plan, bar, signals)
         if arguments.dry_run:
-            if not signals():
-                _tell_plan(survey.tally(), arguments)
-            return _code(signals)
+            if signals():
+                return _code(signals)
+            tally = survey.tally()
+            _tell_plan(tally, arguments)
+            return int(bool(tally.barred.letters))
     _tell(report, time.monotonic() - began, arguments)
-    return _code(signals) or int(bool(report.refused or report.gone))
+    return _code(signals) or int(bool(report.refusals.letters or report.gone))
 
 
 def _check_topics(arguments: argparse.Namespace, dead_letter_topic: str) -> None:
@@ -123,19 +134,21 @@ def _check_topics(arguments: argparse.Namespace, dead_letter_topic: str) -> None
         )
 
 
-def _survey(reader: BoundedReader, survey: Survey, bar: Bar, signals: EndSignals) -> None:
+def _survey(
+    reader: BoundedReader, survey: Survey, plan: Plan, bar: Bar, signals: EndSignals
+) -> None:
     """Read all that is there now, or until a signal comes."""
     bounds = reader.bounds()
     reader.start({part: (one.begin, one.stable_end) for part, one in bounds.items()})
+    waiting = Waiting(reader, plan.origin.topic, bar, is_stable=True)
 
     def each() -> None:
-        bar.reading(reader.left)
         if signals():
             raise Stopped
 
     with contextlib.suppress(Stopped):
-        read_on(reader, survey.note, each)
-        destinations(reader, survey)
+        for raw in read_on(reader, waiting, each):
+            survey.note(raw)
 
 
 def _replay(
@@ -176,8 +189,10 @@ def _tell_plan(tally: Tally, arguments: argparse.Namespace) -> None:
                 "sent_before": tally.sent_before,
                 "over_max_attempts": tally.over_bound,
                 "no_dead_letters": tally.foreign,
+                "would_refuse": dict(sorted(tally.barred.by_code.items())),
             }
         )
+        _tell_refusals(tally.barred, "cannot be sent")
         return
     table = Columns(("code", "to", "letters"), ("letters",))
     for (code, to), letters in sorted(tally.to_send.items()):
@@ -187,6 +202,7 @@ def _tell_plan(tally: Tally, arguments: argparse.Namespace) -> None:
         say()
     say(f"{_letters(sum(tally.to_send.values()))} would be sent; nothing was")
     _tell_others(tally, arguments)
+    _tell_refusals(tally.barred, "cannot be sent")
 
 
 def _tell(report: Report, seconds: float, arguments: argparse.Namespace) -> None:
@@ -201,7 +217,7 @@ def _tell(report: Report, seconds: float, arguments: argparse.Namespace) -> None
                 "sent_before": tally.sent_before,
                 "over_max_attempts": tally.over_bound,
                 "no_dead_letters": tally.foreign,
-                "refused": dict(sorted(report.refused.items())),
+                "refused": dict(sorted(report.refusals.by_code.items())),
                 "gone": report.gone,
                 "left": report.left,
                 "seconds": round(seconds, 3),
@@ -210,10 +226,7 @@ def _tell(report: Report, seconds: float, arguments: argparse.Namespace) -> None
     topics = ", ".join(f"{topic} {number:,}" for topic, number in report.sent.most_common())
     tell(f"sent {_letters(report.sent.total())} in {seconds:.1f} s" + (topics and f": {topics}"))
     _tell_others(tally, arguments)
-    for refusal in report.refusals:
-        tell(f"not sent: {refusal}")
-    if report.refused.total() > len(report.refusals):
-        tell(f"not sent: {report.refused.total() - len(report.refusals):,} more")
+    _tell_refusals(report.refusals, "not sent")
     if report.gone:
         tell(f"retention removed {_letters(report.gone)} before they were sent")
     if report.is_stopped:
@@ -232,8 +245,21 @@ def _tell_others(tally: Tally, arguments: argparse.Namespace) -> None:
             "--max-attempts"
         )
     if tally.foreign:
-        tell(f"passed over: {tally.foreign:,} messages of the topic that are no dead letters")
+        messages = written.counted(tally.foreign, "message")
+        are = "is no dead letter" if tally.foreign == 1 else "are no dead letters"
+        tell(f"passed over: {messages} of the topic that {are}")
+
+
+def _tell_refusals(refusals: Refusals, what: str) -> None:
+    """A line for each thing that stands in the way."""
+    for obstacle, refused in refusals.named.items():
+        place = "{}/{}".format(*refused.first)
+        if refused.letters > 1:
+            place = f"{_letters(refused.letters)}, the first of them {place}"
+        tell(f"{what}: {place} ({obstacle.code}): {obstacle.why}")
+    if refusals.unnamed:
+        tell(f"{what}: {_letters(refusals.unnamed)} more")
 
 
 def _letters(number: int) -> str:
-    return "1 dead letter" if number == 1 else f"{number:,} dead letters"
+    return written.counted(number, "dead letter")

@@ -17,6 +17,7 @@ from consumer.contracts.safe_text import safe_bytes
 from consumer.dead_letters.letter import DeadLetter, read_letter
 from consumer.dead_letters.marks import Origin, Sent
 from consumer.dead_letters.survey import read_on
+from consumer.dead_letters.waiting import Waiting
 from consumer.settings.schema import Settings
 from consumer.settings.sources import load_settings
 from consumer.terminal import say, say_json
@@ -94,15 +95,12 @@ def _find(settings: Settings, part: int, offset: int) -> tuple[DeadLetter, tuple
                 else f"{topic}[{part}] is empty"
             )
         sent = Sent(Origin(reader.cluster_id(), topic))
-
-        def note(raw: RawMessage) -> None:
+        reader.start({part: (offset, bounds.stable_end)})
+        for raw in read_on(reader, Waiting(reader, topic, bar, is_stable=True)):
             if raw.position.offset == offset:
                 found.append(raw)
             elif is_replay_mark(raw.headers):
                 sent.read(raw)
-
-        reader.start({part: (offset, bounds.stable_end)})
-        read_on(reader, note, lambda: bar.reading(reader.left))
     if not found:
         raise KafkaProblem(
             f"no message stands at {part}/{offset} of {topic}: a transaction ends there, or took "

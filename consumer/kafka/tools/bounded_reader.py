@@ -93,13 +93,18 @@ class BoundedReader(Closing):
         """The cluster's id; empty where the brokers tell none."""
         return str(self._metadata(self._topic).cluster_id or "")
 
-    def partition_count(self, topic: str) -> int:
-        """Partitions of a topic, 0 where there is none of this name; it is not created.
+    def partition_count(self, topic: str) -> int | None:
+        """Partitions of a topic, 0 where there is none of this name, None where this user may not
+        see it; it is not created.
 
         Raises:
-            KafkaProblem: no broker answers, or access is denied.
+            KafkaProblem: no broker answers, or access to them is denied.
         """
-        return len(self._partitions(topic))
+        found = self._metadata(topic).topics.get(topic)
+        error = None if found is None else found.error
+        if error is not None and error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+            return None
+        return len(self._partitions_of(topic, found))
 
     def bounds(self) -> Mapping[int, Bounds]:
         """What each partition of the topic holds now.
@@ -184,7 +189,9 @@ class BoundedReader(Closing):
         return offset < end
 
     def _partitions(self, topic: str) -> Collection[int]:
-        found = self._metadata(topic).topics.get(topic)
+        return self._partitions_of(topic, self._metadata(topic).topics.get(topic))
+
+    def _partitions_of(self, topic: str, found: Any) -> Collection[int]:
         if found is None or (found.error is not None and found.error.code() in UNKNOWN_TOPIC):
             return ()
         if found.error is not None and not found.partitions:

@@ -18,6 +18,8 @@ from consumer import cli
 from consumer.commands.dead_letters import command
 from consumer.contracts.choices import RejectCode
 from consumer.contracts.messages import RawMessage
+from consumer.dead_letters import waiting as waiting_module
+from consumer.kafka.tools.bounded_reader import BoundedReader
 from consumer.kafka.tools.embedded import EmbeddedBroker
 from tests.integration.rigs import helpers
 from tests.support.memory.letters import DAY_MS, letter, original, record
@@ -154,6 +156,8 @@ def test_counts(nerstream: Command) -> None:
     ]
     out, _ = nerstream("list", "--counts")
     assert out.endswith("\n\n4 dead letters, 4 of them not sent back\n")
+    out, _ = nerstream("list", "--counts", "--code=no_text")
+    assert out.endswith("\n\n1 dead letter, 1 of them not sent back\n")
 
 
 def test_an_empty_topic(nerstream: Command) -> None:
@@ -243,6 +247,63 @@ def test_what_is_not_there(nerstream: Command) -> None:
         assert err == f"nerstream: error: {said}\n"
 
 
+# --- replay
+
+
+def test_a_dry_run_says_what_cannot_be_sent(nerstream: Command) -> None:
+    helpers.produce(nerstream._broker, "articles", [helpers.Record(b"x", partition=0)])
+    nerstream.put(original(0, topic="a\0b"), original(1), original(2, topic="dead"))
+    nerstream.put(original(3, topic="a\0b"), original(4, timestamp_ms=-4))
+    out, err = nerstream("replay", "--dry-run", code=1)
+    assert out.endswith("\n\n1 dead letter would be sent; nothing was\n")
+    assert [line.split(", ")[0] for line in err.splitlines()] == [
+        "cannot be sent: 2 dead letters",
+        "cannot be sent: 0/2 (wrong_topic): it came from dead",
+        "cannot be sent: 0/4 (timestamp_refused): its timestamp is 0",
+    ]
+    assert ', the first of them 0/0 (wrong_topic): "a\\x00b", where it came from, is no' in err
+    out, again = nerstream("replay", "--dry-run", "--json", code=1)
+    found = json.loads(out)
+    assert found["would_send"] == [{"code": "invalid_json", "to": "articles", "letters": 1}]
+    assert found["would_refuse"] == {"timestamp_refused": 1, "wrong_topic": 3}
+    assert again == err
+    # What the line names leaves it out.
+    _, err = nerstream("replay", "--dry-run", "--from=1970-01-02", "--topic=articles")
+    assert err == ""
+
+
+@pytest.mark.parametrize("action", ["list", "list --counts", "show 0/0", "replay --dry-run"])
+def test_a_broker_that_gives_nothing_is_not_waited_for_without_an_end(
+    nerstream: Command, monkeypatch: pytest.MonkeyPatch, action: str
+) -> None:
+    nerstream.put(original(0))
+    monkeypatch.setattr(BoundedReader, "poll", lambda *_: [])
+    monkeypatch.setattr(waiting_module, "_SILENT_S", 0.1)
+    monkeypatch.setattr(waiting_module, "_TOLD_S", 0.0)
+    _, err = nerstream(*action.split(), code=1)
+    told, error = err.splitlines()
+    assert told == "waiting for dead[0] at 0: its broker does not answer"
+    assert error.startswith("nerstream: error: nothing has come of dead[0] at 0 for 0 s: its")
+
+
+def test_a_list_is_not_waited_for_either(
+    nerstream: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It reads twice: the marks, and then each partition."""
+    nerstream.put(original(0))
+    start = BoundedReader.start
+
+    def started(self: BoundedReader, spans: dict[int, tuple[int, int]]) -> None:
+        start(self, spans)
+        if len(spans) == 1:
+            monkeypatch.setattr(BoundedReader, "poll", lambda *_: [])
+
+    monkeypatch.setattr(BoundedReader, "start", started)
+    monkeypatch.setattr(waiting_module, "_SILENT_S", 0.1)
+    _, err = nerstream("list", code=1)
+    assert err.startswith("nerstream: error: nothing has come of dead[0] at 0 for 0 s: its")
+
+
 # --- on a terminal
 
 
@@ -278,11 +339,17 @@ def test_a_terminal_gets_lines_of_its_width(nerstream: Command) -> None:
         (["list", "--topic=,"], "argument --topic: it names no topic"),
         (["list", "--letter=3"], 'argument --letter: "3" is no place; write PARTITION/OFFSET'),
         (["list", "--cods=x"], "unknown argument --cods; did you mean --code?"),
+        (["list", "--text="], "argument --text: it is empty; write what stands in the reason"),
+        (["replay", "--text", " "], "argument --text: it is empty; write what stands in the"),
+        (["list", "--counts", "--limit=1"], "argument --limit: not allowed with argument --count"),
         (["show"], "the following arguments are required: PARTITION/OFFSET"),
         (["show", "a/b"], 'argument PARTITION/OFFSET: "a/b" is no place'),
         (["show", "0/-1"], 'argument PARTITION/OFFSET: "0/-1" is no place'),
         (["show", "0/0", "--raw", "--json"], "argument --json: not allowed with argument --raw"),
         (["replay", "--rate=0"], 'argument --rate: "0" is not a number above 0'),
+        (["replay", "--to="], 'argument --to: "" is no name of a topic; it must be 1 to 249'),
+        (["replay", "--to=a\0b"], 'argument --to: "a\\x00b" is no name of a topic; it must be'),
+        (["replay", "--also-sent-to=a/b"], 'argument --also-sent-to: "a/b" is no name of a topic'),
         (["replay", "--max-attempts=0"], 'argument --max-attempts: "0" is not a whole number'),
     ],
 )

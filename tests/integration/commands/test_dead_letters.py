@@ -138,7 +138,7 @@ def test_a_dry_run_writes_nothing(ground: Ground) -> None:
     assert ground.read() == []
     assert end_offsets(ground.kafka, ground.dead, "read_uncommitted") == ends
     _, err = ground.run("replay", "--dry-run", "--to=not-there", code=1)
-    assert "there is no topic not-there, to which 8 dead letters would go; create it" in err
+    assert err.startswith("nerstream: error: there is no topic not-there; create it, name ano")
 
 
 def test_another_topic(ground: Ground, topics: TopicFactory) -> None:
@@ -257,12 +257,34 @@ def test_what_the_topic_does_not_take_stays_and_the_rest_is_sent(
     assert ground.numbers() == list(range(12))
 
 
-def test_a_timestamp_that_the_client_cannot_write_is_told(ground: Ground) -> None:
-    ground.put(1, timestamp_ms=0)
-    ground.put(1, first=1, timestamp_ms=None)
+def test_letters_that_cannot_be_sent_stop_no_other(ground: Ground) -> None:
+    strange = (
+        ("a\0b", letters.DAY_MS),
+        ("a/b", letters.DAY_MS),
+        (ground.dead, letters.DAY_MS),
+        ("__consumer_offsets", letters.DAY_MS),
+        ("not-there", letters.DAY_MS),
+        (ground.input, 0),
+        (ground.input, 10**19 - 1),
+    )
+    for number, (topic, timestamp_ms) in enumerate(strange, 1):
+        raw = letters.original(number, topic=topic)._replace(timestamp_ms=timestamp_ms)
+        written = letters.letter(raw, to=ground.dead)._replace(timestamp_ms=letters.DAY_MS)
+        helpers.produce(ground.kafka, ground.dead, [letters.record(written)])
+    ground.put(1, timestamp_ms=None)
+    refused = {"no_topic": 1, "timestamp_refused": 2, "wrong_topic": 4}
+    plan = ground.replay("--dry-run", code=1)
+    assert (sum(one["letters"] for one in plan["would_send"]), plan["would_refuse"]) == (1, refused)
     done = ground.replay(code=1)
-    assert (done["sent"], done["refused"]) == (1, {"timestamp_refused": 1})
+    assert (done["sent"], done["refused"], done["left"]) == (1, refused, 0)
     assert [one.timestamp_ms for one in ground.read()] == [-1]
+    assert ground.numbers() == [0]
+    _, err = ground.run("replay", code=1)
+    assert [line.partition(": ")[0] for line in err.splitlines()[2:]] == ["not sent"] * 7
+    # None of them is lost: what is still there is listed, and another topic takes it.
+    assert len(ground.run("list", "--json", "--unsent")[0].splitlines()) == 7
+    assert ground.replay("--to", ground.input, code=1)["sent"] == 5
+    assert ground.numbers() == list(range(6))
 
 
 def test_the_settings_of_the_worker_serve(
@@ -291,7 +313,7 @@ def test_topics_that_are_not_there(ground: Ground, capsys: pytest.CaptureFixture
     ground.put(2)
     helpers.remove_topics(ground.kafka, [ground.input])
     _, err = ground.run("replay", code=1)
-    assert f"there is no topic {ground.input}, to which 2 dead letters would go" in err
+    assert "not sent: 2 dead letters, the first of them 0/0 (no_topic): there is no topic" in err
     assert read_all(ground.kafka, ground.dead)[-1].headers[0][0] != REPLAY_MARK
 
 

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from confluent_kafka import KafkaError
 
 from consumer.contracts.cluster import Bounds
 from consumer.contracts.errors import KafkaProblem
@@ -147,3 +149,15 @@ def test_topics_are_counted_and_never_created(kafka: str, topics: TopicFactory) 
         assert reader.cluster_id()
     with pytest.raises(KafkaProblem, match=r"no-such-topic \(--here\) cannot be used"):
         BoundedReader(settings, "no-such-topic", "--here")
+
+
+def test_a_topic_that_this_user_may_not_see_is_none_of_those_that_are_missing(
+    embedded: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    denied = KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED)
+    answer = SimpleNamespace(topics={"t": SimpleNamespace(error=denied, partitions={})})
+    with BoundedReader(Settings(bootstrap_servers=embedded), "t", "topic") as reader:
+        monkeypatch.setattr(reader, "_metadata", lambda _: answer)
+        assert reader.partition_count("t") is None
+        with pytest.raises(KafkaProblem, match=r"the topic t cannot be used: .*; allow this user"):
+            reader.bounds()

@@ -21,7 +21,7 @@ class FakeTopics:
         self.log: dict[int, list[RawMessage]] = {part: [] for part in range(partitions)}
         #: What was sent to other topics, in order.
         self.sent: list[Outgoing] = []
-        self.counts: dict[str, int] = defaultdict(lambda: 4)
+        self.counts: dict[str, int | None] = defaultdict(lambda: 4)
         self.epoch = 0
         #: Offsets that retention has removed.
         self.removed: dict[int, int] = dict.fromkeys(self.log, 0)
@@ -46,6 +46,8 @@ class FakeReader:
         self._topics = topics
         self._at_once = at_once
         self._spans: dict[int, tuple[int, int]] = {}
+        #: Topics whose partitions were asked for.
+        self.asked: list[str] = []
         #: Called before each poll.
         self.before_poll: Callable[[], None] = lambda: None
 
@@ -55,7 +57,8 @@ class FakeReader:
             for part, log in self._topics.log.items()
         }
 
-    def partition_count(self, topic: str) -> int:
+    def partition_count(self, topic: str) -> int | None:
+        self.asked.append(topic)
         return self._topics.counts[topic]
 
     def start(self, spans: Mapping[int, tuple[int, int]]) -> None:
