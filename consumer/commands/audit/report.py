@@ -95,11 +95,13 @@ def as_text(
         theirs = "its own" if found.unsaid_inputs == 1 else "theirs"
         yield f"cannot be said: whether {count} without an outcome had {theirs} there"
     if found.foreign:
-        names = "is no outcome: it names" if found.foreign == 1 else "are no outcomes: they name"
+        is_one = found.foreign == 1
+        names = "is no outcome: it names" if is_one else "are no outcomes: they name"
+        whose = "it is" if is_one else "they are"
         first = "".join(f", the first at {_place(one)}" for one in found.kept_foreign[:1])
         yield (
             f"{_counted(found.foreign, 'message')} among the dead letters {names} no input and no "
-            f"origin, so another writer's{first}"
+            f"origin, so {whose} another writer's{first}"
         )
 
 

@@ -36,7 +36,7 @@ def test_a_person_reads_what_is_wrong_and_where() -> None:
         "cannot be said: out[1]: offsets 0 to 4 are gone, by retention or DeleteRecords",
         "cannot be said: whether 2 inputs without an outcome had theirs there",
         "1 message among the dead letters is no outcome: it names no input and no origin, so "
-        "another writer's, the first at dead[0]@7",
+        "it is another writer's, the first at dead[0]@7",
     ]
     assert verdict(faulty(), NONE).startswith("not every input has exactly one outcome")
 
