@@ -7,7 +7,7 @@ held against it here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from consumer.audit.audit import Audit, Role
@@ -43,6 +43,8 @@ class Evidence:
         may_skip: inputs that may lack an outcome, since they were removed unread.
         gone_with: for each time that the input topics were made again, the inputs that went with
             the old ones.
+        copies: places at which an input stands once more. The client of the feed may write one
+            twice around a kill of its only broker; `nerstream audit` judges their outcomes.
         may_be_too_large: whether a long article may be a dead letter instead.
         two_models: whether the workers had two models.
     """
@@ -61,6 +63,7 @@ class Evidence:
     exactly_once: bool = True
     may_skip: frozenset[int] = frozenset()
     gone_with: tuple[frozenset[int], ...] = ()
+    copies: frozenset[Position] = frozenset()
     may_be_too_large: bool = False
     two_models: bool = False
 
@@ -155,7 +158,7 @@ def _audited(evidence: Evidence, order: Sequence[int]) -> Findings:
     for rank, number in enumerate(order):
         if number not in evidence.may_skip or number in answered:
             audit.note_input(_raw(feed.record(number), Position(feed.place(number), rank)))
-    for one in evidence.seen:
+    for one in _of_originals(evidence):
         if 0 <= one.number < evidence.count:
             role = Role.DEAD_LETTERS if one.topic == evidence.letters else Role.OUTPUT
             audit.note_outcome(role, _as_ranked(evidence, one, ranks[one.number]))
@@ -224,8 +227,43 @@ def _committed_too_far(evidence: Evidence) -> Iterator[str]:
             resolved[partition] = max(resolved[partition], offset)
 
 
-def _wrong(evidence: Evidence) -> Iterator[str]:
+def _of_originals(evidence: Evidence) -> Iterator[Seen]:
+    """The outcomes but for those of copies."""
     for one in evidence.seen:
+        if source_in(one.record.headers) not in evidence.copies:
+            yield one
+
+
+def copies(
+    seen: Iterable[Seen],
+    positions: Mapping[int, Position],
+    inputs_now: Callable[[], Iterable[tuple[int, Position]]],
+) -> frozenset[Position]:
+    """Where an input stands once more, of those that an outcome names as its input.
+
+    Args:
+        positions: where each stands by the word of the client that wrote it.
+        inputs_now: the number of each input and where it stands; asked only where an outcome names
+            another place than that.
+    """
+    elsewhere = {
+        (one.number, source)
+        for one in seen
+        if (source := source_in(one.record.headers)) and source != positions.get(one.number)
+    }
+    if not elsewhere:
+        return frozenset()
+    stands = set(inputs_now())
+    # What does not stand where it was written by that word was removed, or went with its topic.
+    return frozenset(
+        source
+        for number, source in elsewhere
+        if (number, source) in stands and (number, positions.get(number)) in stands
+    )
+
+
+def _wrong(evidence: Evidence) -> Iterator[str]:
+    for one in _of_originals(evidence):
         right = evidence.feed.wire.expected(one.number)
         problem = (
             _wrong_letter(evidence, one, right.rejected)

@@ -6,13 +6,14 @@ import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
 
 from consumer.contracts.headers import with_source
 from consumer.contracts.messages import Position, TopicPartition
-from tests.faults.checker.invariants import Evidence, Verdict, check
+from tests.faults.checker.invariants import Evidence, Verdict, check, copies
 from tests.faults.checker.watcher import Sample, Seen
 from tests.faults.feeding import inputs
 from tests.faults.feeding.feed import Feed, Shape
@@ -295,3 +296,48 @@ def test_keys_that_stay_where_the_input_was_are_told() -> None:
     ]
     violations = check(replace(good, seen=stayed)).violations
     assert any("another partition than its place" in line for line in violations), violations
+
+
+def _fed_twice(number: int) -> tuple[Evidence, Position]:
+    """Evidence in which an input stands once more, behind all others, and each has its outcome."""
+    good = _good()
+    place = FEED.place(number)
+    again = Position(place, good.ends[place])
+    partition = FEED.output_partition(number)
+    shown = [one for one in good.seen if one.topic == "out" and one.record.partition == partition]
+    topic, record = _outcome(FEED, number, again, len(shown))
+    seen = [*good.seen, Seen(topic, record, number, 0.0)]
+    ends = {**good.ends, place: again.offset + 1}
+    records = {**good.records, topic: [*good.records[topic], record]}
+    return replace(good, seen=seen, records=records, committed=ends, ends=ends), again
+
+
+def test_an_input_that_was_written_twice_is_no_fault_of_the_worker() -> None:
+    evidence, again = _fed_twice(7)
+    assert check(evidence).violations
+    stands = [*((n, at) for n, at in evidence.positions.items()), (7, again)]
+    found = copies(evidence.seen, evidence.positions, lambda: stands)
+    assert found == {again}
+    assert check(replace(evidence, copies=found)).violations == ()
+
+
+def test_an_outcome_that_names_another_place_is_a_fault_where_the_input_does_not_stand() -> None:
+    evidence, again = _fed_twice(7)
+    first = evidence.positions[7]
+    for stands in (
+        # Another input, or none, stands at the place that it names.
+        [(7, first), (8, again)],
+        [(7, first)],
+        # The client that wrote it was told another place than that at which it stands.
+        [(7, again)],
+    ):
+        assert copies(evidence.seen, evidence.positions, partial(list, stands)) == frozenset()
+
+
+def test_nobody_reads_the_inputs_again_where_each_outcome_names_its_own() -> None:
+    good = _good()
+
+    def never() -> list[tuple[int, Position]]:
+        raise AssertionError("asked")
+
+    assert copies(good.seen, good.positions, never) == frozenset()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +17,7 @@ from consumer.contracts.headers import source_in
 from consumer.contracts.messages import Position, TopicPartition
 from tests.faults.brokers.broker import Broker
 from tests.faults.checker import accounts, audited
-from tests.faults.checker.invariants import Evidence, Verdict, check, not_committed
+from tests.faults.checker.invariants import Evidence, Verdict, check, copies, not_committed
 from tests.faults.checker.watcher import Watcher
 from tests.faults.feeding import inputs
 from tests.faults.feeding.feed import Feed, Shape
@@ -354,6 +354,7 @@ class Scene:
                 exactly_once=self.transactional,
                 may_skip=self.may_skip,
                 gone_with=tuple(self.gone_with),
+                copies=copies(self.watcher.seen, self.feeder.positions, self._inputs),
                 may_be_too_large=self.may_be_too_large,
                 two_models=self._two_models,
             )
@@ -390,17 +391,21 @@ class Scene:
         unplaced = self.feeder.unplaced
         if not unplaced:
             return
-        for topic in self.feed.topics:
-            for record in helpers.read_all(self.own, topic):
-                number = int(dict(record.headers)[inputs.NUMBER] or b"-1")
-                if number in unplaced:
-                    assert record.partition is not None
-                    assert record.offset is not None
-                    partition = TopicPartition(topic, record.partition)
-                    self.feeder.positions[number] = Position(partition, record.offset)
+        for number, position in self._inputs():
+            if number in unplaced:
+                self.feeder.positions[number] = position
         gone = unplaced - self.feeder.positions.keys()
         assert not gone or self.gone_with, f"{len(gone)} inputs are acknowledged and not there"
         self.may_skip |= gone
+
+    def _inputs(self) -> Iterator[tuple[int, Position]]:
+        """The number of each input that is there, and where it stands."""
+        for topic in self.feed.topics:
+            for record in helpers.read_all(self.own, topic):
+                assert record.partition is not None
+                assert record.offset is not None
+                number = int(dict(record.headers)[inputs.NUMBER] or b"-1")
+                yield number, Position(TopicPartition(topic, record.partition), record.offset)
 
     def _place_gone(self) -> None:
         """What stands in no topic any more and has an outcome stood where that says."""
