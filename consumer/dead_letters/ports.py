@@ -18,7 +18,7 @@ class Reader(Protocol):
 
     def partition_count(self, topic: str) -> int | None:
         """Partitions of any topic, 0 where there is none of this name; None where this user may
-        not see it."""
+        not see it or write to it."""
 
     def start(self, spans: Mapping[int, tuple[int, int]]) -> None:
         """Read these partitions, each from an offset to another that is not included."""

@@ -172,7 +172,8 @@ class Replay:
         still = self._survey.tally().to_send
         self._report.sent = Counter()
         for (code, to), count in self._report.tally.to_send.items():
-            self._report.sent[to] += count - still.get((code, to), 0)
+            if sent := count - still.get((code, to), 0):
+                self._report.sent[to] += sent
 
     # --- Sending
 

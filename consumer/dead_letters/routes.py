@@ -40,7 +40,7 @@ class Routes:
         dead_letter_topic: where the letters are.
         to: the topic for all; None sends each to where it came from.
         partition_count: the partitions of a topic, 0 where there is none of this name, None where
-            this user may not see it; asked once a topic.
+            this user may not see it or write to it; asked once a topic.
     """
 
     def __init__(
@@ -127,8 +127,8 @@ class Routes:
         if count is None:
             return 0, Obstacle(
                 "no_access",
-                f"this user may not see the topic {topic}, if there is one; allow it Describe and "
-                "Write, or name another topic with --to",
+                f"this user may not write the topic {topic}, if there is one; allow it Describe "
+                "and Write, or name another topic with --to",
             )
         if not count:
             return 0, Obstacle(

@@ -279,6 +279,10 @@ def test_what_a_topic_does_not_take_stays_and_the_rest_is_sent() -> None:
     report = replay(topics, writer=writer)
     assert told(report) == {"the topic articles does not take it": ("too_large", 1, (0, 2))}
     assert sorted(topics.by_number()) == [0, 1, 2, 3, 5, 6, 7, 8, 9]
+    # A topic that has got nothing is not named.
+    writer = FakeWriter(topics)
+    writer.refuses["articles"].add(place)
+    assert list(replay(topics, writer=writer).sent) == []
     # It is not marked, so that another try finds it.
     assert replay(topics).sent.total() == 1
 

@@ -51,7 +51,7 @@ def test_no_broker_is_asked_for_what_is_no_name(topic: str) -> None:
         ("__consumer_offsets", "wrong_topic", "__consumer_offsets is a topic of the brokers' own"),
         ("__transaction_state", "wrong_topic", "__transaction_state is a topic of the brokers'"),
         ("gone", "no_topic", "there is no topic gone; create it, name another one with --to, or"),
-        ("secret", "no_access", "this user may not see the topic secret, if there is one; allow"),
+        ("secret", "no_access", "this user may not write the topic secret, if there is one; allow"),
     ],
 )
 def test_a_topic_that_takes_nothing(topic: str, code: str, why: str) -> None:
@@ -114,7 +114,7 @@ def test_each_topic_is_asked_for_once() -> None:
     ("to", "why"),
     [
         ("gone", "there is no topic gone; create it"),
-        ("secret", "this user may not see the topic secret"),
+        ("secret", "this user may not write the topic secret"),
         ("__consumer_offsets", "is a topic of the brokers' own"),
     ],
 )

@@ -31,19 +31,21 @@ def require_topics(client: AdminClient, settings: Settings, topics: Mapping[str,
     """
     if not topics or not _is_told(client, next(iter(topics))):
         return
-    asked = TopicCollection(list(topics))
-    answers = client.describe_topics(
-        asked, include_authorized_operations=True, request_timeout=_ANSWER_S
-    )
     refused = []
-    for name, answer in answers.items():
-        allowed = _allowed(answer)
+    for name, allowed in _answers(client, list(topics)):
         needed = TOPIC_OPERATIONS.get(topics[name], ())
         missing = [one for one in needed if allowed is not None and one not in allowed]
         if missing:
             refused.append(topic_refusal(settings, name, topics[name], missing))
     if refused:
         raise KafkaProblem("; ".join(refused))
+
+
+def may_write(client: AdminClient, topic: str) -> bool:
+    """Whether this user may write a topic; true where the brokers do not say."""
+    if not _is_told(client, topic):
+        return True
+    return all(allowed is None or "WRITE" in allowed for _, allowed in _answers(client, [topic]))
 
 
 def topic_refusal(
@@ -93,6 +95,14 @@ def _is_told(client: AdminClient, topic: str) -> bool:
     except KafkaException:
         return False
     return found.controller_id in found.brokers
+
+
+def _answers(client: AdminClient, topics: list[str]) -> list[tuple[str, frozenset[str] | None]]:
+    """Of each topic what may be done with it; None where the brokers do not say."""
+    answers = client.describe_topics(
+        TopicCollection(topics), include_authorized_operations=True, request_timeout=_ANSWER_S
+    )
+    return [(name, _allowed(answer)) for name, answer in answers.items()]
 
 
 def _allowed(answer: Any) -> frozenset[str] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
@@ -23,6 +24,7 @@ from consumer.kafka.client import (
 from consumer.kafka.closing import Closing
 from consumer.kafka.errors import UNKNOWN_TOPIC, offset_of, problem
 from consumer.kafka.messages import raw_message
+from consumer.kafka.security.access import may_write
 from consumer.kafka.source.properties import (
     FETCH_BYTES,
     FETCH_MAX_BYTES,
@@ -33,6 +35,8 @@ from consumer.settings.schema import Settings
 
 #: The group that the client asks for; it is never joined, and nothing is committed to it.
 _GROUP = "nerstream-reader"
+
+_log = logging.getLogger(__name__)
 
 
 class BoundedReader(Closing):
@@ -95,7 +99,7 @@ class BoundedReader(Closing):
 
     def partition_count(self, topic: str) -> int | None:
         """Partitions of a topic, 0 where there is none of this name, None where this user may not
-        see it; it is not created.
+        see it or write to it; it is not created.
 
         Raises:
             KafkaProblem: no broker answers, or access to them is denied.
@@ -104,7 +108,8 @@ class BoundedReader(Closing):
         error = None if found is None else found.error
         if error is not None and error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
             return None
-        return len(self._partitions_of(topic, found))
+        count = len(self._partitions_of(topic, found))
+        return count if not count or may_write(self._admin, topic) else None
 
     def bounds(self) -> Mapping[int, Bounds]:
         """What each partition of the topic holds now.
@@ -167,6 +172,9 @@ class BoundedReader(Closing):
             elif error.code() == KafkaError._PARTITION_EOF:
                 # Behind markers of transactions and what they took back, too.
                 self._pass(message.partition(), message.offset() - 1, message.offset())
+            elif error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
+                # The client asks who coordinates the group, which nothing here needs.
+                _log.debug("the group %s may not be used: %s", _GROUP, error.str())
             elif not error.retriable():
                 raise problem(f"reading {self._topic} stopped", error)
         return taken

@@ -11,7 +11,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AclOperation
 
 from consumer.contracts.errors import KafkaProblem
-from consumer.kafka.security.access import group_refusal, require_topics
+from consumer.kafka.security.access import group_refusal, may_write, require_topics
 from consumer.settings.schema import Settings
 
 SETTINGS = Settings(kafka={"sasl.username": "alice"}, group_id="g")
@@ -104,3 +104,21 @@ def test_nobody_is_asked_where_nobody_answers() -> None:
     admin.controller = 1
     with pytest.raises(KafkaProblem):
         require_topics(admin, SETTINGS, TOPICS)
+
+
+@pytest.mark.parametrize(
+    ("told", "may"),
+    [
+        (ALL, True),
+        (["DESCRIBE", "READ"], False),
+        ([], False),
+        # Nothing is known.
+        (None, True),
+        (KafkaError.TOPIC_AUTHORIZATION_FAILED, True),
+    ],
+)
+def test_whether_a_topic_may_be_written(told: Any, may: bool) -> None:
+    admin: Any = Admin(out=told)
+    assert may_write(admin, "out") is may
+    admin.controller = 0
+    assert may_write(admin, "out")

@@ -11,6 +11,7 @@ from confluent_kafka import KafkaError
 from consumer.contracts.cluster import Bounds
 from consumer.contracts.errors import KafkaProblem
 from consumer.contracts.messages import RawMessage
+from consumer.kafka.tools import bounded_reader
 from consumer.kafka.tools.bounded_reader import BoundedReader
 from consumer.kafka.tools.embedded import EmbeddedBroker
 from consumer.settings.schema import Settings
@@ -149,6 +150,14 @@ def test_topics_are_counted_and_never_created(kafka: str, topics: TopicFactory) 
         assert reader.cluster_id()
     with pytest.raises(KafkaProblem, match=r"no-such-topic \(--here\) cannot be used"):
         BoundedReader(settings, "no-such-topic", "--here")
+
+
+def test_a_topic_that_this_user_may_not_write(
+    embedded: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounded_reader, "may_write", lambda _, topic: topic != "t")
+    with BoundedReader(Settings(bootstrap_servers=embedded), "t", "topic") as reader:
+        assert reader.partition_count("t") is None
 
 
 def test_a_topic_that_this_user_may_not_see_is_none_of_those_that_are_missing(
