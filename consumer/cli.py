@@ -157,7 +157,13 @@ def _run(argv: list[str]) -> int:
         usage = getattr(arguments, "parser", usage)
         usage.error(_unknown(unknown[0], usage))
     _check_folder()
-    return int(command.run(arguments))
+    try:
+        return int(command.run(arguments))
+    except SettingsError as error:
+        # Imported here: a command has it by now.
+        from consumer.settings.sources import placed
+
+        raise placed(error, arguments, os.environ) from error
 
 
 def _check_folder() -> None:

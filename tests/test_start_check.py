@@ -6,10 +6,12 @@ import argparse
 import os
 import socket
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from consumer import cli
 from consumer.app import serve
 from consumer.commands.doctor import command as doctor
 from consumer.contracts.errors import SettingsError
@@ -113,3 +115,39 @@ def test_a_port_that_is_in_use_is_no_reason_for_doctor_to_end(
     assert f"port {port} on 127.0.0.1 is already in use" in out
     by_doctor([*NOBODY, "--admin-port", "0"])
     assert "admin port" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("toml", "said"),
+    [
+        (
+            '[kafka]\n"sesion.timeout.ms" = 1',
+            "kafka.sesion.timeout.ms in {file}: No such configuration property: "
+            '"sesion.timeout.ms"; did you mean session.timeout.ms?',
+        ),
+        (
+            '[kafka]\nsecurity.protocol = "SASL_SSL"',
+            "kafka.security.protocol in {file}: SASL_SSL asks for kafka.sasl.mechanism, which is",
+        ),
+        ('admin_credentials_file = "/nope"', "admin_credentials_file in {file}: /nope cannot be"),
+    ],
+)
+def test_what_is_found_late_is_named_by_where_it_was_written(
+    toml: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "worker.toml"
+    file.write_text(f"admin_port = 0\n{toml}\n")
+    assert cli.main(["doctor", "--no-model", "--config", str(file), *NOBODY]) == 2
+    assert f"nerstream: error: {said.format(file=file)}" in capsys.readouterr().err
+
+
+def test_a_flag_and_a_variable_are_named_too(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NERSTREAM_KAFKA_NO_SUCH", "1")
+    assert cli.main(["doctor", "--no-model", "--admin-port", "0", *NOBODY]) == 2
+    assert "error: NERSTREAM_KAFKA_NO_SUCH: No such config" in capsys.readouterr().err
+    monkeypatch.delenv("NERSTREAM_KAFKA_NO_SUCH")
+    given = ["produce", "-", "--topic", "x", "--kafka", "no.such=1", *NOBODY]
+    assert cli.main(given) == 2
+    assert "error: --kafka no.such: No such config" in capsys.readouterr().err

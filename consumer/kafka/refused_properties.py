@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from confluent_kafka import KafkaException
 
 from consumer.contracts.errors import SettingsError
+from consumer.kafka.property_names import meant
 from consumer.kafka.security.refusals import files_fault
 from consumer.settings.reserved import names_of
 from consumer.settings.schema import Settings
@@ -28,6 +29,7 @@ _TOGETHER = "Failed to create"
 
 _NO_NUMBER = "Invalid value for configuration property"
 _NO_CHOICE = 'Invalid value "'
+_UNKNOWN = "No such configuration property"
 _RANGE = re.compile(r"outside allowed range (-?\d+)\.\.(\d+)$")
 _BOOL = re.compile(r"^Expected bool value")
 
@@ -122,6 +124,8 @@ def _of_itself(name: str, value: str, text: str) -> SettingsError:
         return SettingsError(setting, f"{shown} is no number", _in_digits(name))
     if text.startswith(_NO_CHOICE):
         return SettingsError(setting, f"{shown} is none of its values", _SEE)
+    if text.startswith(_UNKNOWN) and (like := meant(name)):
+        return SettingsError(setting, text, f"did you mean {like}?")
     return SettingsError(setting, text, _remedy(text))
 
 

@@ -52,11 +52,17 @@ def commits_fit(delivery: Delivery, commit_interval_ms: int, transaction_timeout
 
 
 def fields_differ(
-    text_fields: Sequence[str], id_field: str, output_field: str, *, has_names: bool
+    text_fields: Sequence[str],
+    told_fields: Mapping[str, str],
+    output_field: str,
+    *,
+    has_names: bool,
 ) -> None:
-    """A text is no id, and what the output replaces is no text.
+    """A text is no id, and what the output replaces is neither a text nor told by another setting.
 
     Args:
+        told_fields: fields with an id, a language and so on, by their settings; the first is that
+            of the id. Empty ones name none.
         has_names: whether the output has `names` beside `entities`.
     """
     written: list[tuple[str, ...]] = [("entities",), ("tagging",)]
@@ -64,20 +70,24 @@ def fields_differ(
         written.append(("names",))
     if output_field:
         written = [member_names(output_field)]
-    for name in text_fields:
-        if name == id_field or (name,) in written:
-            raise WrongValue(
-                f"{name} has a meaning of its own in the message",
-                "it must name fields that hold text",
-                ("text_fields",),
-            )
+    id_setting, id_field = next(iter(told_fields.items()))
+    if id_field in text_fields:
+        raise WrongValue(
+            f"{id_field} is named by text_fields and by {id_setting}",
+            "a text is no id; each must name a field of its own",
+            ("text_fields", id_setting),
+        )
+    fields = [("text_fields", name) for name in text_fields]
+    fields += [(setting, name) for setting, name in told_fields.items() if name]
+    for setting, name in fields:
         begin, is_whole = leading_names(name)
         for place in written:
             if begin[: len(place)] == place or (is_whole and place[: len(begin)] == begin):
+                where = ".".join(place)
                 raise WrongValue(
-                    f"{name} stands where the output has {'.'.join(place)}",
-                    "it must name text that is still there in the output",
-                    ("text_fields", "output_field"),
+                    f"{name}, which {setting} names, would be gone: the output has {where} there",
+                    "each must name a place of its own",
+                    (setting, "output_field"),
                 )
 
 

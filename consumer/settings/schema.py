@@ -177,7 +177,8 @@ class Settings(BaseModel):
     """Types of entities that are published, by the model's names, separated by commas. Empty
     publishes all."""
     type_names: TypeNames = ()
-    """What types are called in the output: `PER=person,LOC=place`. Others keep the model's name."""
+    """What types are called in the output: `PER=person,LOC=place`. Others keep the model's name;
+    several may get one name, and are one type then."""
     group_mentions: Switch = Switch.OFF
     """Whether `names` stands beside `entities`: each name of the article once, with its longest
     form and the indexes of its entities."""
@@ -268,7 +269,7 @@ class Settings(BaseModel):
     aggregation: Aggregation = Aggregation.WORD
     """How labels become entities: `word` (never inside a word) or Hugging Face's strategies."""
     window_overlap_tokens: CountOrNone = 64
-    """Tokens that neighbouring windows of a long text share."""
+    """Tokens that neighbouring windows of a long text share; at most half of a window."""
     window_tokens: CountOrNone = 0
     """Longest window that the model sees at once, in tokens, special tokens included; 0, or more
     than the model takes, is the model's own limit."""
@@ -355,7 +356,9 @@ class Settings(BaseModel):
         rules.topics_differ(self.input_topics, self.output_topic, self.dead_letter_topic)
         rules.commits_fit(self.delivery, self.commit_interval_ms, self.transaction_timeout_ms)
         has_names = self.group_mentions is Switch.ON
-        rules.fields_differ(self.text_fields, self.id_field, self.output_field, has_names=has_names)
+        told = ("id_field", "language_field", "text_format_field")
+        told_fields = {name: getattr(self, name) for name in told}
+        rules.fields_differ(self.text_fields, told_fields, self.output_field, has_names=has_names)
         rules.formats_go_together(self.input_format, self.output_format, self.registry)
         rules.formats_are_of_texts(self.text_format, self.text_fields)
         rules.languages_have_models(self.languages, self.models)

@@ -61,6 +61,42 @@ def load_settings(
     Raises:
         SettingsError: one or more are wrong or unknown; it names each with its source.
     """
+    found, faults = _collected(arguments, environ, config_path)
+    if "models" in _taken(arguments):
+        faults.extend(_beside_models(found))
+    settings, wrong = _validated(found, defaults or {})
+    faults.extend(wrong)
+    if settings is None or faults:
+        first, *rest = faults
+        raise SettingsError(first.setting, first.problem, first.remedy, also=rest)
+    return settings
+
+
+def placed(
+    error: SettingsError, arguments: argparse.Namespace, environ: Mapping[str, str]
+) -> SettingsError:
+    """The error with each setting by the place where the person gave it. `load_settings` names that
+    by itself; what finds a fault later, as the client does, knows the setting's name alone.
+
+    Args:
+        arguments, environ: as for `load_settings`.
+    """
+    if getattr(arguments, "settings_taken", None) is None:
+        return error  # a command without settings
+    found, _ = _collected(arguments, environ, None)
+
+    def one(fault: SettingsError, also: Iterable[SettingsError] = ()) -> SettingsError:
+        given = found.get(fault.setting)
+        source = fault.setting if given is None else given.source
+        return SettingsError(source, fault.problem, fault.remedy, tuple(also))
+
+    return one(error, map(one, error.also))
+
+
+def _collected(
+    arguments: argparse.Namespace, environ: Mapping[str, str], config_path: str | Path | None
+) -> tuple[dict[str, Given], list[SettingsError]]:
+    """What was given, by `Given.key`, and what is wrong with how it was given."""
     found: dict[str, Given] = {}
     faults: list[SettingsError] = []
     for source in (
@@ -73,14 +109,7 @@ def load_settings(
                 faults.append(item)
             else:
                 found[item.key] = item
-    if "models" in _taken(arguments):
-        faults.extend(_beside_models(found))
-    settings, wrong = _validated(found, defaults or {})
-    faults.extend(wrong)
-    if settings is None or faults:
-        first, *rest = faults
-        raise SettingsError(first.setting, first.problem, first.remedy, also=rest)
-    return settings
+    return found, faults
 
 
 def _validated(

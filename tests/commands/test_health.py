@@ -91,6 +91,6 @@ def test_without_a_worker_below_the_process_its_own_flags_count(tmp_path: Path) 
 
 def test_what_cannot_be_asked_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["health", "--admin-port", "0"]) == 2
-    assert "admin_port: is 0, a free port" in capsys.readouterr().err
+    assert "--admin-port: is 0, a free port" in capsys.readouterr().err
     assert cli.main(["health", "--of", "none"]) == 2
     assert '"none" is no number of a process' in capsys.readouterr().err

@@ -274,7 +274,7 @@ def test_a_pipe_cannot_be_repeated(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_property_that_does_not_exist(articles: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, err = fails(capsys, str(articles), "--topic=t", "--kafka=no.such=1")
     assert code == 2
-    assert err.startswith('nerstream: error: kafka.no.such: No such configuration property: "no.')
+    assert err.startswith('nerstream: error: --kafka no.such: No such configuration property: "no.')
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,10 @@ def test_addresses_that_kubernetes_puts_there_for_services_are_passed_over() -> 
 def test_a_wrong_value_is_named_with_its_source(
     setting: str, value: str, said: str | None, tmp_path: Path
 ) -> None:
-    said = said or "id has a meaning of its own in the message; it must name fields that hold text"
+    said = said or (
+        "id is named by text_fields and by id_field; a text is no id; "
+        "each must name a field of its own"
+    )
     assert lines(flag_name(setting), value) == [f"{flag_name(setting)}: {said}"]
     assert lines(env={variable_name(setting): value}) == [f"{variable_name(setting)}: {said}"]
     assert lines(toml=f'{setting} = "{value}"', tmp_path=tmp_path) == [

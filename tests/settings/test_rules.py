@@ -15,39 +15,57 @@ from consumer.settings.values import (
 from tests.support.rigs.settings_sources import lines, wrong
 
 
-@pytest.mark.parametrize("field", ["id", "entities", "tagging"])
-def test_a_text_field_has_no_other_meaning(field: str) -> None:
-    assert wrong(text_fields=("title", field)) == (
-        f"{field} has a meaning of its own in the message; it must name fields that hold text"
+def test_a_text_is_no_id() -> None:
+    assert wrong(text_fields=("title", "id")) == (
+        "id is named by text_fields and by id_field; a text is no id; "
+        "each must name a field of its own"
     )
+    assert "uri is named by text_fields" in wrong(text_fields=("uri",), id_field="uri")
 
 
 def test_a_text_field_may_have_what_the_settings_give_no_other_meaning() -> None:
     moved = Settings(text_fields=("id", "entities"), id_field="uri", output_field="x.ner")
     assert moved.text_fields == ("id", "entities")
-    assert "uri has a meaning of its own" in wrong(text_fields=("uri",), id_field="uri")
-    assert "ner has a meaning of its own" in wrong(text_fields=("ner",), output_field="ner")
 
 
 @pytest.mark.parametrize(
     ("text", "place", "options"),
     [
+        ("entities", "entities", {}),
+        ("tagging", "tagging", {}),
         ("tagging.model", "tagging", {}),
         ("entities[*].text", "entities", {}),
         ("names[0].text", "names", {"group_mentions": "on"}),
+        ("ner", "ner", {"output_field": "ner"}),
         ("x.text", "x", {"output_field": "x"}),
         ("x.y", "x.y", {"output_field": "x.y"}),
         ("x.y[*]", "x.y", {"output_field": "x.y"}),
         ("x", "x.y", {"output_field": "x.y"}),
     ],
 )
-def test_no_text_stands_where_the_output_does(
-    text: str, place: str, options: dict[str, Any]
+@pytest.mark.parametrize("setting", ["text_fields", "id_field", "language_field"])
+def test_nothing_that_a_setting_names_stands_where_the_output_does(
+    setting: str, text: str, place: str, options: dict[str, Any]
 ) -> None:
-    assert wrong(text_fields=("title", text), **options) == (
-        f"{text} stands where the output has {place}; "
-        "it must name text that is still there in the output"
+    value: Any = ("title", text) if setting == "text_fields" else text
+    if setting == "id_field" and "[*]" in text:
+        return  # many places are no id
+    assert wrong(**{setting: value}, **options) == (
+        f"{text}, which {setting} names, would be gone: the output has {place} there; "
+        "each must name a place of its own"
     )
+
+
+def test_of_the_two_that_name_one_place_the_one_that_was_given_is_blamed() -> None:
+    for field, setting in (("title", "text_fields"), ("id", "id_field")):
+        assert lines("--output-field", field) == [
+            f"--output-field: {field}, which {setting} names, would be gone: the output has "
+            f"{field} there; each must name a place of its own"
+        ]
+    assert lines("--id-field", "title") == [
+        "--id-field: title is named by text_fields and by id_field; a text is no id; "
+        "each must name a field of its own"
+    ]
 
 
 @pytest.mark.parametrize("text", ["x.z", "x[*].y", "*.y", "a || x.y", "members(@, 'x*')", "xx"])

@@ -102,7 +102,9 @@ def files_fault(given: Mapping[str, str], said: str) -> SettingsError | None:
         value = given.get(name, "")
         if name == "security.protocol":
             return SettingsError(
-                "kafka.sasl.mechanism", "is missing", f"it must be one of {_MECHANISMS}"
+                "kafka.security.protocol",
+                f"{value} asks for kafka.sasl.mechanism, which is missing",
+                f"it must be one of {_MECHANISMS}",
             )
         return SettingsError(
             f"kafka.{name}",

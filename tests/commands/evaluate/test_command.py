@@ -289,7 +289,7 @@ def test_a_wrong_file_is_named_with_its_line_and_what_would_be_right(
             ["{file}", "--join-words", "9", "--level", "sentence"],
             "--join-words: joins articles, and --level sentence takes them apart; leave one",
         ),
-        (["{file}", "--window-tokens", "2"], "window_tokens: 2 leaves no room for text beside"),
+        (["{file}", "--window-tokens", "2"], "--window-tokens: 2 leaves no room for text beside"),
         (["{file}", "--window-tokens", "-2"], "--window-tokens"),
     ],
 )

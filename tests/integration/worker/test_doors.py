@@ -79,7 +79,7 @@ def test_each_shut_door_is_told_in_one_sentence(
         "mechanism of nobody": (
             "SASL",
             doors.sasl("GSSAPI"),
-            "kafka.sasl.mechanism: GSSAPI is none that this client has; it must be one of PLAIN",
+            "sasl.mechanism: GSSAPI is none that this client has; it must be one of PLAIN",
         ),
         "wrong client secret": (
             "SASL",
@@ -128,7 +128,7 @@ def test_each_shut_door_is_told_in_one_sentence(
         "no file": (
             "TLS",
             doors.tls(ssl_ca_location="/nowhere/ca.pem"),
-            "kafka.ssl.ca.location: /nowhere/ca.pem cannot be read (No such file or directory); ",
+            "ssl.ca.location: /nowhere/ca.pem cannot be read (No such file or directory); ",
         ),
         "TLS to a plain port": ("PLAIN", tls, " speaks no TLS, and kafka.security.protocol is SSL"),
         "plainly to TLS": ("TLS", {}, " speaks TLS, and kafka.security.protocol is PLAINTEXT"),

@@ -148,4 +148,7 @@ def test_mechanisms_that_this_client_has_not() -> None:
     assert fault(security_protocol="SASL_SSL", sasl_mechanisms="NONE") == (
         f"kafka.sasl.mechanisms: NONE is none that this client has; {known}"
     )
-    assert fault(security_protocol="SASL_SSL") == f"kafka.sasl.mechanism: is missing; {known}"
+    assert fault(security_protocol="SASL_SSL") == (
+        "kafka.security.protocol: SASL_SSL asks for kafka.sasl.mechanism, which is missing; "
+        f"{known}"
+    )
