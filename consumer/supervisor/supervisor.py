@@ -114,7 +114,12 @@ class Supervisor:
         self._metrics = SupervisorMetrics(self._own)
         gathered = Gathered(self._own, self._board.families)
         # The texts of the workers stay with them.
-        self._live = Live(gathered.collect, self._board.health, facts_of(settings))
+        self._live = Live(
+            gathered.collect,
+            self._board.health,
+            facts_of(settings),
+            commit_interval_s=settings.commit_interval_ms / 1000,
+        )
         pages = live_pages(self._live, {"/workers": workers_page(self._board.rows)})
         self._admin = admin_from(settings, gathered_registry(gathered), self._board.health, pages)
 

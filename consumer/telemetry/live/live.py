@@ -48,6 +48,7 @@ class Live:
         health: asked when somebody looks; must be quick.
         facts: of the worker, see `facts_of`.
         feed: the latest articles; None where the page shows no text.
+        commit_interval_s: as `state_of` takes it.
         clock: monotonic seconds; wall_clock: seconds since the epoch, asked once.
     """
 
@@ -59,12 +60,14 @@ class Live:
         feed: Feed | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
+        commit_interval_s: float = 0.0,
     ) -> None:
         self._collect = collect
         self._health = health
         self._facts = dict(facts)
         self._feed = feed
         self._clock = clock
+        self._commit_interval_s = commit_interval_s
         # A clock that is set during the run would make seconds of any length.
         self._epoch = wall_clock() - clock()
         #: Tells a page that the worker is another than the one which it asked before.
@@ -121,7 +124,7 @@ class Live:
         except Exception as error:
             log.exception("the health check failed")
             health = Health(False, False, (f"the health check failed: {error!r}",))
-        state = state_of(health, latest, points)
+        state = state_of(health, latest, points, self._commit_interval_s)
         answer = {
             "boot": self._boot,
             "now": round(self._clock() + self._epoch, 2),
@@ -174,7 +177,13 @@ def live_from(
 ) -> Live:
     """What the page shows of a worker with these settings and metrics."""
     feed = Feed() if settings.admin_show_text is Switch.ON else None
-    return Live(needed_of(registry), health, facts_of(settings), feed)
+    return Live(
+        needed_of(registry),
+        health,
+        facts_of(settings),
+        feed,
+        commit_interval_s=settings.commit_interval_ms / 1000,
+    )
 
 
 def facts_of(settings: Settings) -> dict[str, Any]:

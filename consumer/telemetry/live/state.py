@@ -51,12 +51,15 @@ class State:
     reasons: tuple[str, ...] = ()
 
 
-def state_of(health: Health, now: Point, points: Sequence[Point]) -> State:
+def state_of(
+    health: Health, now: Point, points: Sequence[Point], commit_interval_s: float = 0.0
+) -> State:
     """What to call the state.
 
     Args:
         now: the latest seconds.
         points: those before, the oldest first.
+        commit_interval_s: how long a transaction stays open to take further batches.
     """
     troubles = tuple(map(_as_sentence, health.reasons))
     if not health.alive:
@@ -65,7 +68,7 @@ def state_of(health: Health, now: Point, points: Sequence[Point]) -> State:
         first = health.reasons[0] if health.reasons else "it is not known for what"
         return State(StateKind.WAITING, f"Waiting: {_as_sentence(first, False)}", troubles[1:])
     seconds = apart(now, points)
-    patience_s = _patience_s(seconds)
+    patience_s = _patience_s(seconds, commit_interval_s)
     quiet_s = _quiet_s(seconds)
     # A worker that had nothing to do stands no longer than its messages wait.
     waits_s = now.age_s if quiet_s is None else min(quiet_s, now.age_s)
@@ -83,16 +86,16 @@ def state_of(health: Health, now: Point, points: Sequence[Point]) -> State:
             StateKind.BEHIND,
             f"Behind by {several(now.lag, 'message')}, {duration(now.lag / pace)} of work; "
             f"{_trend(seconds, patience_s)}.",
-            (*_bound(now), *_partitions(now), *told),
+            (*_bound(now), *_partitions(now, patience_s), *told),
         )
     if now.lag and not pace:
         return State(
             StateKind.ARRIVING,
             f"News is arriving: {several(now.lag, 'message waits', 'messages wait')}, and after "
             f"{duration(waits_s)} none has come out yet.",
-            (*_partitions(now), *told),
+            (*_partitions(now, patience_s), *told),
         )
-    standing = _partitions(now)
+    standing = _partitions(now, patience_s)
     if standing:
         return State(
             StateKind.STANDING,
@@ -118,7 +121,7 @@ def _messages(number: float) -> str:
     return f"{told} message" if told == "1" else f"{told} messages"
 
 
-def _patience_s(seconds: Sequence[Point]) -> float:
+def _patience_s(seconds: Sequence[Point], commit_interval_s: float) -> float:
     """A large model on a small device takes longer for a batch, and does not stand.
 
     Args:
@@ -126,8 +129,8 @@ def _patience_s(seconds: Sequence[Point]) -> float:
     """
     batch_s = longest_unit_s("tag", seconds)
     if batch_s is None:
-        return FIRST_STANDS_S if seconds[0].in_flight else STANDS_S
-    return max(STANDS_S, 3 * batch_s)
+        return (FIRST_STANDS_S if seconds[0].in_flight else STANDS_S) + commit_interval_s
+    return max(STANDS_S, 3 * batch_s + commit_interval_s)
 
 
 def _quiet_s(seconds: Sequence[Point]) -> float | None:
@@ -137,15 +140,23 @@ def _quiet_s(seconds: Sequence[Point]) -> float | None:
 
 
 def _pace(seconds: Sequence[Point], least_s: float) -> float:
-    """Outcomes a second, over as many seconds at least as the worker may take for one; those from
-    when it had nothing to do say nothing of it."""
-    outcomes = over_s = 0.0
+    """Outcomes a second, from one outcome to another with so many seconds between them at least.
+
+    The latest seconds without any belong to what is worked on, unless they are many; and those from
+    when the worker had nothing to do say nothing of its pace.
+    """
+    outcomes = over_s = silent_s = 0.0
     for number, point in enumerate(seconds):
-        if over_s >= least_s or (number and not point.lag):
+        if number and not point.lag:
             break
+        if over_s >= least_s and (point.outcomes or over_s >= 1.5 * least_s):
+            break
+        if not outcomes and not point.outcomes and silent_s + point.seconds <= least_s / 2:
+            silent_s += point.seconds
+            continue
         outcomes += point.outcomes * point.seconds
         over_s += point.seconds
-    return outcomes / over_s
+    return outcomes / over_s if over_s else 0.0
 
 
 def _trend(seconds: Sequence[Point], least_s: float) -> str:
@@ -206,12 +217,12 @@ def _why_standing(now: Point) -> tuple[str, ...]:
     return tuple(reasons)
 
 
-def _partitions(now: Point) -> tuple[str, ...]:
+def _partitions(now: Point, patience_s: float) -> tuple[str, ...]:
     """Those that stand although others move."""
     standing = [
         one
         for one, lag in now.lags.items()
-        if lag > 0 and now.ages.get(one, 0.0) >= PARTITION_STANDS_S
+        if lag > 0 and now.ages.get(one, 0.0) >= max(PARTITION_STANDS_S, patience_s)
     ]
     if not standing:
         return ()

@@ -47,7 +47,11 @@ def busy_of(stage: str, newest_first: Sequence[Point]) -> float:
     """
     unit_s = longest_unit_s(stage, newest_first) or 0.0
     carried_s = worked_s = seconds = 0.0
-    for point in newest_first[_begun(stage, newest_first, unit_s) :]:
+    looked = newest_first[_begun(stage, newest_first, unit_s) :]
+    for number, point in enumerate(looked):
+        # Before its first unit it had not begun to work.
+        if not carried_s and not any(one.worked.get(stage) for one in looked[number:]):
+            break
         carried_s += point.worked.get(stage, 0.0)
         inside_s = min(carried_s, point.seconds)
         carried_s -= inside_s

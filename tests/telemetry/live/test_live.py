@@ -192,6 +192,22 @@ def test_the_latest_seconds_begin_where_a_point_ends() -> None:
             rig.live.sample()
 
 
+def test_how_long_a_transaction_stays_open_counts() -> None:
+    registry = new_registry()
+    metrics = Metrics(registry, clock=lambda: 1_000.0)
+    place = TopicPartition("in", 0)
+    metrics.rebalanced(RebalanceEvent.ASSIGNED, 1)
+    metrics.partitions_moved([place], 985.0)
+    metrics.lag({place: 7})
+    kinds = []
+    for milliseconds in (100, 15_000):
+        settings = Settings(commit_interval_ms=milliseconds)
+        live = live_from(settings, registry, lambda: GOOD)
+        live.sample()
+        kinds.append(orjson.loads(live.answer())["state"]["kind"])
+    assert kinds == ["standing", "arriving"]
+
+
 def test_text_is_shown_where_the_setting_says_so() -> None:
     for shows in Switch:
         live = live_from(Settings(admin_show_text=shows), new_registry(), lambda: GOOD)

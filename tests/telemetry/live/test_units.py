@@ -51,6 +51,13 @@ def test_a_stage_that_rests_is_not_busy() -> None:
     assert busy_of("tag", quick[::-1]) == 0.0
 
 
+def test_before_its_first_unit_it_had_not_begun() -> None:
+    ended = point(worked={"tag": 40.0}, unit_s={"tag": 40.0})
+    idle = [point(worked={"tag": 0.0})] * 100
+    assert busy_of("tag", [ended, *idle]) == 1.0
+    assert busy_of("tag", [point(), ended, *idle]) == 1.0
+
+
 def test_a_stage_that_never_worked_is_not_busy() -> None:
     assert busy_of("tag", [point(), point()]) == 0.0
     assert last_unit_s("tag", [point()]) is None
