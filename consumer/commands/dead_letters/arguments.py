@@ -51,7 +51,7 @@ def add_filter_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--text",
-        type=_text,
+        default="",
         metavar="TEXT",
         help="stands in the reason, in capitals or not",
     )
@@ -94,7 +94,7 @@ def filter_from(arguments: argparse.Namespace, settings: Settings) -> LetterFilt
         topics=topics,
         from_ms=arguments.from_ms,
         until_ms=arguments.until_ms,
-        text=arguments.text or "",
+        text=arguments.text,
         places=frozenset(arguments.letter or ()),
     )
 
@@ -137,15 +137,6 @@ def topic_name(text: str) -> str:
         raise argparse.ArgumentTypeError(
             f'"{text}" is no name of a topic; it must be 1 to 249 letters, digits, dots, '
             "underscores or hyphens"
-        )
-    return text
-
-
-def _text(text: str) -> str:
-    # As a variable of the shell that is not set; it would stand in each reason.
-    if not text.strip():
-        raise argparse.ArgumentTypeError(
-            "it is empty; write what stands in the reason, or leave --text out"
         )
     return text
 
