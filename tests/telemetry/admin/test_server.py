@@ -106,7 +106,7 @@ def test_index_lists_the_endpoints(served: AdminRig) -> None:
     assert answer.status == 200
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
     for path in ("/metrics", "/healthz", "/readyz"):
-        assert f'href="{path}"'.encode() in answer.body
+        assert f'href="{path[1:]}">{path}</a>'.encode() in answer.body
 
 
 def test_unknown_path(served: AdminRig) -> None:
