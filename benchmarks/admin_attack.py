@@ -122,7 +122,7 @@ def _with(asked: argparse.Namespace, name: str, found: _Found) -> dict[str, Any]
 
 def _against_worker(asked: argparse.Namespace) -> Iterator[tuple[str, _Found]]:
     mark = uuid.uuid4().hex[:8]
-    with KafkaServer() as server:
+    with KafkaServer(on_disk=True) as server:
         settings = Settings(
             bootstrap_servers=server.bootstrap_servers,
             input_topics=(f"attack-in-{mark}",),

@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--burst", type=int, default=150, help="articles, at a third of the time")
     asked = parser.parse_args()
     with ExitStack() as stack:
-        server = stack.enter_context(KafkaServer())
+        server = stack.enter_context(KafkaServer(on_disk=True))
         folder = Path(stack.enter_context(TemporaryDirectory()))
         (port,) = free_ports(1)
         prometheus = stack.enter_context(PrometheusServer(_files(port)))

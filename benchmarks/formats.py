@@ -63,7 +63,7 @@ def main() -> None:
     asked = parser.parse_args()
     rates: dict[str, list[float]] = {name: [] for name in FORMATS}
     codecs: dict[str, list[dict[str, float]]] = {name: [] for name in FORMATS}
-    with KafkaServer() as kafka, RegistryServer() as registry:
+    with KafkaServer(on_disk=True) as kafka, RegistryServer() as registry:
         values = _values(registry.address, asked.article_bytes)
         _drained(kafka.bootstrap_servers, registry.address, "json", values["json"], 20_000)
         for number in range(asked.rounds):

@@ -50,7 +50,7 @@ def main() -> None:
     values = {"plain": plain, "html": html_articles(asked.article_bytes)}
     rates: dict[str, list[float]] = {name: [] for name in FORMATS}
     codec_us: dict[str, list[float]] = {name: [] for name in FORMATS}
-    with KafkaServer() as server, tempfile.TemporaryDirectory() as folder:
+    with KafkaServer(on_disk=True) as server, tempfile.TemporaryDirectory() as folder:
         for name in FORMATS:
             (Path(folder) / name).write_bytes(b"\n".join(values[name]))
         bench(server.bootstrap_servers, WARM_UP)

@@ -83,7 +83,7 @@ def _brokers(bootstrap: str | None) -> Iterator[str]:
     if bootstrap is not None:
         yield bootstrap
         return
-    with KafkaServer() as server:
+    with KafkaServer(on_disk=True) as server:
         yield server.bootstrap_servers
 
 

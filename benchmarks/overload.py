@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--record", type=Path)
     asked = parser.parse_args()
     found = []
-    with KafkaServer() as server:
+    with KafkaServer(on_disk=True) as server:
         for bound_mib in BOUNDS_MIB:
             found.append(_measure(asked, server.bootstrap_servers, bound_mib))
             print(json.dumps(found[-1]))

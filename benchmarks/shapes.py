@@ -52,7 +52,7 @@ def main() -> None:
     command = (
         ("-m", "consumer", "run") if asked.model else ("-m", "benchmarks.processes.null_worker")
     )
-    with KafkaServer() as server, tempfile.TemporaryDirectory() as folder:
+    with KafkaServer(on_disk=True) as server, tempfile.TemporaryDirectory() as folder:
         other = Path(folder) / "model"
         shutil.copytree(MODEL, other)
         for number in range(asked.rounds):

@@ -39,7 +39,7 @@ def main() -> None:
     asked = parser.parse_args()
     values = news_articles(2_000, 1, asked.article_bytes)
     rounds: list[dict[str, dict[str, float]]] = []
-    with KafkaServer() as kafka:
+    with KafkaServer(on_disk=True) as kafka:
         drained(kafka.bootstrap_servers, values, asked.count // 2, {}, WAYS["with"])
         for number in range(asked.rounds):
             one = {}

@@ -53,7 +53,7 @@ def main() -> None:
     rates: dict[str, list[float]] = {name: [] for name in WAYS}
     costs: dict[str, list[float]] = {name: [] for name in WAYS}
     spans: dict[str, Mapping[str, float]] = {}
-    with KafkaServer() as kafka, _receiver() as address:
+    with KafkaServer(on_disk=True) as kafka, _receiver() as address:
         drained(kafka.bootstrap_servers, values, asked.count // 2, {}, COMMAND)
         for number in range(asked.rounds):
             for name in tuple(WAYS)[:: 1 if number % 2 else -1]:

@@ -82,7 +82,10 @@ def main() -> None:
 
 
 def _record(run: Run) -> dict[str, Any]:
-    with KafkaServer(_BROKER) as server, TemporaryDirectory(prefix="nerstream-bench-") as folder:
+    with (
+        KafkaServer(_BROKER, on_disk=True) as server,
+        TemporaryDirectory(prefix="nerstream-bench-") as folder,
+    ):
         arguments = list(run.arguments)
         if BERT_BASE in arguments:
             # Here, since torch takes seconds to import.

@@ -8,13 +8,14 @@ import os
 import sys
 import uuid
 from collections.abc import Callable, Generator, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.integration.rigs.helpers import create_topic, delete_topics
-from tests.integration.servers.kafka_server import KafkaServer, KafkaUnavailable
+from tests.integration.servers.kafka_server import STEADY, KafkaServer, KafkaUnavailable
 from tests.integration.servers.registry_server import RegistryMissing, RegistryServer
 from tests.integration.servers.secured_kafka import Doors, SecuredKafka
 from tests.support.servers.shared_server import SharedServer
@@ -72,7 +73,8 @@ def kafka(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory)
     named = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
     if named:
         return named
-    return _shared(pytestconfig, tmp_path_factory, "kafka", start_or_skip)
+    start = partial(start_or_skip_with, STEADY)
+    return _shared(pytestconfig, tmp_path_factory, "kafka", start)
 
 
 def registry_or_skip(start: Callable[[], RegistryServer] | None = None) -> RegistryServer:

@@ -73,7 +73,7 @@ def running_broker(config: Mapping[str, str | int] = _CONFIG) -> Iterator[Broker
     """
     (port,) = free_ports(1)
     with (
-        KafkaServer(config, port, in_memory=True) as server,
+        KafkaServer(config, port) as server,
         Proxy(port, server.proxied_port) as proxy,
         closing(Broker(server, proxy)) as broker,
     ):
@@ -103,8 +103,8 @@ def running_cluster() -> Iterator[Broker]:
         KafkaUnavailable: Java or the jars are missing.
     """
     with (
-        KafkaServer(_TWO, in_memory=True) as first,
-        KafkaServer(_TWO, joins=first, in_memory=True) as second,
+        KafkaServer(_TWO) as first,
+        KafkaServer(_TWO, joins=first) as second,
         Proxy(0, 0) as proxy,
         closing(Broker(second, proxy, first)) as broker,
     ):

@@ -8,10 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.integration.servers.kafka_server import KafkaServer
-
-#: For runs of many minutes: a broker that had no processor for a moment is still there.
-_STEADY = {"broker.session.timeout.ms": 60_000}
+from tests.integration.servers.kafka_server import STEADY, KafkaServer
 
 
 @contextmanager
@@ -29,7 +26,7 @@ def broker() -> Iterator[str]:
         if named:
             yield named
             return
-        with KafkaServer(_STEADY) as server:
+        with KafkaServer(STEADY, on_disk=True) as server:
             yield server.bootstrap_servers
     finally:
         signal.signal(signal.SIGTERM, before)

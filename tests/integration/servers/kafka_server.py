@@ -73,6 +73,10 @@ _CONFIG: Mapping[str, str | int] = {
     "num.io.threads": 4,
 }
 
+#: For a broker that nobody kills. Where it had no processor for a moment, or its disk hung, its
+#: controller would shut it out, and every group and transaction with it.
+STEADY: Mapping[str, str | int] = {"broker.session.timeout.ms": 60_000}
+
 _JVM = (
     "-Xms128m",
     "-Xmx512m",
@@ -146,8 +150,9 @@ class KafkaServer:
         listeners: more listeners: of each its security protocol and its port; clients are told to
             reach them at `localhost`.
         jvm: more options of the Java process.
-        in_memory: keep the data in memory, where the machine lets it: a disk that hangs for
-            seconds is a fault of its own, after which brokers lose each other.
+        on_disk: keep the data on the disk, as what is much or is measured needs it. Else it is in
+            memory, where the machine lets it: a disk that hangs for seconds is a fault of its own,
+            after which brokers lose each other, or their controller.
 
     Raises:
         KafkaUnavailable: on `start`, when Java or the jars are missing.
@@ -161,13 +166,13 @@ class KafkaServer:
         *,
         listeners: Mapping[str, tuple[str, int]] | None = None,
         jvm: Sequence[str] = (),
-        in_memory: bool = False,
+        on_disk: bool = False,
     ) -> None:
         self._listeners = dict(listeners or {})
         self._jvm = (*_JVM, *jvm)
         self._overrides = dict(config or {})
         self._joins = joins
-        self._in_memory = in_memory
+        self._on_disk = on_disk
         self._cluster_id = _random_id()
         if joins is not None:
             self._cluster_id = joins._cluster_id
@@ -201,7 +206,7 @@ class KafkaServer:
         if not (KAFKA_DIR / ".installed").exists():
             raise KafkaUnavailable("Apache Kafka is not installed; run `make kafka`")
         java = find_java()
-        parent = _MEMORY if self._in_memory and _has_memory() else None
+        parent = _MEMORY if not self._on_disk and _has_memory() else None
         self._folder = Path(tempfile.mkdtemp(prefix="nerstream-kafka-", dir=parent))
         self._port, self._controller_port, self.proxied_port = free_ports(3)
         properties = self._properties(self._folder)

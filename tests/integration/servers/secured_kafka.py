@@ -28,7 +28,7 @@ from confluent_kafka.admin import (
 from joserfc import jwk
 
 from tests.integration.rigs.helpers import CALL_TIMEOUT_S, admin
-from tests.integration.servers.kafka_server import KafkaServer, free_ports
+from tests.integration.servers.kafka_server import STEADY, KafkaServer, free_ports
 from tests.support.servers.certificates import PASSWORD, Authority
 
 #: A user who may do everything, and the password under every mechanism that has one.
@@ -268,6 +268,7 @@ def _make_files(folder: Path) -> None:
 
 def _config(folder: Path, jwks: str) -> dict[str, str | int]:
     config: dict[str, str | int] = {
+        **STEADY,
         "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
         # Clients without a name come by the listener without a door, and by one-way TLS.
         "super.users": f"User:ANONYMOUS;User:CN=worker;User:{USER}",

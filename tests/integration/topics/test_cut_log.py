@@ -42,9 +42,9 @@ def until(bootstrap: str, topic: str, holds: Callable[[Any], bool]) -> None:
 def test_what_was_written_after_the_cut_is_read_and_nothing_before_it_again(group: str) -> None:
     """Also by a source that was to go back behind the cut: an abort is likely when brokers die."""
     with (
-        KafkaServer(_CONFIG, in_memory=True) as first,
-        KafkaServer(_CONFIG, joins=first, in_memory=True) as leader,
-        KafkaServer({**_CONFIG, "node.id": 3}, joins=first, in_memory=True) as follower,
+        KafkaServer(_CONFIG) as first,
+        KafkaServer(_CONFIG, joins=first) as leader,
+        KafkaServer({**_CONFIG, "node.id": 3}, joins=first) as follower,
     ):
         servers = (first, leader, follower)
         bootstrap = ",".join(one.bootstrap_servers for one in servers)
