@@ -18,6 +18,7 @@ from consumer.shadow import child
 from consumer.shadow.child import ShadowChild, ShadowFailed
 from consumer.shadow.loading import ShadowLoading
 from tests.support.fakes import eventually
+from tests.support.processes.freeze import freeze
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +56,7 @@ def test_it_answers_as_the_same_model_does_here_until_it_is_given_up(
         os.kill(one.pid, signal.SIGTERM)
         assert len(one.ask(call)) == 2
         monkeypatch.setattr(child, "ANSWER_S", 0.05)
-        os.kill(one.pid, signal.SIGSTOP)
+        freeze(one.pid)
         with pytest.raises(ShadowFailed, match="it has not answered for"):
             one.ask(call)
         os.kill(one.pid, signal.SIGCONT)

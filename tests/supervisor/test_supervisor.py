@@ -16,6 +16,7 @@ from consumer.kafka.tools.embedded import EmbeddedBroker
 from tests.integration.rigs import helpers
 from tests.integration.rigs.helpers import Record
 from tests.integration.rigs.worker_process import WorkerProcess
+from tests.support.processes.freeze import freeze
 
 LIGHT_WORKERS = ("-m", "tests.faults.workers.light_workers")
 PARTITIONS = 4
@@ -167,7 +168,7 @@ def test_a_second_signal_forces_all(broker: str, tmp_path: Path) -> None:
         process.wait_until(lambda: len(workers_of(process)) == 2)
         pids = workers_of(process)
         # One of them cannot drain.
-        os.kill(pids[1], signal.SIGSTOP)
+        freeze(pids[1])
         process.process.send_signal(signal.SIGTERM)
         process.wait_until(lambda: process.get("/readyz")[0] == 503)
         assert "the workers are stopping" in process.get("/readyz")[1]

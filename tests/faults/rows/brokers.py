@@ -15,6 +15,7 @@ from tests.faults.feeding.feed import Shape
 from tests.faults.matrix.scene import Scene
 from tests.faults.rows.row import AT_LEAST_ONCE, Row
 from tests.integration.rigs import helpers
+from tests.support.processes.freeze import freeze
 
 #: By which the quota finds the workers and spares the feeder.
 _CLIENT_ID = "faults"
@@ -71,7 +72,7 @@ def frozen(scene: Scene) -> None:
     scene.supervised = True
     pid = scene.broker.server.pid
     scene.fault()
-    os.kill(pid, signal.SIGSTOP)
+    freeze(pid)
     try:
         time.sleep(10)
     finally:

@@ -13,6 +13,7 @@ from typing import Self
 from tests.integration.servers.kafka_server import ROOT, START_TIMEOUT_S, free_ports
 from tests.integration.servers.lifetime import spawn
 from tests.integration.servers.started import wait_until_it_answers
+from tests.support.processes.freeze import freeze
 
 #: Where `make registry` puts the jars.
 REGISTRY_DIR = ROOT / ".registry"
@@ -71,7 +72,7 @@ class RegistryServer:
     def hang(self) -> None:
         """From now on it takes connections and answers none, until `go_on`."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
+        freeze(self._process.pid)
 
     def go_on(self) -> None:
         """It answers again."""

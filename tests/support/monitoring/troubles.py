@@ -12,6 +12,7 @@ from tests.faults.brokers.quota import set_producer_quota
 from tests.integration.rigs import helpers
 from tests.support.monitoring.scene import PATIENCE_S, Trouble, articles, unreadable
 from tests.support.monitoring.watched_worker import HOLD, NO_MEMORY, REJOINS
+from tests.support.processes.freeze import freeze
 
 #: Beyond the ten seconds in which an article must be committed.
 _LATE_S = 11.0
@@ -183,7 +184,7 @@ class Frozen(Trouble):
         worker = self.worker.running
         self.scene.put(self.worker, articles(10))
         _until(lambda: worker.metric(_PUBLISHED) == 10, "ten articles are published")
-        worker.process.send_signal(signal.SIGSTOP)
+        freeze(worker.process.pid)
         self._thawed = False
 
     def keep(self) -> None:
