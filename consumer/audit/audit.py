@@ -221,7 +221,4 @@ def _is_late_refusal(role: Role, headers: Headers) -> bool:
 
 
 def _spelled(position: Position | None) -> str:
-    if position is None:
-        return "no input"
-    (topic, partition), offset = position
-    return f"{topic}[{partition}]@{offset}"
+    return "no input" if position is None else str(position)

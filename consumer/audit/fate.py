@@ -15,10 +15,9 @@ from consumer.audit.audit import Role
 from consumer.contracts.errors import RejectedMessage
 from consumer.contracts.headers import (
     ERRORS,
-    REPLAY_ATTEMPTS,
     is_replay_mark,
+    replay_attempts,
     source_in,
-    told_number,
     told_origin,
 )
 from consumer.contracts.messages import Headers, Position, RawMessage
@@ -194,7 +193,6 @@ class Fates:
         trace_id = None if parent is None else parent.trace_id
         if role is Role.DEAD_LETTERS:
             told = {name: (value or b"").decode("utf-8", "replace") for name, value in raw.headers}
-            attempts = told_number(dict(raw.headers).get(REPLAY_ATTEMPTS)) or 0
             return Outcome(
                 OutcomeKind.DEAD_LETTER,
                 raw.position,
@@ -203,7 +201,7 @@ class Fates:
                 code=told.get(f"{ERRORS}code", ""),
                 stage=told.get(f"{ERRORS}stage", ""),
                 reason=told.get(f"{ERRORS}message", ""),
-                attempts=max(attempts, 0),
+                attempts=replay_attempts(raw.headers),
             )
         if raw.value is None:
             return Outcome(OutcomeKind.TOMBSTONE, raw.position, at_ms, trace_id)

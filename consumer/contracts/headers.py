@@ -70,6 +70,11 @@ def told_number(value: bytes | None) -> int | None:
     return int(value) if digits.isdigit() and len(digits) <= _DIGITS else None
 
 
+def replay_attempts(headers: Headers) -> int:
+    """How often a message was sent back, by the last header that says so; 0 where none does."""
+    return max(told_number(dict(headers).get(REPLAY_ATTEMPTS)) or 0, 0)
+
+
 def is_replay_mark(headers: Headers) -> bool:
     """Whether these are the headers of a mark: it has this one alone.
 

@@ -28,6 +28,9 @@ from consumer.contracts.messages import (
 )
 from consumer.contracts.runs import RunState
 
+#: A timestamp that no `Sink` writes: Kafka's client takes 0 for the present.
+TAKEN_FOR_NOW_MS = 0
+
 
 class MessageFormat(Protocol):
     """How messages are spelled: the half of the codec that knows JSON, Avro or Protobuf."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from consumer.contracts.headers import ERRORS, REPLAY_ATTEMPTS, SOURCE
+from consumer.contracts.headers import ERRORS, REPLAY_ATTEMPTS, SOURCE, replay_attempts
 from consumer.contracts.messages import Headers, Position, RawMessage, TopicPartition
 
 #: Of a signed number of 64 bits.
@@ -64,14 +64,8 @@ def read_letter(raw: RawMessage) -> DeadLetter | None:
         origin=Position(TopicPartition(topic, int(partition)), int(offset)),
         timestamp_ms=_timestamp(told.get("timestamp", "")),
         version=told.get("version", ""),
-        attempts=_attempts(raw.headers),
+        attempts=replay_attempts(raw.headers),
     )
-
-
-def _attempts(headers: Headers) -> int:
-    found = [value for name, value in headers if name == REPLAY_ATTEMPTS]
-    text = (found[-1] or b"").decode("utf-8", "replace") if found else ""
-    return int(text) if _is_number(text) else 0
 
 
 def _timestamp(text: str) -> int | None:

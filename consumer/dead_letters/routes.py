@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from consumer.contracts.choices import RejectCode
 from consumer.contracts.errors import KafkaProblem
+from consumer.contracts.ports import TAKEN_FOR_NOW_MS
 from consumer.dead_letters.letter import DeadLetter
 from consumer.settings.values import is_topic_name
 
@@ -15,9 +16,6 @@ _INTERNAL = frozenset({"__consumer_offsets", "__transaction_state", "__share_gro
 
 #: Characters of a name that is none, of which there may be any number.
 _SHOWN = 60
-
-#: A timestamp that the client cannot write: it takes 0 for the present.
-_TAKEN_FOR_NOW_MS = 0
 
 
 class Obstacle(NamedTuple):
@@ -143,7 +141,7 @@ def _of_timestamp(timestamp_ms: int | None) -> Obstacle | None:
     if timestamp_ms is None:
         return None
     leaves_out = "leaves it out, and also letters without a timestamp"
-    if timestamp_ms == _TAKEN_FOR_NOW_MS:
+    if timestamp_ms == TAKEN_FOR_NOW_MS:
         return Obstacle(
             RejectCode.TIMESTAMP_REFUSED,
             f"its timestamp is 0, which the client cannot write; --from 1970-01-02 {leaves_out}",

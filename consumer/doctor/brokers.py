@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from consumer.contracts.choices import Delivery, GroupProtocol
 from consumer.contracts.cluster import Unknown
+from consumer.contracts.words import counted
 from consumer.doctor.facts import Facts
-from consumer.doctor.finding import Finding, counted, green, grey, joined, red, yellow
+from consumer.doctor.finding import Finding, green, grey, joined, red, yellow
 
 #: Requests, by their numbers in Kafka's protocol, that transactions need: InitProducerId,
 #: AddPartitionsToTxn, AddOffsetsToTxn, EndTxn, TxnOffsetCommit. The last one in version 3 fences

@@ -49,11 +49,6 @@ def grey(text: str, remedy: str = "") -> Finding:
     return Finding(Status.GREY, text, remedy)
 
 
-def counted(number: int, noun: str) -> str:
-    """`1 partition`, `4 partitions`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
 def joined(names: list[str], most: int = 5) -> str:
     """Names with commas, the rest of them counted."""
     rest = len(names) - most

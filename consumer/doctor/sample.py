@@ -6,10 +6,10 @@ import math
 from collections.abc import Callable
 
 from consumer.contracts.cluster import Unknown
+from consumer.contracts.words import counted
 from consumer.doctor.facts import Facts, ModelFacts, SampleFacts
 from consumer.doctor.finding import (
     Finding,
-    counted,
     green,
     grey,
     joined,

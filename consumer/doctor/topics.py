@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from consumer.contracts.cluster import Topic, Unknown
+from consumer.contracts.words import counted
 from consumer.doctor.facts import Facts
 from consumer.doctor.finding import (
     Finding,
-    counted,
     green,
     grey,
     joined,

@@ -306,4 +306,4 @@ class PollStage(Stage):
 
 
 def _names(partitions: Sequence[TopicPartition]) -> list[str]:
-    return [f"{one.topic}[{one.partition}]" for one in partitions]
+    return [str(one) for one in partitions]

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from consumer.doctor.finding import counted, joined, size, span
+from consumer.contracts.words import counted
+from consumer.doctor.finding import joined, size, span
 
 
 @pytest.mark.parametrize(

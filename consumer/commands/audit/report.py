@@ -8,6 +8,7 @@ from typing import Any
 from consumer.audit.findings import Finding, Findings, Kind, Reason
 from consumer.audit.ranges import Range
 from consumer.contracts.messages import Position, TopicPartition
+from consumer.contracts.words import counted
 
 #: What is said of each kind, of one and of several.
 _SAID: Mapping[Kind, str] = {
@@ -72,35 +73,34 @@ def as_text(
     """
     letters = found.dead_letters.total()
     yield (
-        f"{_counted(found.inputs, 'input')} of {_counted(len(ranges), 'partition')}: "
-        f"{found.enriched:,} enriched, {_counted(found.tombstones, 'tombstone')}, "
-        f"{_counted(letters, 'dead letter')}{_codes(found)}"
+        f"{counted(found.inputs, 'input')} of {counted(len(ranges), 'partition')}: "
+        f"{found.enriched:,} enriched, {counted(found.tombstones, 'tombstone')}, "
+        f"{counted(letters, 'dead letter')}{_codes(found)}"
     )
     yield ", ".join(f"{found.counts[kind]:,} {_SAID[kind]}" for kind in Kind)
     for kind in Kind:
         kept = found.kept.get(kind, [])
         note = " (at_least_once allows it)" if kind in allowed else ""
         for one in kept:
-            where = "" if one.outcome is None else f", in {_place(one.outcome)}"
-            yield f"{_SAID[kind]}{note}: {_place(one.input)}{where}: {one.said}"
+            where = "" if one.outcome is None else f", in {one.outcome}"
+            yield f"{_SAID[kind]}{note}: {one.input}{where}: {one.said}"
         more = found.counts[kind] - len(kept)
         if more:
             yield f"{_SAID[kind]}{note}: and {more:,} more"
     for gap in found.unsaid:
-        (topic, partition), start, end = gap.partition, gap.start, gap.end
         why = _WHY[gap.reason]
-        yield f"cannot be said: {topic}[{partition}]: offsets {start} to {end - 1} {why}"
+        yield f"cannot be said: {gap.partition}: offsets {gap.start} to {gap.end - 1} {why}"
     if found.unsaid_inputs:
-        count = _counted(found.unsaid_inputs, "input")
+        count = counted(found.unsaid_inputs, "input")
         theirs = "its own" if found.unsaid_inputs == 1 else "theirs"
         yield f"cannot be said: whether {count} without an outcome had {theirs} there"
     if found.foreign:
         is_one = found.foreign == 1
         names = "is no outcome: it names" if is_one else "are no outcomes: they name"
         whose = "it is" if is_one else "they are"
-        first = "".join(f", the first at {_place(one)}" for one in found.kept_foreign[:1])
+        first = "".join(f", the first at {one}" for one in found.kept_foreign[:1])
         yield (
-            f"{_counted(found.foreign, 'message')} among the dead letters {names} no input and no "
+            f"{counted(found.foreign, 'message')} among the dead letters {names} no input and no "
             f"origin, so {whose} another writer's{first}"
         )
 
@@ -110,7 +110,7 @@ def verdict(found: Findings, allowed: frozenset[Kind]) -> str:
     wrong = [kind for kind in Kind if found.counts[kind] and kind not in allowed]
     unsaid = ""
     if found.unsaid_inputs:
-        share = f"{found.unsaid_inputs:,} of {_counted(found.inputs, 'input')}"
+        share = f"{found.unsaid_inputs:,} of {counted(found.inputs, 'input')}"
         had = "it had" if found.unsaid_inputs == 1 else "they had"
         unsaid = f"of {share} nobody can say whether {had} an outcome"
     if wrong:
@@ -127,21 +127,12 @@ def verdict(found: Findings, allowed: frozenset[Kind]) -> str:
     return f"every input{which} {said}"
 
 
-def _counted(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
-
-
 def _codes(found: Findings) -> str:
     if not found.dead_letters:
         return ""
     return (
         f" ({', '.join(f'{code} {count:,}' for code, count in found.dead_letters.most_common())})"
     )
-
-
-def _place(position: Position) -> str:
-    (topic, partition), offset = position
-    return f"{topic}[{partition}]@{offset}"
 
 
 def _finding(found: Finding) -> dict[str, Any]:

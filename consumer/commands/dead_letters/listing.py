@@ -20,6 +20,7 @@ from consumer.commands.dead_letters.columns import Columns
 from consumer.commands.dead_letters.progress import Bar
 from consumer.contracts.headers import is_replay_mark
 from consumer.contracts.messages import RawMessage
+from consumer.contracts.words import counted
 from consumer.dead_letters.counts import Counts
 from consumer.dead_letters.letter import DeadLetter, read_letter
 from consumer.dead_letters.letter_filter import LetterFilter
@@ -170,14 +171,14 @@ def _show_counts(
     table.flush()
     letters, unsent = (sum(one.letters for one in lines), sum(one.unsent for one in lines))
     say()
-    say(f"{written.counted(letters, 'dead letter')}, {unsent:,} of them not sent back")
+    say(f"{counted(letters, 'dead letter')}, {unsent:,} of them not sent back")
 
 
 def _told(listed: Counter[str], again: int) -> str:
     if not listed:
         return "no dead letters"
     codes = ", ".join(f"{code} {number:,}" for code, number in listed.most_common())
-    letters = written.counted(listed.total(), "dead letter")
+    letters = counted(listed.total(), "dead letter")
     sent = f"; {again:,} of them sent back" if again else ""
     return f"{letters}: {codes}{sent}"
 

@@ -9,7 +9,6 @@ import time
 from typing import TYPE_CHECKING
 
 from consumer import __version__
-from consumer.commands.dead_letters import written
 from consumer.commands.dead_letters.arguments import (
     add_connection_arguments,
     add_filter_arguments,
@@ -21,6 +20,7 @@ from consumer.commands.dead_letters.arguments import (
 from consumer.commands.dead_letters.columns import Columns
 from consumer.commands.dead_letters.progress import Bar
 from consumer.contracts.errors import SettingsError
+from consumer.contracts.words import counted
 from consumer.dead_letters.marks import Origin
 from consumer.dead_letters.plan import Plan, transactional_id
 from consumer.dead_letters.refusals import Refusals
@@ -245,7 +245,7 @@ def _tell_others(tally: Tally, arguments: argparse.Namespace) -> None:
             "--max-attempts"
         )
     if tally.foreign:
-        messages = written.counted(tally.foreign, "message")
+        messages = counted(tally.foreign, "message")
         are = "is no dead letter" if tally.foreign == 1 else "are no dead letters"
         tell(f"passed over: {messages} of the topic that {are}")
 
@@ -262,4 +262,4 @@ def _tell_refusals(refusals: Refusals, what: str) -> None:
 
 
 def _letters(number: int) -> str:
-    return written.counted(number, "dead letter")
+    return counted(number, "dead letter")

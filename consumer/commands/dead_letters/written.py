@@ -62,11 +62,6 @@ def headers(pairs: Headers) -> list[dict[str, Any]]:
     return [{"name": name, "value": content(value)} for name, value in pairs]
 
 
-def counted(number: int, noun: str) -> str:
-    """`1 dead letter`, `4 dead letters`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
 def place(letter: DeadLetter) -> str:
     """Where it came from, as `topic/partition/offset`."""
     (topic, partition), offset = letter.origin

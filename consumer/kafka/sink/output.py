@@ -14,6 +14,7 @@ from confluent_kafka.admin import AdminClient
 from consumer.contracts.choices import RejectCode
 from consumer.contracts.errors import AbortableError, KafkaProblem, RejectedMessage
 from consumer.contracts.messages import Outgoing, TopicPartition
+from consumer.contracts.ports import TAKEN_FOR_NOW_MS
 from consumer.kafka.client import ASKING_PROPERTIES, ClientWatch, await_topics, make_client
 from consumer.kafka.errors import FENCED, error_of, fenced, judged, raised_by
 from consumer.kafka.messages import NO_TIMESTAMP
@@ -32,9 +33,6 @@ _SERVE_MESSAGES = 512
 
 #: The partition to give the client where the message's key decides.
 _BY_KEY = -1
-
-#: A timestamp that the client cannot write: it takes 0 for the present.
-_TAKEN_FOR_NOW_MS = 0
 
 _log = logging.getLogger(__name__)
 
@@ -134,7 +132,7 @@ class Output:
         topic, key, value, own_headers, timestamp_ms, partition, _ = message
         if headers is None:
             headers = list(own_headers)
-        if timestamp_ms == _TAKEN_FOR_NOW_MS:
+        if timestamp_ms == TAKEN_FOR_NOW_MS:
             raise RejectedMessage(
                 RejectCode.TIMESTAMP_REFUSED,
                 "the timestamp of the message is 0, which the client cannot write; let its "

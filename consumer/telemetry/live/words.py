@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+from consumer.contracts.words import counted
+
 
 def count(number: float) -> str:
     """A whole number: `12,300`."""
     return f"{round(number):,}"
 
 
-def several(number: int, one: str, many: str = "") -> str:
-    """So many of a thing: `1 message`, `12 messages`.
-
-    Args:
-        many: the plural; empty adds an s.
-    """
-    return f"{count(number)} {one if number == 1 else many or f'{one}s'}"
+def several(number: float, one: str, many: str = "") -> str:
+    """As `counted`, of a number that a metric tells as a float perhaps."""
+    return counted(round(number), one, many)
 
 
 def rate(number: float) -> str:
